@@ -1,0 +1,38 @@
+# `make help` lists what there is. Everything runs in .venv, which the first target makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo build test lint clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[warehouse,dev]'
+	@touch $@
+
+env: $(VENV)/.installed  ## make the environment in .venv
+
+demo: env  ## synthetic chain, dbt build, and what to look at next
+	python -m dbt_project.sample --out raw_data --overwrite
+	RETAILSIM_RAW=raw_data dbt build --quiet
+	@python -m dbt_project.tour
+
+build: env  ## dbt build on RETAILSIM_RAW (default raw_data)
+	dbt build
+
+lint: env  ## sqlfluff and ruff
+	ruff check .
+	ruff format --check .
+	sqlfluff lint models tests/dbt
+
+test: lint  ## lint, then dbt and pytest on the synthetic chain
+	python -m pytest
+
+clean:  ## remove what the build made (never raw_data or .venv)
+	rm -rf target logs build .duckdb_tmp warehouse.duckdb warehouse.duckdb.wal
