@@ -1,0 +1,20 @@
+{#
+  Text to values without surprises: null where the text does not hold exactly such a value.
+  DuckDB's own casts round (`'1.5'::integer` is 2), which would misread instead of reject.
+#}
+
+{% macro whole_number(text, type) -%}
+    case when try_cast({{ text }} as double) = try_cast({{ text }} as bigint) then try_cast({{ text }} as {{ type }}) end
+{%- endmacro %}
+
+{% macro calendar_date(text) -%}
+    try_strptime({{ text }}, ['%Y%m%d', '%Y-%m-%d', '%Y-%m-%d %H:%M:%S'])::date
+{%- endmacro %}
+
+{% macro pence(text) -%}
+    {#- Pounds as text to integer pence; null if not a number or not a whole number of pence. -#}
+    case
+        when try_cast({{ text }} as decimal(18, 4)) * 100 % 1 = 0
+            then try_cast(try_cast({{ text }} as decimal(18, 4)) * 100 as integer)
+    end
+{%- endmacro %}

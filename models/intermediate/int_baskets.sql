@@ -1,0 +1,106 @@
+-- One row per basket id with at least one readable line: what its lines agree on, or why it is
+-- rejected as a whole. Everything about a basket must be the same on all its lines.
+with lines as (
+    select * from {{ ref('stg_transactions') }}
+    where reject_reason is null
+),
+
+weeks as (
+    select * from {{ ref('stg_weeks') }}
+),
+
+-- One hash of all basket attributes per line: two integers compared instead of thirteen columns.
+hashed as (
+    select
+        *,
+        hash(
+            customer_code, customer_price_sensitivity, customer_lifestage,
+            store_code, store_format, store_region, shop_week, shop_date, shop_hour,
+            basket_size, basket_price_sensitivity, basket_type, basket_dominant_mission
+        ) as attributes_hash
+    from lines
+),
+
+baskets as (
+    select
+        basket_id,
+        min(attributes_hash) != max(attributes_hash) as is_contradictory,
+        any_value(customer_code) as customer_code,
+        any_value(customer_price_sensitivity) as customer_price_sensitivity,
+        any_value(customer_lifestage) as customer_lifestage,
+        any_value(store_code) as store_code,
+        any_value(store_format) as store_format,
+        any_value(store_region) as store_region,
+        any_value(shop_week) as shop_week,
+        any_value(shop_date) as shop_date,
+        any_value(shop_hour) as shop_hour,
+        any_value(basket_size) as basket_size,
+        any_value(basket_price_sensitivity) as basket_price_sensitivity,
+        any_value(basket_type) as basket_type,
+        any_value(basket_dominant_mission) as basket_dominant_mission
+    from hashed
+    group by basket_id
+),
+
+-- Only contradictory baskets are looked at again, to name what their lines disagree on.
+contradictions as (
+    select
+        basket_id,
+        case
+            when count(distinct coalesce(customer_code, '')) > 1 then 'basket with several customers'
+            when count(distinct store_code) > 1 then 'basket with several stores'
+            when count(distinct shop_week) > 1 or count(distinct shop_date) > 1
+                or count(distinct shop_hour) > 1
+                then 'basket with several dates or hours'
+            when count(distinct (store_format, store_region)) > 1
+                then 'basket with several store formats or regions'
+            when count(distinct (customer_price_sensitivity, customer_lifestage)) > 1
+                then 'basket with several customer segments'
+            else 'basket with several sizes, types, missions or price sensitivities'
+        end as reject_reason
+    from lines
+    where basket_id in (select b.basket_id from baskets as b where b.is_contradictory)
+    group by basket_id
+),
+
+checked as (
+    select
+        baskets.* exclude (is_contradictory),
+        weeks.week,
+        case
+            when contradictions.reject_reason is not null then contradictions.reject_reason
+            when weeks.week is null then 'shop_week not in time.csv'
+            when baskets.shop_date not between weeks.date_from and weeks.date_to
+                then 'shop_date outside its shop_week'
+        end as reject_reason
+    from baskets
+    left join weeks on baskets.shop_week = weeks.shop_week
+    left join contradictions on baskets.basket_id = contradictions.basket_id
+)
+
+select
+    -- Chronological, so that the key of a trip does not depend on anything that happens later.
+    case
+        when reject_reason is null
+            then row_number() over (
+                partition by reject_reason is null
+                order by shop_date, shop_hour, basket_id
+            )::integer
+    end as trip_key,
+    basket_id,
+    customer_code,
+    customer_price_sensitivity,
+    customer_lifestage,
+    store_code,
+    store_format,
+    store_region,
+    week,
+    shop_week,
+    shop_date,
+    shop_hour,
+    basket_size,
+    basket_price_sensitivity,
+    basket_type,
+    basket_dominant_mission,
+    reject_reason
+from checked

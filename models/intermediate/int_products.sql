@@ -1,0 +1,45 @@
+-- The hierarchy is that of the product's first sale: a later change would be the future to earlier
+-- weeks. Grouping by the hierarchy first leaves a few rows per product to choose from.
+with lines as (
+    select * from {{ ref('stg_transactions') }}
+    where reject_reason is null
+),
+
+trips as (
+    select * from {{ ref('int_baskets') }}
+    where reject_reason is null
+),
+
+hierarchies as (
+    select
+        lines.product_code,
+        lines.product_code_10,
+        lines.product_code_20,
+        lines.product_code_30,
+        lines.product_code_40,
+        min(trips.trip_key) as first_trip_key,
+        min(trips.week) as first_week
+    from lines
+    inner join trips on lines.basket_id = trips.basket_id
+    group by all
+),
+
+first_hierarchies as (
+    select *
+    from hierarchies
+    qualify row_number() over (
+        partition by product_code
+        -- Two lines of one basket may disagree: the codes make the choice total.
+        order by first_trip_key, product_code_10, product_code_20, product_code_30, product_code_40
+    ) = 1
+)
+
+select
+    row_number() over (order by product_code)::integer as product_key,
+    product_code,
+    product_code_10,
+    product_code_20,
+    product_code_30,
+    product_code_40,
+    first_week::smallint as first_week
+from first_hierarchies

@@ -1,0 +1,61 @@
+-- Accepted baskets with integer keys and what their items add up to.
+with baskets as (
+    select * from {{ ref('int_baskets') }}
+    where reject_reason is null
+),
+
+customers as (
+    select
+        customer_key,
+        customer_code
+    from {{ ref('int_customers') }}
+),
+
+stores as (
+    select
+        store_key,
+        store_code
+    from {{ ref('int_stores') }}
+),
+
+items as (
+    select * from {{ ref('int_items') }}
+),
+
+totals as (
+    select
+        trip_key,
+        count(*)::integer as item_count,
+        sum(quantity)::bigint as unit_count,
+        sum(spend_pence)::bigint as spend_pence,
+        -- The same set of lines gives the same sum in whatever order they come.
+        sum(hash(product_key, quantity, spend_pence)::hugeint)::hugeint as lines_fingerprint
+    from items
+    group by trip_key
+)
+
+select
+    baskets.trip_key,
+    baskets.basket_id,
+    customers.customer_key,
+    stores.store_key,
+    case
+        when customers.customer_key is not null
+            then row_number() over (partition by customers.customer_key order by baskets.trip_key)
+    end::integer as trip_number,
+    baskets.week,
+    baskets.shop_date,
+    baskets.shop_hour,
+    baskets.basket_size,
+    baskets.basket_price_sensitivity,
+    baskets.basket_type,
+    baskets.basket_dominant_mission,
+    totals.item_count,
+    totals.unit_count,
+    totals.spend_pence,
+    totals.lines_fingerprint
+from baskets
+inner join totals on baskets.trip_key = totals.trip_key
+inner join stores on baskets.store_code = stores.store_code
+left join customers on baskets.customer_code = customers.customer_code
+order by baskets.trip_key

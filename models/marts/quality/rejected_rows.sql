@@ -1,0 +1,75 @@
+-- Every line read that is not in trip_items, with where it stands and why. A line has one reason:
+-- its own first, then its basket's, then that it repeats an earlier line.
+with lines as (
+    select
+        rowid as line_id,
+        *
+    from {{ ref('stg_transactions') }}
+),
+
+baskets as (
+    select * from {{ ref('int_baskets') }}
+),
+
+repeated as (
+    select
+        baskets.basket_id,
+        products.product_code,
+        items.line_id as kept_line_id
+    from {{ ref('int_items') }} as items
+    inner join {{ ref('int_products') }} as products on items.product_key = products.product_key
+    inner join baskets on items.trip_key = baskets.trip_key
+    where items.line_count > 1
+),
+
+-- Lines are stored in file order, so a line's number is its distance from the file's first row.
+-- CSV counts the header as line 1; Parquet has none.
+files as (
+    select
+        source_file,
+        min(line_id) - case when lower(source_file) like '%.parquet' then 1 else 2 end as offset_id
+    from lines
+    group by source_file
+),
+
+reasons as (
+    select
+        lines.line_id,
+        coalesce(
+            lines.reject_reason,
+            baskets.reject_reason,
+            case when lines.line_id > repeated.kept_line_id then 'duplicate of basket and product' end
+        ) as reject_reason
+    from lines
+    left join baskets on lines.basket_id = baskets.basket_id and lines.reject_reason is null
+    left join repeated
+        on lines.basket_id = repeated.basket_id
+        and lines.product_code = repeated.product_code
+        and lines.reject_reason is null
+)
+
+select
+    lines.source_file,
+    (lines.line_id - files.offset_id)::bigint as source_line,
+    reasons.reject_reason,
+    lines.basket_id,
+    lines.spend_pence,
+    coalesce(
+        lines.raw_text,
+        to_json(struct_pack(
+            shop_week := lines.shop_week,
+            shop_date := lines.shop_date,
+            shop_hour := lines.shop_hour,
+            quantity := lines.quantity,
+            spend_pence := lines.spend_pence,
+            prod_code := lines.product_code,
+            cust_code := lines.customer_code,
+            basket_id := lines.basket_id,
+            store_code := lines.store_code
+        ))::varchar
+    ) as row_content
+from reasons
+inner join lines on reasons.line_id = lines.line_id
+inner join files on lines.source_file = files.source_file
+where reasons.reject_reason is not null
+order by lines.source_file, source_line
