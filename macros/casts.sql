@@ -4,7 +4,10 @@
 #}
 
 {% macro whole_number(text, type) -%}
-    case when try_cast({{ text }} as double) = try_cast({{ text }} as bigint) then try_cast({{ text }} as {{ type }}) end
+    case
+        when try_cast({{ text }} as double) = try_cast({{ text }} as bigint)
+            then try_cast({{ text }} as {{ type }})
+    end
 {%- endmacro %}
 
 {% macro calendar_date(text) -%}

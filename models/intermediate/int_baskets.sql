@@ -1,7 +1,7 @@
 -- One row per basket id with at least one readable line: what its lines agree on, or why it is
 -- rejected as a whole. Everything about a basket must be the same on all its lines.
 with lines as (
-    select * from {{ ref('stg_transactions') }}
+    select * from {{ ref('int_lines') }}
     where reject_reason is null
 ),
 
@@ -42,24 +42,31 @@ baskets as (
     group by basket_id
 ),
 
+contradictory_lines as (
+    select lines.*
+    from lines
+    inner join baskets on lines.basket_id = baskets.basket_id
+    where baskets.is_contradictory
+),
+
 -- Only contradictory baskets are looked at again, to name what their lines disagree on.
 contradictions as (
     select
         basket_id,
         case
-            when count(distinct coalesce(customer_code, '')) > 1 then 'basket with several customers'
-            when count(distinct store_code) > 1 then 'basket with several stores'
-            when count(distinct shop_week) > 1 or count(distinct shop_date) > 1
-                or count(distinct shop_hour) > 1
+            when count(distinct coalesce(customer_code, '')) > 1
+                then 'basket with several customers'
+            when count(distinct store_code) > 1
+                then 'basket with several stores'
+            when count(distinct hash(shop_week, shop_date, shop_hour)) > 1
                 then 'basket with several dates or hours'
-            when count(distinct (store_format, store_region)) > 1
+            when count(distinct hash(store_format, store_region)) > 1
                 then 'basket with several store formats or regions'
-            when count(distinct (customer_price_sensitivity, customer_lifestage)) > 1
+            when count(distinct hash(customer_price_sensitivity, customer_lifestage)) > 1
                 then 'basket with several customer segments'
             else 'basket with several sizes, types, missions or price sensitivities'
         end as reject_reason
-    from lines
-    where basket_id in (select b.basket_id from baskets as b where b.is_contradictory)
+    from contradictory_lines
     group by basket_id
 ),
 

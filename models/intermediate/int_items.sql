@@ -1,7 +1,7 @@
 -- The narrow fact: accepted lines with integer keys. Of several lines of one basket for one product
 -- the first in file order is kept; the others go to rejected_rows.
 with lines as (
-    select rowid as line_id, * from {{ ref('stg_transactions') }}
+    select * from {{ ref('int_lines') }}
     where reject_reason is null
 ),
 

@@ -1,7 +1,7 @@
 -- The hierarchy is that of the product's first sale: a later change would be the future to earlier
 -- weeks. Grouping by the hierarchy first leaves a few rows per product to choose from.
 with lines as (
-    select * from {{ ref('stg_transactions') }}
+    select * from {{ ref('int_lines') }}
     where reject_reason is null
 ),
 

@@ -61,8 +61,9 @@ judged as (
         case
             when evidence.comparisons >= {{ var('random_weight_min_comparisons') }}
                 then
-                    evidence.differences >= {{ var('random_weight_min_share') }} * evidence.comparisons
-                    and evidence.multiple_unit_differences = 0
+                    evidence.multiple_unit_differences = 0
+                    and evidence.differences
+                    >= {{ var('random_weight_min_share') }} * evidence.comparisons
             when
                 evidence.has_one_price
                 and evidence.single_units >= {{ var('one_price_min_units') }}

@@ -1,7 +1,7 @@
 -- Every line read, typed once. A line that breaks the contract by itself carries its reason;
 -- what needs other lines or the calendar to tell is decided in int_baskets and int_items.
 with raw_lines as (
-    {{ raw_transactions(source('raw', 'transactions')) }}
+    select * from {{ ref('base_transactions') }}
 ),
 
 typed as (

@@ -1,5 +1,5 @@
 with raw_weeks as (
-    {{ raw_weeks(source('raw', 'time')) }}
+    select * from {{ ref('base_weeks') }}
 )
 
 select

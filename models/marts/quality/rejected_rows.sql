@@ -1,10 +1,7 @@
 -- Every line read that is not in trip_items, with where it stands and why. A line has one reason:
 -- its own first, then its basket's, then that it repeats an earlier line.
 with lines as (
-    select
-        rowid as line_id,
-        *
-    from {{ ref('stg_transactions') }}
+    select * from {{ ref('int_lines') }}
 ),
 
 baskets as (
@@ -38,14 +35,20 @@ reasons as (
         coalesce(
             lines.reject_reason,
             baskets.reject_reason,
-            case when lines.line_id > repeated.kept_line_id then 'duplicate of basket and product' end
+            case
+                when lines.line_id > repeated.kept_line_id then 'duplicate of basket and product'
+            end
         ) as reject_reason
     from lines
-    left join baskets on lines.basket_id = baskets.basket_id and lines.reject_reason is null
+    left join baskets
+        on
+            lines.basket_id = baskets.basket_id
+            and lines.reject_reason is null
     left join repeated
-        on lines.basket_id = repeated.basket_id
-        and lines.product_code = repeated.product_code
-        and lines.reject_reason is null
+        on
+            lines.basket_id = repeated.basket_id
+            and lines.product_code = repeated.product_code
+            and lines.reject_reason is null
 )
 
 select

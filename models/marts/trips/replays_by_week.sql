@@ -1,7 +1,11 @@
 -- The evidence for replayed weeks. Small baskets repeat by nature, so the share that decides is
 -- taken over trips of at least replay_min_items items.
 with trips as (
-    select * from {{ ref('int_trips') }}
+    select
+        trip_key,
+        week,
+        item_count >= {{ var('replay_min_items') }} as is_compared
+    from {{ ref('int_trips') }}
     where customer_key is not null
 ),
 
@@ -14,10 +18,8 @@ weekly as (
         trips.week,
         count(*)::integer as trips,
         count(replays.trip_key)::integer as replays,
-        count(*) filter (where trips.item_count >= {{ var('replay_min_items') }})::integer
-            as compared_trips,
-        count(replays.trip_key) filter (where trips.item_count >= {{ var('replay_min_items') }})::integer
-            as compared_replays
+        count(*) filter (where trips.is_compared)::integer as compared_trips,
+        count(replays.trip_key) filter (where trips.is_compared)::integer as compared_replays
     from trips
     left join replays on trips.trip_key = replays.trip_key
     group by trips.week

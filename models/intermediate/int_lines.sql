@@ -1,0 +1,8 @@
+{{ config(materialized='view') }}
+
+-- The lines with their position: the table keeps file and line order, so its row number is one.
+-- Counting rows while reading would force the reader onto one thread.
+select
+    rowid as line_id,
+    *
+from {{ ref('stg_transactions') }}

@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ raw_transactions(source('raw', 'transactions')) }}

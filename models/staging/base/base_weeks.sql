@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ raw_weeks(source('raw', 'time')) }}

@@ -1,0 +1,11 @@
+-- No penny is lost either; spend that could not be read is no number on both sides.
+with totals as (
+    select
+        (select coalesce(sum(spend_pence), 0) from {{ ref('stg_transactions') }}) as pence_read,
+        (select coalesce(sum(spend_pence), 0) from {{ ref('trip_items') }}) as pence_staged,
+        (select coalesce(sum(spend_pence), 0) from {{ ref('rejected_rows') }}) as pence_rejected
+)
+
+select *
+from totals
+where pence_read != pence_staged + pence_rejected
