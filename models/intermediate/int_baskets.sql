@@ -72,8 +72,21 @@ contradictions as (
 
 checked as (
     select
-        baskets.* exclude (is_contradictory),
+        baskets.basket_id,
+        baskets.customer_code,
+        baskets.customer_price_sensitivity,
+        baskets.customer_lifestage,
+        baskets.store_code,
+        baskets.store_format,
+        baskets.store_region,
         weeks.week,
+        baskets.shop_week,
+        baskets.shop_date,
+        baskets.shop_hour,
+        baskets.basket_size,
+        baskets.basket_price_sensitivity,
+        baskets.basket_type,
+        baskets.basket_dominant_mission,
         case
             when contradictions.reject_reason is not null then contradictions.reject_reason
             when weeks.week is null then 'shop_week not in time.csv'
