@@ -1,0 +1,70 @@
+"""Running dbt from tests: the real command, in its own process, on folders of the test's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A database that dbt wrote (or failed to), and what dbt printed."""
+
+    path: Path
+    returncode: int
+    output: str
+
+    def rows(self, query: str) -> list[tuple]:
+        """Rows of a query; the file is open only while it runs."""
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def value(self, query: str):
+        """The single value of a query."""
+        ((value,),) = self.rows(query)
+        return value
+
+
+@pytest.fixture(scope="session")
+def dbt(tmp_path_factory):
+    """`dbt("build", raw=folder, ...)` runs dbt on a raw folder into a fresh database."""
+    target = tmp_path_factory.mktemp("dbt")
+    command = str(Path(sys.executable).with_name("dbt"))
+
+    # The same paths for all runs: dbt parses the whole project again when its environment changes.
+    written = target / "warehouse.duckdb"
+    read = target / "raw"
+
+    def run(*arguments: str, raw: Path, environment: dict[str, str] | None = None) -> Warehouse:
+        read.unlink(missing_ok=True)
+        read.symlink_to(raw.resolve(), target_is_directory=True)
+        process = subprocess.run(
+            [command, "--no-use-colors", *arguments],
+            cwd=ROOT,
+            env=os.environ
+            | {
+                "RETAILSIM_RAW": str(read),
+                "RETAILSIM_DB": str(written),
+                "RETAILSIM_TMP": str(target / "spill"),
+                "DBT_TARGET_PATH": str(target / "target"),
+                "DBT_LOG_PATH": str(target / "logs"),
+            }
+            | (environment or {}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        kept = tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb"
+        if written.exists():
+            written.rename(kept)
+        return Warehouse(kept, process.returncode, process.stdout + process.stderr)
+
+    return run
