@@ -1,0 +1,58 @@
+"""`python -m dbt_project.tour`: what a finished `dbt build` holds, and where to look next."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import duckdb
+
+NEXT_STEPS = """
+Look next:
+  . .venv/bin/activate                                   the environment, for the commands below
+  dbt show --inline "select * from {{ ref('weeks') }}"   any mart, from the shell
+  dbt docs generate --static                             target/static_index.html: models and lineage
+  RETAILSIM_RAW=/path/to/receipts dbt build              your own data (docs/raw_data.md)
+"""
+
+
+def main() -> int:
+    """Print a summary of the warehouse; returns the exit status."""
+    path = Path(os.environ.get("RETAILSIM_DB", "warehouse.duckdb"))
+    if not path.exists():
+        print(f"{path} does not exist: run dbt build first", file=sys.stderr)
+        return 2
+    with duckdb.connect(str(path), read_only=True) as warehouse:
+        splits = warehouse.execute(
+            """
+            select
+                split, min(week), max(week), sum(trips), sum(items), sum(spend_pence) / 100,
+                count(*) filter (is_replayed_week)
+            from weeks group by split order by min(week)
+            """
+        ).fetchall()
+        counts = warehouse.execute(
+            """
+            select
+                (select count(*) from customers), (select count(*) from products),
+                (select count(*) from products where is_random_weight),
+                (select count(*) from stores), (select count(*) from rejected_rows)
+            """
+        ).fetchone()
+    print(f"\n{path} holds\n")
+    print(f"{'split':<12}{'weeks':>9}{'trips':>12}{'items':>12}{'spend':>15}  replayed weeks")
+    for split, first, last, trips, items, spend, replayed in splits:
+        weeks = f"{first}-{last}"
+        print(f"{split:<12}{weeks:>9}{trips:>12,}{items:>12,}{spend:>15,.2f}  {replayed}")
+    customers, products, random_weight, stores, rejected = counts
+    print(
+        f"\n{customers:,} customers, {products:,} products ({random_weight:,} sold by weight), "
+        f"{stores:,} stores; {rejected:,} rows rejected (table rejected_rows)"
+    )
+    print(NEXT_STEPS.rstrip())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
