@@ -34,9 +34,10 @@ types = dict.fromkeys(
 types |= dict.fromkeys("SHOP_WEEK SHOP_DATE QUANTITY".split(), "INTEGER")
 types |= dict.fromkeys("SHOP_WEEKDAY SHOP_HOUR".split(), "TINYINT")
 types |= {"SPEND": "DECIMAL(12, 2)", "BASKET_ID": "BIGINT"}
-connection = duckdb.connect(sys.argv[2], config={"threads": sys.argv[3], "memory_limit": sys.argv[4]})
-(rows,) = connection.execute(
-    "create table transactions as select * from read_csv(?, header = true, filename = true, types = ?)",
+config = {"threads": sys.argv[3], "memory_limit": sys.argv[4]}
+(rows,) = duckdb.connect(sys.argv[2], config=config).execute(
+    "create table transactions as"
+    " select * from read_csv(?, header = true, filename = true, types = ?)",
     [sys.argv[1] + "/transactions*", types]).fetchone()
 print(rows)
 """

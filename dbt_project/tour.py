@@ -10,10 +10,11 @@ import duckdb
 
 NEXT_STEPS = """
 Look next:
-  . .venv/bin/activate                                   the environment, for the commands below
-  dbt show --inline "select * from {{ ref('weeks') }}"   any mart, from the shell
-  dbt docs generate --static                             target/static_index.html: models and lineage
-  RETAILSIM_RAW=/path/to/receipts dbt build              your own data (docs/raw_data.md)
+  . .venv/bin/activate                                  the environment, for what follows
+  dbt show --inline "select * from {{ ref('weeks') }}"  any mart, from the shell
+  dbt docs generate --static                            every model and its lineage, in one page:
+                                                        target/static_index.html
+  RETAILSIM_RAW=/path/to/receipts dbt build             your own data (docs/raw_data.md)
 """
 
 

@@ -81,11 +81,13 @@ def dirty(dbt, tmp_path_factory):
     raw = write_raw(tmp_path_factory.mktemp("raw"), [text for _, text in LINES])
     # A second file, so that line numbers must be counted per file.
     (raw / "transactions_200608.csv").write_text(
-        "\n".join([
-            (raw / "transactions_200607.csv").read_text().splitlines()[0],
-            line(basket_id="60"),
-            line(basket_id="61", quantity="0"),
-        ])
+        "\n".join(
+            [
+                (raw / "transactions_200607.csv").read_text().splitlines()[0],
+                line(basket_id="60"),
+                line(basket_id="61", quantity="0"),
+            ]
+        )
     )
     return dbt("build", "--vars", "max_rejected_share: 1", raw=raw)
 

@@ -1,0 +1,110 @@
+"""Nothing sees the future: cut or scramble all rows from a week on, rebuild, and compare.
+
+Every row about an earlier week must be the same to the bit. Keys of products, customers and stores
+follow their codes, so rows are compared by code; keys of trips are chronological and must not move.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+
+import duckdb
+import pytest
+
+TRAIN_LAST_WEEK = 80
+
+# What each mart says about weeks before {week}.
+DATED = {
+    "weeks": "from weeks where week < {week}",
+    "replays_by_week": "from replays_by_week where week < {week}",
+    "trips": """
+        select trips.* exclude (customer_key, store_key), customer_code, store_code
+        from trips join stores using (store_key) left join customers using (customer_key)
+        where week < {week}""",
+    "trip_items": """
+        select trip_items.* exclude (product_key), product_code
+        from trip_items join products using (product_key) where week < {week}""",
+    "customers": "select * exclude (customer_key) from customers where first_week < {week}",
+    "stores": "select * exclude (store_key) from stores where first_week < {week}",
+    "products": """
+        select product_code, product_code_10, product_code_20, product_code_30, product_code_40,
+            first_week, is_novel
+        from products where first_week < {week}""",
+}
+
+# Static: may change with any training week, and never after them.
+STATIC = {
+    "products": "select * exclude (product_key) from products where first_week < {week}",
+}
+
+
+def cut(chain, folder, first):
+    """Copy the chain without the weeks from `first` (shop_week) on."""
+    for path in chain.glob("*.csv"):
+        if not path.stem.startswith("transactions") or path.stem < f"transactions_{first}":
+            shutil.copy(path, folder)
+
+
+def scramble(chain, folder, first):
+    """Copy the chain; from `first` on, products, amounts, shoppers and shops change places."""
+    cut(chain, folder, first)
+    shuffle = random.Random(11)
+    for path in sorted(chain.glob("transactions_*.csv")):
+        if path.stem < f"transactions_{first}":
+            continue
+        header, *lines = path.read_text().splitlines()
+        rows = [line.split(",") for line in lines]
+        # Groups of columns that stay together: amounts, product, shopper with basket labels, shop.
+        for columns in ((4, 5), range(6, 11)):
+            values = [[row[c] for c in columns] for row in rows]
+            shuffle.shuffle(values)
+            for row, value in zip(rows, values, strict=True):
+                for c, v in zip(columns, value, strict=True):
+                    row[c] = v
+        baskets = {row[14]: row[11:14] + row[15:22] for row in rows}
+        others = list(baskets.values())
+        shuffle.shuffle(others)
+        swapped = dict(zip(baskets, others, strict=True))
+        for row in rows:
+            row[11:14], row[15:22] = swapped[row[14]][:3], swapped[row[14]][3:]
+        # Codes that never existed before, early in code order, so that keys of all others move.
+        for n in range(0, len(rows), 50):
+            rows[n][6] = f"PRD00{n:05d}"
+        text = "\n".join([header, *(",".join(row) for row in rows)])
+        (folder / path.name).write_text(text + "\n")
+
+
+def differences(one, other, query: str) -> int:
+    """Rows in one result and not in the other, counted with multiplicity."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{one.path}' as one (read_only)")
+        connection.execute(f"attach '{other.path}' as other (read_only)")
+        for name in ("one", "other"):
+            connection.execute(f"use {name}")
+            connection.execute(f"create temp table rows_{name} as {query}")
+        assert connection.execute("select count(*) from rows_one").fetchone() > (0,)
+        return connection.execute(
+            "select (select count(*) from (from rows_one except all from rows_other))"
+            " + (select count(*) from (from rows_other except all from rows_one))"
+        ).fetchone()[0]
+
+
+@pytest.mark.parametrize("change", [cut, scramble])
+@pytest.mark.parametrize("week", [41, 81, 100])
+def test_earlier_weeks_do_not_change(dbt, chain, warehouse, tmp_path, change, week):
+    first = warehouse.value(f"select shop_week from weeks where week = {week}")
+    change(chain, tmp_path, first)
+    changed = dbt("run", raw=tmp_path)
+    assert changed.returncode == 0, changed.output
+    queries = DATED | (STATIC if week > TRAIN_LAST_WEEK else {})
+    for name, query in queries.items():
+        assert differences(warehouse, changed, query.format(week=week)) == 0, name
+
+
+def test_the_scramble_changes_what_follows(dbt, chain, warehouse, tmp_path):
+    """Otherwise the test above could not fail."""
+    scramble(chain, tmp_path, warehouse.value("select shop_week from weeks where week = 100"))
+    changed = dbt("run", raw=tmp_path)
+    for name in ("weeks", "trips", "trip_items", "products"):
+        assert differences(warehouse, changed, DATED[name].format(week=118)) > 0, name
