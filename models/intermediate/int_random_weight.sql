@@ -1,7 +1,8 @@
 -- Evidence, from training weeks only, that a product is sold by weight. One (product, store, week)
 -- with n single units at d different prices gives n - 1 comparisons, of which d - 1 differ.
 -- Verdicts in order: enough comparisons; else one price in every sale (weighed portions never agree
--- that often); else what the judged products of the sub-commodity are for the most part.
+-- that often) or purchases of several units (nobody weighs two portions as one); else what the judged
+-- products of the sub-commodity are for the most part.
 with items as (
     select * from {{ ref('int_items') }}
     where week <= {{ var('train_last_week') }}
@@ -44,6 +45,8 @@ evidence as (
         coalesce(sum(differences) filter (where not is_single_unit), 0)::integer
             as multiple_unit_differences,
         coalesce(sum(comparisons + 1) filter (where is_single_unit), 0)::integer as single_units,
+        coalesce(sum(comparisons + 1) filter (where not is_single_unit), 0)::integer
+            as multiple_units,
         min(lowest_price) filter (where is_single_unit)
         = max(highest_price) filter (where is_single_unit) as has_one_price
     from shelves
@@ -66,7 +69,9 @@ judged as (
                     >= {{ var('random_weight_min_share') }} * evidence.comparisons
             when
                 evidence.has_one_price
-                and evidence.single_units >= {{ var('one_price_min_units') }}
+                and evidence.single_units >= {{ var('not_weighed_min_sales') }}
+                then false
+            when evidence.multiple_units >= {{ var('not_weighed_min_sales') }}
                 then false
         end as is_random_weight
     from products

@@ -1,0 +1,168 @@
+"""Everything bought in one week, drawn at once.
+
+A week needs nothing from other weeks: what persists (repertoires with purchase cycles and a slow
+drift, favourite stores, rates, holidays) belongs to the household. That is why weeks can be drawn
+in any order and by any number of processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import shape
+from .calendar import WEEKS_A_YEAR, traffic
+from .catalogue import Catalogue
+from .demand import FOCUS, Demand
+from .draw import cumulate, normal_quantile, pick, stream, within
+from .households import Households
+from .stores import Stores
+
+# Basket size: weight of the household in the normal score, and shift by format.
+HOUSEHOLD_PART = 0.35
+FORMAT_SHIFT = np.array([0.135, -0.10, -0.33, 0.11])
+ITEMS_SCORE = normal_quantile(shape.ITEMS_CDF[:-1])
+# How much likelier each focus is in a basket of 1-2, 3-9, 10 and more items.
+FOCUS_BY_SIZE = np.array([[0.8, 1.25, 0.8, 1.3], [1.0, 0.9, 1.0, 0.6], [0.65, 0.5, 2.3, 0.2]])
+# Share of errands among one-item baskets.
+ERRANDS = 0.045
+PORTION_SPREAD = 0.35
+
+
+@dataclass(frozen=True)
+class Week:
+    """Trips and items of a week, trips in order of household. T trips, I items."""
+
+    household: np.ndarray
+    """(T,)"""
+    store: np.ndarray
+    """(T,)"""
+    day: np.ndarray
+    """(T,) 0 is Monday."""
+    hour: np.ndarray
+    """(T,)"""
+    trip: np.ndarray
+    """(I,) ascending position of the item's trip."""
+    product: np.ndarray
+    """(I,)"""
+    quantity: np.ndarray
+    """(I,)"""
+    spend: np.ndarray
+    """(I,) pence."""
+
+
+def expected_trips(households: Households, week: int) -> float:
+    """Mean of the number of trips in a week."""
+    return float(_rates(households, week).sum())
+
+
+def _rates(h: Households, week: int) -> np.ndarray:
+    active = (h.first_week <= week) & (week <= h.last_week)
+    away = (week - h.away) % WEEKS_A_YEAR < 2
+    return np.where(active & ~away, h.rate * traffic(week), 0.0)
+
+
+def draw_trips(seed: int, week: int, h: Households, stores: Stores):
+    """Household, store, day and hour of every trip of a week, each of shape (T,)."""
+    rng = stream(seed, "trips", week)
+    household = np.repeat(np.arange(h.rate.size), rng.poisson(_rates(h, week)))
+    count = household.size
+    weight = np.where(stores.first_week[h.store] <= week, h.store_weight, 0.0)
+    at = pick(
+        cumulate(weight), h.store_start[household], h.store_start[household + 1], rng.random(count)
+    )
+    day = rng.integers(0, 7, count)
+    hour = shape.FIRST_HOUR + rng.choice(
+        shape.HOUR_SHARE.size, count, p=shape.HOUR_SHARE / shape.HOUR_SHARE.sum()
+    )
+    return household, h.store[at], day, hour
+
+
+def _favourites(week: int, h: Households, catalogue: Catalogue, demand: Demand, owners):
+    """Running total of this week's repertoire weights, (pairs, focuses) laid out by focus."""
+    size = h.favourite_start[owners + 1] - h.favourite_start[owners]
+    pair = np.repeat(h.favourite_start[owners], size) + within(size)
+    owner, product = np.repeat(owners, size), h.favourite[pair]
+    weight = h.favourite_weight[pair] * (
+        1 + 0.85 * np.cos(2 * np.pi * week / h.cycle[pair] + h.phase[pair])
+    )
+    weight *= np.exp(0.9 * np.cos(week * h.drift[pair] + h.drift_phase[pair]))
+    weight *= demand.factor[h.region[owner], h.sensitivity[owner], product]
+    by_focus = weight * FOCUS[:, catalogue.mission[product]]
+    return cumulate(by_focus), np.cumsum(size) - size, size, product
+
+
+def _first_of(trip, product, products, wanted):
+    """Keep the first occurrence of each product in a trip, and at most `wanted` per trip."""
+    _, first = np.unique(trip * products + product, return_index=True)
+    first.sort()
+    count = np.bincount(trip[first], minlength=wanted.size)
+    return first[within(count) < wanted[trip[first]]]
+
+
+def draw_items(seed, week, trips, h: Households, catalogue: Catalogue, stores, demand: Demand):
+    """Products of each trip: ascending trip, product, both of shape (I,)."""
+    rng = stream(seed, "items", week)
+    household, store = trips[0], trips[1]
+    count = household.size
+    own = np.sqrt(HOUSEHOLD_PART) * h.basket[household]
+    score = own + np.sqrt(1 - HOUSEHOLD_PART) * rng.normal(0, 1, count)
+    wanted = 1 + np.searchsorted(ITEMS_SCORE, score + FORMAT_SHIFT[stores.format[store]])
+    mix = h.focus[household] * FOCUS_BY_SIZE[np.digitize(wanted, [3, 10])]
+    turn = np.cumsum(mix, axis=1)
+    focus = (rng.random(count)[:, None] * turn[:, -1:] >= turn[:, :-1]).sum(1)
+    possible = (demand.on_sale & (catalogue.mission == shape.UNCLASSIFIED)).any()
+    errand = possible & (wanted == 1) & (rng.random(count) < ERRANDS)
+    focus[errand] = FOCUS.shape[0] - 1
+
+    # More draws than items, because a product counts once in a basket.
+    draws = np.where(wanted == 1, 1, wanted + 2 * wanted // 3 + 3)
+    trip = np.repeat(np.arange(count), draws)
+    who, aim = household[trip], focus[trip]
+    region, sensitivity = h.region[who], h.sensitivity[who]
+    u = rng.random((4, trip.size))
+    product = demand.draw(region, sensitivity, aim, u[0])
+
+    owners, place = np.unique(household, return_inverse=True)
+    total, first, size, favourite = _favourites(week, h, catalogue, demand, owners)
+    mine = np.flatnonzero(u[1] < h.loyalty[who])
+    row = first[place[trip[mine]]] + aim[mine] * favourite.size
+    at = pick(total, row, row + size[place[trip[mine]]], u[0, mine])
+    product[mine] = np.where(at >= 0, favourite[at % favourite.size], product[mine])
+    product = demand.respond(product, region, sensitivity, u[2], u[3])
+
+    pulled = rng.random(trip.size) < catalogue.pull[product]
+    pulled &= demand.on_sale[np.maximum(catalogue.partner[product], 0)]
+    copies = 1 + pulled
+    source = np.repeat(np.arange(trip.size), copies)
+    second = within(copies) == 1
+    product = np.where(second, catalogue.partner[product[source]], product[source])
+    trip = trip[source]
+    chosen = _first_of(trip, product, catalogue.need.size, wanted)
+    return trip[chosen], product[chosen]
+
+
+def draw_amounts(seed, week, trips, items, catalogue: Catalogue, stores, demand: Demand):
+    """Quantity and spend in pence of each item."""
+    rng = stream(seed, "amounts", week)
+    store = trips[1][items[0]]
+    product = items[1]
+    more = rng.random(product.size) < catalogue.multiple[product]
+    share = np.cumsum(shape.MULTIPLE_SHARE) / shape.MULTIPLE_SHARE.sum()
+    many = np.searchsorted(share, rng.random(product.size), side="right")
+    many = shape.MULTIPLES[np.minimum(many, shape.MULTIPLES.size - 1)]
+    quantity = np.where(more, many, 1)
+    price = demand.price[stores.region[store], stores.format[store], product]
+    portion = catalogue.portion[product] * np.exp(rng.normal(0, PORTION_SPREAD, product.size))
+    weighed = np.maximum(np.rint(price * portion), 1).astype(np.int64)
+    spend = np.where(catalogue.random_weight[product], weighed, quantity * price)
+    return quantity, spend
+
+
+def draw_week(seed, week, h: Households, catalogue: Catalogue, stores: Stores, demand) -> Week:
+    """One week of the chain."""
+    trips = draw_trips(seed, week, h, stores)
+    items = draw_items(seed, week, trips, h, catalogue, stores, demand)
+    quantity, spend = draw_amounts(seed, week, trips, items, catalogue, stores, demand)
+    return Week(*trips, *items, quantity, spend)

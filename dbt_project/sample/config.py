@@ -1,0 +1,57 @@
+"""The size of a synthetic chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HEADERS = ("classic", "new")
+FORMATS = ("csv", "parquet")
+
+
+@dataclass(frozen=True)
+class ChainConfig:
+    """Everything that decides the content of a synthetic chain.
+
+    The same values give the same bytes on every run and for every number of workers.
+    """
+
+    customers: int = 150
+    """Households with a loyalty card; the quietest may never shop within the span."""
+    products: int = 600
+    """Products in the catalogue, those launched late included."""
+    stores: int = 20
+    """Stores, those opened late included; up to twelve regions, about five stores or more each."""
+    weeks: int = 117
+    """Weeks, from 200607 (Monday 10 April 2006) on."""
+    seed: int = 7
+    """Root of every random stream."""
+    header: str = "classic"
+    """Names of the two segment columns: `classic` is seg_1 and seg_2, `new` is
+    CUST_PRICE_SENSITIVITY and CUST_LIFESTAGE."""
+    format: str = "csv"
+    """File format of the weekly transactions: `csv` or `parquet`."""
+    replay_from: int | None = None
+    """First week (1-based) in which trips of known customers are copies of their earlier ones."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError naming the first value out of range."""
+        ranges = {
+            "customers": (1, 9_000_000),
+            # Two for each product group.
+            "products": (62, 99_999),
+            "stores": (1, 99_999),
+            "weeks": (1, 520),
+            "seed": (0, 2**63 - 1),
+        }
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value}")
+        if self.header not in HEADERS:
+            raise ValueError(f"header must be one of {', '.join(HEADERS)}, not {self.header}")
+        if self.format not in FORMATS:
+            raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {self.format}")
+        if self.replay_from is not None and not 2 <= self.replay_from <= self.weeks:
+            raise ValueError(
+                f"replay-from must be a week from 2 to {self.weeks}, not {self.replay_from}"
+            )

@@ -1,0 +1,160 @@
+"""The command line: messages, exit codes, and what it refuses to delete."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from dbt_project.sample.__main__ import main
+
+TINY = [
+    "--customers=10", "--products=80", "--stores=3", "--weeks=3", "--workers=1",
+]  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Run the command into `out`; gives exit code, stdout and stderr."""
+
+    def call(*extra, out=tmp_path / "raw"):
+        code = main([*TINY, "--out", str(out), *extra])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def error_of(result) -> str:
+    code, out, err = result
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    return err
+
+
+def test_the_closing_line_says_what_was_written(run, tmp_path):
+    code, out, _ = run("--seed", "11")
+    assert code == 0
+    facts = json.loads((tmp_path / "raw/truth/chain.json").read_text())
+    assert out == (
+        f"{facts['rows']:,} rows, {facts['baskets']:,} baskets, "
+        f"spend {facts['spend_pence'] / 100:,.2f}, written to {tmp_path / 'raw'}, seed 11\n"
+    )
+    assert facts["config"]["seed"] == 11
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--customers", "0"], "customers must be"),
+        (["--products", "5"], "products must be"),
+        (["--stores", "-1"], "stores must be"),
+        (["--weeks", "0"], "weeks must be"),
+        (["--seed", "-1"], "seed must be"),
+        (["--workers", "0"], "workers must be"),
+        (["--replay-from", "1"], "replay-from must be"),
+        (["--replay-from", "4"], "replay-from must be"),
+    ],
+)
+def test_bad_sizes_are_named(run, tmp_path, options, message):
+    assert message in error_of(run(*options))
+    assert not (tmp_path / "raw").exists()
+
+
+def test_bad_choices_exit_with_two(run):
+    with pytest.raises(SystemExit) as stop:
+        run("--format", "xml")
+    assert stop.value.code == 2
+
+
+def test_help_explains_every_option(run, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for name in (
+        "--out", "--customers", "--products", "--stores", "--weeks", "--seed", "--header",
+        "--format", "--replay-from", "--workers", "--overwrite",
+    ):  # fmt: skip
+        assert name in text
+
+
+def test_a_folder_that_cannot_be_written(run, tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    assert "cannot create the folder" in error_of(run(out=blocker / "raw"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+def test_a_read_only_folder(run, tmp_path):
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o500)
+    assert "cannot write into" in error_of(run(out=folder))
+
+
+def test_a_chain_is_replaced_only_when_told_to(run, tmp_path):
+    assert run("--weeks", "3")[0] == 0
+    before = (tmp_path / "raw/transactions_200607.csv").read_bytes()
+    assert "add --overwrite" in error_of(run("--weeks", "2", "--seed", "9"))
+    assert (tmp_path / "raw/transactions_200607.csv").read_bytes() == before
+    assert run("--weeks", "2", "--seed", "9", "--overwrite", "--format", "parquet")[0] == 0
+    names = sorted(p.name for p in (tmp_path / "raw").iterdir())
+    assert names == [
+        "time.csv", "transactions_200607.parquet", "transactions_200608.parquet", "truth",
+    ]  # fmt: skip
+
+
+def test_real_data_are_never_deleted(run, tmp_path):
+    real = tmp_path / "raw" / "transactions_200607.csv"
+    real.parent.mkdir()
+    real.write_text("real")
+    for options in ([], ["--overwrite"]):
+        assert "did not write" in error_of(run(*options))
+    assert real.read_text() == "real"
+
+
+def test_a_foreign_file_beside_a_chain_is_never_deleted(run, tmp_path):
+    assert run()[0] == 0
+    foreign = tmp_path / "raw" / "transactions_200701.csv.gz"
+    foreign.write_bytes(b"real")
+    assert foreign.name in error_of(run("--overwrite"))
+    assert foreign.read_bytes() == b"real"
+
+
+def test_a_file_put_in_place_of_a_written_one_is_never_deleted(run, tmp_path):
+    assert run()[0] == 0
+    changed = tmp_path / "raw" / "transactions_200608.csv"
+    changed.write_text("real data of the same name")
+    assert changed.name in error_of(run("--overwrite"))
+    assert changed.read_text() == "real data of the same name"
+
+
+def test_a_broken_chain_json_is_no_licence_to_delete(run, tmp_path):
+    assert run()[0] == 0
+    chain = tmp_path / "raw" / "truth" / "chain.json"
+    facts = json.loads(chain.read_text())
+    for broken in ("{", "[]", json.dumps(facts | {"generator": "someone"})):
+        chain.write_text(broken)
+        assert "did not write" in error_of(run("--overwrite"))
+
+
+def test_other_files_stay(run, tmp_path):
+    note = tmp_path / "raw" / "notes.txt"
+    note.parent.mkdir()
+    note.write_text("mine")
+    assert run()[0] == 0
+    assert run("--overwrite")[0] == 0
+    assert note.read_text() == "mine"
+
+
+def test_a_failed_run_leaves_nothing_behind(run, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("dbt_project.sample.chain.write_week", fail)
+    code, out, err = run()
+    assert (code, out) == (2, "")
+    assert err.endswith("error: disk full\n")
+    assert list((tmp_path / "raw").iterdir()) == []
