@@ -11,6 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from dbt_project.sample import ChainConfig, generate_chain
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -68,3 +70,19 @@ def dbt(tmp_path_factory):
         return Warehouse(kept, process.returncode, process.stdout + process.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory) -> Path:
+    """Raw folder of the default synthetic chain, the one of the demo."""
+    folder = tmp_path_factory.mktemp("chain")
+    generate_chain(ChainConfig(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def warehouse(dbt, chain) -> Warehouse:
+    """The warehouse of the default chain, built with every dbt test."""
+    result = dbt("build", raw=chain)
+    assert result.returncode == 0, result.output
+    return result

@@ -1,0 +1,33 @@
+{#
+  Sums over a customer's earlier weeks. Used on int_customer_weeks under
+  `window earlier as (partition by customer_key order by week rows between unbounded preceding and
+  1 preceding)`: the row of week w adds up weeks < w, which is what "as of week w" means.
+#}
+
+{% macro sum_earlier(column, type='bigint') -%}
+    coalesce(sum({{ column }}) over earlier, 0)::{{ type }}
+{%- endmacro %}
+
+{% macro earlier_window() -%}
+    earlier as (
+        partition by customer_key
+        order by week
+        rows between unbounded preceding and 1 preceding
+    )
+{%- endmacro %}
+
+{% macro entropy(counts, total) -%}
+    {#- Shannon entropy in nats of a list of counts: sum p ln(1 / p), where 0 ln(1 / 0) is 0. -#}
+    (
+        {%- for count in counts %}
+        {{ '+ ' if not loop.first -}}
+        case when {{ count }} > 0 then {{ count }} / {{ total }} * ln({{ total }} / {{ count }}) else 0 end
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{% macro spread(count, total, total_of_squares, unit) -%}
+    {#- Population standard deviation from exact sums, in units of 1/unit; null without values. -#}
+    sqrt(({{ count }} * {{ total_of_squares }} - {{ total }} * {{ total }})::double)
+    / nullif({{ count }}, 0) / {{ unit }}
+{%- endmacro %}

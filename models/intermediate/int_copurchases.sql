@@ -1,0 +1,39 @@
+-- Pairs of products bought together in the training weeks, each once (the lower key first), with
+-- lift and chi-square of their 2 x 2 table. Only products that could make a pair are paired.
+with products as (
+    select * from {{ ref('int_product_trips') }}
+    where trips >= {{ var('copurchase_min_trips') }}
+),
+
+items as (
+    select
+        items.trip_key,
+        items.product_key
+    from {{ ref('int_items') }} as items
+    inner join products on items.product_key = products.product_key
+    where items.week <= {{ var('train_last_week') }}
+),
+
+pairs as (
+    select
+        a.product_key as product_key_a,
+        b.product_key as product_key_b,
+        count(*) as trips_both
+    from items as a
+    inner join items as b on a.trip_key = b.trip_key and a.product_key < b.product_key
+    group by a.product_key, b.product_key
+    having count(*) >= {{ var('copurchase_min_trips') }}
+)
+
+select
+    pairs.product_key_a,
+    pairs.product_key_b,
+    pairs.trips_both::integer as trips_both,
+    a.trips as trips_a,
+    b.trips as trips_b,
+    a.all_trips,
+    {{ lift('pairs.trips_both', 'a.trips', 'b.trips', 'a.all_trips') }} as lift,
+    {{ chi_square('pairs.trips_both', 'a.trips', 'b.trips', 'a.all_trips') }} as chi_square
+from pairs
+inner join products as a on pairs.product_key_a = a.product_key
+inner join products as b on pairs.product_key_b = b.product_key

@@ -1,0 +1,85 @@
+-- Shares of a customer's earlier items by department, as a list in the order of department codes.
+-- Departments are those of the training weeks; an item of any other counts in none of the shares.
+with items as (
+    select * from {{ ref('int_items') }}
+),
+
+trips as (
+    select
+        trip_key,
+        customer_key
+    from {{ ref('int_trips') }}
+    where customer_key is not null
+),
+
+products as (
+    select
+        product_key,
+        product_code_40
+    from {{ ref('int_products') }}
+),
+
+departments as (
+    select product_code_40
+    from {{ ref('int_products') }}
+    where first_week <= {{ var('train_last_week') }}
+    group by product_code_40
+),
+
+bought as (
+    select
+        trips.customer_key,
+        items.week,
+        products.product_code_40,
+        count(*) as items
+    from items
+    inner join trips on items.trip_key = trips.trip_key
+    inner join products on items.product_key = products.product_key
+    group by trips.customer_key, items.week, products.product_code_40
+),
+
+frames as (
+    select
+        weeks.customer_key,
+        weeks.week,
+        departments.product_code_40
+    from {{ ref('int_customer_weeks') }} as weeks
+    cross join departments
+),
+
+running as (
+    select
+        frames.customer_key,
+        frames.week,
+        frames.product_code_40,
+        coalesce(sum(bought.items) over (
+            partition by frames.customer_key, frames.product_code_40
+            order by frames.week
+            rows between unbounded preceding and 1 preceding
+        ), 0)::bigint as items
+    from frames
+    left join bought
+        on
+            frames.customer_key = bought.customer_key
+            and frames.week = bought.week
+            and frames.product_code_40 = bought.product_code_40
+),
+
+totals as (
+    select
+        customer_key,
+        week,
+        sum(items)::bigint as items,
+        array_agg(items order by product_code_40) as items_by_category
+    from running
+    group by customer_key, week
+)
+
+select
+    customer_key,
+    week as as_of_week,
+    case
+        when items > 0
+            then list_transform(items_by_category, lambda category: (category / items)::double)
+    end as category_shares
+from totals

@@ -1,0 +1,88 @@
+-- What one unit cost, per product, store and week sold. A weighed product has no shelf price to
+-- observe: it keeps one stable price, the median portion of the training weeks (of the product, or
+-- of its sub-commodity where it was not sold then).
+with items as (
+    select * from {{ ref('int_items') }}
+),
+
+trips as (
+    select
+        trip_key,
+        store_key
+    from {{ ref('int_trips') }}
+),
+
+products as (
+    select
+        product_key,
+        product_code_10,
+        is_random_weight
+    from {{ ref('products') }}
+),
+
+sales as (
+    select
+        items.product_key,
+        products.product_code_10,
+        trips.store_key,
+        items.week,
+        products.is_random_weight,
+        items.quantity,
+        items.spend_pence / items.quantity as unit_price_pence
+    from items
+    inner join trips on items.trip_key = trips.trip_key
+    inner join products on items.product_key = products.product_key
+),
+
+portions as (
+    select
+        product_key,
+        median(unit_price_pence) as price_pence
+    from sales
+    where is_random_weight and week <= {{ var('train_last_week') }}
+    group by product_key
+),
+
+portions_of_sub_commodity as (
+    select
+        product_code_10,
+        median(unit_price_pence) as price_pence
+    from sales
+    where is_random_weight and week <= {{ var('train_last_week') }}
+    group by product_code_10
+),
+
+weekly as (
+    select
+        product_key,
+        product_code_10,
+        store_key,
+        week,
+        is_random_weight,
+        median(unit_price_pence) as observed_price_pence,
+        count(*)::integer as sales,
+        sum(quantity)::bigint as units
+    from sales
+    group by product_key, product_code_10, store_key, week, is_random_weight
+)
+
+select
+    weekly.product_key,
+    weekly.store_key,
+    weekly.week,
+    case
+        when weekly.is_random_weight
+            then coalesce(
+                portions.price_pence,
+                portions_of_sub_commodity.price_pence,
+                weekly.observed_price_pence
+            )
+        else weekly.observed_price_pence
+    end as actual_price_pence,
+    weekly.is_random_weight,
+    weekly.sales,
+    weekly.units
+from weekly
+left join portions on weekly.product_key = portions.product_key
+left join portions_of_sub_commodity
+    on weekly.product_code_10 = portions_of_sub_commodity.product_code_10

@@ -1,0 +1,48 @@
+-- What the training weeks say of each store that was open in them.
+with items as (
+    select * from {{ ref('int_items') }}
+    where week <= {{ var('train_last_week') }}
+),
+
+trips as (
+    select * from {{ ref('int_trips') }}
+    where week <= {{ var('train_last_week') }}
+),
+
+stores as (
+    select * from {{ ref('int_stores') }}
+),
+
+traffic as (
+    select
+        store_key,
+        count(*) as trips,
+        sum(item_count) as items,
+        count(distinct week) as weeks
+    from trips
+    group by store_key
+),
+
+assortments as (
+    select
+        trips.store_key,
+        count(distinct items.product_key) as products
+    from items
+    inner join trips on items.trip_key = trips.trip_key
+    group by trips.store_key
+)
+
+select
+    stores.store_key,
+    stores.store_format,
+    stores.store_region,
+    assortments.products::double as assortment_breadth,
+    traffic.trips / traffic.weeks as trips_per_week,
+    traffic.items / traffic.weeks as items_per_week,
+    -- Trips of other stores in the region for each trip of its own.
+    (sum(traffic.trips) over (partition by stores.store_region) - traffic.trips)::double
+    / traffic.trips as local_competition,
+    ({{ var('train_last_week') }} - stores.first_week + 1)::double as age_weeks
+from stores
+inner join traffic on stores.store_key = traffic.store_key
+inner join assortments on stores.store_key = assortments.store_key

@@ -1,0 +1,119 @@
+-- Pairs of one sub-commodity, each once (the lower key first), that could stand for each other: the
+-- same customers buy both (Jaccard), but not together (lift), at a similar price. Training weeks.
+with items as (
+    select
+        trip_key,
+        product_key
+    from {{ ref('int_items') }}
+    where week <= {{ var('train_last_week') }}
+),
+
+trips as (
+    select
+        trip_key,
+        customer_key
+    from {{ ref('int_trips') }}
+),
+
+products as (
+    select
+        margins.product_key,
+        products.product_code_10,
+        margins.trips,
+        margins.customers,
+        margins.all_trips,
+        prices.price_pence
+    from {{ ref('int_product_trips') }} as margins
+    inner join {{ ref('int_products') }} as products on margins.product_key = products.product_key
+    inner join {{ ref('price_fallbacks_product') }} as prices
+        on margins.product_key = prices.product_key
+),
+
+buyers as (
+    select distinct
+        trips.customer_key,
+        products.product_code_10,
+        items.product_key
+    from items
+    inner join trips on items.trip_key = trips.trip_key
+    inner join products on items.product_key = products.product_key
+    where trips.customer_key is not null
+),
+
+shared_buyers as (
+    select
+        a.product_key as product_key_a,
+        b.product_key as product_key_b,
+        count(*) as customers_both
+    from buyers as a
+    inner join buyers as b
+        on
+            a.customer_key = b.customer_key
+            and a.product_code_10 = b.product_code_10
+            and a.product_key < b.product_key
+    group by a.product_key, b.product_key
+),
+
+compared as (
+    select
+        shared_buyers.product_key_a,
+        shared_buyers.product_key_b,
+        shared_buyers.customers_both / (a.customers + b.customers - shared_buyers.customers_both)
+            as jaccard,
+        abs(a.price_pence - b.price_pence) / nullif(greatest(a.price_pence, b.price_pence), 0)
+            as price_gap,
+        a.trips as trips_a,
+        b.trips as trips_b,
+        a.all_trips
+    from shared_buyers
+    inner join products as a on shared_buyers.product_key_a = a.product_key
+    inner join products as b on shared_buyers.product_key_b = b.product_key
+),
+
+similar_pairs as (
+    select * from compared
+    where
+        jaccard > {{ var('substitution_min_jaccard') }}
+        and price_gap < {{ var('substitution_max_price_gap') }}
+),
+
+-- Trips with both are counted for the pairs that are left, however few the trips.
+trips_with_both as (
+    select
+        similar_pairs.product_key_a,
+        similar_pairs.product_key_b,
+        count(*) as trips_both
+    from similar_pairs
+    inner join items as a on similar_pairs.product_key_a = a.product_key
+    inner join items as b
+        on similar_pairs.product_key_b = b.product_key and a.trip_key = b.trip_key
+    group by similar_pairs.product_key_a, similar_pairs.product_key_b
+),
+
+lifted as (
+    select
+        similar_pairs.*,
+        coalesce(trips_with_both.trips_both, 0)::integer as trips_both,
+        {{ lift(
+            'coalesce(trips_with_both.trips_both, 0)',
+            'similar_pairs.trips_a',
+            'similar_pairs.trips_b',
+            'similar_pairs.all_trips'
+        ) }} as lift
+    from similar_pairs
+    left join trips_with_both
+        on
+            similar_pairs.product_key_a = trips_with_both.product_key_a
+            and similar_pairs.product_key_b = trips_with_both.product_key_b
+)
+
+select
+    product_key_a,
+    product_key_b,
+    jaccard,
+    price_gap,
+    trips_both,
+    lift,
+    jaccard * (1 - lift / {{ var('substitution_max_lift') }}) as weight
+from lifted
+where lift < {{ var('substitution_max_lift') }}

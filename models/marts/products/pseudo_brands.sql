@@ -1,0 +1,106 @@
+with products as (
+    select * from {{ ref('products') }}
+),
+
+prices as (
+    select * from {{ ref('price_fallbacks_product') }}
+),
+
+margins as (
+    select * from {{ ref('int_product_trips') }}
+),
+
+clusters as (
+    select * from {{ ref('int_substitution_clusters') }}
+),
+
+substitute_ends as (
+    select product_key_a as product_key
+    from {{ ref('int_substitutes') }}
+    union all
+    select product_key_b
+    from {{ ref('int_substitutes') }}
+),
+
+substitute_counts as (
+    select
+        product_key,
+        count(*)::integer as substitutes
+    from substitute_ends
+    group by product_key
+),
+
+-- Variation over the training weeks of the price, each week once: its median over stores.
+weekly_prices as (
+    select
+        product_key,
+        week,
+        round(median(actual_price_pence) * 100)::bigint as exact_price
+    from {{ ref('prices') }}
+    where week <= {{ var('train_last_week') }}
+    group by product_key, week
+),
+
+variations as (
+    select
+        product_key,
+        {{ spread(
+            'count(*)',
+            'sum(exact_price::hugeint)',
+            'sum(exact_price::hugeint * exact_price)',
+            1
+        ) }} * count(*) / nullif(sum(exact_price), 0) as price_variation
+    from weekly_prices
+    group by product_key
+),
+
+-- Tiers and positions compare products that the training weeks know.
+bounds as (
+    select
+        products.product_code_10,
+        quantile_cont(prices.price_pence, {{ var('value_percentile') }}) as value_bound,
+        median(prices.price_pence) as median_price,
+        quantile_cont(prices.price_pence, {{ var('premium_percentile') }}) as premium_bound,
+        sum(margins.units)::bigint as units
+    from products
+    inner join prices on products.product_key = prices.product_key
+    inner join margins on products.product_key = margins.product_key
+    group by products.product_code_10
+),
+
+described as (
+    select
+        products.product_key,
+        products.product_code_10,
+        case
+            when prices.price_pence < bounds.value_bound then 'value'
+            when prices.price_pence > bounds.premium_bound then 'premium'
+            else 'mainstream'
+        end as price_tier,
+        clusters.cluster,
+        coalesce(prices.price_pence / nullif(bounds.median_price, 0), 1) as positioning,
+        1 - least(1, coalesce(variations.price_variation, 0)) as price_stability,
+        coalesce(substitute_counts.substitutes, 0) as substitutes,
+        coalesce(margins.units / bounds.units, 0) as volume_share
+    from products
+    inner join prices on products.product_key = prices.product_key
+    left join bounds on products.product_code_10 = bounds.product_code_10
+    left join margins on products.product_key = margins.product_key
+    left join clusters on products.product_key = clusters.product_key
+    left join substitute_counts on products.product_key = substitute_counts.product_key
+    left join variations on products.product_key = variations.product_key
+)
+
+select
+    product_key,
+    dense_rank() over (
+        order by product_code_10, price_tier, coalesce(cluster, 0)
+    )::integer as pseudo_brand_key,
+    price_tier,
+    cluster as substitution_cluster,
+    substitutes,
+    positioning,
+    price_stability,
+    volume_share
+from described
+order by product_key
