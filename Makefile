@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo build test lint clean
+.PHONY: help env demo build docs test lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -25,6 +25,10 @@ demo: env  ## synthetic chain, dbt build, and what to look at next
 
 build: env  ## dbt build on RETAILSIM_RAW (default raw_data)
 	dbt build
+
+docs: env  ## dbt docs of the warehouse as one page that needs no network
+	dbt docs generate --static --quiet
+	@echo "Open target/static_index.html in a browser"
 
 lint: env  ## sqlfluff and ruff
 	ruff check .

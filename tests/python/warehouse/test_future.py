@@ -14,6 +14,10 @@ import pytest
 
 TRAIN_LAST_WEEK = 80
 
+CUSTOMER_MART = """
+    select mart.* exclude (customer_key), customer_code
+    from {mart} as mart join customers using (customer_key) where as_of_week < {{week}}"""
+
 # What each mart says about weeks before {week}.
 DATED = {
     "weeks": "from weeks where week < {week}",
@@ -26,16 +30,53 @@ DATED = {
         select trip_items.* exclude (product_key), product_code
         from trip_items join products using (product_key) where week < {week}""",
     "customers": "select * exclude (customer_key) from customers where first_week < {week}",
-    "stores": "select * exclude (store_key) from stores where first_week < {week}",
+    "stores": """
+        select store_code, store_format, store_region, first_week, is_novel
+        from stores where first_week < {week}""",
     "products": """
         select product_code, product_code_10, product_code_20, product_code_30, product_code_40,
             first_week, is_novel
         from products where first_week < {week}""",
+    "customer_store_affinity": """
+        select mart.* exclude (customer_key, primary_store_key), customer_code, store_code
+        from customer_store_affinity as mart join customers using (customer_key)
+        left join stores on primary_store_key = store_key where as_of_week < {week}""",
+    "customer_missions": CUSTOMER_MART.format(mart="customer_missions"),
+    "customer_history": CUSTOMER_MART.format(
+        mart="(select * exclude (category_shares) from customer_history)"
+    ),
 }
 
-# Static: may change with any training week, and never after them.
+# What depends on a static too: the same once the training weeks are over.
 STATIC = {
     "products": "select * exclude (product_key) from products where first_week < {week}",
+    "stores": "select * exclude (store_key) from stores where first_week < {week}",
+    "prices": """
+        select prices.* exclude (product_key, store_key), product_code, store_code
+        from prices join products using (product_key) join stores using (store_key)
+        where week < {week}""",
+    "price_fallbacks_region": """
+        select mart.* exclude (product_key), product_code
+        from price_fallbacks_region as mart join products using (product_key)
+        where week < {week}""",
+    "price_fallbacks_store": """
+        select mart.* exclude (product_key, store_key), product_code, store_code
+        from price_fallbacks_store as mart
+        join products using (product_key) join stores using (store_key)""",
+    "price_fallbacks_product": """
+        select mart.* exclude (product_key), product_code
+        from price_fallbacks_product as mart join products using (product_key)
+        where first_week < {week}""",
+    "product_graph_edges": """
+        select edges.* exclude (source_key, target_key),
+            source.level, source.code, target.level as target_level, target.code as target_code
+        from product_graph_edges as edges
+        join product_graph_nodes as source on source_key = source.node_key
+        join product_graph_nodes as target on target_key = target.node_key""",
+    "pseudo_brands": """
+        select mart.* exclude (product_key, pseudo_brand_key), product_code
+        from pseudo_brands as mart join products using (product_key) where first_week < {week}""",
+    "customer_history": CUSTOMER_MART.format(mart="customer_history"),
 }
 
 

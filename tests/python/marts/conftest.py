@@ -1,0 +1,100 @@
+"""Warehouses of the default chain beside the receipts they were made from.
+
+`default` has the project's own vars. `early` learns from the first weeks only and has other
+thresholds throughout, so that every one is seen to count, and so that there are stores and
+products which the training weeks lack. `first` learns from one week, which lacks a whole
+department and most substitutes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import yaml
+from ledger import Ledger, read_ledger, table
+
+PROJECT = Path(__file__).resolve().parents[3] / "dbt_project.yml"
+EARLY = {
+    "train_last_week": 12,
+    "validation_last_week": 50,
+    "base_price_weeks": 6,
+    "promotion_min_depth": 0.15,
+    "doubtful_price_pence": 600,
+    "doubtful_depth": 0.3,
+    "doubtful_missing_share": 0.6,
+    "doubtful_variation": 0.1,
+    "copurchase_min_lift": 1.2,
+    "copurchase_min_trips": 10,
+    "copurchase_min_chi_square": 10,
+    "copurchase_top": 4,
+    "substitution_min_jaccard": 0.05,
+    "substitution_max_lift": 2,
+    "substitution_max_price_gap": 0.5,
+    "value_percentile": 0.3,
+    "premium_percentile": 0.7,
+    "full_history_trips": 50,
+    "switching_weeks": 2,
+}
+FIRST = {"train_last_week": 1, "validation_last_week": 50}
+
+
+@dataclass(frozen=True)
+class Build:
+    """A warehouse, the receipts it was built from and the dbt vars it was built with."""
+
+    path: Path
+    ledger: Ledger
+    vars: SimpleNamespace
+
+    def table(self, query: str) -> pd.DataFrame:
+        """Rows of a query or of a whole table."""
+        return table(self.path, query)
+
+
+@pytest.fixture(scope="session")
+def ledger(chain) -> Ledger:
+    """The default chain's receipts."""
+    return read_ledger(chain)
+
+
+@pytest.fixture(scope="session")
+def default_build(warehouse, ledger) -> Build:
+    """The default chain with the project's own vars."""
+    return Build(warehouse.path, ledger, project_vars())
+
+
+@pytest.fixture(scope="session")
+def early_build(dbt, chain, ledger) -> Build:
+    """The default chain with an early split and other thresholds."""
+    return built(dbt, chain, ledger, EARLY)
+
+
+@pytest.fixture(scope="session")
+def first_build(dbt, chain, ledger) -> Build:
+    """The default chain with one week of training."""
+    return built(dbt, chain, ledger, FIRST)
+
+
+@pytest.fixture(scope="session", params=["default", "early", "first"])
+def build(request) -> Build:
+    """Each of the three in turn."""
+    return request.getfixturevalue(f"{request.param}_build")
+
+
+def built(dbt, chain, ledger, changed) -> Build:
+    """A build of the chain with some vars changed."""
+    result = dbt("run", "--vars", json.dumps(changed), raw=chain)
+    assert result.returncode == 0, result.output
+    return Build(result.path, ledger, project_vars(**changed))
+
+
+def project_vars(**changed) -> SimpleNamespace:
+    """The vars of dbt_project.yml with some changed."""
+    given = yaml.safe_load(PROJECT.read_text())["vars"]
+    assert changed.keys() <= given.keys()
+    return SimpleNamespace(**given | changed)

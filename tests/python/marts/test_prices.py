@@ -1,0 +1,178 @@
+"""Shelf prices, promotions and fallbacks against the receipts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from ledger import HIERARCHY, assert_same
+
+SHELF = ["product_key", "store_key", "week"]
+
+
+@pytest.fixture(scope="module")
+def weighed(build) -> set[int]:
+    """Keys of the random-weight products. Which ones they are is tested elsewhere."""
+    products = build.table("select product_key from products where is_random_weight")
+    return set(products.product_key)
+
+
+@pytest.fixture(scope="module")
+def stable(build, weighed) -> dict[int, float]:
+    """One price for each weighed product: the median training portion, else its category's."""
+    training = build.ledger.training(build.vars.train_last_week)
+    portions = training[training.product_key.isin(weighed)].merge(build.ledger.products)
+    portions["price"] = portions.pence / portions.quantity
+    own = portions.groupby("product_key").price.median()
+    category = portions.groupby("product_code_10").price.median()
+    sub_commodity = build.ledger.products.set_index("product_key").product_code_10
+    return {p: own.get(p, category.get(sub_commodity[p])) for p in weighed}
+
+
+@pytest.fixture(scope="module")
+def actual(build, stable) -> pd.DataFrame:
+    """Actual price, lines and units by product, store and week."""
+    items = build.ledger.items
+    items = items.assign(price=items.pence / items.quantity)
+    rows = items.groupby(SHELF).agg(
+        actual_price_pence=("price", "median"), sales=("price", "size"), units=("quantity", "sum")
+    )
+    rows = rows.reset_index()
+    one_price = rows.product_key.map(stable)
+    return rows.assign(
+        imputation_level=np.where(one_price.notna(), "stable", "observed"),
+        actual_price_pence=one_price.fillna(rows.actual_price_pence),
+    )
+
+
+def test_prices(build, actual):
+    v = build.vars
+    expected = actual.sort_values(SHELF, ignore_index=True)
+    base, missing, variation = [], [], []
+    for _, shelf in expected.groupby(["product_key", "store_key"]):
+        weeks = shelf.week.to_numpy()
+        prices = shelf.actual_price_pence.to_numpy()
+        for n, week in enumerate(weeks):
+            trailing = (weeks > week - v.base_price_weeks) & (weeks <= week)
+            so_far = prices[: n + 1]
+            base.append(prices[trailing].max())
+            missing.append(1 - (n + 1) / (week - weeks[0] + 1))
+            variation.append(so_far.std() / so_far.mean())
+    expected["base_price_pence"] = base
+    expected["discount_depth"] = 1 - expected.actual_price_pence / expected.base_price_pence
+    expected["missing_share"] = missing
+    expected["price_variation"] = variation
+    expected["is_promotion"] = expected.discount_depth > v.promotion_min_depth
+    expected["is_price_not_positive"] = expected.actual_price_pence <= 0
+    expected["is_price_high"] = expected.actual_price_pence >= v.doubtful_price_pence
+    expected["is_discount_deep"] = expected.discount_depth > v.doubtful_depth
+    expected["is_often_missing"] = expected.missing_share > v.doubtful_missing_share
+    expected["is_price_volatile"] = expected.price_variation > v.doubtful_variation
+
+    found = build.table("prices")
+    assert_same(found, expected, SHELF)
+    assert found.is_promotion.sum() > 1000
+    assert (found.imputation_level == "stable").sum() > 1000
+    if v.doubtful_price_pence < 1000:
+        for flag in ["is_price_high", "is_discount_deep", "is_often_missing", "is_price_volatile"]:
+            assert 100 < found[flag].sum() < len(found) - 100
+
+
+def test_region_fallbacks(build, actual):
+    stores = build.ledger.stores[["store_key", "store_region"]]
+    keys = ["product_key", "store_region", "week"]
+    expected = actual.merge(stores).groupby(keys).actual_price_pence.agg(["median", "size"])
+    expected = expected.set_axis(["price_pence", "stores"], axis=1).reset_index()
+    assert (expected.stores > 1).sum() > 1000
+    assert_same(build.table("price_fallbacks_region"), expected, keys)
+
+
+def test_store_fallbacks(build, actual):
+    keys = ["product_key", "store_key"]
+    training = actual[actual.week <= build.vars.train_last_week]
+    expected = training.groupby(keys).actual_price_pence.agg(["median", "size"])
+    expected = expected.set_axis(["price_pence", "weeks"], axis=1).reset_index()
+    assert_same(build.table("price_fallbacks_store"), expected, keys)
+
+
+def test_product_fallbacks(build, actual):
+    """A product's own training median, else the median over those of its finest category."""
+    training = actual[actual.week <= build.vars.train_last_week]
+    own = training.groupby("product_key").actual_price_pence.median()
+    products = build.ledger.products.set_index("product_key")
+    rows = []
+    for key, product in products.iterrows():
+        basis, price = "chain", own.median()
+        if key in own.index:
+            basis, price = "product", own[key]
+        else:
+            for level in HIERARCHY:
+                siblings = own[products.loc[own.index, level] == product[level]]
+                if len(siblings):
+                    basis, price = level.replace("product", "prod"), siblings.median()
+                    break
+        rows.append((key, basis, price))
+    expected = pd.DataFrame(rows, columns=["product_key", "price_basis", "price_pence"])
+    if build.vars.train_last_week == 1:
+        assert expected.price_basis.nunique() == 6
+    assert_same(build.table("price_fallbacks_product"), expected, ["product_key"])
+
+
+def test_price_or_fallback_takes_the_first_level_that_knows(first_build, dbt, chain, tmp_path):
+    """The macro on some rows of each level, and what looking them up one by one gives."""
+    build = first_build
+    prices = build.table("prices").set_index(SHELF)
+    region = build.table("price_fallbacks_region").set_index(["product_key", "store_region", "week"])
+    store = build.table("price_fallbacks_store").set_index(["product_key", "store_key"])
+    product = build.table("price_fallbacks_product").set_index("product_key")
+    region_of = build.ledger.stores.set_index("store_key").store_region
+
+    def look_up(row: tuple[int, int, int]) -> tuple[str, float]:
+        p, s, week = row
+        if row in prices.index:
+            found = prices.loc[row]
+            return found.imputation_level, found.actual_price_pence
+        if (p, region_of[s], week) in region.index:
+            return "region", region.price_pence[p, region_of[s], week]
+        if (p, s) in store.index:
+            return "store", store.price_pence[p, s]
+        return product.price_basis[p], product.price_pence[p]
+
+    rng = np.random.default_rng(1)
+    keys = [build.ledger.products.product_key, build.ledger.stores.store_key, range(1, 118)]
+    drawn = zip(*(rng.choice(k, 20_000).tolist() for k in keys), strict=True)
+    wanted = {row: look_up(row) for row in dict.fromkeys(drawn)}
+    by_level = {}
+    for row, (level, _) in wanted.items():
+        by_level.setdefault(level, []).append(row)
+    assert by_level.keys() == {
+        "observed", "stable", "region", "store", "product", "chain",
+        "prod_code_10", "prod_code_20", "prod_code_30", "prod_code_40",
+    }  # fmt: skip
+    chosen = [row for rows in by_level.values() for row in rows[:12]]
+
+    copy = tmp_path / "warehouse.duckdb"
+    shutil.copy(build.path, copy)
+    values = ", ".join(map(str, chosen))
+    shown = dbt(
+        "--quiet",
+        "show",
+        "--output",
+        "json",
+        "--limit",
+        str(len(chosen) + 1),
+        "--inline",
+        f"with wanted_prices as (select * from (values {values}) as t(product_key, store_key, week))"
+        " {{ price_or_fallback('wanted_prices') }}",
+        raw=chain,
+        environment={"RETAILSIM_DB": str(copy)},
+    )
+    assert shown.returncode == 0, shown.output
+    found = json.loads(shown.output[shown.output.index("{") :])["show"]
+    assert len(found) == len(chosen)
+    for row in found:
+        level, price = wanted[row["product_key"], row["store_key"], row["week"]]
+        assert (row["imputation_level"], row["price_pence"]) == (level, pytest.approx(price))
