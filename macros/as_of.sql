@@ -1,17 +1,17 @@
 {#
-  Sums over a customer's earlier weeks. Used on int_customer_weeks under
-  `window earlier as (partition by customer_key order by week rows between unbounded preceding and
-  1 preceding)`: the row of week w adds up weeks < w, which is what "as of week w" means.
+  Sums over a customer's earlier weeks, for frames with one row per customer (and store, or category)
+  and week: under the window that `earlier_window` names, the row of week w adds up weeks < w, which is
+  what "as of week w" means.
 #}
 
 {% macro sum_earlier(column, type='bigint') -%}
     coalesce(sum({{ column }}) over earlier, 0)::{{ type }}
 {%- endmacro %}
 
-{% macro earlier_window() -%}
+{% macro earlier_window(partition='customer_key', week='week') -%}
     earlier as (
-        partition by customer_key
-        order by week
+        partition by {{ partition }}
+        order by {{ week }}
         rows between unbounded preceding and 1 preceding
     )
 {%- endmacro %}

@@ -52,17 +52,14 @@ running as (
         frames.customer_key,
         frames.week,
         frames.product_code_40,
-        coalesce(sum(bought.items) over (
-            partition by frames.customer_key, frames.product_code_40
-            order by frames.week
-            rows between unbounded preceding and 1 preceding
-        ), 0)::bigint as items
+        {{ sum_earlier('bought.items') }} as items
     from frames
     left join bought
         on
             frames.customer_key = bought.customer_key
             and frames.week = bought.week
             and frames.product_code_40 = bought.product_code_40
+    window {{ earlier_window('frames.customer_key, frames.product_code_40', 'frames.week') }}
 ),
 
 totals as (

@@ -35,12 +35,7 @@ switching as (
     from frames
     left join switches
         on frames.customer_key = switches.customer_key and frames.week = switches.week
-    window
-        earlier as (
-            partition by frames.customer_key
-            order by frames.week
-            rows between unbounded preceding and 1 preceding
-        )
+    window {{ earlier_window('frames.customer_key', 'frames.week') }}
 ),
 
 own_stores as (
@@ -56,11 +51,7 @@ running as (
         frames.customer_key,
         frames.week,
         own_stores.store_key,
-        coalesce(sum(visits.trips) over (
-            partition by frames.customer_key, own_stores.store_key
-            order by frames.week
-            rows between unbounded preceding and 1 preceding
-        ), 0)::integer as trips
+        {{ sum_earlier('visits.trips', 'integer') }} as trips
     from frames
     inner join own_stores on frames.customer_key = own_stores.customer_key
     left join visits
@@ -68,6 +59,7 @@ running as (
             frames.customer_key = visits.customer_key
             and frames.week = visits.week
             and own_stores.store_key = visits.store_key
+    window {{ earlier_window('frames.customer_key, own_stores.store_key', 'frames.week') }}
 ),
 
 ranked as (
