@@ -24,13 +24,13 @@
     {%- do return("'" ~ text | replace("'", "''") ~ "'") -%}
 {% endmacro %}
 
-{% macro raw_lines(paths, header) %}
+{% macro raw_lines(paths, header, options='') %}
     {#- One row per physical line of the text files, in file and line order. Reading whole lines and
         splitting them in SQL loses none: a CSV reader would drop or stop at a malformed one. -#}
     read_csv(
         [{% for path in paths %}{{ sql_string(path) }}{{ ', ' if not loop.last }}{% endfor %}],
         columns = {'line': 'VARCHAR'}, header = {{ header | lower }}, filename = true,
-        auto_detect = false, delim = e'\x01', quote = '', escape = ''
+        auto_detect = false, delim = e'\x01', quote = '', escape = ''{{ options }}
     )
 {%- endmacro %}
 
@@ -94,7 +94,12 @@
     {% if csv_paths %}
         {% set query %}
             {% for path in csv_paths %}
-            (select {{ sql_string(path) }}, line from {{ raw_lines([path], header=false) }} limit 1)
+            {#- A small buffer: the default reads 32 MB of each file for its first line. -#}
+            (
+                select {{ sql_string(path) }}, line
+                from {{ raw_lines([path], header=false, options=', max_line_size = 65536, buffer_size = 131072') }}
+                limit 1
+            )
             {{ 'union all' if not loop.last }}
             {% endfor %}
         {% endset %}

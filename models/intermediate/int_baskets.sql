@@ -21,32 +21,30 @@ hashed as (
     from lines
 ),
 
-baskets as (
+grouped as (
     select
         basket_id,
         min(attributes_hash) != max(attributes_hash) as is_contradictory,
-        any_value(customer_code) as customer_code,
-        any_value(customer_price_sensitivity) as customer_price_sensitivity,
-        any_value(customer_lifestage) as customer_lifestage,
-        any_value(store_code) as store_code,
-        any_value(store_format) as store_format,
-        any_value(store_region) as store_region,
-        any_value(shop_week) as shop_week,
-        any_value(shop_date) as shop_date,
-        any_value(shop_hour) as shop_hour,
-        any_value(basket_size) as basket_size,
-        any_value(basket_price_sensitivity) as basket_price_sensitivity,
-        any_value(basket_type) as basket_type,
-        any_value(basket_dominant_mission) as basket_dominant_mission
+        min(line_id) as first_line_id
     from hashed
     group by basket_id
+),
+
+-- What the lines agree on is read off the first: grouping by thirteen text columns took ten times
+-- as long at 30 M rows.
+baskets as (
+    select
+        lines.*,
+        grouped.is_contradictory
+    from grouped
+    inner join lines on grouped.first_line_id = lines.line_id
 ),
 
 contradictory_lines as (
     select lines.*
     from lines
-    inner join baskets on lines.basket_id = baskets.basket_id
-    where baskets.is_contradictory
+    inner join grouped on lines.basket_id = grouped.basket_id
+    where grouped.is_contradictory
 ),
 
 -- Only contradictory baskets are looked at again, to name what their lines disagree on.

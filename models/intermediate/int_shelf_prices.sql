@@ -59,11 +59,29 @@ weekly as (
         store_key,
         week,
         is_random_weight,
-        median(unit_price_pence) as observed_price_pence,
+        min(unit_price_pence) as lowest_price_pence,
+        max(unit_price_pence) as highest_price_pence,
         count(*)::integer as sales,
         sum(quantity)::bigint as units
     from sales
     group by product_key, product_code_10, store_key, week, is_random_weight
+),
+
+-- A median over equal prices is that price: only the few shelves with several are sorted.
+medians as (
+    select
+        sales.product_key,
+        sales.store_key,
+        sales.week,
+        median(sales.unit_price_pence) as price_pence
+    from sales
+    inner join weekly
+        on
+            sales.product_key = weekly.product_key
+            and sales.store_key = weekly.store_key
+            and sales.week = weekly.week
+    where not weekly.is_random_weight and weekly.lowest_price_pence < weekly.highest_price_pence
+    group by sales.product_key, sales.store_key, sales.week
 )
 
 select
@@ -72,17 +90,18 @@ select
     weekly.week,
     case
         when weekly.is_random_weight
-            then coalesce(
-                portions.price_pence,
-                portions_of_sub_commodity.price_pence,
-                weekly.observed_price_pence
-            )
-        else weekly.observed_price_pence
+            then coalesce(portions.price_pence, portions_of_sub_commodity.price_pence)
+        else coalesce(medians.price_pence, weekly.lowest_price_pence)
     end as actual_price_pence,
     weekly.is_random_weight,
     weekly.sales,
     weekly.units
 from weekly
+left join medians
+    on
+        weekly.product_key = medians.product_key
+        and weekly.store_key = medians.store_key
+        and weekly.week = medians.week
 left join portions on weekly.product_key = portions.product_key
 left join portions_of_sub_commodity
     on weekly.product_code_10 = portions_of_sub_commodity.product_code_10

@@ -77,23 +77,33 @@ similar_pairs as (
         and price_gap < {{ var('substitution_max_price_gap') }}
 ),
 
--- Trips with both are counted for the pairs that are left, however few the trips.
+items_with_category as (
+    select
+        items.trip_key,
+        items.product_key,
+        products.product_code_10
+    from items
+    inner join products on items.product_key = products.product_key
+),
+
 trips_with_both as (
     select
-        similar_pairs.product_key_a,
-        similar_pairs.product_key_b,
-        count(*) as trips_both
-    from similar_pairs
-    inner join items as a on similar_pairs.product_key_a = a.product_key
-    inner join items as b
-        on similar_pairs.product_key_b = b.product_key and a.trip_key = b.trip_key
-    group by similar_pairs.product_key_a, similar_pairs.product_key_b
+        a.product_key as product_key_a,
+        b.product_key as product_key_b,
+        count(*)::integer as trips_both
+    from items_with_category as a
+    inner join items_with_category as b
+        on
+            a.trip_key = b.trip_key
+            and a.product_code_10 = b.product_code_10
+            and a.product_key < b.product_key
+    group by a.product_key, b.product_key
 ),
 
 lifted as (
     select
         similar_pairs.*,
-        coalesce(trips_with_both.trips_both, 0)::integer as trips_both,
+        coalesce(trips_with_both.trips_both, 0) as trips_both,
         {{ lift(
             'coalesce(trips_with_both.trips_both, 0)',
             'similar_pairs.trips_a',

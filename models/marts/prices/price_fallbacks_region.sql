@@ -7,4 +7,3 @@ select
 from {{ ref('prices') }} as prices
 inner join {{ ref('stores') }} as stores on prices.store_key = stores.store_key
 group by prices.product_key, stores.store_region, prices.week
-order by prices.product_key, stores.store_region, prices.week

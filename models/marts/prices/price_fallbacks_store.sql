@@ -6,4 +6,3 @@ select
 from {{ ref('prices') }}
 where week <= {{ var('train_last_week') }}
 group by product_key, store_key
-order by product_key, store_key

@@ -63,4 +63,3 @@ select
     missing_share > {{ var('doubtful_missing_share') }} as is_often_missing,
     price_variation > {{ var('doubtful_variation') }} as is_price_volatile
 from derived
-order by product_key, store_key, week
