@@ -21,3 +21,8 @@
             then try_cast(try_cast({{ text }} as decimal(18, 4)) * 100 as integer)
     end
 {%- endmacro %}
+
+{% macro is_none_of(column, values) -%}
+    {#- Not `in`: DuckDB turns a list of five or more into a join, which does not keep row order. -#}
+    {%- for value in values %}{{ column }} != {{ sql_string(value) }}{{ ' and ' if not loop.last }}{% endfor -%}
+{%- endmacro %}

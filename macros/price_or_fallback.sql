@@ -5,19 +5,24 @@
       `imputation_level`, the first of
         observed | stable      sold there that week (stable: a weighed product)
         region                 the week's median over stores of the region
-        store                  the store's median of the training weeks
+        store                  the price last seen at the store
         product | prod_code_*  the product's median of the training weeks, or its category's
       Joins only, so nothing is built for prices that nobody asks for. No level reads a later week,
-      except training weeks, which are static.
+      except the last, which is static. The order is that of the errors measured on held-out prices
+      (docs/decisions.md).
     #}
     select
         wanted.*,
-        coalesce(prices.actual_price_pence, region.price_pence, store.price_pence, product.price_pence)
-            as price_pence,
+        coalesce(
+            prices.actual_price_pence,
+            region.price_pence,
+            store.actual_price_pence,
+            product.price_pence
+        ) as price_pence,
         case
             when prices.actual_price_pence is not null then prices.imputation_level
             when region.price_pence is not null then 'region'
-            when store.price_pence is not null then 'store'
+            when store.actual_price_pence is not null then 'store'
             else product.price_basis
         end as imputation_level
     from {{ relation }} as wanted
@@ -32,8 +37,11 @@
             wanted.product_key = region.product_key
             and stores.store_region = region.store_region
             and wanted.week = region.week
-    left join {{ ref('price_fallbacks_store') }} as store
-        on wanted.product_key = store.product_key and wanted.store_key = store.store_key
+    asof left join {{ ref('prices') }} as store
+        on
+            wanted.product_key = store.product_key
+            and wanted.store_key = store.store_key
+            and wanted.week > store.week
     left join {{ ref('price_fallbacks_product') }} as product
         on wanted.product_key = product.product_key
 {% endmacro %}

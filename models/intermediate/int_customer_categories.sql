@@ -1,5 +1,5 @@
--- Shares of a customer's earlier items by department, as a list in the order of department codes.
--- Departments are those of the training weeks; an item of any other counts in none of the shares.
+-- A customer's earlier items by department, as a list in the order of department codes. Departments
+-- are those of the training weeks; an item of any other counts in none.
 with items as (
     select * from {{ ref('int_items') }}
 ),
@@ -60,23 +60,11 @@ running as (
             and frames.week = bought.week
             and frames.product_code_40 = bought.product_code_40
     window {{ earlier_window('frames.customer_key, frames.product_code_40', 'frames.week') }}
-),
-
-totals as (
-    select
-        customer_key,
-        week,
-        sum(items)::bigint as items,
-        array_agg(items order by product_code_40) as items_by_category
-    from running
-    group by customer_key, week
 )
 
 select
     customer_key,
     week as as_of_week,
-    case
-        when items > 0
-            then list_transform(items_by_category, lambda category: (category / items)::double)
-    end as category_shares
-from totals
+    array_agg(items order by product_code_40) as items_by_category
+from running
+group by customer_key, week

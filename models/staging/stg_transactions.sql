@@ -1,5 +1,7 @@
 -- Every line read, typed once. A line that breaks the contract by itself carries its reason;
 -- what needs other lines or the calendar to tell is decided in int_baskets and int_items.
+-- Rows must stay in file and line order, from which line numbers are counted, so nothing here may
+-- become a join.
 with raw_lines as (
     select * from {{ ref('base_transactions') }}
 ),
@@ -60,12 +62,16 @@ checked as (
                 then 'product hierarchy incomplete'
             when store_format is null or store_region is null
                 then 'store_format or store_region missing'
-            when basket_size not in ('S', 'M', 'L', 'XX') then 'basket_size unknown'
-            when basket_price_sensitivity not in ('LA', 'MM', 'UM', 'XX')
+            when {{ is_none_of('basket_size', ['S', 'M', 'L', 'XX']) }}
+                then 'basket_size unknown'
+            when {{ is_none_of('basket_price_sensitivity', ['LA', 'MM', 'UM', 'XX']) }}
                 then 'basket_price_sensitivity unknown'
-            when basket_type not in ('Small Shop', 'Top Up', 'Full Shop', 'XX')
+            when {{ is_none_of('basket_type', ['Small Shop', 'Top Up', 'Full Shop', 'XX']) }}
                 then 'basket_type unknown'
-            when basket_dominant_mission not in ('Fresh', 'Grocery', 'Mixed', 'Nonfood', 'XX')
+            when
+                {{ is_none_of(
+                    'basket_dominant_mission', ['Fresh', 'Grocery', 'Mixed', 'Nonfood', 'XX']
+                ) }}
                 then 'basket_dominant_mission unknown'
         end as reject_reason
     from typed

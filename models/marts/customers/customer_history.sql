@@ -3,6 +3,12 @@ with weeks as (
         week,
         date_from
     from {{ ref('stg_weeks') }}
+    union all
+    -- The week after the calendar, in case the data reach its end.
+    select
+        max(week) + 1 as week,
+        max(date_to) + 1 as date_from
+    from {{ ref('stg_weeks') }}
 ),
 
 earlier_trips as (
@@ -24,11 +30,11 @@ earlier_trips as (
     window {{ earlier_window() }}
 ),
 
-category_shares as (
+categories as (
     select
         customer_key,
         as_of_week,
-        category_shares
+        items_by_category
     from {{ ref('int_customer_categories') }}
 ),
 
@@ -60,13 +66,19 @@ select
     earlier_trips.items / nullif(earlier_trips.trips, 0) as items_per_trip,
     earlier_trips.units / nullif(earlier_trips.items, 0) as units_per_item,
     earlier_trips.repeat_items / nullif(earlier_trips.items, 0) as repeat_rate,
-    category_shares.category_shares,
+    case
+        when earlier_trips.items > 0
+            then list_transform(
+                categories.items_by_category,
+                lambda category: (category / earlier_trips.items)::double  -- noqa: RF02
+            )
+    end as category_shares,
     least(1, earlier_trips.trips / {{ var('full_history_trips') }})::double as history_weight
 from earlier_trips
 inner join customers on earlier_trips.customer_key = customers.customer_key
-left join weeks on earlier_trips.as_of_week = weeks.week
-left join category_shares
+inner join weeks on earlier_trips.as_of_week = weeks.week
+inner join categories
     on
-        earlier_trips.customer_key = category_shares.customer_key
-        and earlier_trips.as_of_week = category_shares.as_of_week
+        earlier_trips.customer_key = categories.customer_key
+        and earlier_trips.as_of_week = categories.as_of_week
 order by earlier_trips.customer_key, earlier_trips.as_of_week

@@ -29,10 +29,13 @@ running as (
 derived as (
     select
         *,
+        -- Differences first: in floating point 1 - 38 / 40 exceeds 5 %, and 2 / 40 does not.
         case
-            when base_price_pence > 0 then 1 - actual_price_pence / base_price_pence else 0
+            when base_price_pence > 0
+                then (base_price_pence - actual_price_pence) / base_price_pence
+            else 0
         end as discount_depth,
-        1 - weeks_sold / (week - first_week + 1) as missing_share,
+        (week - first_week + 1 - weeks_sold) / (week - first_week + 1) as missing_share,
         -- Standard deviation over mean, from exact sums: sqrt(n * sum(x^2) - sum(x)^2) / sum(x).
         case
             when price_sum > 0

@@ -37,10 +37,13 @@ EARLY = {
     "substitution_max_price_gap": 0.5,
     "value_percentile": 0.3,
     "premium_percentile": 0.7,
+}
+FIRST = {
+    "train_last_week": 1,
+    "validation_last_week": 50,
     "full_history_trips": 50,
     "switching_weeks": 2,
 }
-FIRST = {"train_last_week": 1, "validation_last_week": 50}
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def first_build(dbt, chain, ledger) -> Build:
 
 @pytest.fixture(scope="session", params=["default", "early", "first"])
 def build(request) -> Build:
-    """Each of the three in turn."""
+    """Each of the three in turn, or those that a module asks for."""
     return request.getfixturevalue(f"{request.param}_build")
 
 

@@ -104,8 +104,8 @@ def assert_same(found: pd.DataFrame, expected: pd.DataFrame, keys: list[str]) ->
     found = found.sort_values(keys, ignore_index=True)
     expected = expected.sort_values(keys, ignore_index=True)
     both = found[keys].merge(expected[keys], how="outer", indicator="side")
-    odd = both[both.side != "both"].replace({"left_only": "found", "right_only": "expected"})
-    assert odd.empty, f"{len(odd)} rows on one side only:\n{odd.head(10)}"
+    odd = both[both.side != "both"]
+    assert odd.empty, f"{len(odd)} rows only found (left) or expected (right):\n{odd.head(10)}"
     assert len(found) == len(expected)
     for name in expected.columns:
         left, right = found[name], expected[name]

@@ -59,10 +59,14 @@ def test_prices(build, actual):
             trailing = (weeks > week - v.base_price_weeks) & (weeks <= week)
             so_far = prices[: n + 1]
             base.append(prices[trailing].max())
-            missing.append(1 - (n + 1) / (week - weeks[0] + 1))
+            span = week - weeks[0] + 1
+            missing.append((span - (n + 1)) / span)
             variation.append(so_far.std() / so_far.mean())
     expected["base_price_pence"] = base
-    expected["discount_depth"] = 1 - expected.actual_price_pence / expected.base_price_pence
+    # Quotients of whole numbers, not 1 - quotient: 1 - 0.7 is above 0.3, 3 / 10 is not.
+    expected["discount_depth"] = (
+        expected.base_price_pence - expected.actual_price_pence
+    ) / expected.base_price_pence
     expected["missing_share"] = missing
     expected["price_variation"] = variation
     expected["is_promotion"] = expected.discount_depth > v.promotion_min_depth
@@ -88,14 +92,6 @@ def test_region_fallbacks(build, actual):
     expected = expected.set_axis(["price_pence", "stores"], axis=1).reset_index()
     assert (expected.stores > 1).sum() > 1000
     assert_same(build.table("price_fallbacks_region"), expected, keys)
-
-
-def test_store_fallbacks(build, actual):
-    keys = ["product_key", "store_key"]
-    training = actual[actual.week <= build.vars.train_last_week]
-    expected = training.groupby(keys).actual_price_pence.agg(["median", "size"])
-    expected = expected.set_axis(["price_pence", "weeks"], axis=1).reset_index()
-    assert_same(build.table("price_fallbacks_store"), expected, keys)
 
 
 def test_product_fallbacks(build, actual):
@@ -125,8 +121,10 @@ def test_price_or_fallback_takes_the_first_level_that_knows(first_build, dbt, ch
     """The macro on some rows of each level, and what looking them up one by one gives."""
     build = first_build
     prices = build.table("prices").set_index(SHELF)
-    region = build.table("price_fallbacks_region").set_index(["product_key", "store_region", "week"])
-    store = build.table("price_fallbacks_store").set_index(["product_key", "store_key"])
+    region = build.table("price_fallbacks_region")
+    region = region.set_index(["product_key", "store_region", "week"])
+    seen = build.table("prices").sort_values("week").groupby(["product_key", "store_key"])
+    seen = {key: list(zip(rows.week, rows.actual_price_pence, strict=True)) for key, rows in seen}
     product = build.table("price_fallbacks_product").set_index("product_key")
     region_of = build.ledger.stores.set_index("store_key").store_region
 
@@ -137,8 +135,9 @@ def test_price_or_fallback_takes_the_first_level_that_knows(first_build, dbt, ch
             return found.imputation_level, found.actual_price_pence
         if (p, region_of[s], week) in region.index:
             return "region", region.price_pence[p, region_of[s], week]
-        if (p, s) in store.index:
-            return "store", store.price_pence[p, s]
+        earlier = [price for seen_week, price in seen.get((p, s), []) if seen_week < week]
+        if earlier:
+            return "store", earlier[-1]
         return product.price_basis[p], product.price_pence[p]
 
     rng = np.random.default_rng(1)
@@ -165,7 +164,7 @@ def test_price_or_fallback_takes_the_first_level_that_knows(first_build, dbt, ch
         "--limit",
         str(len(chosen) + 1),
         "--inline",
-        f"with wanted_prices as (select * from (values {values}) as t(product_key, store_key, week))"
+        f"with wanted_prices as (from (values {values}) as rows_(product_key, store_key, week))"
         " {{ price_or_fallback('wanted_prices') }}",
         raw=chain,
         environment={"RETAILSIM_DB": str(copy)},

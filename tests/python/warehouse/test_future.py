@@ -59,10 +59,6 @@ STATIC = {
         select mart.* exclude (product_key), product_code
         from price_fallbacks_region as mart join products using (product_key)
         where week < {week}""",
-    "price_fallbacks_store": """
-        select mart.* exclude (product_key, store_key), product_code, store_code
-        from price_fallbacks_store as mart
-        join products using (product_key) join stores using (store_key)""",
     "price_fallbacks_product": """
         select mart.* exclude (product_key), product_code
         from price_fallbacks_product as mart join products using (product_key)
