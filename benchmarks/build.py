@@ -35,8 +35,9 @@ types |= dict.fromkeys("SHOP_WEEK SHOP_DATE QUANTITY".split(), "INTEGER")
 types |= dict.fromkeys("SHOP_WEEKDAY SHOP_HOUR".split(), "TINYINT")
 types |= {"SPEND": "DECIMAL(12, 2)", "BASKET_ID": "BIGINT"}
 config = {"threads": sys.argv[3], "memory_limit": sys.argv[4]}
-config["enable_progress_bar"] = "false"
-(rows,) = duckdb.connect(sys.argv[2], config=config).execute(
+connection = duckdb.connect(sys.argv[2], config=config)
+connection.execute("set enable_progress_bar = false")
+(rows,) = connection.execute(
     "create table transactions as"
     " select * from read_csv(?, header = true, filename = true, types = ?)",
     [sys.argv[1] + "/transactions*", types]).fetchone()

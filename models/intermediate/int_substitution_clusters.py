@@ -11,8 +11,6 @@ def model(dbt, session):
     # Clusters are numbered by their lowest product, so that the numbers are the same on every run.
     clusters = sorted(sorted(component) for component in nx.connected_components(graph))
     rows = [
-        (product, number)
-        for number, cluster in enumerate(clusters, start=1)
-        for product in cluster
+        (product, number) for number, cluster in enumerate(clusters, start=1) for product in cluster
     ]
     return pd.DataFrame(rows, columns=["product_key", "cluster"]).astype("int32")

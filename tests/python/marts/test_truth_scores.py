@@ -172,12 +172,13 @@ def test_substitutes_are_candidates_but_not_told_apart(default_build, chain):
 def test_nearer_price_fallbacks_err_less(shelf):
     """Prices after the training weeks, each level asked without the sale itself.
 
-    Mean absolute relative error 0.015 for the other stores of the region in the same week, 0.045
-    for the store's training median, 0.050 for the product's, on the rows that all three know.
+    Mean absolute relative error 0.015 for the other stores of the region in the same week, 0.022
+    for the price last seen at the store, 0.050 for the product's training median, on the rows
+    that all three know.
     """
     training = shelf[shelf.week <= LAST_TRAINING_WEEK]
-    later = shelf[shelf.week > LAST_TRAINING_WEEK]
-    by_store = training.groupby(SHELF).actual_price_pence.median().rename("store").reset_index()
+    last_seen = shelf.sort_values("week").groupby(SHELF).actual_price_pence.shift()
+    later = shelf.assign(store=last_seen)[shelf.week > LAST_TRAINING_WEEK]
     by_product = training.groupby("product_key").actual_price_pence.median()
     keys = ["product_key", "store_region", "week"]
     others = later[[*keys, "store_key", "actual_price_pence"]].merge(
@@ -185,7 +186,7 @@ def test_nearer_price_fallbacks_err_less(shelf):
     )
     others = others[others.store_key != others.store_key_other]
     region = others.groupby([*SHELF, "week"]).actual_price_pence_other.median().rename("region")
-    later = later.merge(region.reset_index(), how="left").merge(by_store, how="left")
+    later = later.merge(region.reset_index(), how="left")
     later["product"] = later.product_key.map(by_product)
     later = later.dropna(subset=["region", "store", "product"])
     assert len(later) > 50_000
@@ -194,4 +195,5 @@ def test_nearer_price_fallbacks_err_less(shelf):
         for level in ("region", "store", "product")
     }
     assert error["region"] < 0.018
-    assert 2 * error["region"] < error["store"] < error["product"] < 0.06
+    assert error["region"] < error["store"] < 0.026
+    assert 2 * error["store"] < error["product"] < 0.06
