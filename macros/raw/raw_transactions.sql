@@ -22,11 +22,13 @@
             null::varchar as raw_text
         where false
     {% else %}
-    {#- Files with the same header are read together: one scan for a whole release. -#}
+    {#- Files with the same columns are read together, one scan for a whole release: the same places
+        in a CSV file, the same names in a Parquet file. -#}
     {% set groups = {} %}
     {% for file in files %}
         {% do check_columns(file, required) %}
-        {% set group = file.kind ~ ':' ~ file.columns | join(',') %}
+        {% set columns = file.header | lower if file.kind == 'parquet' else file.columns | join(',') %}
+        {% set group = file.kind ~ ':' ~ columns %}
         {% do groups.setdefault(group, []).append(file) %}
     {% endfor %}
     {% for group in groups.values() %}
@@ -50,7 +52,7 @@
         {% else %}
         select
             {%- for column in required %}
-            nullif(trim({{ column if column not in raw_column_aliases().values() else parquet_column(group[0], column) }}::varchar), '') as {{ column }},
+            nullif(trim({{ parquet_column(group[0], column) }}::varchar), '') as {{ column }},
             {%- endfor %}
             parse_filename(filename) as source_file,
             {{ columns | length }} as field_count,
@@ -66,6 +68,6 @@
 {% endmacro %}
 
 {% macro parquet_column(file, column) %}
-    {# The name that this file itself gives to a column which the two releases call differently. #}
+    {# The name that the file itself gives to a column: the two releases call some differently. #}
     {%- do return('"' ~ file.header.split(',')[file.columns.index(column)] ~ '"') -%}
 {% endmacro %}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from receipts import HEADER, TIME, line, write_raw
 
@@ -100,6 +102,28 @@ def test_stops(dbt, tmp_path, spoil, named):
     for part in named:
         assert part in told
     assert "Traceback" not in told
+
+
+def cut_archive(folder):
+    lines = [line(basket_id=str(n)) for n in range(2000)]
+    whole = write_raw(folder, lines) / "transactions_200607.csv"
+    packed = gzip.compress(whole.read_bytes())
+    (folder / "transactions_200607.csv.gz").write_bytes(packed[: len(packed) // 2])
+    whole.unlink()
+
+
+def not_utf8(folder):
+    path = write_raw(folder, [line(store_region="N\u00f6rd")]) / "transactions_200607.csv"
+    path.write_bytes(path.read_text().encode("latin-1"))
+
+
+@pytest.mark.parametrize("spoil", [cut_archive, not_utf8])
+def test_damaged_files_stop_the_build_by_name(dbt, tmp_path, spoil):
+    spoil(tmp_path)
+    result = dbt("run", "--select", "staging", raw=tmp_path)
+    assert result.returncode != 0
+    assert "transactions_200607.csv" in result.output
+    assert "Traceback" not in result.output
 
 
 def test_overlapping_weeks_stop_the_build(dbt, tmp_path):
