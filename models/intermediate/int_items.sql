@@ -23,7 +23,7 @@ select
     min(lines.line_id) as line_id,
     count(*) as line_count
 from lines
-inner join trips on lines.basket_id = trips.basket_id
+inner join trips on lines.basket_id = trips.basket_id and lines.shop_week = trips.shop_week
 inner join products on lines.product_code = products.product_code
 group by trips.trip_key, products.product_key, trips.week
 order by trips.trip_key, products.product_key

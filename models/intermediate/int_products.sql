@@ -20,7 +20,7 @@ hierarchies as (
         min(trips.trip_key) as first_trip_key,
         min(trips.week) as first_week
     from lines
-    inner join trips on lines.basket_id = trips.basket_id
+    inner join trips on lines.basket_id = trips.basket_id and lines.shop_week = trips.shop_week
     group by all
 ),
 

@@ -11,6 +11,7 @@ baskets as (
 repeated as (
     select
         baskets.basket_id,
+        baskets.shop_week,
         products.product_code,
         items.line_id as kept_line_id
     from {{ ref('int_items') }} as items
@@ -43,10 +44,12 @@ reasons as (
     left join baskets
         on
             lines.basket_id = baskets.basket_id
+            and lines.shop_week = baskets.shop_week
             and lines.reject_reason is null
     left join repeated
         on
             lines.basket_id = repeated.basket_id
+            and lines.shop_week = repeated.shop_week
             and lines.product_code = repeated.product_code
             and lines.reject_reason is null
 )

@@ -65,6 +65,11 @@ LINES: list[tuple[str | None, str]] = [
         "basket with several sizes, types, missions or price sensitivities",
         line(basket_id="45", prod_code=OTHER, basket_size="L"),
     ),
+    (None, line(basket_id="46")),
+    (
+        "basket_id used in an earlier week",
+        line(basket_id="46", shop_week="200608", shop_date="20060420"),
+    ),
     # A bad line does not take the good ones of its basket with it.
     ("quantity not positive", line(basket_id="47", quantity="0")),
     (None, line(basket_id="47", prod_code=OTHER)),

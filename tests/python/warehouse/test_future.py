@@ -87,11 +87,13 @@ def scramble(chain, folder, first):
     """Copy the chain; from `first` on, products, amounts, shoppers and shops change places."""
     cut(chain, folder, first)
     shuffle = random.Random(11)
+    earlier_ids = []
     for path in sorted(chain.glob("transactions_*.csv")):
-        if path.stem < f"transactions_{first}":
-            continue
         header, *lines = path.read_text().splitlines()
         rows = [line.split(",") for line in lines]
+        if path.stem < f"transactions_{first}":
+            earlier_ids += [row[14] for row in rows]
+            continue
         # Groups of columns that stay together: amounts, product, shopper with basket labels, shop.
         for columns in ((4, 5), range(6, 11)):
             values = [[row[c] for c in columns] for row in rows]
@@ -108,6 +110,9 @@ def scramble(chain, folder, first):
         # Codes that never existed before, early in code order, so that keys of all others move.
         for n in range(0, len(rows), 50):
             rows[n][6] = f"PRD00{n:05d}"
+        # Basket ids that earlier weeks used already.
+        for n in range(0, len(rows), 70):
+            rows[n][14] = shuffle.choice(earlier_ids)
         text = "\n".join([header, *(",".join(row) for row in rows)])
         (folder / path.name).write_text(text + "\n")
 
