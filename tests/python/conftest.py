@@ -1,4 +1,7 @@
-"""Running dbt from tests: the real command, in its own process, on folders of the test's own."""
+"""Running dbt from tests: the real command, in its own process, on folders of the test's own.
+
+What only the warehouse needs is imported where it is used: machines for the trainer lack it.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import pytest
-
-from dbt_project.sample import ChainConfig, generate_chain
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,6 +26,8 @@ class Warehouse:
 
     def rows(self, query: str) -> list[tuple]:
         """Rows of a query; the file is open only while it runs."""
+        import duckdb
+
         with duckdb.connect(str(self.path), read_only=True) as connection:
             return connection.execute(query).fetchall()
 
@@ -75,6 +77,8 @@ def dbt(tmp_path_factory):
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory) -> Path:
     """Raw folder of the default synthetic chain, the one of the demo."""
+    from dbt_project.sample import ChainConfig, generate_chain
+
     folder = tmp_path_factory.mktemp("chain")
     generate_chain(ChainConfig(), folder)
     return folder
