@@ -17,8 +17,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-PAD = 0
-UNKNOWN = 0
+from trainer.tokens import PAD, UNKNOWN
 
 PART_OF_CONTEXT = {
     "size": "size",

@@ -3,8 +3,6 @@
 Pure functions on flat packed items: `tokens` (T,) beside `trip_of_item` (T,), in any order. Random
 numbers are drawn where the generator lives, so that a CPU generator masks the same items whichever
 device the batch is on.
-
-Tokens: `[PAD]` = 0, products 1..N, `[MASK]` = N+1, `[EOS]` = N+2.
 """
 
 from __future__ import annotations
@@ -14,8 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-PAD = 0
-UNKNOWN = 0
+from trainer.tokens import PAD, UNKNOWN
 
 MASKED_SHARE = 0.8
 REPLACED_SHARE = 0.1
