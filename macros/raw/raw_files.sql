@@ -24,11 +24,17 @@
     {%- do return("'" ~ text | replace("'", "''") ~ "'") -%}
 {% endmacro %}
 
+{% macro sql_list(texts) %}
+    {%- set strings = [] -%}
+    {%- for text in texts %}{% do strings.append(sql_string(text)) %}{% endfor -%}
+    {%- do return('[' ~ strings | join(', ') ~ ']') -%}
+{% endmacro %}
+
 {% macro raw_lines(paths, header, options='') %}
     {#- One row per physical line of the text files, in file and line order. Reading whole lines and
         splitting them in SQL loses none: a CSV reader would drop or stop at a malformed one. -#}
     read_csv(
-        [{% for path in paths %}{{ sql_string(path) }}{{ ', ' if not loop.last }}{% endfor %}],
+        {{ sql_list(paths) }},
         columns = {'line': 'VARCHAR'}, header = {{ header | lower }}, filename = true,
         auto_detect = false, delim = e'\x01', quote = '', escape = ''{{ options }}
     )
@@ -112,7 +118,7 @@
             select file_name, string_agg(name, ',' order by column_id)
             from (
                 select file_name, name, row_number() over (partition by file_name) as column_id
-                from parquet_schema([{% for path in parquet_paths %}{{ sql_string(path) }}{{ ', ' if not loop.last }}{% endfor %}])
+                from parquet_schema({{ sql_list(parquet_paths) }})
                 where coalesce(num_children, 0) = 0
             )
             group by file_name

@@ -58,9 +58,7 @@
             {{ columns | length }} as field_count,
             {{ columns | length }} as expected_field_count,
             null::varchar as raw_text
-        from read_parquet(
-            [{% for path in paths %}{{ sql_string(path) }}{{ ', ' if not loop.last }}{% endfor %}], filename = true
-        )
+        from read_parquet({{ sql_list(paths) }}, filename = true)
         {% endif %}
         {{ 'union all' if not loop.last }}
     {% endfor %}
