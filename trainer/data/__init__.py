@@ -1,0 +1,1 @@
+"""From the tensor cache to batches: the format of the cache, its reader, timelines, packing."""
