@@ -3,8 +3,9 @@
 Every part is a sum and a number of targets, never a mean: ranks and micro-batches hold different
 numbers of targets, and the mean of their means is not the mean of the batch.
 
-Shapes: T item positions, V tokens, M embeddings, D their width, A anchors (embeddings that have a
-positive). Half-precision inputs are raised to float32, inside autocast too.
+Shapes: T item positions, R rows of logits, V tokens, M embeddings, D their width, A anchors
+(embeddings that have a positive). Half-precision inputs are raised to float32, inside autocast
+too.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Predictions:
     """What the model says about a batch. Parts that are switched off may be left out."""
 
     logits: Tensor | None = None
-    """(T, V) token logits."""
+    """(R, V) token logits; R = T unless the targets name rows."""
     embeddings: Tensor | None = None
     """(M, D) embeddings of baskets, or of views or items of baskets."""
     context: Mapping[str, Tensor] = field(default_factory=dict)
@@ -79,6 +80,8 @@ class Targets:
     """(M,) the basket of each embedding."""
     token_weights: Tensor | None = None
     """(T,) weight of each token, one each if left out (see `trip_weights`)."""
+    rows: Tensor | None = None
+    """(T,) row of the logits that each token is asked of; one row each, in order, if left out."""
 
 
 class FocalLoss(nn.Module):
@@ -95,30 +98,39 @@ class FocalLoss(nn.Module):
         self.gamma = gamma
 
     def forward(
-        self, logits: Tensor, targets: Tensor, weights: Tensor | None = None
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        weights: Tensor | None = None,
+        rows: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The sum over targets and what to divide it by.
 
-        logits (T, V); targets (T,), `[PAD]` is not a target and its row is never read;
-        weights (T,) or None for 1 each. Returns the weighted sum of losses, in nats, and the sum
-        of the weights (the number of targets without weights), both 0-dimensional.
-        Raises ValueError where shapes disagree.
+        logits (R, V); targets (T,); weights (T,) or None for 1 each; rows (T,) the row of logits of
+        each target, for several targets asked of one row, or None for R = T rows in order. `[PAD]`
+        is not a target; without `rows` its row is never read, with `rows` there must be none.
+        Returns the weighted sum of losses, in nats, and the sum of the weights (the number of
+        targets without weights), both 0-dimensional. Raises ValueError where shapes disagree.
         """
         if logits.ndim != 2:
-            raise ValueError(f"logits: expected (T, V), not {tuple(logits.shape)}")
-        _same_length("targets", targets, logits)
+            raise ValueError(f"logits: expected (R, V), not {tuple(logits.shape)}")
+        _same_length("targets", targets, logits if rows is None else rows)
         if weights is not None:
-            _same_length("weights", weights, logits)
-        asked = targets != PAD
+            _same_length("weights", weights, targets)
+        count = focal_count(targets, weights)
+        if rows is None:
+            asked = targets != PAD
+            logits, targets = logits[asked], targets[asked]
+            weights = None if weights is None else weights[asked]
+            rows = torch.arange(len(targets), device=targets.device)
         with _no_autocast(logits):
-            log_p_TV = _at_least_float32(logits[asked]).log_softmax(-1)
-            log_p = log_p_TV.gather(1, targets[asked].long()[:, None]).squeeze(1)
+            log_p = _at_least_float32(logits).log_softmax(-1)[rows.long(), targets.long()]
             # 1 - p, exact where p is near 1. At p = 1 a gamma below 1 has no finite slope.
             miss = (-log_p.expm1()).clamp_min(torch.finfo(log_p.dtype).tiny)
             losses = -(miss**self.gamma) * log_p
             if weights is not None:
-                losses = losses * weights[asked].to(losses.dtype)
-            return losses.sum(), focal_count(targets, weights)
+                losses = losses * weights.to(losses.dtype)
+            return losses.sum(), count
 
 
 class ContrastiveLoss(nn.Module):
@@ -258,7 +270,9 @@ class WorldModelLoss(nn.Module):
         sums = {}
         if self.weights.focal:
             logits = _needed("logits", predictions.logits, "focal")
-            sums["focal"], _ = self.focal(logits, targets.tokens, targets.token_weights)
+            sums["focal"], _ = self.focal(
+                logits, targets.tokens, targets.token_weights, targets.rows
+            )
         if self.weights.contrastive:
             embeddings = _needed("embeddings", predictions.embeddings, "contrastive")
             basket_ids = _needed("basket_ids", targets.basket_ids, "contrastive")
@@ -284,7 +298,7 @@ class WorldModelLoss(nn.Module):
 def focal_count(targets: Tensor, weights: Tensor | None = None) -> Tensor:
     """The number of targets (T,) that are not `[PAD]`, or the sum of their weights (T,)."""
     asked = targets != PAD
-    return asked.sum() if weights is None else weights[asked].double().sum()
+    return asked.sum() if weights is None else weights.double().where(asked, 0).sum()
 
 
 def contrastive_count(basket_ids: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from trainer.data.schema import (
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 << 20
 REQUIRED = ("labels", "split", "totals", "settings")
+FACTS = {"dtype", "shape", "sha256"}
+"""What the manifest must say of each column."""
 
 
 class CacheError(Exception):
@@ -37,10 +39,12 @@ class CacheError(Exception):
 def smallest_unsigned(values: np.ndarray) -> np.ndarray:
     """The same whole numbers in the smallest unsigned dtype that holds them.
 
-    Raises ValueError for a negative number.
+    Raises ValueError for a negative number or a dtype with fractions.
     """
     if not values.size:
         return values.astype(np.uint8)
+    if values.dtype.kind not in "iub":
+        raise ValueError(f"expected whole numbers, found {values.dtype}")
     if values.min() < 0:
         raise ValueError(f"expected numbers from 0, found {values.min()}")
     return values.astype(np.min_scalar_type(int(values.max())))
@@ -61,9 +65,8 @@ def write_cache(
     Raises ValueError where columns and schema disagree, CacheError where `folder` exists and is no
     cache.
     """
-    folder = Path(folder)
-    if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
-        raise CacheError(f"{folder} exists and is not a tensor cache: choose another folder")
+    folder = Path(folder).resolve()  # so that a link stays one
+    _check_replaceable(folder)
     if set(columns) != set(COLUMN):
         raise ValueError(f"columns differ from the schema: {sorted(set(columns) ^ set(COLUMN))}")
     missing = [name for name in REQUIRED if name not in manifest]
@@ -95,7 +98,7 @@ def write_cache(
             "schema_version": SCHEMA_VERSION,
             **{name: manifest[name] for name in sorted(manifest)},
             "vocabulary_digest": _vocabulary_digest(digests, manifest["labels"]),
-            "digest": _combined(digests),
+            "digest": _digest_of_all(digests, manifest),
             "columns": described,
         }
         with (fresh / MANIFEST).open("w", encoding="utf-8") as file:
@@ -127,23 +130,21 @@ class TensorCache:
         self.folder = Path(folder)
         self.manifest = _read_manifest(self.folder)
         described = self.manifest["columns"]
-        self._columns = {
-            column.name: _map(self.folder, column, described[column.name]) for column in COLUMNS
-        }
+        self._columns = _open_columns(self.folder, described, COLUMN, verify)
         try:
             _check_lengths(described)
         except ValueError as error:
             raise CacheError(f"{self.folder / MANIFEST}: {error}; export again") from None
         if verify:
-            for name, facts in described.items():
-                path = self.folder / f"{name}.npy"
-                if _digest(path) != facts["sha256"]:
-                    raise CacheError(f"{path} is damaged (its digest differs): export again")
             self._check_values()
         self.digest: str = self.manifest["digest"]
         self.vocabulary_digest: str = self.manifest["vocabulary_digest"]
         self.labels = {name: tuple(labels) for name, labels in self.manifest["labels"].items()}
         self.split = {name: tuple(weeks) for name, weeks in self.manifest["split"].items()}
+
+    def __reduce__(self):
+        # A worker process maps the files again; a pickled map would carry all they hold.
+        return TensorCache, (self.folder, False)
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._columns[name]
@@ -166,6 +167,7 @@ class TensorCache:
     def _check_values(self) -> None:
         """What a wrong producer could break and no digest shows."""
         for name, table in (
+            ("customer_weeks.customer", "customers"),
             ("trips.customer_week", "customer_weeks"),
             ("trips.day", "days"),
             ("trips.store", "stores"),
@@ -173,6 +175,9 @@ class TensorCache:
             ("products.category", "categories"),
         ):
             self._check_range(name, 0, self.rows(table) - 1)
+        for name in ("graph.source", "graph.target"):
+            self._check_range(name, 0, self.products + self.rows("categories") - 1)
+        self._check_range("customer_weeks.primary_store", 0, self.rows("stores"))
         self._check_range("items.token", 1, self.input_tokens - 1)
         specials = np.isin(self["items.token"], (self.products + 1, self.products + 2))
         if specials.any():
@@ -204,6 +209,45 @@ class TensorCache:
             )
 
 
+def read_columns(
+    folder: Path | str, names: Iterable[str]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The manifest and some columns of a cache, in memory; the others need not be there.
+
+    Raises CacheError where one of them is missing, damaged or of another format.
+    """
+    folder = Path(folder)
+    manifest = _read_manifest(folder)
+    columns = _open_columns(folder, manifest["columns"], names, verify=True)
+    return manifest, {name: np.array(values) for name, values in columns.items()}
+
+
+def _open_columns(
+    folder: Path, described: Mapping[str, Any], names: Iterable[str], verify: bool
+) -> dict[str, np.ndarray]:
+    columns = {name: _map(folder, name, described[name]) for name in names}
+    for name in columns if verify else ():
+        path = folder / f"{name}.npy"
+        if _digest(path) != described[name]["sha256"]:
+            raise CacheError(f"{path} is damaged (its digest differs): export again")
+    return columns
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raise CacheError unless `folder` is new, empty, or holds a cache and nothing else."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise CacheError(f"{folder} is not a folder: choose another")
+    names = sorted(path.name for path in folder.iterdir())
+    foreign = [name for name in names if name != MANIFEST and not name.endswith(".npy")]
+    if foreign or (names and MANIFEST not in names):
+        raise CacheError(
+            f"{folder} exists and is not a tensor cache, it holds {(foreign or names)[0]}: "
+            "choose another folder"
+        )
+
+
 def _as_stored(column: Column, values: np.ndarray) -> np.ndarray:
     values = np.asarray(values)
     if values.ndim != (1 if column.width is None else 2):
@@ -211,7 +255,10 @@ def _as_stored(column: Column, values: np.ndarray) -> np.ndarray:
     if column.dtype == TEXT:
         return np.ascontiguousarray(values.astype(np.bytes_))
     if column.dtype == SMALLEST:
-        return np.ascontiguousarray(smallest_unsigned(values))
+        try:
+            return np.ascontiguousarray(smallest_unsigned(values))
+        except ValueError as error:
+            raise ValueError(f"{column.name}: {error}") from None
     stored = values.astype(column.dtype)
     wide = np.asarray(values, dtype=np.float64)
     if not np.isfinite(stored.astype(np.float64)).all() or (
@@ -248,14 +295,21 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         )
     needed = (*REQUIRED, "columns", "digest", "vocabulary_digest")
     missing = [name for name in needed if name not in manifest]
-    missing += [name for name in COLUMN if name not in manifest.get("columns", {})]
+    described = manifest.get("columns", {})
+    missing += [name for name in COLUMN if not described.get(name, {}).keys() >= FACTS]
     if missing:
         raise CacheError(f"{path} lacks {', '.join(missing[:5])}: export again")
+    digests = {name: described[name]["sha256"] for name in COLUMN}
+    if (manifest["digest"], manifest["vocabulary_digest"]) != (
+        _digest_of_all(digests, manifest),
+        _vocabulary_digest(digests, manifest["labels"]),
+    ):
+        raise CacheError(f"{path} is damaged (its digest differs): export again")
     return manifest
 
 
-def _map(folder: Path, column: Column, facts: Mapping[str, Any]) -> np.ndarray:
-    path = folder / f"{column.name}.npy"
+def _map(folder: Path, name: str, facts: Mapping[str, Any]) -> np.ndarray:
+    path = folder / f"{name}.npy"
     if not path.is_file():
         raise CacheError(f"{path} does not exist: export again")
     try:
@@ -283,8 +337,16 @@ def _combined(digests: Mapping[str, str]) -> str:
 def _vocabulary_digest(digests: Mapping[str, str], labels: Mapping[str, Any]) -> str:
     """Of all that gives tokens, rows and labels their meaning, whatever was bought."""
     static = {n: d for n, d in digests.items() if n.partition(".")[0] in STATIC_TABLES}
-    text = json.dumps(labels, sort_keys=True).encode()
-    return _combined(static | {"labels": hashlib.sha256(text).hexdigest()})
+    return _combined(static | {"labels": _digest_of_json(labels)})
+
+
+def _digest_of_all(digests: Mapping[str, str], manifest: Mapping[str, Any]) -> str:
+    """Of all that training and evaluation read: columns, labels and the split of the weeks."""
+    return _combined({**digests, **{n: _digest_of_json(manifest[n]) for n in ("labels", "split")}})
+
+
+def _digest_of_json(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _replace(folder: Path, fresh: Path) -> None:

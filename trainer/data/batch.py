@@ -1,0 +1,170 @@
+"""What the loaders yield: flat tensors of trips, items and questions, and where they lie in rows.
+
+Shape letters: T trips, I items, B rows, L steps per row, Q questions (trips that are asked about),
+D decoder tokens, R rows of logits, G targets, S slots of a decoder row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+Part = TypeVar("Part")
+
+
+def map_tensors(part: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same dataclass, tuple, dict or tensor with every tensor changed."""
+    if isinstance(part, Tensor):
+        return change(part)
+    if isinstance(part, tuple):
+        return tuple(map_tensors(value, change) for value in part)
+    if isinstance(part, dict):
+        return {name: map_tensors(value, change) for name, value in part.items()}
+    if is_dataclass(part):
+        return replace(
+            part, **{f.name: map_tensors(getattr(part, f.name), change) for f in fields(part)}
+        )
+    return part
+
+
+class _Movable:
+    """Dataclasses of tensors, of tuples and dicts of them and of each other."""
+
+    def to(self: Part, device: torch.device | str) -> Part:
+        """The same on a device; copies from pinned memory do not wait."""
+        return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self: Part) -> Part:
+        """The same in page-locked memory (torch's loaders call this)."""
+        return map_tensors(self, lambda tensor: tensor.pin_memory())
+
+
+@dataclass(frozen=True)
+class Trips(_Movable):
+    """Who shops, when and where, and the kind of trip: raw values, nothing normalised."""
+
+    segments: Tensor
+    """(T, 2) int64 labels: price sensitivity, lifestage."""
+    history: Tensor
+    """(T, history) float32, the columns of `HISTORY_COLUMNS` as of the trip's week."""
+    affinity: Tensor
+    """(T, affinity) float32, the columns of `AFFINITY_COLUMNS` as of the trip's week."""
+    at_primary: Tensor
+    """(T,) bool: at the store the customer visited most in earlier weeks."""
+    history_weight: Tensor
+    """(T,) float32: b of the cold-start blend."""
+    has_history: Tensor
+    """(T,) bool: there are trips in earlier weeks."""
+    calendar: dict[str, Tensor]
+    """(T,) int64 each, the arguments of `TimeEmbedding.forward` by name."""
+    store: Tensor
+    """(T, 3) int64: format and region labels, identity (store row + 1, 0 for a novel store)."""
+    operations: Tensor
+    """(T, 5) float32: the store's figures, `OPERATION_COLUMNS`."""
+    context: Tensor
+    """(T, 4) int64 true codes: size, sensitivity, type, focus; 0 unknown."""
+    basket_id: Tensor
+    """(T,) int64 as in the raw data."""
+    row: Tensor
+    """(T,) int64 rows of the cache's trips."""
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __getitem__(self, chosen: Tensor) -> Trips:
+        """Some of the trips: chosen (n,) int64 or bool."""
+        return map_tensors(self, lambda tensor: tensor[chosen])
+
+
+@dataclass(frozen=True)
+class Items(_Movable):
+    """The items of the trips, true and complete; order within a trip has no meaning."""
+
+    trip: Tensor
+    """(I,) int64 index into the batch's trips, ascending."""
+    token: Tensor
+    """(I,) int64 products 1..N, or fallback tokens from N + 3."""
+    pence: Tensor
+    """(I, 3) float32: price, price last seen at the store, base price."""
+
+
+@dataclass(frozen=True)
+class Bucket(_Movable):
+    """Questions whose baskets are about as long, padded to the longest of them."""
+
+    question: Tensor
+    """(n,) int64 index into the questions."""
+    token: Tensor
+    """(n, S) int64 index into the decoder tokens; 0 where padded."""
+    valid: Tensor
+    """(n, S) bool: not padded. The first slot is the question's `[MASK]`, always valid."""
+
+
+@dataclass(frozen=True)
+class Baskets(_Movable):
+    """How flat decoder tokens stand in padded rows, and back."""
+
+    buckets: tuple[Bucket, ...]
+    """A partition of the questions."""
+    place: Tensor
+    """(D,) int64 place of each token in the slots of all buckets, one bucket after the other."""
+
+    def flat(self, padded: list[Tensor]) -> Tensor:
+        """One (n, S, width) per bucket to (D, width)."""
+        return torch.cat([part.flatten(0, 1) for part in padded])[self.place]
+
+
+@dataclass(frozen=True)
+class Questions(_Movable):
+    """Baskets with something hidden, and what is asked about them.
+
+    All hidden items of a basket share one `[MASK]`: without positions they could not differ, and
+    their number would give away the basket's size.
+    """
+
+    trip: Tensor
+    """(Q,) int64 index into the batch's trips, ascending."""
+    context: Tensor
+    """(Q, 4) int64 codes as the model may see them: all 0 where hidden."""
+    hidden: Tensor
+    """(Q,) bool: the trip context is hidden."""
+    whole: Tensor
+    """(Q,) bool: nothing of the basket is visible: the next-basket question."""
+    token: Tensor
+    """(D,) int64 decoder tokens: for each question `[MASK]`, then its visible items."""
+    question: Tensor
+    """(D,) int64 the question of each decoder token, ascending."""
+    pence: Tensor
+    """(D, 3) float32 prices; 0 under a hidden price."""
+    price_hidden: Tensor
+    """(D,) bool."""
+    baskets: Baskets
+    """The same tokens in rows, one per question."""
+    logit: Tensor
+    """(R,) int64 decoder tokens that get logits: first the Q `[MASK]` tokens in order, then
+    items that were replaced or kept and have to be told."""
+    target: Tensor
+    """(G,) int64 true tokens."""
+    target_row: Tensor
+    """(G,) int64 row of the logits that each target is asked of."""
+    target_question: Tensor
+    """(G,) int64 question of each target."""
+
+
+@dataclass(frozen=True)
+class TimelineBatch(_Movable):
+    """Whole timelines, packed into rows of one step per trip."""
+
+    trips: Trips
+    items: Items
+    step: Tensor
+    """(T,) int64 place of each trip in the flattened rows (B * L)."""
+    sequence: Tensor
+    """(B, L) int32 id of the timeline of each step; padding at a row's end has an id of its own."""
+    position: Tensor
+    """(T,) int64 trips of the same timeline before this one, in this batch."""
+    questions: Questions

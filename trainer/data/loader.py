@@ -1,0 +1,243 @@
+"""Loaders: batches of packed timelines, shuffled for training, fixed for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from trainer.data.batch import TimelineBatch
+from trainer.data.packing import pack_rows, sequence_ids
+from trainer.data.questions import ask
+from trainer.data.ragged import ranges
+from trainer.data.timelines import Spans, WorldModelDataset, read
+from trainer.masking import MaskedItems, evaluation_mask, hide_context, mask_items
+
+TASKS = ("next_unknown", "next_known", "completion")
+"""Next basket with the mission unknown or known, and basket completion with the mission known."""
+
+
+@dataclass(frozen=True)
+class Masking:
+    """What a training batch hides."""
+
+    rate: float = 0.15
+    """Probability of each item of a basket to be asked; at least one is."""
+    whole: float = 0.3
+    """Share of baskets of which nothing is visible: the next-basket question."""
+    hide_context: float = 0.5
+    """Share of trips whose context (T6) is hidden."""
+
+
+class _Batches(Dataset):
+    """The batches of one epoch by number, so that any worker can make any of them."""
+
+    def __init__(self, loader: _Loader, plan: list[np.ndarray], epoch: int) -> None:
+        self.loader, self.plan, self.epoch = loader, plan, epoch
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __getitem__(self, index: int) -> TimelineBatch:
+        return self.loader.make(self.plan[index], self.epoch, index)
+
+
+class _Loader:
+    """What both loaders share: a token budget, packing, worker processes."""
+
+    def __init__(
+        self, dataset: WorldModelDataset, tokens: int, chunk: int, workers: int, pin_memory: bool
+    ) -> None:
+        for name, value, least in (
+            ("tokens", tokens, 1), ("chunk", chunk, 1), ("workers", workers, 0),
+        ):  # fmt: skip
+            if value < least:
+                raise ValueError(f"{name}: expected at least {least}, not {value}")
+        self.dataset, self.tokens, self.chunk = dataset, tokens, chunk
+        self.workers, self.pin_memory = workers, pin_memory
+        self.products = dataset.cache.products
+
+    def plan(self, order: np.ndarray) -> list[np.ndarray]:
+        """Batches of timelines (indices into the dataset), in this order, within the budget.
+
+        A timeline counts its trips and its items. One that exceeds the budget is a batch alone:
+        histories are never cut.
+        """
+        size = (self.dataset.trips + self.dataset.items)[order].tolist()
+        starts, filled = [0], 0
+        for index, tokens in enumerate(size):
+            if filled and filled + tokens > self.tokens:
+                starts.append(index)
+                filled = 0
+            filled += tokens
+        return np.split(order, starts[1:])
+
+    def make(self, chosen: np.ndarray, epoch: int, index: int) -> TimelineBatch:
+        """The batch of these timelines; `epoch` and `index` seed what is random in it."""
+        spans: Spans = self.dataset.spans[chosen]
+        lengths = spans.stop - spans.first
+        rows = pack_rows(lengths, self.chunk)
+        trips, items = read(self.dataset.cache, ranges(spans.first, lengths))
+        position = ranges(np.zeros_like(lengths), lengths)
+        asked = torch.from_numpy(position >= np.repeat(spans.asked - spans.first, lengths))
+        question = (asked.cumsum(0) - 1)[items.trip]
+        kept = asked[items.trip]
+        masked, hidden = self.hide(
+            items.token[kept], question[kept], trips.basket_id[asked], epoch, index
+        )
+        return TimelineBatch(
+            trips=trips,
+            items=items,
+            step=torch.from_numpy(ranges(rows.row * rows.length + rows.start, lengths)),
+            sequence=torch.from_numpy(sequence_ids(rows, lengths)),
+            position=torch.from_numpy(position),
+            questions=ask(trips, items, asked, masked, hidden, self.products),
+        )
+
+    def hide(
+        self, token: torch.Tensor, trip: torch.Tensor, basket_id: torch.Tensor, epoch: int,
+        index: int,
+    ) -> tuple[MaskedItems, torch.Tensor]:  # fmt: skip
+        """Masked items, and which of the trips' contexts are hidden."""
+        raise NotImplementedError
+
+    def _batches(self, plan: list[np.ndarray], epoch: int, first: int) -> Iterator[TimelineBatch]:
+        yield from DataLoader(
+            _Batches(self, plan, epoch),
+            batch_size=None,
+            sampler=range(first, len(plan)),
+            num_workers=self.workers,
+            pin_memory=self.pin_memory,
+        )
+
+
+class WorldModelDataLoader(_Loader):
+    """Training batches: shuffled by seed and epoch, masked at random, resumable to the batch.
+
+    Iterating yields what is left of the current epoch and then moves on to the next. The same
+    seed, epoch and number give the same batch, with any number of workers.
+    """
+
+    def __init__(
+        self,
+        dataset: WorldModelDataset,
+        *,
+        masking: Masking | None = None,
+        tokens: int = 8192,
+        chunk: int = 64,
+        seed: int = 0,
+        workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        """tokens: trips + items of a batch, at most; chunk: rows are whole multiples of it.
+
+        Raises ValueError for a number out of range.
+        """
+        super().__init__(dataset, tokens, chunk, workers, pin_memory)
+        self.masking = masking or Masking()
+        self.seed = seed
+        self._epoch, self._next = 0, 0
+        self._planned: tuple[int, list[np.ndarray]] | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The current epoch, from 0."""
+        return self._epoch
+
+    def __len__(self) -> int:
+        """Batches of the whole current epoch."""
+        return len(self._plan())
+
+    def __iter__(self) -> Iterator[TimelineBatch]:
+        for batch in self._batches(self._plan(), self._epoch, self._next):
+            self._next += 1
+            yield batch
+        self._epoch, self._next = self._epoch + 1, 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Where it stands: the batches already yielded do not come again."""
+        return {"seed": self.seed, "epoch": self._epoch, "next": self._next}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on where another loader of the same data and options stood."""
+        self.seed, self._epoch, self._next = state["seed"], state["epoch"], state["next"]
+        self._planned = None
+
+    def hide(self, token, trip, basket_id, epoch, index):
+        generator = torch.Generator().manual_seed(_seed(self.seed, epoch, index))
+        masked = mask_items(
+            token, trip, len(basket_id), self.products,
+            self.masking.rate, self.masking.whole, generator,
+        )  # fmt: skip
+        return masked, hide_context(len(basket_id), self.masking.hide_context, generator)
+
+    def _plan(self) -> list[np.ndarray]:
+        if self._planned is None or self._planned[0] != self._epoch:
+            draw = np.random.default_rng([self.seed, self._epoch])
+            self._planned = self._epoch, self.plan(draw.permutation(len(self.dataset)))
+        return self._planned[1]
+
+
+class EvaluationDataLoader(_Loader):
+    """Every trip of the split once, asked one of the tasks, always hidden in the same way."""
+
+    def __init__(
+        self,
+        dataset: WorldModelDataset,
+        task: str,
+        *,
+        tokens: int = 8192,
+        chunk: int = 64,
+        seed: int = 0,
+        share: float = 0.15,
+        workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        """task: one of `TASKS`; seed and share: of the items that completion hides.
+
+        Raises ValueError for an unknown task or a number out of range.
+        """
+        super().__init__(dataset, tokens, chunk, workers, pin_memory)
+        if task not in TASKS:
+            raise ValueError(f"task: expected one of {', '.join(TASKS)}, not {task!r}")
+        self.task, self.seed, self.share = task, seed, share
+        # Timelines of about one length waste the least; of equals the first comes first.
+        self._order = np.argsort(-dataset.trips, kind="stable")
+
+    def __len__(self) -> int:
+        return len(self.plan(self._order))
+
+    def __iter__(self) -> Iterator[TimelineBatch]:
+        yield from self._batches(self.plan(self._order), 0, 0)
+
+    def hide(self, token, trip, basket_id, epoch, index):
+        trips = len(basket_id)
+        if self.task == "completion":
+            chosen = evaluation_mask(token, trip, basket_id, seed=self.seed, share=self.share)
+        else:
+            chosen = torch.ones(len(token), dtype=torch.bool)
+        hidden = torch.full((trips,), self.task == "next_unknown")
+        masked = MaskedItems(
+            tokens=token.masked_fill(chosen, self.products + 1),
+            targets=token.masked_fill(~chosen, 0),
+            price_hidden=chosen,
+            whole=torch.bincount(trip[~chosen], minlength=trips) == 0,
+        )
+        return masked, hidden
+
+
+def padding_waste(batch: TimelineBatch) -> dict[str, float]:
+    """Shares of padding: `encoder` of the rows' steps, `decoder` of the attention's slots."""
+    slots = sum(bucket.valid.numel() for bucket in batch.questions.baskets.buckets)
+    return {
+        "encoder": 1 - len(batch.step) / batch.sequence.numel(),
+        "decoder": 1 - len(batch.questions.token) / max(slots, 1),
+    }
+
+
+def _seed(*numbers: int) -> int:
+    """One well-mixed seed from several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

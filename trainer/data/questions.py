@@ -1,0 +1,79 @@
+"""From true baskets to questions: what is hidden, what stays visible, what is asked.
+
+Flat arrays throughout: no loop over trips.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from trainer.data.batch import Items, Questions, Trips
+from trainer.data.packing import pack_baskets
+from trainer.masking import MaskedItems, apply_hidden
+
+
+def ask(
+    trips: Trips,
+    items: Items,
+    asked: Tensor,
+    masked: MaskedItems,
+    hidden: Tensor,
+    products: int,
+) -> Questions:
+    """Questions about some of the trips of a batch.
+
+    asked (T,) bool: the trips that are asked about. masked: of the items of those trips only, in
+    their order, `trip` counted among the asked. hidden (Q,) bool: trip contexts to hide.
+    products: N of the vocabulary.
+
+    A target without a token of its own (a product unknown to the model) cannot be asked; evaluation
+    counts it as missed.
+    """
+    trip = asked.nonzero().squeeze(1)
+    mask_token = products + 1
+    question_of_trip = asked.cumsum(0) - 1
+    kept = asked[items.trip].nonzero().squeeze(1)  # items of asked trips
+    question = question_of_trip[items.trip[kept]]
+    questions = len(trip)
+
+    is_masked = masked.tokens == mask_token
+    visible = ~is_masked
+    seen = question[visible]
+    lengths = torch.bincount(seen, minlength=questions) + 1
+    first = lengths.cumsum(0) - lengths  # the [MASK] of each question
+
+    # Place of each visible item: behind its [MASK], in the order of items.
+    earlier = torch.arange(len(seen)) - (first - torch.arange(questions))[seen]
+    place = first[seen] + 1 + earlier
+    total = int(lengths.sum())
+    token = torch.full((total,), mask_token)
+    token[place] = masked.tokens[visible]
+    price_hidden = torch.ones(total, dtype=torch.bool)
+    price_hidden[place] = masked.price_hidden[visible]
+    pence = items.pence.new_zeros(total, items.pence.shape[1])
+    pence[place] = items.pence[kept][visible].masked_fill(masked.price_hidden[visible, None], 0)
+
+    # Masked items are asked of their question's [MASK], others where they stand.
+    target = masked.targets
+    asks = (target > 0) & (target <= products)
+    told = asks & visible  # replaced and kept
+    rows = torch.where(is_masked, question, 0)
+    rows[told] = questions + torch.arange(int(told.sum()))
+    place_of_item = torch.zeros(len(kept), dtype=torch.long)
+    place_of_item[visible] = place
+    return Questions(
+        trip=trip,
+        context=apply_hidden(trips.context[trip], hidden),
+        hidden=hidden,
+        whole=masked.whole,
+        token=token,
+        question=torch.repeat_interleave(lengths),
+        pence=pence,
+        price_hidden=price_hidden,
+        baskets=pack_baskets(lengths.numpy()),
+        logit=torch.cat([first, place_of_item[told]]),
+        target=target[asks],
+        target_row=rows[asks],
+        target_question=question[asks],
+    )
