@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainer.counting import CountingPrior
 from trainer.data.batch import Items, Questions, TimelineBatch, Trips
 from trainer.data.cache import TensorCache
 from trainer.data.schema import LABELS_OF_CONTEXT
@@ -131,6 +132,7 @@ class WorldModel(nn.Module):
         self.logit = nn.Linear(d, ProductEmbedding.WIDTH, bias=False)
         nn.init.normal_(self.logit.weight, std=0.02)
         self.bias = nn.Parameter(_log_popularity(cache))
+        self.prior = CountingPrior(cache)
         self.kind = nn.Linear(d, sum(CODES.values()))
         self.guess = nn.Linear(d, config.contrastive, bias=False)
         self.truth = nn.Linear(d, config.contrastive, bias=False)
@@ -292,18 +294,19 @@ class WorldModel(nn.Module):
             true = self.truth(baskets[questions.trip])
             embeddings = torch.cat([self.guess(asked), true.to(asked.dtype)])
         return Predictions(
-            logits=self._logits(rows, z),
+            logits=self._logits(rows, z, questions),
             embeddings=embeddings,
             context=dict(zip(CODES, self.kind(asked).split(list(CODES.values()), 1), strict=True)),
         )
 
-    def _logits(self, rows: Tensor, z: Tensor) -> Tensor:
-        """(R, V) scores, tied to the input's product vectors.
+    def _logits(self, rows: Tensor, z: Tensor, questions: Questions) -> Tensor:
+        """(R, V) scores, tied to the input's product vectors, on top of what counting says.
 
         Products first sold after training have no say in what is learned: otherwise their being
         there would change what is learned of the others.
         """
         logits = F.linear(self.logit(z), rows[: len(self.bias)], self.bias)
+        logits = logits + self.prior(questions)[questions.question[questions.logit]]
         return logits.masked_fill(self.is_novel, -torch.inf) if self.training else logits
 
     def _check_customers(self, state: TimelineState, trips: Trips) -> None:

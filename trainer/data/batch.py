@@ -119,6 +119,18 @@ class Baskets(_Movable):
 
 
 @dataclass(frozen=True)
+class OwnProducts(_Movable):
+    """What the customer bought before, for each question: E pairs of question and product."""
+
+    question: Tensor
+    """(E,) int64 index into the questions."""
+    token: Tensor
+    """(E,) int64 products; those without a token of their own are left out."""
+    counts: Tensor
+    """(E, counts) float32, see `trainer.data.own`."""
+
+
+@dataclass(frozen=True)
 class Questions(_Movable):
     """Baskets with something hidden, and what is asked about them.
 
@@ -144,6 +156,8 @@ class Questions(_Movable):
     """(D,) bool."""
     baskets: Baskets
     """The same tokens in rows, one per question."""
+    own: OwnProducts
+    """The customer's earlier products."""
     logit: Tensor
     """(R,) int64 decoder tokens that get logits: first the Q `[MASK]` tokens in order, then
     items that were replaced or kept and have to be told."""

@@ -259,7 +259,8 @@ def _as_stored(column: Column, values: np.ndarray) -> np.ndarray:
             return np.ascontiguousarray(smallest_unsigned(values))
         except ValueError as error:
             raise ValueError(f"{column.name}: {error}") from None
-    stored = values.astype(column.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        stored = values.astype(column.dtype)
     wide = np.asarray(values, dtype=np.float64)
     if not np.isfinite(stored.astype(np.float64)).all() or (
         stored.dtype.kind != "f" and (stored.astype(np.float64) != wide).any()

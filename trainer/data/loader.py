@@ -94,7 +94,9 @@ class _Loader:
             step=torch.from_numpy(ranges(rows.row * rows.length + rows.start, lengths)),
             sequence=torch.from_numpy(sequence_ids(rows, lengths)),
             position=torch.from_numpy(position),
-            questions=ask(trips, items, asked, masked, hidden, self.products),
+            questions=ask(
+                torch.from_numpy(lengths), trips, items, asked, masked, hidden, self.products
+            ),
         )
 
     def hide(

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from trainer.data.batch import Items, Questions, Trips
+from trainer.data.own import own_products
 from trainer.data.packing import pack_baskets
 from trainer.masking import MaskedItems, apply_hidden
 
 
 def ask(
+    timelines: Tensor,
     trips: Trips,
     items: Items,
     asked: Tensor,
@@ -23,6 +25,7 @@ def ask(
 ) -> Questions:
     """Questions about some of the trips of a batch.
 
+    timelines (n,) int64: how many of the trips each timeline has, one timeline after the other.
     asked (T,) bool: the trips that are asked about. masked: of the items of those trips only, in
     their order, `trip` counted among the asked. hidden (Q,) bool: trip contexts to hide.
     products: N of the vocabulary.
@@ -72,6 +75,15 @@ def ask(
         pence=pence,
         price_hidden=price_hidden,
         baskets=pack_baskets(lengths.numpy()),
+        own=own_products(
+            timelines.numpy(),
+            items.trip.numpy(),
+            items.token.numpy(),
+            asked.numpy(),
+            trip[seen].numpy(),
+            masked.tokens[visible].numpy(),
+            products,
+        ),
         logit=torch.cat([first, place_of_item[told]]),
         target=target[asks],
         target_row=rows[asks],

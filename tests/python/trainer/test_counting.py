@@ -1,0 +1,203 @@
+"""What counting knows: by hand, against a slow and obvious implementation, and without a future."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from toy import TRAIN_LAST, toy_cache, toy_columns, toy_manifest
+
+from trainer.counting import LIFT_TRIPS, SMOOTHING, CountingPrior, kind
+from trainer.data.batch import OwnProducts, Questions
+from trainer.data.cache import TensorCache, write_cache
+from trainer.data.loader import EvaluationDataLoader
+from trainer.data.own import NEIGHBOUR_GAIN, NEIGHBOUR_RATE, RATES, own_products
+from trainer.data.timelines import WorldModelDataset
+
+PRODUCTS = 9
+
+
+def own(timelines, baskets, asked=None, seen=()):
+    """baskets: a list of tokens per trip; seen: (trip, token) pairs that are visible."""
+    trip = np.repeat(np.arange(len(baskets)), [len(b) for b in baskets])
+    token = np.array([t for basket in baskets for t in basket], dtype=np.int64)
+    asked = np.ones(len(baskets), dtype=bool) if asked is None else np.array(asked)
+    seen = np.array(seen, dtype=np.int64).reshape(-1, 2)
+    return own_products(np.array(timelines), trip, token, asked, seen[:, 0], seen[:, 1], PRODUCTS)
+
+
+def as_dict(result):
+    pairs = zip(result.question.tolist(), result.token.tolist(), strict=True)
+    return dict(zip(pairs, result.counts.tolist(), strict=True))
+
+
+def test_counts_by_hand():
+    # Product 1 on trips 0 and 2, product 2 on trip 1; the question is trip 3.
+    result = as_dict(own([4], [[1], [2], [1], [3]]))
+    assert set(result) == {(1, 1), (2, 1), (2, 2), (3, 1), (3, 2)}
+    for column, rate in enumerate(RATES):
+        assert result[3, 1][column] == pytest.approx(1 + rate**2)
+        assert result[3, 2][column] == pytest.approx(rate)
+    # Nothing is visible: the neighbours are the decayed count of their rate.
+    assert result[3, 1][-1] == pytest.approx(1 + NEIGHBOUR_RATE**2)
+
+
+def test_neighbours_by_hand():
+    # Of trip 2 product 1 is visible. Cosine with trip 0, {1, 2}: 1 / sqrt(2); with trip 1: 0.
+    result = as_dict(own([3], [[1, 2], [3], [1, 4]], seen=[(2, 1)]))
+    near = NEIGHBOUR_RATE * math.exp(NEIGHBOUR_GAIN / math.sqrt(2))
+    scale = (1 + NEIGHBOUR_RATE) / (near + 1)
+    assert result[2, 2][-1] == pytest.approx(near * scale)
+    assert result[2, 3][-1] == pytest.approx(scale)
+
+
+def test_an_unknown_visible_item_lowers_the_likeness():
+    # Two visible items, one of them never bought before: cosine 1 / sqrt(2 * 1).
+    result = as_dict(own([3], [[1], [2], [1, 5]], seen=[(2, 1), (2, 5)]))
+    near = NEIGHBOUR_RATE * math.exp(NEIGHBOUR_GAIN / math.sqrt(2))
+    assert result[2, 1][-1] / result[2, 2][-1] == pytest.approx(near)
+
+
+def test_timelines_do_not_mix_and_unknown_products_are_left_out():
+    result = as_dict(own([2, 2], [[1], [2], [3, PRODUCTS + 3], [4]]))
+    assert set(result) == {(1, 1), (3, 3)}
+
+
+def test_only_asked_trips_are_answered():
+    result = as_dict(own([3], [[1], [2], [3]], asked=[False, False, True]))
+    assert set(result) == {(0, 1), (0, 2)}
+
+
+def test_the_present_and_the_future_do_not_count():
+    past = [[1, 2], [2], [3, 4]]
+    one = as_dict(own([4], [*past, [5]]))
+    other = as_dict(own([4], [*past, [1, 2, 3, 6, 7]]))
+    assert {k: v for k, v in one.items()} == {k: v for k, v in other.items()}
+    assert {k: v for k, v in one.items() if k[0] < 2} == {
+        k: v for k, v in as_dict(own([2], past[:2])).items()
+    }
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return toy_cache(tmp_path_factory.mktemp("cache"), customers=20, seed=4)
+
+
+@pytest.mark.parametrize("task", ["next_known", "completion"])
+def test_a_slow_and_obvious_count_agrees(cache, task):
+    basket = [
+        set(cache["items.token"][a:b].tolist())
+        for a, b in zip(
+            cache["trips.item_offsets"][:-1], cache["trips.item_offsets"][1:], strict=True
+        )
+    ]
+    first = cache["customers.trip_offsets"].astype(int)
+    dataset = WorldModelDataset(cache, "test")
+    for batch in EvaluationDataLoader(dataset, task, tokens=800, chunk=8):
+        q = batch.questions
+        got = as_dict(q.own)
+        for index, trip in enumerate(q.trip.tolist()):
+            row = int(batch.trips.row[trip])
+            begin = first[np.searchsorted(first, row, side="right") - 1]
+            visible = set(q.token[q.question == index][1:].tolist())
+            sums, weights, plain = {}, 0.0, 0.0
+            for earlier in range(begin, row):
+                age = row - 1 - earlier
+                shared = len(visible & basket[earlier])
+                cosine = shared / math.sqrt(max(1, len(visible) * len(basket[earlier])))
+                weight = NEIGHBOUR_RATE**age * math.exp(NEIGHBOUR_GAIN * cosine)
+                weights, plain = weights + weight, plain + NEIGHBOUR_RATE**age
+                for product in basket[earlier]:
+                    sums.setdefault(product, [0.0] * (len(RATES) + 1))
+                    for column, rate in enumerate(RATES):
+                        sums[product][column] += rate**age
+                    sums[product][-1] += weight
+            assert {token for question, token in got if question == index} == set(sums)
+            for product, expected in sums.items():
+                expected[-1] *= plain / weights
+                np.testing.assert_allclose(got[index, product], expected, rtol=1e-4)
+
+
+# The prior
+
+
+def questions(context, own) -> Questions:
+    empty = torch.zeros(0, dtype=torch.long)
+    return Questions(
+        trip=torch.arange(len(context)), context=torch.tensor(context), hidden=empty.bool(),
+        whole=empty.bool(), token=empty, question=empty, pence=empty, price_hidden=empty.bool(),
+        baskets=None, own=own, logit=empty, target=empty, target_row=empty, target_question=empty,
+    )  # fmt: skip
+
+
+def test_kinds_are_different_numbers_and_unknown_is_zero():
+    codes = torch.cartesian_prod(torch.arange(4), torch.arange(4), torch.arange(4), torch.arange(5))
+    numbers = kind(codes)
+    assert sorted(numbers.tolist()) == list(range(len(codes)))
+    assert kind(torch.zeros(1, 4, dtype=torch.long)).tolist() == [0]
+
+
+def test_prior_starts_as_smoothed_personal_shares(cache):
+    """Differences of log-scores are those of log((c + a g) / (n + a)), whatever n."""
+    prior = CountingPrior(cache).double()
+    counts = torch.zeros(2, len(RATES) + 1)
+    counts[:, -1] = torch.tensor([3.0, 0.5])
+    own = OwnProducts(torch.zeros(2, dtype=torch.long), torch.tensor([4, 7]), counts.double())
+    score = prior(questions([[0, 0, 0, 0]], own))[0] + prior.share.log()
+    smoothed = SMOOTHING * prior.share
+    smoothed[4] += 3
+    smoothed[7] += 0.5
+    torch.testing.assert_close(score - score[1], smoothed.log() - smoothed[1].log())
+
+
+def test_lift_by_hand(tmp_path):
+    columns = toy_columns(customers=8, seed=1)
+    write_cache(tmp_path / "cache", columns, toy_manifest())
+    cache = TensorCache(tmp_path / "cache")
+    week = columns["trips.week"]
+    codes = np.stack([columns[f"trips.{n}"] for n in ("size", "sensitivity", "type", "focus")], 1)
+    training = week <= TRAIN_LAST
+    some = codes[training & (codes > 0).all(1)][0]
+    of_kind = np.flatnonzero(training & (codes == some).all(1))
+    offsets = columns["trips.item_offsets"]
+
+    def trips_with(product, rows):
+        return sum(product in columns["items.token"][offsets[r] : offsets[r + 1]] for r in rows)
+
+    average = (trips_with(1, np.flatnonzero(training)) + 0.5) / training.sum()
+    expected = (trips_with(1, of_kind) + LIFT_TRIPS * average) / (
+        (len(of_kind) + LIFT_TRIPS) * average
+    )
+    prior = CountingPrior(cache)
+    nothing = OwnProducts(*(torch.zeros(0, dtype=torch.long),) * 2, torch.zeros(0, len(RATES) + 1))
+    lift = prior(questions([some.tolist(), [0, 0, 0, 0], [*some[:3].tolist(), 0]], nothing))
+    assert lift[0, 1].item() == pytest.approx(math.log(expected), rel=1e-5)
+    assert not lift[1].any() and not lift[2].any()  # an unknown column: no lift
+    assert not lift[0, [0, -2, -1]].any()
+
+
+def test_lifts_and_shares_read_training_weeks_only(tmp_path):
+    columns = toy_columns(customers=8, seed=1)
+    write_cache(tmp_path / "one", columns, toy_manifest())
+    later = columns["trips.week"] > TRAIN_LAST
+    changed = dict(columns)
+    changed["trips.focus"] = np.where(later, 5 - columns["trips.focus"], columns["trips.focus"])
+    items_later = np.repeat(later, np.diff(columns["trips.item_offsets"]))
+    changed["items.token"] = np.where(items_later, 1, columns["items.token"])
+    write_cache(tmp_path / "other", changed, toy_manifest())
+    one, other = (CountingPrior(TensorCache(tmp_path / name)) for name in ("one", "other"))
+    assert torch.equal(one.lift, other.lift) and torch.equal(one.share, other.share)
+
+
+def test_gradients_reach_every_weight(cache):
+    prior = CountingPrior(cache)
+    batch = next(
+        iter(EvaluationDataLoader(WorldModelDataset(cache, "test"), "completion", chunk=8))
+    )
+    out = prior(replace(batch.questions))
+    (out * torch.randn_like(out)).sum().backward()
+    assert all(parameter.grad.ne(0).all() for parameter in [prior.weight, prior.lift_weight])
+    assert prior.smoothing.grad[-1] != 0  # the others have weight 0 at the start

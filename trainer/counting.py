@@ -1,0 +1,96 @@
+"""What counting knows, as log-scores with learned weights that the network's logits are added to.
+
+A customer who bought product p on c of n earlier trips buys it with smoothed probability
+(c + a g_p) / (n + a), g_p its share of all training items. Its logarithm is, but for a constant,
+log g_p + log(1 + c / (a g_p)): the first term is the bias of the logits, the second is 0 for all
+products the customer never bought. So a few numbers per question hold the whole prior.
+
+The kind of trip moves every product: lift = P(p | kind) / P(p), smoothed as (m + 20 g) / (n + 20)
+for m of n training trips of the kind. Kinds are all combinations of the four columns of the trip
+context. A zero is real (a Nonfood trip has hardly any fresh item) and is not shrunk further.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainer.data.batch import Questions
+from trainer.data.cache import TensorCache
+from trainer.data.own import COUNTS
+from trainer.data.ragged import ranges
+from trainer.data.schema import LABELS_OF_CONTEXT
+
+LIFT_TRIPS = 20.0
+"""Trips of the average kind that are added to each kind's own."""
+SMOOTHING = 2.0
+"""a: trips of the average customer that are added to each customer's own."""
+CODES = tuple(len(labels) + 1 for labels in LABELS_OF_CONTEXT.values())
+
+
+class CountingPrior(nn.Module):
+    """Log-scores of earlier purchases and of the kind of trip.
+
+    Starts as one strong rule: trips weighted by recency and likeness to what is visible, times the
+    lift of the kind of trip. What the other counts add is learned.
+
+    Args:
+        cache: whose training weeks the shares and lifts are of.
+    """
+
+    def __init__(self, cache: TensorCache) -> None:
+        super().__init__()
+        share, lift = _shares_and_lifts(cache)
+        self.register_buffer("share", share)
+        self.register_buffer("lift", lift)
+        weight = torch.zeros(COUNTS)
+        weight[-1] = 1
+        self.weight = nn.Parameter(weight)
+        self.smoothing = nn.Parameter(torch.full((COUNTS,), SMOOTHING).log())
+        self.lift_weight = nn.Parameter(torch.ones(()))
+
+    def forward(self, questions: Questions) -> Tensor:
+        """Log-scores of all tokens for each question, (Q, N + 3)."""
+        own = questions.own
+        # exp keeps the smoothing positive.
+        floor = self.share[own.token, None] * self.smoothing.exp()
+        score = (own.counts / floor).log1p() @ self.weight
+        prior = self.lift_weight * self.lift[kind(questions.context)]
+        return prior.index_put((own.question, own.token), score.to(prior.dtype), accumulate=True)
+
+
+def kind(context: Tensor) -> Tensor:
+    """One number per combination of codes (Q, 4); 0 where all are unknown."""
+    number = torch.zeros_like(context[:, 0])
+    for column, codes in enumerate(CODES):
+        number = number * codes + context[:, column]
+    return number
+
+
+def _shares_and_lifts(cache: TensorCache) -> tuple[Tensor, Tensor]:
+    """g (V,), and log lifts (kinds, V), 0 for kinds with an unknown column and for no product."""
+    tokens, kinds = cache.products + 3, int(np.prod(CODES))
+    g = np.ones(tokens)
+    counts = cache["products.train_trips"].astype(np.float64) + 0.5
+    g[1:-2] = counts / counts[~cache["products.is_novel"]].sum()
+
+    rows = np.flatnonzero(cache["trips.week"] <= cache.split["train"][1])
+    context = [
+        torch.from_numpy(cache[f"trips.{name}"][rows].astype(int)) for name in LABELS_OF_CONTEXT
+    ]
+    of_trip = kind(torch.stack(context, dim=1)).numpy()
+    start = cache["trips.item_offsets"][rows].astype(np.int64)
+    lengths = cache["trips.item_offsets"][rows + 1] - start
+    token = cache["items.token"][ranges(start, lengths)].astype(np.int64)
+    own = token < tokens  # not a category's fallback
+    cell = np.repeat(of_trip, lengths)[own] * tokens + token[own]
+    bought = np.bincount(cell, minlength=kinds * tokens).reshape(kinds, tokens)
+    trips = np.bincount(of_trip, minlength=kinds)[:, None]
+    # P(p) per trip, of the same trips: how many items a trip has is part of the kind.
+    average = (bought.sum(0) + 0.5) / max(len(rows), 1)
+    lift = np.log((bought + LIFT_TRIPS * average) / ((trips + LIFT_TRIPS) * average))
+    lift[:, [0, -2, -1]] = 0
+    known = torch.cartesian_prod(*(torch.arange(codes) for codes in CODES)).gt(0).all(1).numpy()
+    lift[~known] = 0
+    return torch.from_numpy(g).float(), torch.from_numpy(lift).float()
