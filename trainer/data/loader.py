@@ -16,6 +16,8 @@ from trainer.data.ragged import ranges
 from trainer.data.timelines import Spans, WorldModelDataset, read
 from trainer.masking import MaskedItems, evaluation_mask, hide_context, mask_items
 
+STORE_IDENTITY = 2
+"""Column of `Trips.store`."""
 TASKS = ("next_unknown", "next_known", "completion")
 """Next basket with the mission unknown or known, and basket completion with the mission known."""
 
@@ -30,6 +32,33 @@ class Masking:
     """Share of baskets of which nothing is visible: the next-basket question."""
     hide_context: float = 0.5
     """Share of trips whose context (T6) is hidden."""
+    hide_store: float = 0.05
+    """Share of trips whose store goes by its attributes alone, as stores not seen before do."""
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What is hidden of n asked trips."""
+
+    items: MaskedItems
+    """Of their items, one trip after the other."""
+    context: torch.Tensor
+    """(n,) bool: the kind of trip."""
+    store: torch.Tensor
+    """(n,) bool: the store's identity."""
+
+    def of(self, trips: torch.Tensor, question: torch.Tensor) -> Hidden:
+        """Of some trips only: trips (n,) bool, question (I,) the trip of each item."""
+        kept = trips[question]
+        items = self.items
+        return Hidden(
+            MaskedItems(
+                items.tokens[kept], items.targets[kept], items.price_hidden[kept],
+                items.whole[trips],
+            ),
+            self.context[trips],
+            self.store[trips],
+        )  # fmt: skip
 
 
 class _Batches(Dataset):
@@ -49,8 +78,9 @@ class _Loader:
     """What both loaders share: a token budget, packing, worker processes."""
 
     def __init__(
-        self, dataset: WorldModelDataset, tokens: int, chunk: int, workers: int, pin_memory: bool
-    ) -> None:
+        self, dataset: WorldModelDataset, tokens: int, chunk: int, workers: int, pin_memory: bool,
+        rank: int = 0, ranks: int = 1,
+    ) -> None:  # fmt: skip
         for name, value, least in (
             ("tokens", tokens, 1), ("chunk", chunk, 1), ("workers", workers, 0),
         ):  # fmt: skip
@@ -58,36 +88,66 @@ class _Loader:
                 raise ValueError(f"{name}: expected at least {least}, not {value}")
         self.dataset, self.tokens, self.chunk = dataset, tokens, chunk
         self.workers, self.pin_memory = workers, pin_memory
+        self.rank, self.ranks = rank, ranks
         self.products = dataset.cache.products
 
     def plan(self, order: np.ndarray) -> list[np.ndarray]:
         """Batches of timelines (indices into the dataset), in this order, within the budget.
 
         A timeline counts its trips and its items. One that exceeds the budget is a batch alone:
-        histories are never cut.
+        histories are never cut. With several ranks every batch has a timeline for each of them.
         """
         size = (self.dataset.trips + self.dataset.items)[order].tolist()
         starts, filled = [0], 0
         for index, tokens in enumerate(size):
-            if filled and filled + tokens > self.tokens:
+            enough = starts[-1] + self.ranks <= index <= len(size) - self.ranks
+            if enough and filled + tokens > self.tokens:
                 starts.append(index)
                 filled = 0
             filled += tokens
         return np.split(order, starts[1:])
 
     def make(self, chosen: np.ndarray, epoch: int, index: int) -> TimelineBatch:
-        """The batch of these timelines; `epoch` and `index` seed what is random in it."""
-        spans: Spans = self.dataset.spans[chosen]
+        """This rank's part of the batch of these timelines.
+
+        What is hidden is drawn for the whole batch, from `epoch` and `index`, so that it does not
+        depend on how many ranks share it.
+        """
+        cache = self.dataset.cache
+        spans = self.dataset.spans[chosen]
+        asks = spans.stop - spans.asked
+        asked_rows = ranges(spans.asked, asks)
+        starts = cache["trips.item_offsets"][asked_rows].astype(np.int64)
+        counts = cache["trips.item_offsets"][asked_rows + 1] - starts
+        question = torch.from_numpy(np.repeat(np.arange(len(counts)), counts))
+        hidden = self.hide(
+            torch.from_numpy(cache["items.token"][ranges(starts, counts)].astype(np.int64)),
+            question,
+            torch.from_numpy(cache["trips.basket_id"][asked_rows]),
+            epoch,
+            index,
+        )
+        if self.ranks > 1:
+            mine = self._share(chosen)
+            hidden = hidden.of(torch.from_numpy(np.repeat(mine, asks)), question)
+            spans = spans[mine]
+        return self._pack(spans, hidden)
+
+    def _share(self, chosen: np.ndarray) -> np.ndarray:
+        """Which of the batch's timelines are this rank's, (n,) bool: about equally many tokens."""
+        mine = np.zeros(len(chosen), dtype=bool)
+        size = self.dataset.trips[chosen] + self.dataset.items[chosen]
+        mine[np.argsort(-size, kind="stable")[self.rank :: self.ranks]] = True
+        return mine
+
+    def _pack(self, spans: Spans, hidden: Hidden) -> TimelineBatch:
         lengths = spans.stop - spans.first
         rows = pack_rows(lengths, self.chunk)
         trips, items = read(self.dataset.cache, ranges(spans.first, lengths))
         position = ranges(np.zeros_like(lengths), lengths)
         asked = torch.from_numpy(position >= np.repeat(spans.asked - spans.first, lengths))
-        question = (asked.cumsum(0) - 1)[items.trip]
-        kept = asked[items.trip]
-        masked, hidden = self.hide(
-            items.token[kept], question[kept], trips.basket_id[asked], epoch, index
-        )
+        anonymous = asked.nonzero().squeeze(1)[hidden.store]
+        trips.store[anonymous, STORE_IDENTITY] = 0
         return TimelineBatch(
             trips=trips,
             items=items,
@@ -95,15 +155,16 @@ class _Loader:
             sequence=torch.from_numpy(sequence_ids(rows, lengths)),
             position=torch.from_numpy(position),
             questions=ask(
-                torch.from_numpy(lengths), trips, items, asked, masked, hidden, self.products
+                torch.from_numpy(lengths), trips, items, asked, hidden.items, hidden.context,
+                self.products,
             ),
-        )
+        )  # fmt: skip
 
     def hide(
         self, token: torch.Tensor, trip: torch.Tensor, basket_id: torch.Tensor, epoch: int,
         index: int,
-    ) -> tuple[MaskedItems, torch.Tensor]:  # fmt: skip
-        """Masked items, and which of the trips' contexts are hidden."""
+    ) -> Hidden:  # fmt: skip
+        """What to hide of n trips: token (I,), trip (I,) in 0..n-1, basket_id (n,)."""
         raise NotImplementedError
 
     def _batches(self, plan: list[np.ndarray], epoch: int, first: int) -> Iterator[TimelineBatch]:
@@ -133,12 +194,15 @@ class WorldModelDataLoader(_Loader):
         seed: int = 0,
         workers: int = 0,
         pin_memory: bool = False,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
-        """tokens: trips + items of a batch, at most; chunk: rows are whole multiples of it.
+        """tokens: trips + items of a batch, at most, over all ranks; chunk: rows are whole
+        multiples of it; rank of ranks: the part of each batch that this loader yields.
 
         Raises ValueError for a number out of range.
         """
-        super().__init__(dataset, tokens, chunk, workers, pin_memory)
+        super().__init__(dataset, tokens, chunk, workers, pin_memory, rank, ranks)
         self.masking = masking or Masking()
         self.seed = seed
         self._epoch, self._next = 0, 0
@@ -174,7 +238,11 @@ class WorldModelDataLoader(_Loader):
             token, trip, len(basket_id), self.products,
             self.masking.rate, self.masking.whole, generator,
         )  # fmt: skip
-        return masked, hide_context(len(basket_id), self.masking.hide_context, generator)
+        context, store = (
+            hide_context(len(basket_id), share, generator)
+            for share in (self.masking.hide_context, self.masking.hide_store)
+        )
+        return Hidden(masked, context, store)
 
     def _plan(self) -> list[np.ndarray]:
         if self._planned is None or self._planned[0] != self._epoch:
@@ -228,7 +296,7 @@ class EvaluationDataLoader(_Loader):
             price_hidden=chosen,
             whole=torch.bincount(trip[~chosen], minlength=trips) == 0,
         )
-        return masked, hidden
+        return Hidden(masked, hidden, torch.zeros(trips, dtype=torch.bool))
 
 
 def padding_waste(batch: TimelineBatch) -> dict[str, float]:

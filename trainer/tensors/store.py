@@ -11,8 +11,6 @@ from trainer.tensors.normalisation import Number, Standardiser, known_rows
 
 FORMAT, REGION, OPERATIONS, IDENTITY = 24, 24, 32, 16
 UNKNOWN_STORE = 0
-IDENTITY_DROPOUT = 0.05
-"""Share of training trips whose store goes by its attributes alone."""
 
 OPERATION_COLUMNS = tuple(
     Number(f"stores.{name}", log1p=True)
@@ -33,8 +31,8 @@ class StoreEmbedding(nn.Module):
     - format, region: embeddings; code 0 = unknown is learned.
     - operations: the standardised logs of `OPERATION_COLUMNS` through a small network.
     - identity: what is particular to the store, an embedding of its row + 1. 0 stands for any
-      store that training has not seen, novel stores of the cache included. It is learned: in
-      training mode one trip in twenty, drawn from torch's generator of the device, uses it.
+      store that training has not seen, novel stores of the cache included. It is learned
+      from the training trips whose store the loader hides.
 
     Embeddings start at N(0, 1), the network at unit variance.
 
@@ -83,9 +81,6 @@ class StoreEmbedding(nn.Module):
         expect_integers("identity", identity, (trips,))
         expect_numbers("operations", operations, (trips, self.operations_scale.columns))
         identity = self.known_identity.index_select(0, identity.long())
-        if self.training:
-            dropped = torch.rand(trips, device=identity.device) < IDENTITY_DROPOUT
-            identity = identity.masked_fill(dropped, UNKNOWN_STORE)
         return torch.cat(
             [
                 self.format(format.long()),

@@ -111,9 +111,47 @@ def test_batches_hold_what_the_cache_says(cache, loader):
         assert batch.trips.calendar["day"][index] == day  # training begins with the calendar
         assert batch.trips.calendar["hour"][index] == cache["trips.hour"][row]
         novel = cache["stores.is_novel"][store]
-        assert batch.trips.store[index, 2] == (0 if novel else store + 1)
+        assert batch.trips.store[index, 2] in (0, 0 if novel else store + 1)
         codes = [cache[f"trips.{name}"][row] for name in ("size", "sensitivity", "type", "focus")]
         assert batch.trips.context[index].tolist() == codes
+
+
+def test_one_store_in_twenty_is_hidden_in_training_and_none_in_evaluation(cache):
+    novel = cache["stores.is_novel"]
+    dataset = WorldModelDataset(cache)
+    loader = WorldModelDataLoader(dataset, tokens=10**6, chunk=8)
+    batches = [batch for _ in range(30) for batch in loader]
+    batches += list(EvaluationDataLoader(WorldModelDataset(cache, "test"), "completion", chunk=8))
+    hidden = []
+    for batch in batches:
+        store = cache["trips.store"][batch.trips.row.numpy()].astype(int)
+        hidden.append((batch.trips.store[:, 2].numpy() == 0)[~novel[store]].mean())
+    assert 0.03 < np.mean(hidden[:30]) < 0.07
+    assert not np.any(hidden[30:])
+
+
+def test_ranks_share_each_batch(cache):
+    """Together they ask what one rank asks, with the same items hidden."""
+    dataset = WorldModelDataset(cache)
+    budget = int((dataset.trips + dataset.items).sum() / 4)
+
+    def loader(rank, ranks):
+        return WorldModelDataLoader(dataset, tokens=budget, chunk=8, rank=rank, ranks=ranks)
+
+    def asked(batch):
+        q = batch.questions
+        rows = batch.trips.row[q.trip]
+        trips = zip(rows.tolist(), q.context.tolist(), q.whole.tolist(), strict=True)
+        targets = zip(rows[q.target_question].tolist(), q.target.tolist(), strict=True)
+        return sorted([*map(str, trips), *map(str, targets)])
+
+    whole = list(loader(0, 1))
+    parts = list(zip(*(loader(rank, 2) for rank in range(2)), strict=True))
+    assert len(whole) == len(parts) > 2
+    for one, shares in zip(whole, parts, strict=True):
+        assert asked(one) == sorted(sum((asked(share) for share in shares), start=[]))
+        sizes = [len(share.items.token) for share in shares]
+        assert min(sizes) > 0
 
 
 def test_rows_hold_whole_timelines(cache, loader):

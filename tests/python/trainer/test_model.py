@@ -360,7 +360,6 @@ def test_fifty_trips_can_be_learnt_by_heart(tmp_path):
     cache = toy_cache(tmp_path / "cache", trips_of=[10] * 5, products=60, seed=8)
     torch.manual_seed(0)
     model = create_world_model("tiny", cache)
-    model.store.eval()  # no dropout of the store's identity
     first = cache["customers.trip_offsets"].astype(np.int64)
     batch = build(cache, first[:-1], np.diff(first), task="next")
     items = batch.items

@@ -50,23 +50,6 @@ def test_unknown_format_and_region_are_learned(store):
     assert store.format.weight.grad[0].ne(0).all() and store.region.weight.grad[0].ne(0).all()
 
 
-def test_evaluation_keeps_every_identity(store):
-    output = store.eval()(**arguments(trips=5000))
-    assert torch.equal(output, output[:1].expand(5000, -1))
-
-
-def test_training_hides_one_identity_in_twenty(store):
-    """Within five deviations of 5 %; the other parts stay."""
-    output = store.train()(**arguments(trips=20_000))
-    hidden = output[:, IDENTITY].eq(store.identity.weight[0]).all(1)
-    kept = output[:, IDENTITY].eq(store.identity.weight[1]).all(1)
-    assert (hidden ^ kept).all()
-    assert abs(int(hidden.sum()) - 1000) < 5 * (20_000 * 0.05 * 0.95) ** 0.5
-    torch.testing.assert_close(output[:, :80], output[:1, :80].expand(20_000, -1))
-    output.sum().backward()
-    assert store.identity.weight.grad[0].ne(0).all()
-
-
 @pytest.mark.parametrize(
     "wrong", [{"format": 4}, {"region": 5}, {"identity": 5}, {"identity": -1}, {"format": -1}]
 )
