@@ -142,7 +142,7 @@ class ContrastiveLoss(nn.Module):
 
     Sources: van den Oord et al., Representation Learning with Contrastive Predictive Coding, 2018
     (one positive); Khosla et al., Supervised Contrastive Learning, 2020, equation 2 (several).
-    Negatives come from the same call: they are not gathered from other ranks.
+    Embeddings of other ranks are further negatives.
     """
 
     def __init__(self, temperature: float = 0.07):
@@ -151,12 +151,14 @@ class ContrastiveLoss(nn.Module):
             raise ValueError(f"temperature: a finite number > 0, not {temperature}")
         self.temperature = temperature
 
-    def forward(self, embeddings: Tensor, basket_ids: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, embeddings: Tensor, basket_ids: Tensor, others: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The sum over anchors and their number.
 
         embeddings (M, D) of any length; basket_ids (M,). An embedding that is alone in its basket
-        is a negative for others but no anchor. Returns the sum, in nats, and the count, both
-        0-dimensional. Memory is A x M. Raises ValueError where shapes disagree.
+        is a negative for others but no anchor. others (O, D): of other baskets, negatives only. Returns the sum, in nats, and the count, both 0-dimensional. Memory is A x (M + O).
+        Raises ValueError where shapes disagree.
         """
         if embeddings.ndim != 2:
             raise ValueError(f"embeddings: expected (M, D), not {tuple(embeddings.shape)}")
@@ -169,6 +171,10 @@ class ContrastiveLoss(nn.Module):
             z_MD = F.normalize(_at_least_float32(embeddings), dim=-1, eps=1e-6)
             similarity_AM = z_MD[anchor] @ z_MD.T / self.temperature
             log_sum = similarity_AM.masked_fill(itself_MM[anchor], -torch.inf).logsumexp(1)
+            if others is not None:
+                z_OD = F.normalize(_at_least_float32(others), dim=-1, eps=1e-6)
+                similarity_AO = z_MD[anchor] @ z_OD.T / self.temperature
+                log_sum = torch.logaddexp(log_sum, similarity_AO.logsumexp(1))
             attraction = similarity_AM.where(positive_AM, 0).sum(1) / positive_AM.sum(1)
             return (log_sum - attraction).sum(), contrastive_count(basket_ids)
 
@@ -276,7 +282,8 @@ class WorldModelLoss(nn.Module):
         if self.weights.contrastive:
             embeddings = _needed("embeddings", predictions.embeddings, "contrastive")
             basket_ids = _needed("basket_ids", targets.basket_ids, "contrastive")
-            sums["contrastive"], _ = self.contrastive(embeddings, basket_ids)
+            others = _of_other_ranks(embeddings)
+            sums["contrastive"], _ = self.contrastive(embeddings, basket_ids, others)
         for column, part in self._context_columns(targets):
             logits = _needed(f"context[{column!r}]", predictions.context.get(column), part)
             value, _ = context_cross_entropy(logits, targets.context[column], targets.hidden)
@@ -341,6 +348,35 @@ def _at_least_float32(values: Tensor) -> Tensor:
 
 def _no_autocast(values: Tensor) -> torch.autocast:
     return torch.autocast(values.device.type, enabled=False)
+
+
+def _of_other_ranks(embeddings: Tensor) -> Tensor | None:
+    """(O, D) of all other ranks, with gradients that flow back to them; None without any."""
+    if _world_size() == 1:
+        return None
+    sizes = [embeddings.new_zeros(1, dtype=torch.long) for _ in range(_world_size())]
+    dist.all_gather(sizes, sizes[0].new_tensor([len(embeddings)]))
+    sizes = torch.cat(sizes).tolist()
+    parts = _AllGather.apply(F.pad(embeddings, (0, 0, 0, max(sizes) - len(embeddings))))
+    kept = [part[:size] for part, size in zip(parts, sizes, strict=True)]
+    del kept[dist.get_rank()]
+    return torch.cat(kept)
+
+
+class _AllGather(torch.autograd.Function):
+    """The same-shaped tensors of all ranks, (ranks, ...); gradients add up over ranks."""
+
+    @staticmethod
+    def forward(ctx, mine: Tensor) -> Tensor:
+        parts = [torch.empty_like(mine) for _ in range(_world_size())]
+        dist.all_gather(parts, mine.contiguous())
+        return torch.stack(parts)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        gradient = gradient.contiguous()
+        dist.all_reduce(gradient)
+        return gradient[dist.get_rank()]
 
 
 def _world_size() -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from trainer.data.batch import TimelineBatch
 from trainer.data.schema import LABELS_OF_CONTEXT
 from trainer.losses import Targets, trip_weights
@@ -23,6 +21,6 @@ def targets(batch: TimelineBatch, power: float = 1.0) -> Targets:
         rows=questions.target_row,
         hidden=questions.hidden,
         context=dict(zip(LABELS_OF_CONTEXT, codes.unbind(1), strict=True)),
-        basket_ids=torch.arange(trips, device=codes.device).repeat(2),
+        basket_ids=batch.trips.basket_id[questions.trip].repeat(2),
         token_weights=trip_weights(questions.target, questions.target_question, trips, power),
     )

@@ -5,9 +5,11 @@ What only the warehouse needs is imported where it is used: machines for the tra
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,3 +92,20 @@ def warehouse(dbt, chain) -> Warehouse:
     result = dbt("build", raw=chain)
     assert result.returncode == 0, result.output
     return result
+
+
+@pytest.fixture(scope="session")
+def changed_future(dbt, chain, warehouse, tmp_path_factory):
+    """`changed_future(change, week)` is the default chain's warehouse after `change`, a function
+    of futures.py, from week `week` on; built once.
+    """
+
+    @functools.cache
+    def build(change: Callable[[Path, Path, int], None], week: int) -> Warehouse:
+        folder = tmp_path_factory.mktemp("future")
+        change(chain, folder, warehouse.value(f"select shop_week from weeks where week = {week}"))
+        result = dbt("run", raw=folder)
+        assert result.returncode == 0, result.output
+        return result
+
+    return build

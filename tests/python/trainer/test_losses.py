@@ -388,7 +388,7 @@ def test_two_ranks_are_one(tmp_path):
     loss = WorldModelLoss()
     batches = [_batch_of_rank(rank) for rank in (0, 1)]
     counts = sum(loss.count(targets) for _, targets in batches)
-    total = sum(loss(*batch, counts)[0] for batch in batches)
+    total, _ = loss(*_merged(batches))
     total.backward()
     torch.testing.assert_close((ranks[0]["total"] + ranks[1]["total"]) / 2, total.detach())
     for rank, (predictions, _) in zip(ranks, batches, strict=True):
@@ -396,6 +396,28 @@ def test_two_ranks_are_one(tmp_path):
             torch.testing.assert_close(gradient / 2, leaf.grad)
     assert ranks[0]["parts"]["focal_count"] == counts[0] == ranks[1]["parts"]["focal_count"]
     assert ranks[1]["parts"]["size"] == 0
+
+
+def _merged(batches) -> tuple[Predictions, Targets]:
+    """What one process would see: embeddings of either batch are negatives of the other's."""
+    predictions, targets = zip(*batches, strict=True)
+
+    def joined(parts, name):
+        return torch.cat([getattr(part, name) for part in parts])
+
+    def joined_context(parts):
+        return {column: torch.cat([part.context[column] for part in parts]) for column in CODES}
+
+    return (
+        Predictions(
+            joined(predictions, "logits"), joined(predictions, "embeddings"),
+            joined_context(predictions),
+        ),
+        Targets(
+            joined(targets, "tokens"), joined(targets, "hidden"), joined_context(targets),
+            joined(targets, "basket_ids"),
+        ),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("items", "trips"), [(0, 0), (6, 3)])

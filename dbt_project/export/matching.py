@@ -1,0 +1,146 @@
+"""Products, stores and labels of a warehouse as rows and codes of a vocabulary.
+
+A warehouse's own vocabulary holds everything; one read with `--like` may not. What it lacks gets a
+stand-in, and everything that got one is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.data.schema import LEVELS
+
+from .queries import CODES, STORE_FIGURES
+from .vocabulary import Vocabulary, encode, text
+from .warehouse import Columns, Marts
+
+
+@dataclass(frozen=True)
+class Match:
+    """Products and stores of a warehouse in a vocabulary; index = key - 1."""
+
+    token: np.ndarray
+    """(products of the warehouse,) token: a product's, or the fallback of a category."""
+    is_unknown_product: np.ndarray
+    """(products of the warehouse,) whether it has a fallback."""
+    is_unknown_department: np.ndarray
+    """(products of the warehouse,) whether the fallback is of no category of its own."""
+    store: np.ndarray
+    """(stores of the warehouse,) row of `stores`; -1 for an unknown one that no timeline visits."""
+    is_unknown_store: np.ndarray
+    """(stores of the warehouse,) whether it was appended."""
+    stores: Columns
+    """The table `stores`: the vocabulary's, then the unknown ones."""
+
+
+def match(vocabulary: Vocabulary, marts: Marts) -> Match:
+    """Find every product and store of the warehouse in a vocabulary."""
+    return Match(
+        *_tokens(vocabulary.columns, marts.products),
+        *_stores(vocabulary, marts),
+    )
+
+
+def unknown_labels(
+    vocabulary: Vocabulary, marts: Marts, found: Match, holiday_names: list[str]
+) -> dict[str, list[str]]:
+    """Labels of the warehouse's timelines that a vocabulary has no code for, by name."""
+    new_stores = marts.stores["store_key"][found.is_unknown_store] - 1
+    present = {
+        "price_sensitivity": marts.customers["price_sensitivity"],
+        "lifestage": marts.customers["lifestage"],
+        "store_format": marts.stores["store_format"][new_stores],
+        "store_region": marts.stores["store_region"][new_stores],
+        "department": marts.departments,
+        "holiday": holiday_names,
+    }
+    unknown = {
+        name: sorted(set(values) - {""} - set(vocabulary.labels[name]))
+        for name, values in present.items()
+    }
+    return {name: values for name, values in unknown.items() if values}
+
+
+def _tokens(static: Columns, products: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    row_of = {code: row for row, code in enumerate(static["products.code"].tolist())}
+    category_of = {
+        key: row
+        for row, key in enumerate(
+            zip(static["categories.level"].tolist(), static["categories.code"].tolist(),
+                strict=True)
+        )
+    }  # fmt: skip
+    first_fallback = len(row_of) + 3
+    most_frequent = _most_frequent_department(static)
+    codes = zip(*(text(products[name]).tolist() for name in CODES), strict=True)
+    tokens, unknown, unknown_department = [], [], []
+    for product, categories in zip(text(products["product_code"]).tolist(), codes, strict=True):
+        row = row_of.get(product)
+        finest = next(
+            (category_of[key] for key in enumerate(categories) if key in category_of), None
+        )
+        unknown.append(row is None)
+        unknown_department.append(row is None and finest is None)
+        if row is not None:
+            tokens.append(row + 1)
+        else:
+            tokens.append(first_fallback + (most_frequent if finest is None else finest))
+    return np.array(tokens), np.array(unknown), np.array(unknown_department)
+
+
+def _most_frequent_department(static: Columns) -> int:
+    """Row of the category of the top level with most training trips of products."""
+    top = static["products.category"].astype(np.int64)
+    parents = static["categories.parent"].astype(np.int64)
+    for _ in LEVELS[1:]:
+        top = np.where(parents[top] >= 0, parents[top], top)
+    trips = np.bincount(top, weights=static["products.train_trips"], minlength=len(parents))
+    return int(trips.argmax())
+
+
+def _stores(vocabulary: Vocabulary, marts: Marts) -> tuple[np.ndarray, np.ndarray, Columns]:
+    static = {
+        name: values for name, values in vocabulary.columns.items() if name.startswith("stores.")
+    }
+    row_of = {code: row for row, code in enumerate(static["stores.code"].tolist())}
+    codes = text(marts.stores["store_code"])
+    rows = np.array([row_of.get(code, -1) for code in codes.tolist()])
+    visited = np.zeros(len(rows), dtype=bool)
+    visited[marts.trips["store_key"] - 1] = True
+    unknown = (rows < 0) & visited
+    rows[unknown] = len(row_of) + np.arange(unknown.sum())
+    if not unknown.any():
+        return rows, unknown, static
+
+    formats = encode(marts.stores["store_format"][unknown], vocabulary.labels["store_format"])
+    regions = encode(marts.stores["store_region"][unknown], vocabulary.labels["store_region"])
+    figures = [_figures(static, *kind) for kind in zip(formats, regions, strict=True)]
+    added = {
+        "stores.code": codes[unknown],
+        "stores.format": formats,
+        "stores.region": regions,
+        **{f"stores.{name}": [figure[name] for figure in figures] for name in STORE_FIGURES},
+        "stores.is_novel": np.ones(unknown.sum(), dtype=bool),
+    }
+    return (
+        rows,
+        unknown,
+        {name: np.concatenate([values, added[name]]) for name, values in static.items()},
+    )
+
+
+def _figures(static: Columns, store_format: int, region: int) -> dict[str, float]:
+    """Figures of a store that the vocabulary lacks, as the mart `stores` fills in for novel ones:
+    medians over the known stores of its format and region, else its format, else all; age 0.
+    """
+    known = ~static["stores.is_novel"]
+    same_format = known & (static["stores.format"] == store_format) & (store_format > 0)
+    same_kind = same_format & (static["stores.region"] == region) & (region > 0)
+    peers = next(choice for choice in (same_kind, same_format, known) if choice.any())
+    figures = {
+        name: float(np.median(static[f"stores.{name}"][peers].astype(np.float64)))
+        for name in STORE_FIGURES
+    }
+    return figures | {"age_weeks": 0.0}

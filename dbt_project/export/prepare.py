@@ -1,0 +1,133 @@
+"""The export itself: read the marts, map them onto a vocabulary, write the cache."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.data.cache import TensorCache, write_cache
+
+from .calendar import EPOCH, calendar_days, day_columns, full_code, public_holidays
+from .matching import Match, match, unknown_labels
+from .timelines import timeline_columns
+from .totals import check_columns, check_marts, totals_by_split
+from .vocabulary import Reference, Vocabulary, read_reference, vocabulary_of
+from .warehouse import Columns, Marts, read_marts
+
+DEFAULT_COUNTRY = "GB"
+
+
+def default_database() -> Path:
+    """Where dbt writes, unless told otherwise."""
+    return Path(os.environ.get("RETAILSIM_DB", "warehouse.duckdb"))
+
+
+def prepare_tensor_cache(
+    database: Path | str | None = None,
+    out: Path | str = "cache",
+    country: str | None = None,
+    like: Path | str | None = None,
+    progress: bool = False,
+) -> TensorCache:
+    """Write the tensor cache of a warehouse that `dbt build` finished, and open it.
+
+    database: the DuckDB file; by default RETAILSIM_DB, or warehouse.duckdb. It is opened read-only
+        and closed before anything is written.
+    out: folder of the cache; a cache that is there is replaced, other folders are left alone.
+    country: whose public holidays, ISO 3166-1 with an ISO 3166-2 subdivision after a dash where
+        wanted; by default that of `like`, or GB. GB alone means England, GB-ENG.
+    like: a cache or checkpoint whose products, stores, labels and split to use. What it does not
+        know gets a stand-in, counted in the manifest's `unmapped`.
+    progress: show a bar on standard error if reading takes long.
+
+    The same warehouse gives the same files to the bit.
+
+    Raises ExportError where the warehouse or `like` cannot be used, CacheError where `like` is
+    damaged or `out` is no cache.
+    """
+    database = default_database() if database is None else Path(database)
+    reference = None if like is None else read_reference(Path(like))
+    if country is None:
+        country = DEFAULT_COUNTRY if reference is None else reference.vocabulary.country
+    marts = read_marts(database, progress)
+    check_marts(marts)
+    columns, manifest = _cache_of(marts, country, reference)
+    write_cache(Path(out), columns, manifest)
+    return TensorCache(out, verify=False)
+
+
+def _cache_of(
+    marts: Marts, country: str, reference: Reference | None
+) -> tuple[Columns, dict[str, Any]]:
+    """Columns and manifest of the cache."""
+    days, day_weeks = calendar_days(marts.weeks, int(marts.customer_weeks["week"].max()))
+    dates = [EPOCH + timedelta(days=int(day)) for day in days[[0, -1]]]
+    by_date = public_holidays(country, *dates)
+    known_days = set(days[day_weeks <= marts.weeks["week"][-1]].tolist())
+    holiday_names = sorted(
+        {name for day, name in by_date.items() if (day - EPOCH).days in known_days}
+    )
+    own = vocabulary_of(marts, holiday_names, full_code(country))
+    vocabulary = own if reference is None else reference.vocabulary
+    split, split_from = _split(own, reference)
+    found = match(vocabulary, marts)
+    columns = {
+        **vocabulary.columns,
+        **found.stores,
+        **timeline_columns(marts, vocabulary, found, days),
+        **day_columns(days, day_weeks, by_date, vocabulary.labels["holiday"]),
+        "weeks.shop_week": marts.weeks["shop_week"],
+        "weeks.is_replayed": marts.weeks["is_replayed_week"],
+    }
+    totals = totals_by_split(marts, split)
+    check_columns(columns, totals)
+    labels = {} if reference is None else unknown_labels(vocabulary, marts, found, holiday_names)
+    return columns, {
+        "labels": vocabulary.labels,
+        "split": split,
+        "split_from": split_from,
+        "totals": totals,
+        "settings": {"country": full_code(country)},
+        "reference_vocabulary": None if reference is None else reference.vocabulary_digest,
+        "unmapped": _unmapped(marts, found, labels),
+        "unmapped_labels": labels,
+    }
+
+
+def _split(own: Vocabulary, reference: Reference | None) -> tuple[dict[str, list[int]], str]:
+    """The split, and whether it is that of the `warehouse` or of the `reference`.
+
+    Week numbers of the reference mean the same here only if both calendars agree where they
+    overlap. Weeks after the end of the reference's calendar are later than all it knows.
+    """
+    if reference is None:
+        return own.split, "warehouse"
+    theirs = reference.vocabulary
+    common = min(len(own.shop_weeks), len(theirs.shop_weeks))
+    if not np.array_equal(own.shop_weeks[:common], theirs.shop_weeks[:common]):
+        return own.split, "warehouse"
+    split = dict(theirs.split)
+    if len(own.shop_weeks) > len(theirs.shop_weeks):
+        first, _ = split.get("later", (len(theirs.shop_weeks) + 1, 0))
+        split["later"] = [first, len(own.shop_weeks)]
+    return split, "reference"
+
+
+def _unmapped(marts: Marts, found: Match, labels: dict[str, list[str]]) -> dict[str, int]:
+    """How much of the timelines the vocabulary does not know."""
+    product = marts.items["product_key"] - 1
+    unknown = found.is_unknown_product[product]
+    at_unknown_store = found.is_unknown_store[marts.trips["store_key"] - 1]
+    return {
+        "products": len(np.unique(product[unknown])),
+        "items": int(unknown.sum()),
+        "items_of_unknown_departments": int(found.is_unknown_department[product].sum()),
+        "trips": len(np.unique(marts.items["trip_key"][unknown])),
+        "stores": int(found.is_unknown_store.sum()),
+        "trips_at_stores": int(at_unknown_store.sum()),
+        "labels": sum(len(values) for values in labels.values()),
+    }

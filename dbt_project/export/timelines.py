@@ -1,0 +1,124 @@
+"""Timelines: customers, their trips, items and as-of rows, as columns of the cache."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .matching import Match
+from .queries import AFFINITY, HISTORY, MISSION_SHARES, MISSIONS
+from .vocabulary import Vocabulary, encode, text
+from .warehouse import Columns, ExportError, Marts
+
+AS_MART = ("week", *HISTORY, *MISSION_SHARES, *MISSIONS, *AFFINITY)
+
+
+def timeline_columns(
+    marts: Marts, vocabulary: Vocabulary, found: Match, days: np.ndarray
+) -> Columns:
+    """Columns of customers, trips, items, shelf_prices and customer_weeks.
+
+    days: dates of the table `days`, in order. Raises ExportError where a trip has no as-of row or
+    no day.
+    """
+    items, has_novel = _items(marts, vocabulary, found)
+    customers, trips = marts.customers, marts.trips
+    first_trips = np.searchsorted(trips["customer_key"], customers["customer_key"])
+    return {
+        "customers.code": text(customers["customer_code"]),
+        **{
+            f"customers.{name}": encode(customers[name], vocabulary.labels[name])
+            for name in ("price_sensitivity", "lifestage")
+        },
+        "customers.trip_offsets": np.append(first_trips, len(trips["trip_key"])),
+        **{
+            f"trips.{name}": trips[name]
+            for name in (
+                "basket_id", "week", "hour", "size", "sensitivity", "type", "focus",
+                "days_since_previous", "spend_pence", "is_cold_start", "is_replay",
+            )
+        },
+        "trips.customer_week": _as_of_rows(marts),
+        "trips.day": _row_of(marts, days, trips["day"], "date in weeks"),
+        "trips.store": found.store[trips["store_key"] - 1],
+        "trips.has_novel_product": has_novel,
+        "trips.item_offsets": np.append(0, np.cumsum(trips["item_count"], dtype=np.int64)),
+        **items,
+        **_customer_weeks(marts, vocabulary, found),
+    }  # fmt: skip
+
+
+def _items(marts: Marts, vocabulary: Vocabulary, found: Match) -> tuple[Columns, np.ndarray]:
+    """Columns of items and shelf_prices; and per trip, whether a product of it is novel."""
+    items, counts = marts.items, marts.trips["item_count"]
+    token = found.token[items["product_key"] - 1]
+    trip = np.repeat(np.arange(len(counts)), counts)
+    # Items come in the order of products; stand-ins may change that, but not of equal tokens.
+    order = np.argsort(trip * (token.max() + 1) + token, kind="stable")
+    token = token[order]
+
+    products = len(vocabulary.columns["products.code"])
+    novel = np.ones(int(max(token.max(), products)) + 1, dtype=bool)
+    novel[1 : products + 1] = vocabulary.columns["products.is_novel"]
+    starts = np.cumsum(counts, dtype=np.int64) - counts
+    price_row, prices = _distinct(
+        {name: items[name][order] for name in ("pence", "previous_pence", "base_pence")}
+    )
+    columns = {
+        "items.token": token,
+        "items.quantity": items["quantity"][order],
+        "items.price": price_row,
+        **{f"shelf_prices.{name}": values for name, values in prices.items()},
+    }
+    return columns, np.logical_or.reduceat(novel[token], starts)
+
+
+def _distinct(columns: Columns) -> tuple[np.ndarray, Columns]:
+    """Row of each combination of values among the distinct ones, and those in order."""
+    key, levels = np.zeros(1, dtype=np.int64), {}
+    for name, values in columns.items():
+        levels[name], codes = np.unique(values, return_inverse=True)
+        key = key * len(levels[name]) + codes
+    distinct, row = np.unique(key, return_inverse=True)
+    values = {}
+    for name in reversed(columns):
+        distinct, codes = np.divmod(distinct, len(levels[name]))
+        values[name] = levels[name][codes]
+    return row, values
+
+
+def _as_of_rows(marts: Marts) -> np.ndarray:
+    """Row of customer_weeks of each trip."""
+    weeks = int(max(marts.customer_weeks["week"].max(), marts.trips["week"].max())) + 1
+    keys, wanted = (
+        table["customer_key"].astype(np.int64) * weeks + table["week"]
+        for table in (marts.customer_weeks, marts.trips)
+    )
+    return _row_of(marts, keys, wanted, "customer and week in customer_history")
+
+
+def _row_of(marts: Marts, keys: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
+    """Rows of `wanted` in the sorted `keys`."""
+    rows = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    missing = keys[rows] != wanted
+    if missing.any():
+        raise ExportError(
+            f"{marts.database}: {missing.sum():,} trips lack their {what}. Did dbt build finish?"
+        )
+    return rows
+
+
+def _customer_weeks(marts: Marts, vocabulary: Vocabulary, found: Match) -> Columns:
+    rows = marts.customer_weeks
+    own = {code: n for n, code in enumerate(marts.departments, start=1)}
+    nothing = np.zeros(len(rows["week"]))
+    shares = [
+        rows[f"department_{own[code]}"] if code in own else nothing
+        for code in vocabulary.labels["department"]
+    ]
+    store_rows = np.append(-1, found.store)  # key 0: no trips yet
+    return {
+        "customer_weeks.customer": rows["customer_key"] - 1,
+        **{f"customer_weeks.{name}": rows[name] for name in AS_MART},
+        "customer_weeks.department_shares": np.stack(shares, axis=1),
+        "customer_weeks.primary_store": store_rows[rows["primary_store_key"]] + 1,
+    }

@@ -1,0 +1,168 @@
+"""What gives tokens, rows and labels their meaning: labels, static tables and the split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trainer.data.cache import MANIFEST, CacheError, read_columns
+from trainer.data.schema import (
+    COLUMNS,
+    EDGE_TYPES,
+    LABELS_FROM_TRAINING,
+    LABELS_OF_CONTEXT,
+    LEVELS,
+    STATIC_TABLES,
+    TIERS,
+)
+
+from .queries import CODES, STORE_FIGURES
+from .warehouse import Columns, ExportError, Marts
+
+STATIC_COLUMNS = tuple(c.name for c in COLUMNS if c.table in STATIC_TABLES)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Of a warehouse itself, or of a cache that another one is to be mapped onto."""
+
+    labels: dict[str, list[str]]
+    """Name -> labels, code 1 first."""
+    columns: Columns
+    """The cache's static tables, by column name."""
+    split: dict[str, list[int]]
+    """Name -> [first week, last week]."""
+    shop_weeks: np.ndarray
+    """The weeks that the split is about, in order, as the chain codes them."""
+    country: str
+    """Whose public holidays."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A vocabulary read from a cache or checkpoint, and what to remember of where it is from."""
+
+    vocabulary: Vocabulary
+    vocabulary_digest: str
+
+
+def vocabulary_of(marts: Marts, holiday_names: Sequence[str], country: str) -> Vocabulary:
+    """The vocabulary that a warehouse's training weeks define."""
+    labels = {name: list(values) for name, values in LABELS_OF_CONTEXT.items()}
+    for name in LABELS_FROM_TRAINING:
+        table = marts.stores if name.startswith("store_") else marts.customers
+        labels[name] = sorted(set(table[name][table["is_of_training"]]) - {""})
+    labels["department"] = marts.departments
+    labels["holiday"] = list(holiday_names)
+    return Vocabulary(
+        labels=labels,
+        columns={
+            **_products(marts),
+            **_categories(marts),
+            **_graph(marts),
+            **_stores(marts, labels),
+        },
+        split=_split(marts.weeks),
+        shop_weeks=marts.weeks["shop_week"],
+        country=country,
+    )
+
+
+def read_reference(folder: Path) -> Reference:
+    """Read the vocabulary of a cache, or of a checkpoint that keeps one under `vocabulary`.
+
+    Raises ExportError where there is none, CacheError where it is damaged.
+    """
+    places = [folder, folder / "vocabulary"]
+    place = next((place for place in places if (place / MANIFEST).is_file()), None)
+    if place is None:
+        raise ExportError(
+            f"--like {folder} is neither a cache nor a checkpoint: no {MANIFEST} there or in "
+            f"{places[1]}"
+        )
+    manifest, columns = read_columns(place, (*STATIC_COLUMNS, "weeks.shop_week"))
+    shop_weeks = columns.pop("weeks.shop_week")
+    country = manifest["settings"].get("country")
+    if not country:
+        raise CacheError(f"{place / MANIFEST} names no country: export it again")
+    vocabulary = Vocabulary(
+        labels=manifest["labels"],
+        columns=columns,
+        split=manifest["split"],
+        shop_weeks=shop_weeks,
+        country=country,
+    )
+    return Reference(vocabulary, manifest["vocabulary_digest"])
+
+
+def encode(values: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Codes of text values, 1 for the first label; 0 for what is none."""
+    codes = {label: code for code, label in enumerate(labels, start=1)}
+    return np.array([codes.get(value, 0) for value in values], dtype=np.int64)
+
+
+def text(values: np.ndarray) -> np.ndarray:
+    """Text as the cache stores it: UTF-8, fixed width."""
+    return np.array([value.encode() for value in values], dtype=np.bytes_)
+
+
+def _products(marts: Marts) -> Columns:
+    products, categories = marts.products, marts.categories
+    finest = categories["code"][categories["level"] == LEVELS[0]]  # the first rows, sorted
+    return {
+        "products.code": text(products["product_code"]),
+        "products.category": encode(products[CODES[0]], finest) - 1,
+        **{
+            f"products.{name}": products[name]
+            for name in (
+                "is_novel", "is_random_weight", "pence", "category_pence", "train_trips",
+                "stability", "volume_share",
+            )
+        },
+        "products.tier": encode(products["tier"], TIERS) - 1,
+    }  # fmt: skip
+
+
+def _categories(marts: Marts) -> Columns:
+    """Rows are nodes of the product graph after the products."""
+    categories, products = marts.categories, len(marts.products["product_key"])
+    parents = categories["parent_node_key"].astype(np.int64)
+    return {
+        "categories.code": text(categories["code"]),
+        "categories.level": encode(categories["level"], LEVELS) - 1,
+        "categories.parent": np.where(parents > 0, parents - products - 1, -1),
+        "categories.is_novel": categories["is_novel"],
+    }
+
+
+def _graph(marts: Marts) -> Columns:
+    kind = encode(marts.edges["edge_type"], EDGE_TYPES) - 1
+    order = np.argsort(kind, kind="stable")
+    return {
+        "graph.source": marts.edges["source_key"][order] - 1,
+        "graph.target": marts.edges["target_key"][order] - 1,
+        "graph.type": kind[order],
+        "graph.weight": marts.edges["weight"][order],
+    }
+
+
+def _stores(marts: Marts, labels: dict[str, list[str]]) -> Columns:
+    return {
+        "stores.code": text(marts.stores["store_code"]),
+        "stores.format": encode(marts.stores["store_format"], labels["store_format"]),
+        "stores.region": encode(marts.stores["store_region"], labels["store_region"]),
+        **{f"stores.{figure}": marts.stores[figure] for figure in STORE_FIGURES},
+        "stores.is_novel": marts.stores["is_novel"],
+    }
+
+
+def _split(weeks: Columns) -> dict[str, list[int]]:
+    names = list(dict.fromkeys(weeks["split"]))
+    return {
+        name: [int(weeks["week"][weeks["split"] == name].min()),
+               int(weeks["week"][weeks["split"] == name].max())]
+        for name in names
+    }  # fmt: skip

@@ -1,0 +1,39 @@
+"""Caches of a warehouse made by hand (tiny.py) and of the default chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny
+
+from dbt_project import prepare_tensor_cache
+from trainer.data.cache import TensorCache
+
+
+@pytest.fixture
+def export(tmp_path):
+    """`export(tables, name, ...)` writes the tables as a warehouse and exports it to a folder."""
+
+    def run(tables: tiny.Tables, name: str = "cache", **options) -> TensorCache:
+        database = tiny.write(tmp_path / f"{name}.duckdb", tables)
+        prepare_tensor_cache(database, tmp_path / name, **options)
+        return TensorCache(tmp_path / name)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_cache(tmp_path_factory) -> TensorCache:
+    """The cache of the warehouse made by hand, as it is."""
+    folder = tmp_path_factory.mktemp("tiny")
+    prepare_tensor_cache(tiny.write(folder / "warehouse.duckdb", tiny.tables()), folder / "cache")
+    return TensorCache(folder / "cache")
+
+
+@pytest.fixture(scope="session")
+def default_cache(warehouse, tmp_path_factory) -> TensorCache:
+    """The default chain's cache, opened with every check."""
+    folder: Path = tmp_path_factory.mktemp("default") / "cache"
+    prepare_tensor_cache(warehouse.path, folder)
+    return TensorCache(folder)

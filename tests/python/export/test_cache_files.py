@@ -1,0 +1,257 @@
+"""The files of a cache: never half-written, and refused by name when damaged."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tiny
+
+from dbt_project import prepare_tensor_cache
+from trainer.data import cache as cache_module
+from trainer.data.cache import MANIFEST, CacheError, TensorCache, write_cache
+from trainer.data.schema import COLUMN
+
+
+@pytest.fixture
+def copied(tiny_cache, tmp_path):
+    """A cache to damage."""
+    return shutil.copytree(tiny_cache.folder, tmp_path / "cache")
+
+
+def parts(cache: TensorCache) -> tuple[dict, dict]:
+    """Columns and manifest, as `write_cache` takes them."""
+    names = ("labels", "split", "totals", "settings")
+    return {n: np.array(cache[n]) for n in COLUMN}, {n: cache.manifest[n] for n in names}
+
+
+@pytest.mark.parametrize("files", [0, 1, 40, len(COLUMN) - 1])
+def test_a_crash_while_writing_leaves_the_old_cache(copied, tiny_cache, monkeypatch, files):
+    database = tiny.write(copied.parent / "warehouse.duckdb", tiny.tables())
+    saved = []
+
+    def save(*arguments, **options):
+        if len(saved) == files:
+            raise OSError("No space left on device")
+        saved.append(arguments)
+        return real(*arguments, **options)
+
+    real = np.save
+    monkeypatch.setattr(cache_module.np, "save", save)
+    for out in (copied, copied.parent / "new"):
+        saved.clear()
+        with pytest.raises(OSError, match="No space left"):
+            prepare_tensor_cache(database, out)
+    assert TensorCache(copied).digest == tiny_cache.digest
+    assert sorted(path.name for path in copied.parent.iterdir()) == ["cache", "warehouse.duckdb"]
+
+
+def test_a_kill_at_any_moment_leaves_a_cache_or_none(tiny_cache, tmp_path):
+    """A process writes one cache after another, of two kinds in turn, and is killed."""
+    code = """
+import sys
+from pathlib import Path
+import numpy as np
+from trainer.data.cache import TensorCache, write_cache
+from trainer.data.schema import COLUMN
+cache = TensorCache(sys.argv[1])
+columns = {name: np.array(cache[name]) for name in COLUMN}
+manifest = {name: cache.manifest[name] for name in ("labels", "split", "totals", "settings")}
+while True:
+    columns["items.quantity"] = columns["items.quantity"][::-1]
+    write_cache(Path(sys.argv[2]), columns, manifest)
+    print("written", flush=True)
+"""
+    rng = random.Random(5)
+    out = tmp_path / "cache"
+    opened = 0
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, str(tiny_cache.folder), str(out)],
+            cwd=tiny.ROOT, stdout=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            process.stdout.readline()
+            time.sleep(rng.random() / 2)
+            process.kill()
+        if out.exists():
+            opened += 1
+            assert TensorCache(out).rows("items") == 10
+    assert opened
+
+
+def test_a_link_stays_a_link(copied, tiny_cache):
+    link = copied.parent / "link"
+    link.symlink_to(copied, target_is_directory=True)
+    write_cache(link, *parts(tiny_cache))
+    assert link.is_symlink()
+    assert TensorCache(link).digest == tiny_cache.digest
+
+
+class TestWriting:
+    """What must not get into a cache."""
+
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("shelf_prices.pence", [np.nan] * 9),
+            ("items.quantity", [-1] * 10),
+            ("items.quantity", [1.5] * 10),
+            ("trips.hour", [256] * 7),
+            ("trips.hour", [-1] * 7),
+            ("customer_weeks.consistency", [1e6] * 10),
+            ("items.quantity", [1] * 9),
+            ("trips.item_offsets", [0] * 7),
+            ("customer_weeks.department_shares", [0.5] * 10),
+        ],
+    )
+    def test_a_wrong_column_is_named(self, tiny_cache, tmp_path, name, values):
+        columns, manifest = parts(tiny_cache)
+        with pytest.raises(ValueError, match=name.partition(".")[0]):
+            write_cache(tmp_path / "cache", columns | {name: np.array(values)}, manifest)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_missing_or_unknown_column_is_named(self, tiny_cache, tmp_path):
+        columns, manifest = parts(tiny_cache)
+        columns["trips.wether"] = columns.pop("trips.week")
+        with pytest.raises(ValueError, match=r"trips\.week.*trips\.wether"):
+            write_cache(tmp_path / "cache", columns, manifest)
+
+    def test_a_missing_part_of_the_manifest_is_named(self, tiny_cache, tmp_path):
+        columns, manifest = parts(tiny_cache)
+        del manifest["split"]
+        with pytest.raises(ValueError, match="split"):
+            write_cache(tmp_path / "cache", columns, manifest)
+
+
+class TestReading:
+    """Damage is found at opening, and the message names the file."""
+
+    def refused(self, folder, name, match=None):
+        with pytest.raises(CacheError, match=match) as error:
+            TensorCache(folder)
+        assert str(folder / name) in str(error.value)
+
+    def test_no_folder(self, tmp_path):
+        self.refused(tmp_path / "nowhere", MANIFEST, "does not exist")
+
+    @pytest.mark.parametrize("name", [MANIFEST, "items.token.npy", "days.date.npy"])
+    def test_missing_file(self, copied, name):
+        (copied / name).unlink()
+        self.refused(copied, name, "does not exist")
+
+    @pytest.mark.parametrize("size", [0, 5, 100, 130])
+    def test_truncated_file(self, copied, size):
+        path = copied / "trips.spend_pence.npy"
+        path.write_bytes(path.read_bytes()[:size])
+        self.refused(copied, path.name, "cannot be read")
+
+    @pytest.mark.parametrize("name", sorted(COLUMN)[::7])
+    def test_flipped_bit(self, copied, name):
+        path = copied / f"{name}.npy"
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        self.refused(copied, path.name, "damaged")
+        TensorCache(copied, verify=False)  # which is what verify=False is for: files are not read
+
+    def test_flipped_bit_of_the_header(self, copied):
+        path = copied / "items.token.npy"
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"(10,)", b"(11,)"))
+        self.refused(copied, path.name)
+        path.write_bytes(content.replace(b"|u1", b"|i1"))
+        self.refused(copied, path.name, "manifest says")
+
+    def test_pickle(self, copied):
+        """Never unpickled: the file could run anything."""
+        path = copied / "customers.code.npy"
+        np.save(path, np.array([Bomb(), Bomb(), Bomb()], dtype=object), allow_pickle=True)
+        self.refused(copied, path.name, "cannot be read")
+        Bomb.exploded = False
+        np.load(path, allow_pickle=True)
+        assert Bomb.exploded
+
+    def test_another_schema_version(self, copied):
+        path = copied / MANIFEST
+        manifest = json.loads(path.read_text())
+        path.write_text(json.dumps(manifest | {"schema_version": 99}))
+        self.refused(copied, MANIFEST, "schema version 99")
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema_version": 1}', "\xff"])
+    def test_not_a_manifest(self, copied, text):
+        (copied / MANIFEST).write_text(text, encoding="latin-1")
+        self.refused(copied, MANIFEST)
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [('"GB', "'GB"), ('"OF"', '"OG"'), ('"sha256": "', '"sha256": "0'), ('"shape"', '"shope"')],
+    )
+    def test_changed_manifest(self, copied, old, new):
+        path = copied / MANIFEST
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        self.refused(copied, MANIFEST)
+
+    def test_changed_split(self, copied):
+        """Moving it would let a model train on what it is tested on."""
+        path = copied / MANIFEST
+        manifest = json.loads(path.read_text())
+        manifest["split"]["train"] = [1, 3]
+        path.write_text(json.dumps(manifest))
+        self.refused(copied, MANIFEST, "damaged")
+
+    @pytest.mark.parametrize(
+        ("name", "row", "value"),
+        [
+            ("items.token", 3, 0),
+            ("items.token", 3, 6),  # [MASK]
+            ("items.token", 3, 7),  # [EOS]
+            ("items.token", 3, 18),  # one more than the last category's
+            ("items.price", 2, 9),
+            ("trips.store", 1, 3),
+            ("trips.day", 1, 35),
+            ("trips.customer_week", 6, 10),
+            ("products.category", 4, 10),
+            ("graph.target", 0, 15),
+            ("customer_weeks.primary_store", 9, 4),
+            ("customer_weeks.customer", 9, 3),
+            ("shelf_prices.pence", 0, -1),
+            ("trips.item_offsets", 1, 4),
+            ("customers.trip_offsets", 3, 6),
+        ],
+    )
+    def test_values_no_exporter_may_write(self, tiny_cache, tmp_path, name, row, value):
+        """Digests are right; the producer was wrong."""
+        columns, manifest = parts(tiny_cache)
+        changed = columns[name].astype(np.int64 if name != "shelf_prices.pence" else np.float32)
+        changed[row] = value
+        write_cache(tmp_path / "cache", columns | {name: changed}, manifest)
+        self.refused(tmp_path / "cache", f"{name}.npy")
+
+
+class Bomb:
+    """Unpickling it is seen."""
+
+    exploded = False
+
+    def __reduce__(self):
+        return Bomb._explode, ()
+
+    @staticmethod
+    def _explode():
+        Bomb.exploded = True
+        return Bomb()
+
+
+def test_columns_are_read_only_maps(tiny_cache):
+    values = tiny_cache["items.token"]
+    assert isinstance(values, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        values[0] = 1

@@ -1,0 +1,70 @@
+"""Several processes of one training run, started by torchrun."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which process this is, of how many, and the device it computes on."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes and prints."""
+        return self.rank == 0
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum over all processes, on every one of them; float64."""
+        total = values.detach().to(self.device, torch.float64)
+        if self.count > 1:
+            dist.all_reduce(total)
+        return total.cpu()
+
+    def agree(self, flag: bool) -> bool:
+        """What the first process says, on every one of them."""
+        if self.count == 1:
+            return flag
+        answer = torch.tensor([float(flag)], device=self.device)
+        dist.broadcast(answer, 0)
+        return bool(answer.item())
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.count > 1:
+            dist.barrier()
+
+
+@contextmanager
+def join_ranks(device: str = "auto") -> Iterator[Ranks]:
+    """Join the other processes that torchrun started; alone without it.
+
+    device: `auto` (a GPU where there is one), `cpu` or `cuda`. Processes talk over NCCL on GPUs and
+    gloo elsewhere. Raises ValueError for a device that is not there.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device: expected auto, cpu or cuda, not {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: this machine has no CUDA GPU that torch can use")
+    kind = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    count = int(os.environ.get("WORLD_SIZE", 1))
+    if kind == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    if count == 1:
+        yield Ranks(0, 1, torch.device(kind))
+        return
+    dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+    try:
+        yield Ranks(dist.get_rank(), count, torch.device(kind))
+    finally:
+        dist.destroy_process_group()

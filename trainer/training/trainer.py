@@ -1,0 +1,322 @@
+"""The training loop: phases, checkpoints, resuming, validation."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from trainer.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from trainer.data.cache import TensorCache
+from trainer.data.loader import WorldModelDataLoader
+from trainer.data.timelines import WorldModelDataset
+from trainer.losses import PARTS, Predictions, WorldModelLoss
+from trainer.model import WorldModel
+from trainer.objective import targets
+from trainer.training.config import TrainingConfig
+from trainer.training.ranks import Ranks
+
+LAST, BEST, CURVES = "last", "best", "curves.jsonl"
+CHECK_BATCHES = 20
+"""Batches after which the ranks agree whether to save; asking each time would hold them up."""
+
+
+class Trainer:
+    """Trains a model on a cache, in a folder of its own.
+
+        folder/last       the newest checkpoint, from which training goes on
+        folder/best       the best on validation: what to evaluate and use
+        folder/curves.jsonl   one line per epoch: losses, validation, speed
+        folder/tensorboard    the same, where TensorBoard is installed
+
+    Args:
+        model: on any device; it is moved to that of `ranks`.
+        cache: what to train on.
+        config: how.
+        folder: where to write.
+        validate: the score of a model, higher is better, and what else to log about it.
+        ranks: this process among others.
+        progress: show progress bars.
+    """
+
+    def __init__(
+        self,
+        model: WorldModel,
+        cache: TensorCache,
+        config: TrainingConfig,
+        folder: Path,
+        validate: Callable[[WorldModel], tuple[float, dict[str, float]]],
+        ranks: Ranks | None = None,
+        progress: bool = True,
+    ) -> None:
+        self.ranks = ranks or Ranks(0, 1, torch.device("cpu"))
+        self.cache, self.config, self.folder, self.validate = cache, config, folder, validate
+        self.model = model.to(self.ranks.device)
+        self.progress = progress and self.ranks.is_first
+        self.optimiser = torch.optim.AdamW(
+            _groups(self.model, config.weight_decay),
+            lr=config.learning_rate(0, 0),
+            betas=(0.9, 0.98),
+            fused=self.ranks.device.type == "cuda",
+        )
+        self.dataset = WorldModelDataset(cache, "train")
+        self.epoch = 0
+        self.curves: list[dict[str, Any]] = []
+        self._sums = self._nothing()
+        self._saved = time.monotonic()
+        self._start = 0  # batches of the epoch that were done before a resumption
+        self._runs: Any = self.model
+        if self.ranks.count > 1:
+            self._runs = DistributedDataParallel(self.model)
+
+    def resume(self) -> bool:
+        """Go on from `folder/last`; False where there is none.
+
+        Raises CheckpointError where it is damaged or of another cache or configuration.
+        """
+        if not (self.folder / LAST).exists():
+            return False
+        checkpoint = load_checkpoint(self.folder / LAST)
+        progress = checkpoint.progress
+        if checkpoint.cache_digest != self.cache.digest:
+            raise CheckpointError(f"{checkpoint.folder} was trained on another cache")
+        if progress["training"] != _json(self.config.to_dict()):
+            raise CheckpointError(
+                f"{checkpoint.folder} was trained with another configuration: use the same "
+                "options, or another folder"
+            )
+        self.model.load_state_dict(checkpoint.weights)
+        self._load_optimiser(checkpoint.training)
+        if self.ranks.is_first:  # they are the sums of all ranks
+            self._sums = checkpoint.training["sums"].to(self.ranks.device)
+        self.epoch, self._start = progress["epoch"], progress["batch"]
+        self.curves = progress["curves"]
+        return True
+
+    def fit(self) -> list[dict[str, Any]]:
+        """Train to the end, or until validation has not improved for `patience` epochs.
+
+        Returns the curves: a dict per epoch. Raises FloatingPointError where the loss is not a
+        finite number; `folder/last` is then from before.
+        """
+        if self.ranks.is_first:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        while self.epoch < self.config.epochs and not self._is_stale():
+            self._epoch()
+        return self.curves
+
+    def _epoch(self) -> None:
+        config, epoch = self.config, self.epoch
+        phase, _ = config.phase(epoch)
+        loss = WorldModelLoss(phase.losses, config.gamma).to(self.ranks.device)
+        loader = WorldModelDataLoader(
+            self.dataset,
+            masking=config.masking(epoch),
+            tokens=max(1, int(config.tokens * phase.batch)),
+            chunk=self.model.config.chunk,
+            seed=config.seed,
+            workers=1 if self.ranks.device.type == "cuda" else 0,
+            pin_memory=self.ranks.device.type == "cuda",
+            rank=self.ranks.rank,
+            ranks=self.ranks.count,
+        )
+        loader.load_state_dict({"seed": config.seed, "epoch": epoch, "next": self._start})
+        total, start, items = len(loader), time.perf_counter(), 0
+        self.model.train()
+        bar = tqdm(
+            total=total, initial=self._start, unit="batch", disable=not self.progress,
+            desc=f"epoch {epoch + 1}/{config.epochs} {phase.name}",
+        )  # fmt: skip
+        with bar:
+            for number, batch in enumerate(loader, start=self._start):
+                rate = config.learning_rate(epoch, number / total)
+                for group in self.optimiser.param_groups:
+                    group["lr"] = rate
+                self._sums += self._step(batch.to(self.ranks.device), loss, phase.clip)
+                items += len(batch.items.token)
+                if bar.update() or number + 1 == total:
+                    seconds = time.perf_counter() - start
+                    bar.set_postfix(loss=f"{self._loss():.3f}", items_s=f"{items / seconds:.0f}")
+                if (number + 1) % CHECK_BATCHES == 0 and number + 1 < total and self._is_due():
+                    self._save(epoch, number + 1)
+        seconds = time.perf_counter() - start
+        sums = self.ranks.sum(self._sums).tolist()
+        row = {"epoch": epoch + 1, "phase": phase.name, "learning_rate": rate}
+        row |= {
+            part: sums[i] / sums[len(PARTS) + i]
+            for i, part in enumerate(PARTS)
+            if sums[len(PARTS) + i]
+        }
+        row |= {"seconds": seconds, "items_per_s": items * self.ranks.count / seconds}
+        if not math.isfinite(row["focal"]):
+            raise FloatingPointError(f"the loss of epoch {epoch + 1} is {row['focal']}")
+        self.model.eval()
+        if self.ranks.is_first:
+            row["score"], more = self.validate(self.model)
+            row |= more
+        self.curves.append(row)
+        self._sums = self._nothing()
+        self.epoch, self._start = epoch + 1, 0
+        if self.ranks.is_first:
+            self._log(row)
+            if self._best() == len(self.curves) - 1:
+                self._checkpoint(BEST, epoch + 1, 0)
+        self._save(epoch + 1, 0)
+
+    def _step(self, batch, loss: WorldModelLoss, clip: float) -> Tensor:
+        """One update; returns the sums of all parts and their counts, (2 x parts,)."""
+        precision = (
+            torch.autocast("cuda", dtype=torch.bfloat16)
+            if self.ranks.device.type == "cuda"
+            else nullcontext()
+        )
+        with precision:
+            predictions = self._runs(batch)
+        total, parts = loss(predictions, targets(batch, self.config.trip_power))
+        if self.ranks.count > 1:
+            total = total + _touch(predictions)
+        self.optimiser.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        self.optimiser.step()
+        zero = torch.zeros((), device=self.ranks.device)
+        counts = [parts.get(f"{part}_count", zero).double() for part in PARTS]
+        # A rank's value is its sum over the count of all ranks: the count is shared out.
+        values = [
+            parts.get(part, zero).double() * count
+            for part, count in zip(PARTS, counts, strict=True)
+        ]
+        shared = [count / self.ranks.count for count in counts]
+        return torch.stack(values + shared)
+
+    def _nothing(self) -> Tensor:
+        """Sums and counts of no batches; they stay on the device, so that no step waits."""
+        return torch.zeros(2 * len(PARTS), dtype=torch.float64, device=self.ranks.device)
+
+    def _loss(self) -> float:
+        """Mean loss on items so far in this epoch."""
+        return float(self._sums[0] / self._sums[len(PARTS)].clamp_min(1))
+
+    def _best(self) -> int:
+        """Index of the best epoch; of equals the first."""
+        return max(range(len(self.curves)), key=lambda i: (self.curves[i]["score"], -i))
+
+    def _is_stale(self) -> bool:
+        """Whether validation has not improved for long. All ranks hear it from the first."""
+        stale = (
+            self.ranks.is_first
+            and bool(self.curves)
+            and len(self.curves) - 1 - self._best() >= self.config.patience
+        )
+        return self.ranks.agree(stale)
+
+    def _is_due(self) -> bool:
+        """Whether it is time to save."""
+        waited = time.monotonic() - self._saved
+        return self.ranks.agree(waited >= self.config.checkpoint_seconds)
+
+    def _save(self, epoch: int, batch: int) -> None:
+        """Write `last`: what every rank has done so far."""
+        self._saved = time.monotonic()
+        sums = self.ranks.sum(self._sums)
+        if self.ranks.is_first:
+            mine, self._sums = self._sums, sums
+            self._checkpoint(LAST, epoch, batch)
+            self._sums = mine
+        self.ranks.wait()
+
+    def _checkpoint(self, name: str, epoch: int, batch: int) -> None:
+        progress = {
+            "training": self.config.to_dict(),
+            "epoch": epoch,
+            "batch": batch,
+            "curves": self.curves,
+        }
+        training = None
+        if name == LAST:
+            training = self._optimiser_state() | {"sums": self._sums}
+        save_checkpoint(
+            self.folder,
+            name,
+            f"{epoch:03d}-{batch:06d}",
+            self.model,
+            self.cache,
+            progress,
+            training,
+        )
+
+    def _optimiser_state(self) -> dict[str, Tensor]:
+        names = {p: name for name, p in self.model.named_parameters()}
+        return {
+            f"optimiser.{names[parameter]}.{key}": torch.as_tensor(value)
+            for parameter, state in self.optimiser.state.items()
+            for key, value in state.items()
+        }
+
+    def _load_optimiser(self, tensors: dict[str, Tensor]) -> None:
+        parameters = dict(self.model.named_parameters())
+        for name, value in tensors.items():
+            if name.startswith("optimiser."):
+                parameter, _, key = name.removeprefix("optimiser.").rpartition(".")
+                # Steps stay on the CPU unless the optimiser is fused.
+                device = (
+                    parameters[parameter].device
+                    if value.dim() or _is_fused(self.optimiser)
+                    else "cpu"
+                )
+                self.optimiser.state[parameters[parameter]][key] = value.to(device)
+
+    def _log(self, row: dict[str, Any]) -> None:
+        with (self.folder / CURVES).open("w", encoding="utf-8") as file:
+            for line in self.curves:
+                file.write(json.dumps(line) + "\n")
+        writer = _tensorboard(self.folder / "tensorboard")
+        if writer is not None:
+            for name, value in row.items():
+                if isinstance(value, (int, float)) and name != "epoch":
+                    writer.add_scalar(name, value, row["epoch"])
+            writer.close()
+
+
+def _groups(model: WorldModel, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay; biases, norms, embeddings' constants and learned weights of counts do not."""
+    matrices = [p for n, p in model.named_parameters() if p.dim() >= 2]
+    others = [p for n, p in model.named_parameters() if p.dim() < 2]
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+def _touch(predictions: Predictions) -> Tensor:
+    """0, through every output: parts that are switched off get gradients of 0 and not none,
+    which DistributedDataParallel would wait for."""
+    parts = [predictions.embeddings, *predictions.context.values()]
+    return sum(part.sum() for part in parts) * 0
+
+
+def _is_fused(optimiser: torch.optim.Optimizer) -> bool:
+    return bool(optimiser.param_groups[0].get("fused"))
+
+
+def _tensorboard(folder: Path):
+    """A writer, or None without TensorBoard."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder))
+
+
+def _json(values: dict[str, Any]) -> Any:
+    """As they come back from a file: tuples are lists."""
+    return json.loads(json.dumps(values))
