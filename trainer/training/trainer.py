@@ -182,8 +182,7 @@ class Trainer:
         with precision:
             predictions = self._runs(batch)
         total, parts = loss(predictions, targets(batch, self.config.trip_power))
-        if self.ranks.count > 1:
-            total = total + _touch(predictions)
+        total = total + _touch(predictions)
         self.optimiser.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
@@ -287,19 +286,26 @@ class Trainer:
             writer.close()
 
 
+HEADS = ("kind.", "guess.", "truth.")
+"""Parts that only the losses on trip context and baskets train: warm-up leaves them alone."""
+
+
 def _groups(model: WorldModel, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases, norms, embeddings' constants and learned weights of counts do not."""
-    matrices = [p for n, p in model.named_parameters() if p.dim() >= 2]
-    others = [p for n, p in model.named_parameters() if p.dim() < 2]
+    """Matrices decay; biases, norms, weights of counts and heads do not."""
+    decays = {True: [], False: []}
+    for name, parameter in model.named_parameters():
+        decays[parameter.dim() >= 2 and not name.startswith(HEADS)].append(parameter)
     return [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": decays[True], "weight_decay": weight_decay},
+        {"params": decays[False], "weight_decay": 0.0},
     ]
 
 
 def _touch(predictions: Predictions) -> Tensor:
-    """0, through every output: parts that are switched off get gradients of 0 and not none,
-    which DistributedDataParallel would wait for."""
+    """0, through every output: parts that are switched off get gradients of 0 and not none.
+
+    DistributedDataParallel would wait for them, and weights would decay with ranks only.
+    """
     parts = [predictions.embeddings, *predictions.context.values()]
     return sum(part.sum() for part in parts) * 0
 

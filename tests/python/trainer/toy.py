@@ -33,7 +33,7 @@ def toy_columns(
     """Columns of a random chain; `trips_of` sets the number of trips of each customer.
 
     Categories: four sub-commodities, two levels of two, two departments. The last product and the
-    last store are novel: first seen after the training weeks.
+    last store are novel: not seen in the training weeks.
     """
     draw = np.random.default_rng(seed)
     counts = np.array(trips_of or draw.integers(1, 30, customers))
@@ -55,6 +55,11 @@ def toy_columns(
         np.sort(draw.choice(products, n, replace=False, p=popularity)) + 1
         for n in np.minimum(sizes, products)
     ]
+    # The novel product is not sold in the training weeks: the first one goes in its place.
+    items = [
+        np.unique(np.where(basket == products, 1, basket)) if w <= TRAIN_LAST else basket
+        for basket, w in zip(items, week, strict=True)
+    ]
     tokens = np.concatenate(items)
     pence = draw.integers(20, 900, products).astype(float)
     situations = np.concatenate([pence, pence * 0.8])
@@ -71,7 +76,7 @@ def toy_columns(
         "trips.week": week,
         "trips.day": day,
         "trips.hour": draw.integers(7, 23, trips),
-        "trips.store": draw.integers(0, stores, trips),
+        "trips.store": draw.integers(0, stores - (week <= TRAIN_LAST), trips),
         "trips.days_since_previous": gap,
         "trips.spend_pence": draw.integers(50, 9000, trips),
         "trips.item_offsets": np.concatenate([[0], np.cumsum([len(i) for i in items])]),

@@ -1,0 +1,153 @@
+"""Command line: python -m trainer.fit."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from trainer.checkpoint import CheckpointError
+from trainer.data.cache import CacheError, TensorCache
+from trainer.evaluation import Evaluator
+from trainer.graph import product_embeddings
+from trainer.model import WorldModel, create_world_model
+from trainer.training import SCHEDULES, Trainer, TrainingConfig
+from trainer.training.ranks import Ranks, join_ranks
+from trainer.training.trainer import BEST, LAST
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer.fit",
+        description="Train the world model on a tensor cache, in three phases: warm-up on items, "
+        "all losses, fine-tuning. Everything is written to one folder; the same command goes on "
+        "where it was interrupted.",
+        epilog="Several processes: torchrun --nproc-per-node 2 -m trainer.fit ...",
+    )
+    add = parser.add_argument
+    add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
+    add(
+        "--out", type=Path, default=Path("runs/small"), help="folder to write (default: runs/small)"
+    )
+    add(
+        "--preset", choices=SCHEDULES, default="small",
+        help="tiny: tests and demo; small: CPU (default); base: GPU; original: base with the "
+        "rates of the system this one follows",
+    )  # fmt: skip
+    add("--epochs", type=int, help="epochs of all phases (default: the preset's)")
+    add("--learning-rate", type=float, help="highest rate (default: the preset's)")
+    add("--tokens", type=int, help="trips + items of a batch, over all processes")
+    add("--seed", type=int, help="of weights, order and masks (default: 0)")
+    add("--patience", type=int, help="epochs without improvement after which training stops")
+    add(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto",
+        help="auto takes a GPU where there is one",
+    )  # fmt: skip
+    add("--threads", type=int, help="CPU threads of each process (default: torch's own choice)")
+    add("--fresh", action="store_true", help="start anew even if --out holds a run")
+    return parser
+
+
+def configuration(options: argparse.Namespace) -> TrainingConfig:
+    """The preset with what the command line changes. Raises ValueError for numbers out of range."""
+    config = SCHEDULES[options.preset]
+    if options.epochs is not None:
+        config = replace(config, phases=_stretched(config, options.epochs))
+    if options.learning_rate is not None:
+        factor = options.learning_rate / max(phase.learning_rate for phase in config.phases)
+        config = replace(
+            config,
+            phases=tuple(
+                replace(
+                    phase,
+                    learning_rate=phase.learning_rate * factor,
+                    final_rate=phase.final_rate * factor,
+                )
+                for phase in config.phases
+            ),
+        )
+    changes = {
+        name: getattr(options, name)
+        for name in ("tokens", "seed", "patience")
+        if getattr(options, name) is not None
+    }
+    return replace(config, **changes)
+
+
+def _stretched(config: TrainingConfig, epochs: int) -> tuple:
+    """The phases in the same proportions; one that gets no epoch is left out."""
+    if epochs < 1:
+        raise ValueError(f"epochs: expected at least 1, not {epochs}")
+    phases, given, so_far = [], 0, 0
+    for phase in config.phases:
+        so_far += phase.epochs
+        upto = round(epochs * so_far / config.epochs)
+        if upto > given:
+            phases.append(replace(phase, epochs=upto - given))
+        given = max(given, upto)
+    return tuple(phases)
+
+
+def validation(cache: TensorCache, config: TrainingConfig):
+    """The score that choices are made by: NDCG@10 on fresh validation trips, mean over tasks."""
+    evaluator = Evaluator(
+        cache, "validation", customers=config.validation_customers, progress=False, scorers=()
+    )
+
+    def validate(model: WorldModel) -> tuple[float, dict[str, float]]:
+        metrics = evaluator.run(model)
+        figures = {
+            f"{task}_{name}": metrics.value(task, "model", name)
+            for task in metrics.tasks
+            for name in ("recall@10", "ndcg@10")
+        }
+        scores = [value for name, value in figures.items() if name.endswith("ndcg@10")]
+        return sum(scores) / len(scores), figures
+
+    return validate
+
+
+def run(options: argparse.Namespace, ranks: Ranks) -> None:
+    """Train as the command line says."""
+    config = configuration(options)
+    cache = TensorCache(options.cache)
+    torch.manual_seed(config.seed)
+    vectors = None
+    if options.fresh or not (options.out / LAST).exists():
+        vectors = product_embeddings(cache, seed=config.seed, progress=ranks.is_first).vectors
+    model = create_world_model(config.model, cache, vectors)
+    trainer = Trainer(model, cache, config, options.out, validation(cache, config), ranks)
+    if not options.fresh and trainer.resume() and ranks.is_first:
+        print(f"going on after epoch {trainer.epoch} of {options.out / LAST}", file=sys.stderr)
+    curves = trainer.fit()
+    if ranks.is_first and curves:
+        best = max(curves, key=lambda row: row["score"])
+        print(
+            f"{len(curves)} epochs; best validation score {best['score']:.4f} after epoch "
+            f"{best['epoch']}; evaluate it: python -m trainer.evaluate {options.out / BEST} "
+            f"--cache {options.cache}"
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
+    options = _parser().parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        with join_ranks(options.device) as ranks:
+            run(options, ranks)
+    except (CacheError, CheckpointError, ValueError, OSError, FloatingPointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
