@@ -130,7 +130,7 @@ class WorldModel(nn.Module):
             d, config.decoder_layers, config.heads, config.hidden, config.memory + 1
         )
         self.logit = nn.Linear(d, ProductEmbedding.WIDTH, bias=False)
-        nn.init.normal_(self.logit.weight, std=0.02)
+        nn.init.zeros_(self.logit.weight)  # at the start nothing but counting speaks
         self.bias = nn.Parameter(_log_popularity(cache))
         self.prior = CountingPrior(cache)
         self.kind = nn.Linear(d, sum(CODES.values()))

@@ -53,10 +53,15 @@ class WorldModelDataset(Dataset):
     Earlier trips are history.
     """
 
-    def __init__(self, cache: TensorCache, split: str = "train") -> None:
-        """split: a name of the cache's split, `train`, `validation` or `test`.
+    def __init__(
+        self, cache: TensorCache, split: str = "train", *, customers: np.ndarray | None = None
+    ) -> None:
+        """split: a name of the cache's split, `train`, `validation` or `test`; customers: rows of
+        the cache's customers, in any order, of whom those who shop in the split are kept; all of
+        them if left out.
 
-        Raises ValueError for another name, CacheError where no customer shops in these weeks.
+        Raises ValueError for another name or a row out of range, CacheError where no customer shops
+        in these weeks.
         """
         if split not in cache.split:
             raise ValueError(f"split: expected one of {', '.join(cache.split)}, not {split!r}")
@@ -71,6 +76,9 @@ class WorldModelDataset(Dataset):
         asked = first + before[last] - before[first]
         stop = first + until[last] - until[first]
         kept = np.flatnonzero(stop > asked)
+        if customers is not None:
+            _check_rows(customers, len(stop))
+            kept = kept[np.isin(kept, customers)]
         if not len(kept):
             raise CacheError(
                 f"{cache.folder}: no customer shops in weeks {first_week}-{last_week} ({split})"
@@ -96,6 +104,11 @@ class WorldModelDataset(Dataset):
 
 
 _PAIRS = (slice(None, -1), slice(1, None))
+
+
+def _check_rows(customers: np.ndarray, count: int) -> None:
+    if customers.size and not (customers.min() >= 0 and customers.max() < count):
+        raise ValueError(f"customers: expected rows 0..{count - 1}, found others")
 
 
 def read(cache: TensorCache, rows: np.ndarray) -> tuple[Trips, Items]:

@@ -184,7 +184,7 @@ def test_batches_stay_within_the_budget_unless_a_timeline_does_not(cache):
 
 def test_what_is_asked_and_what_is_visible_make_up_the_basket(loader):
     batch = next(iter(loader(masking=Masking(rate=0.5, whole=0.3))))
-    questions, mask = batch.questions, batch.items.token.max() + 1  # toy products end with N
+    questions, mask = batch.questions, torch.tensor(loader().products + 1)
     assert torch.equal(questions.token[questions.logit[: len(questions.trip)]].unique(), mask[None])
     told = 0
     for index, trip in enumerate(questions.trip.tolist()):

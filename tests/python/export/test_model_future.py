@@ -1,0 +1,112 @@
+"""Predictions do not see the future: change all rows from a week on, rebuild everything from raw
+files to logits, and what the model says about earlier trips is the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from futures import cut, scramble
+
+from dbt_project import prepare_tensor_cache
+from trainer.data.cache import TensorCache
+from trainer.data.loader import EvaluationDataLoader
+from trainer.data.timelines import WorldModelDataset
+from trainer.graph import product_embeddings
+from trainer.model import WorldModel, create_world_model
+
+WEEK = 100  # validation ends before it
+
+
+def build(cache: TensorCache) -> WorldModel:
+    """A model as training would begin with, all statics made from this cache."""
+    torch.manual_seed(0)
+    vectors = product_embeddings(cache, seed=0, epochs=20, progress=False).vectors
+    return create_world_model("tiny", cache, vectors).eval()
+
+
+def stir(model: WorldModel, other: WorldModel | None = None) -> None:
+    """Give weights values that no path can hide behind, or those of another model.
+
+    Weights of one row per product or store differ in size between vocabularies and stay as they
+    start: deltas at zero.
+    """
+    generator = torch.Generator().manual_seed(1)
+    theirs = dict(other.named_parameters()) if other else {}
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.startswith(("product.", "store.identity", "bias")):
+                continue
+            if other:
+                parameter.copy_(theirs[name])
+            else:
+                parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+        model.store.identity.weight.zero_()
+        model.product.token_delta.zero_()
+
+
+def answers(model: WorldModel, cache: TensorCache, task: str) -> dict[int, torch.Tensor]:
+    """Logits by basket id, of all validation trips."""
+    found = {}
+    with torch.no_grad():
+        for batch in EvaluationDataLoader(
+            WorldModelDataset(cache, "validation"), task, tokens=2000, chunk=16
+        ):
+            trips = batch.questions.trip
+            logits = model(batch).logits[: len(trips)]
+            found |= dict(zip(batch.trips.basket_id[trips].tolist(), logits, strict=True))
+    return found
+
+
+@pytest.fixture(scope="module")
+def before(default_cache):
+    model = build(default_cache)
+    stir(model)
+    return model
+
+
+@pytest.mark.parametrize("task", ["next_known", "completion"])
+@pytest.mark.parametrize("change", [cut, scramble])
+def test_in_the_first_vocabulary_to_the_bit(
+    before, default_cache, changed_future, tmp_path, change, task
+):
+    changed = changed_future(change, WEEK)
+    prepare_tensor_cache(changed.path, tmp_path / "cache", like=default_cache.folder)
+    cache = TensorCache(tmp_path / "cache")
+    expected = answers(before, default_cache, task)
+    assert cache.digest != default_cache.digest
+    assert len(expected) > 500
+    again = build(cache)  # its constants, lifts and embeddings, from the changed data
+    for (name, one), other in zip(
+        before.state_dict().items(), again.state_dict().values(), strict=True
+    ):
+        if name not in dict(before.named_parameters()):
+            assert torch.equal(one, other), name
+    stir(again, before)
+    found = answers(again, cache, task)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[basket], expected[basket]) for basket in expected)
+
+
+def test_in_a_vocabulary_of_its_own(before, default_cache, changed_future, tmp_path):
+    """New product codes have moved all tokens: logits agree by code, up to rounding."""
+    changed = changed_future(scramble, WEEK)
+    prepare_tensor_cache(changed.path, tmp_path / "cache")
+    cache = TensorCache(tmp_path / "cache")
+    codes = default_cache["products.code"][~default_cache["products.is_novel"]]
+    token, other_token = (
+        torch.from_numpy(np.searchsorted(c["products.code"], codes) + 1)
+        for c in (default_cache, cache)
+    )
+    assert cache.products > default_cache.products and not torch.equal(token, other_token)
+    again = build(cache)
+    assert torch.equal(before.product.graph[token], again.product.graph[other_token])
+    stir(again, before)
+    # Completion chooses what to hide by token, and these have moved.
+    expected, found = (
+        answers(model, c, "next_known") for model, c in ((before, default_cache), (again, cache))
+    )
+    assert found.keys() == expected.keys()
+    for basket, logits in expected.items():
+        torch.testing.assert_close(found[basket][other_token], logits[token], rtol=1e-4, atol=1e-4)

@@ -1,0 +1,93 @@
+"""Command line: python -m trainer.evaluate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from trainer.checkpoint import CheckpointError
+from trainer.data.cache import CacheError, TensorCache
+from trainer.data.loader import TASKS
+from trainer.evaluation import EvaluationMetrics, Evaluator, run_evaluation
+from trainer.evaluation.report import report
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer.evaluate",
+        description="Measure a trained model beside the counting rules it has to beat, on trips "
+        "that training has not seen. What the figures mean: docs/evaluation.md.",
+    )
+    add = parser.add_argument
+    add("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="folder of the model")
+    add("--baselines-only", action="store_true", help="measure the counting rules alone")
+    add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
+    add("--split", default="test", help="test or validation (default: test)")
+    add("--detailed", action="store_true", help="print strata and calibration as well")
+    add("--json", type=Path, metavar="FILE", help="write everything measured to this file")
+    add("--tasks", nargs="+", choices=TASKS, default=TASKS, help="tasks to measure (default: all)")
+    add("--customers", type=int, metavar="N", help="a fixed sample of customers (default: all)")
+    add(
+        "--tokens", type=int, default=8192, metavar="N",
+        help="trips + items of a batch; changes speed and memory only (default: 8192)",
+    )  # fmt: skip
+    add("--seed", type=int, default=0, help="of hidden items and intervals (default: 0)")
+    return parser
+
+
+def measure(options: argparse.Namespace) -> EvaluationMetrics:
+    """What the command line asks for. Raises ValueError for options that contradict each other."""
+    if (options.checkpoint is None) != options.baselines_only:
+        raise ValueError("give either a CHECKPOINT or --baselines-only")
+    if options.json and not options.json.parent.is_dir():
+        raise ValueError(f"--json: {options.json.parent} is not a folder")
+    cache = TensorCache(options.cache)
+    chosen = {name: getattr(options, name) for name in ("tasks", "customers", "tokens", "seed")}
+    if options.baselines_only:
+        return Evaluator(cache, options.split, **chosen).run()
+    return run_evaluation(options.checkpoint, cache, options.split, **chosen)
+
+
+def circumstances(options: argparse.Namespace) -> dict:
+    """What the figures were measured with."""
+    cuda = torch.cuda.is_available()
+    return {
+        "checkpoint": str(options.checkpoint) if options.checkpoint else None,
+        "hardware": {
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "gpu": torch.cuda.get_device_name() if cuda else None,
+        },
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        metrics = measure(options)
+        if options.json:
+            content = circumstances(options) | metrics.to_dict()
+            options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except (CacheError, CheckpointError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(report(metrics, options.detailed))
+    print(f"\n{metrics.seconds:.1f} s, cache {metrics.cache_digest[:12]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

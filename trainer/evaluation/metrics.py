@@ -1,0 +1,76 @@
+"""What an evaluation found: means with intervals, by task, weeks, scorer and metric."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from trainer.evaluation.bootstrap import Estimate
+from trainer.evaluation.calibration import CalibrationRow
+
+
+@dataclass(frozen=True)
+class GroupMetrics:
+    """Of one group of trips. Metrics that are defined for none of them are left out."""
+
+    trips: int
+    customers: int
+    hidden: int
+    """Hidden items of all trips."""
+    unknown: int
+    """Hidden items without a token of their own: missed by every scorer."""
+    scorers: dict[str, dict[str, Estimate]]
+    """scorer -> metric -> mean over trips."""
+    model_minus: dict[str, dict[str, Estimate]]
+    """scorer -> metric -> mean over trips of the model's value less the scorer's, paired."""
+
+
+@dataclass(frozen=True)
+class TaskMetrics:
+    """Of one task. Fresh and replayed weeks are never mixed."""
+
+    fresh: GroupMetrics | None
+    """Trips outside replayed weeks: the headline. None without any."""
+    replayed: GroupMetrics | None
+    """Trips of replayed weeks, most of which copy an earlier one. None without any."""
+    strata: dict[str, dict[str, GroupMetrics]] = field(default_factory=dict)
+    """Fresh trips only: way to divide -> label -> its trips."""
+    calibration: tuple[CalibrationRow, ...] = ()
+    """Of the model, next-basket tasks, fresh trips only."""
+
+
+@dataclass(frozen=True)
+class EvaluationMetrics:
+    """Everything measured in one run."""
+
+    split: str
+    weeks: tuple[int, int]
+    """First and last week of the split."""
+    customers: int
+    seed: int
+    cache_digest: str
+    seconds: float
+    tasks: dict[str, TaskMetrics]
+
+    def value(self, task: str, scorer: str, metric: str) -> float:
+        """A headline figure: the mean over fresh trips.
+
+        Raises KeyError for what was not measured, fresh trips included.
+        """
+        fresh = self.tasks[task].fresh
+        if fresh is None:
+            raise KeyError(f"{self.split} has no fresh trips")
+        return fresh.scorers[scorer][metric].value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, None for what is not a number."""
+        return _plain(asdict(self))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

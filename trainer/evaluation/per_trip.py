@@ -1,0 +1,67 @@
+"""Metrics of one trip, from the ranks of its hidden items.
+
+Sources: Jarvelin and Kekalainen, Cumulated gain-based evaluation of IR techniques, 2002 (NDCG, here
+with gains of 0 and 1); Voorhees, The TREC-8 question answering track report, 1999 (MRR); Li et al.,
+A next basket recommendation reality check, 2023 (repeat and explore).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from trainer.data.schema import LABELS_OF_CONTEXT
+from trainer.evaluation.asked import Asked
+from trainer.evaluation.ranking import ranks
+
+SHORT, LONG = 10, 20
+METRICS = (
+    "recall@10", "recall@20", "precision@10", "ndcg@10", "hit@10", "mrr", "nll",
+    "repeat_recall@10", "explore_recall@10", *(f"{name}_accuracy" for name in LABELS_OF_CONTEXT),
+)  # fmt: skip
+"""Columns of the values of a trip."""
+
+
+def metrics_per_trip(
+    scores: Tensor, context: Mapping[str, Tensor], asked: Asked, tie: Tensor
+) -> Tensor:
+    """The `METRICS` of each question, (Q, metrics) float64, NaN where one is not defined.
+
+    scores (Q, V) of `Asked.possible`; context logits (Q, codes) by name, if any; tie (V,) of
+    `tie_breaker`. A hidden item without a token of its own is a miss: it counts among the hidden
+    ones, and has no likelihood. Raises ValueError where a score is NaN.
+    """
+    total = scores.logsumexp(1)
+    if total.isnan().any():
+        raise ValueError("a score is not a number: did training diverge?")
+    rank, first = ranks(scores, asked, tie, LONG)
+    told = asked.sums(torch.ones_like(rank))
+    short = rank < SHORT
+    gain = 1 / (torch.arange(LONG + 1, dtype=torch.float64, device=rank.device) + 2).log2()
+    ideal = gain[:SHORT].cumsum(0)[asked.hidden.clamp(1, SHORT) - 1]
+    surprise = total[asked.question] - scores[asked.question, asked.target]
+    hits = asked.sums(short)
+    repeats = asked.sums(asked.before)
+    repeat_hits = asked.sums(short & asked.before)
+    columns = [
+        hits / asked.hidden,
+        asked.sums(rank < LONG) / asked.hidden,
+        hits / SHORT,
+        asked.sums(gain[rank] * short) / ideal,
+        (hits > 0).double(),
+        torch.where(told > 0, 1 / (first.double() + 1), 0.0),
+        asked.sums(surprise) / told,
+        repeat_hits / repeats,
+        (hits - repeat_hits) / (asked.hidden - repeats),
+    ]
+    for column, name in enumerate(LABELS_OF_CONTEXT):
+        true = asked.kinds[:, column]
+        right = torch.full_like(told, torch.nan)
+        if name in context:
+            # Code 0 is no answer: what a trip is, is asked only where it is known.
+            guess = context[name][:, 1:].argmax(1) + 1
+            right = torch.where(true > 0, (guess == true).double(), torch.nan)
+        columns.append(right)
+    return torch.stack(columns, dim=1)

@@ -1,0 +1,51 @@
+"""Ranks of the hidden items among all products, with ties that favour nobody.
+
+The tie rule: of products with equal scores, the one bought on more training trips comes first; of
+those with equal trips, the one with the smaller token. It looks at nothing that a question hides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.data.cache import TensorCache
+from trainer.evaluation.asked import Asked
+
+LAST = torch.iinfo(torch.int64).min
+
+
+def tie_breaker(cache: TensorCache) -> Tensor:
+    """A number per token, (V,) int64, all different among products: of equals the higher wins."""
+    trips = cache["products.train_trips"].astype(np.int64)
+    order = np.argsort(-trips, kind="stable")
+    place = np.zeros(len(trips) + 3, dtype=np.int64)
+    place[order + 1] = np.arange(len(trips), 0, -1)
+    return torch.from_numpy(place)
+
+
+def sort_keys(scores: Tensor, tie: Tensor) -> Tensor:
+    """Whole numbers in the order of scores, then of `tie`: (Q, V) int64.
+
+    scores (Q, V) float32, no NaN; tie (V,) int64 below 2^32. The bits of positive floats are in the
+    order of the numbers, those of negative ones in reverse; adding 0 makes one zero of the two.
+    """
+    bits = (scores + 0.0).view(torch.int32)
+    bits ^= (bits >> 31) & 0x7FFFFFFF
+    return torch.add(tie, bits, alpha=1 << 32)
+
+
+def ranks(scores: Tensor, asked: Asked, tie: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+    """Ranks from 0 of the hidden items (G,), no further than `depth`, and of the first (Q,).
+
+    scores (Q, V) float32, higher is better; tie (V,) of `tie_breaker`. Of a question without
+    targets the first is undefined.
+    """
+    keys = sort_keys(scores, tie)
+    keys[asked.removed] = LAST
+    of_target = keys[asked.question, asked.target]
+    top = keys.topk(min(depth, keys.shape[1]), dim=1).values
+    rank = (top[asked.question] > of_target[:, None]).sum(1)
+    best = torch.full_like(asked.row, LAST).scatter_reduce(0, asked.question, of_target, "amax")
+    return rank, (keys > best[:, None]).sum(1)

@@ -1,0 +1,60 @@
+"""The trips that are asked about, and the ways to divide them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.data.cache import TensorCache
+from trainer.data.ragged import ranges
+from trainer.data.timelines import WorldModelDataset
+
+SIZES = {"1 item": 1, "2-3 items": 2, "4-10 items": 4, "11+ items": 11}
+"""Basket sizes, each from this many items on."""
+
+
+@dataclass(frozen=True)
+class AskedTrips:
+    """The n trips of a split's customers in its weeks, in the order of the cache."""
+
+    row: np.ndarray
+    """(n,) rows of the cache's trips, ascending."""
+    customer: np.ndarray
+    """(n,) customers rows."""
+    fresh: np.ndarray
+    """(n,) bool: outside replayed weeks."""
+    strata: dict[str, tuple[tuple[str, ...], np.ndarray]]
+    """name -> labels, and (n,) the label of each trip by number: each is a partition."""
+
+    @classmethod
+    def of(cls, dataset: WorldModelDataset) -> AskedTrips:
+        """Those that a loader of this dataset asks about."""
+        cache, spans = dataset.cache, dataset.spans
+        counts = spans.stop - spans.asked
+        row = ranges(spans.asked, counts)
+        week = cache["trips.week"][row].astype(np.int64)
+        return cls(
+            row=row,
+            customer=np.repeat(dataset.customers, counts),
+            fresh=~cache["weeks.is_replayed"][week - 1],
+            strata=_strata(cache, row),
+        )
+
+
+def _strata(cache: TensorCache, row: np.ndarray) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    items = cache["trips.item_offsets"]
+    size = items[row + 1].astype(np.int64) - items[row]
+    starts = list(SIZES.values())
+    return {
+        "customer": (("known", "cold start"), cache["trips.is_cold_start"][row].astype(int)),
+        "products": (
+            ("all known", "some novel"),
+            cache["trips.has_novel_product"][row].astype(int),
+        ),
+        "basket": (tuple(SIZES), np.searchsorted(starts, size, side="right") - 1),
+        "store": (
+            ("other", *cache.labels["store_format"]),
+            cache["stores.format"][cache["trips.store"][row]].astype(int),
+        ),
+    }
