@@ -56,8 +56,9 @@ class CountingPrior(nn.Module):
         # exp keeps the smoothing positive.
         floor = self.share[own.token, None] * self.smoothing.exp()
         score = (own.counts / floor).log1p() @ self.weight
-        prior = self.lift_weight * self.lift[kind(questions.context)]
-        return prior.index_put((own.question, own.token), score.to(prior.dtype), accumulate=True)
+        prior = self.lift_weight * self.lift.index_select(0, kind(questions.context))
+        cell = own.question * prior.shape[1] + own.token
+        return prior.flatten().index_add(0, cell, score.to(prior.dtype)).view_as(prior)
 
 
 def kind(context: Tensor) -> Tensor:

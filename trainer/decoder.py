@@ -52,6 +52,11 @@ class _Heads(nn.Module):
         return out.transpose(-2, -3).flatten(-2)
 
 
+def _take(flat: Tensor, index: Tensor) -> Tensor:
+    """flat[index] for an index of two dimensions; its gradient is several times as fast."""
+    return flat.index_select(0, index.flatten()).view(*index.shape, flat.shape[1])
+
+
 class SetAttention(_Heads):
     """Self-attention of each basket over its own tokens."""
 
@@ -60,7 +65,7 @@ class SetAttention(_Heads):
         query, (key, value) = self.query(x), self.key_value(x).chunk(2, -1)
         padded = [
             self.attend(
-                *(flat[bucket.token] for flat in (query, key, value)),
+                *(_take(flat, bucket.token) for flat in (query, key, value)),
                 bucket.valid[:, None, None, :],
             )
             for bucket in baskets.buckets
@@ -84,10 +89,14 @@ class MemoryAttention(_Heads):
         query, (key, value) = self.query(x), self.key_value(memory.vectors).chunk(2, -1)
         padded = []
         for bucket in baskets.buckets:
-            slots = memory.slots[bucket.question]  # (n, M)
+            slots = memory.slots.index_select(0, bucket.question)  # (n, M)
             known = memory.known[bucket.question][:, None, None, :]
             age = self.age.to(key.dtype)
-            padded.append(self.attend(query[bucket.token], key[slots] + age, value[slots], known))
+            padded.append(
+                self.attend(
+                    _take(query, bucket.token), _take(key, slots) + age, _take(value, slots), known
+                )
+            )
         return self.out(baskets.flat(padded))
 
 

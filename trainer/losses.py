@@ -157,7 +157,8 @@ class ContrastiveLoss(nn.Module):
         """The sum over anchors and their number.
 
         embeddings (M, D) of any length; basket_ids (M,). An embedding that is alone in its basket
-        is a negative for others but no anchor. others (O, D): of other baskets, negatives only. Returns the sum, in nats, and the count, both 0-dimensional. Memory is A x (M + O).
+        is a negative for others but no anchor. others (O, D): of other baskets, negatives only.
+        Returns the sum, in nats, and the count, both 0-dimensional. Memory is A x (M + O).
         Raises ValueError where shapes disagree.
         """
         if embeddings.ndim != 2:

@@ -305,9 +305,13 @@ class WorldModel(nn.Module):
         Products first sold after training have no say in what is learned: otherwise their being
         there would change what is learned of the others.
         """
-        logits = F.linear(self.logit(z), rows[: len(self.bias)], self.bias)
-        logits = logits + self.prior(questions)[questions.question[questions.logit]]
-        return logits.masked_fill(self.is_novel, -torch.inf) if self.training else logits
+        bias = self.bias.masked_fill(self.is_novel, -torch.inf) if self.training else self.bias
+        logits = F.linear(self.logit(z), rows[: len(bias)], bias)
+        # The [MASK] rows come first, one per question; few others follow.
+        count = len(questions.trip)
+        prior = self.prior(questions)
+        told = questions.question[questions.logit[count:]]
+        return torch.cat([logits[:count] + prior, logits[count:] + prior.index_select(0, told)])
 
     def _check_customers(self, state: TimelineState, trips: Trips) -> None:
         if len(trips) != len(state.trips):

@@ -115,7 +115,8 @@ class Baskets(_Movable):
 
     def flat(self, padded: list[Tensor]) -> Tensor:
         """One (n, S, width) per bucket to (D, width)."""
-        return torch.cat([part.flatten(0, 1) for part in padded])[self.place]
+        slots = torch.cat([part.flatten(0, 1) for part in padded])
+        return slots.index_select(0, self.place)
 
 
 @dataclass(frozen=True)
