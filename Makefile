@@ -18,10 +18,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 env: $(VENV)/.installed  ## make the environment in .venv
 
-demo: env  ## synthetic chain, dbt build, and what to look at next
+demo: env  ## everything: synthetic chain, warehouse, tensor cache, a small model, a report
 	python -m dbt_project.sample --out raw_data --overwrite
 	RETAILSIM_RAW=raw_data dbt build --quiet
 	@python -m dbt_project.tour
+	python -m dbt_project.export --out cache
+	python -m trainer.fit --preset tiny --cache cache --out runs/demo --fresh
+	python -m trainer.report runs/demo --cache cache
 
 build: env  ## dbt build on RETAILSIM_RAW (default raw_data)
 	dbt build
@@ -38,5 +41,5 @@ lint: env  ## sqlfluff and ruff
 test: lint  ## lint, then dbt and pytest on the synthetic chain
 	python -m pytest
 
-clean:  ## remove what the build made (never raw_data or .venv)
-	rm -rf target logs build .duckdb_tmp warehouse.duckdb warehouse.duckdb.wal
+clean:  ## remove what was made (never raw_data, runs or .venv)
+	rm -rf target logs build cache .duckdb_tmp warehouse.duckdb warehouse.duckdb.wal
