@@ -24,7 +24,7 @@ from trainer.data.schema import LABELS_OF_CONTEXT
 
 LIFT_TRIPS = 20.0
 """Trips of the average kind that are added to each kind's own."""
-SMOOTHING = 20.0
+SMOOTHING = 60.0
 """a at the start of training: items of the average customer that are added to each one's own."""
 CODES = tuple(len(labels) + 1 for labels in LABELS_OF_CONTEXT.values())
 

@@ -54,7 +54,7 @@ class TrainingConfig:
 
     model: str = "small"
     """A preset of `trainer.model.PRESETS`."""
-    phases: tuple[Phase, ...] = field(default_factory=lambda: three_phases(2e-3))
+    phases: tuple[Phase, ...] = field(default_factory=lambda: three_phases(1e-3))
     tokens: int = 8192
     """Trips + items of a batch, over all ranks."""
     whole: float = 0.3
@@ -121,10 +121,10 @@ class TrainingConfig:
 
 SCHEDULES: dict[str, TrainingConfig] = {
     "tiny": TrainingConfig(
-        model="tiny", phases=three_phases(5e-3, (1, 4, 1)), tokens=4096, validation_customers=200
+        model="tiny", phases=three_phases(2e-3, (1, 4, 1)), tokens=4096, validation_customers=200
     ),
     "small": TrainingConfig(),
-    "base": TrainingConfig(model="base", phases=three_phases(1e-3), tokens=32768),
+    "base": TrainingConfig(model="base", phases=three_phases(5e-4), tokens=32768),
     # The rates of the system that this one follows; they under-train it.
     "original": TrainingConfig(
         model="base",

@@ -1,0 +1,81 @@
+"""The command `python -m trainer.fit`: options, and one line for everything that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from toy import toy_cache
+
+from trainer import fit
+from trainer.checkpoint import load_model
+from trainer.training import SCHEDULES
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return toy_cache(tmp_path_factory.mktemp("cache"), customers=20, seed=9)
+
+
+def options(*arguments):
+    return fit._parser().parse_args(arguments)
+
+
+@pytest.mark.parametrize(
+    "epochs, expected",
+    [
+        (20, [3, 12, 5]),
+        (40, [6, 24, 10]),
+        (4, [1, 2, 1]),
+        (1, [1]),
+    ],
+)
+def test_epochs_stretch_the_phases(epochs, expected):
+    config = fit.configuration(options("--epochs", str(epochs)))
+    assert config.epochs == epochs
+    assert [phase.epochs for phase in config.phases] == expected
+
+
+def test_options_change_the_preset_and_nothing_else():
+    config = fit.configuration(options("--learning-rate", "0.1", "--tokens", "99", "--seed", "5"))
+    small = SCHEDULES["small"]
+    assert max(phase.learning_rate for phase in config.phases) == pytest.approx(0.1)
+    ratios = [
+        one.final_rate / other.final_rate
+        for one, other in zip(config.phases, small.phases, strict=True)
+    ]
+    assert ratios == pytest.approx([ratios[0]] * 3)
+    assert (config.tokens, config.seed, config.patience) == (99, 5, small.patience)
+    assert fit.configuration(options()) == small
+
+
+def test_a_run_from_nothing_and_its_end(cache, tmp_path, capsys):
+    arguments = ["--cache", str(cache.folder), "--out", str(tmp_path / "run"), "--preset", "tiny"]
+    assert fit.main([*arguments, "--epochs", "2", "--device", "cpu"]) == 0
+    printed = capsys.readouterr()
+    assert "2 epochs; best validation score" in printed.out
+    assert "epoch 2/2" in printed.err
+    assert not load_model(tmp_path / "run" / "best", cache).training
+    # The same command finds nothing left to do; another one says why it cannot go on.
+    assert fit.main([*arguments, "--epochs", "2", "--device", "cpu"]) == 0
+    assert "going on after epoch 2" in capsys.readouterr().err
+    assert fit.main([*arguments, "--epochs", "3", "--device", "cpu"]) == 2
+    assert "another configuration" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--cache", "nowhere"], "nowhere/manifest.json does not exist"),
+        (["--epochs", "0"], "epochs: expected at least 1"),
+        (["--tokens", "0"], "tokens: expected at least 1"),
+        (["--learning-rate", "-1"], "learning_rate must be positive"),
+        (["--device", "cuda"], "no CUDA GPU"),
+    ],
+)
+def test_errors_are_one_line(cache, tmp_path, capsys, arguments, message):
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    common = ["--cache", str(cache.folder), "--out", str(tmp_path), "--preset", "tiny"]
+    assert fit.main([*common, *arguments]) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error and error.startswith("error: ") and "\n" not in error

@@ -1,0 +1,90 @@
+"""Command line: python -m trainer.report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from trainer.checkpoint import CheckpointError
+from trainer.data.cache import CacheError, TensorCache
+from trainer.evaluation import Evaluator
+from trainer.report.measured import read_evaluation
+from trainer.report.page import page
+from trainer.report.run import Run
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer.report",
+        description="Write a page about a training run: its data, its curves, how good its best "
+        "checkpoint is beside counting, its products and a few baskets. One HTML file that needs "
+        "no network and no script.",
+    )
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="folder that python -m trainer.fit wrote")
+    add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
+    add("--split", default="test", help="test or validation (default: test)")
+    add("--customers", type=int, metavar="N", help="measure a fixed sample (default: all)")
+    add(
+        "--evaluation", type=Path, metavar="FILE",
+        help="take the figures from this file, which python -m trainer.evaluate RUN/best --json "
+        "FILE wrote, instead of measuring again",
+    )  # fmt: skip
+    add("--out", type=Path, metavar="FILE", help="page to write (default: RUN/report.html)")
+    return parser
+
+
+def write_report(options: argparse.Namespace, command: str) -> Path:
+    """Measure, or read what was measured, and write the page; returns its path.
+
+    Raises CacheError, CheckpointError, ValueError or OSError for what is missing or does not fit.
+    """
+    if options.evaluation and options.customers is not None:
+        raise ValueError("--customers: the customers of --evaluation are those that were measured")
+    if options.split == "train":
+        raise ValueError("--split: weeks that were trained on do not tell how good the model is")
+    cache = TensorCache(options.cache)
+    run = Run.read(options.run, cache)
+    out = options.out or options.run / "report.html"
+    if out.is_dir() or not out.parent.is_dir():
+        raise ValueError(f"--out: {out} cannot be written: choose a file in a folder that exists")
+    if options.evaluation:
+        metrics, read_from = read_evaluation(options.evaluation, cache, options.split)
+    else:
+        evaluator = Evaluator(cache, options.split, customers=options.customers)
+        metrics, read_from = evaluator.run(run.model), None
+    _write(out, page(run, cache, metrics, command, read_from))
+    return out
+
+
+def _write(path: Path, content: str) -> None:
+    """In one step: whoever has the page open never sees half of it."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments)
+    try:
+        out = write_report(options, f"python -m trainer.report {shlex.join(arguments)}")
+    except (CacheError, CheckpointError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""A few trips, chosen by a fixed rule, and what the model says about them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.data.batch import TimelineBatch
+from trainer.data.cache import TensorCache
+from trainer.data.loader import EvaluationDataLoader
+from trainer.data.timelines import WorldModelDataset
+from trainer.evaluation.asked import Asked
+from trainer.evaluation.ranking import sort_keys, tie_breaker
+from trainer.evaluation.scorers import ModelScorer
+from trainer.evaluation.strata import AskedTrips
+from trainer.model import WorldModel
+
+EXAMPLES, GUESSES = 4, 10
+FEWEST_ITEMS, MOST_ITEMS = 4, 10
+RULE = (
+    f"The {EXAMPLES} fresh trips of {FEWEST_ITEMS} to {MOST_ITEMS} items whose basket ids have the "
+    "smallest hashes: a choice that knows nothing of the model"
+)
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One of the model's first answers to a question."""
+
+    token: int
+    probability: float
+    """That one hidden item is this product."""
+    is_hit: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The model's answer to one task on one trip."""
+
+    hidden: frozenset[int]
+    """Hidden tokens; fallback tokens of unknown products cannot be guessed."""
+    guesses: tuple[Guess, ...]
+    """Most likely first, ties as in the evaluation."""
+
+
+def choose(cache: TensorCache, split: str) -> np.ndarray:
+    """Rows of the trips that `RULE` names, by hash; fewer where there are no more."""
+    trips = AskedTrips.of(WorldModelDataset(cache, split))
+    offsets = cache["trips.item_offsets"].astype(np.int64)
+    size = offsets[trips.row + 1] - offsets[trips.row]
+    rows = trips.row[trips.fresh & (size >= FEWEST_ITEMS) & (size <= MOST_ITEMS)]
+    return np.array(sorted(rows.tolist(), key=lambda row: _hash(cache, row))[:EXAMPLES], dtype=int)
+
+
+def answers(
+    model: WorldModel, cache: TensorCache, split: str, task: str, seed: int, rows: np.ndarray
+) -> dict[int, Answer]:
+    """The model's answers by row of the trip; hidden is what the evaluation of this seed hides."""
+    customers = np.unique(customers_of(cache, rows))
+    loader = EvaluationDataLoader(
+        WorldModelDataset(cache, split, customers=customers), task, chunk=model.config.chunk,
+        seed=seed,
+    )  # fmt: skip
+    found: dict[int, Answer] = {}
+    for batch in loader:
+        found |= _of_batch(model, cache, batch, rows)
+    return found
+
+
+def customers_of(cache: TensorCache, rows: np.ndarray) -> np.ndarray:
+    """Customers rows of some trips."""
+    return np.searchsorted(cache["customers.trip_offsets"], rows, side="right") - 1
+
+
+def _of_batch(
+    model: WorldModel, cache: TensorCache, batch: TimelineBatch, rows: np.ndarray
+) -> dict[int, Answer]:
+    device = next(model.parameters()).device
+    batch = batch.to(device)
+    asked = Asked.of(batch, cache.products)
+    scores = asked.possible(ModelScorer(model).scores(batch).logits)
+    keys = sort_keys(scores, tie_breaker(cache).to(device))
+    first = keys.topk(min(GUESSES, cache.products), dim=1).indices.cpu()
+    chances = scores.softmax(1).cpu()
+    found = {}
+    for question, row in enumerate(asked.row.tolist()):
+        if row not in rows:
+            continue
+        hidden = _tokens(cache, row) - _visible(batch, question)
+        tokens = [token for token in first[question].tolist() if chances[question, token] > 0]
+        guesses = (
+            Guess(token, float(chances[question, token]), token in hidden) for token in tokens
+        )
+        found[row] = Answer(frozenset(hidden), tuple(guesses))
+    return found
+
+
+def _tokens(cache: TensorCache, row: int) -> set[int]:
+    first, last = cache["trips.item_offsets"][row : row + 2].astype(np.int64)
+    return set(cache["items.token"][first:last].tolist())
+
+
+def _visible(batch: TimelineBatch, question: int) -> set[int]:
+    """Its [MASK] is among them, and no item."""
+    return set(batch.questions.token[batch.questions.question == question].tolist())
+
+
+def _hash(cache: TensorCache, row: int) -> bytes:
+    basket = str(int(cache["trips.basket_id"][row])).encode()
+    # The hash has a name of its own, or other choices by hash would choose alike.
+    return hashlib.blake2b(basket, digest_size=8, person=b"examples").digest()

@@ -1,0 +1,65 @@
+"""What a training run left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer.checkpoint import load_checkpoint, load_model
+from trainer.data.cache import TensorCache
+from trainer.model import WorldModel
+from trainer.training.trainer import BEST, CURVES
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's best checkpoint, its model on the device where it will answer, and its curves."""
+
+    folder: Path
+    model: WorldModel
+    progress: Mapping[str, Any]
+    """What the trainer wrote about where it stood."""
+    trained_on: str
+    """Digest of the cache it was trained on."""
+    curves: tuple[dict[str, Any], ...]
+    """A row per epoch; empty where the run kept none."""
+
+    @classmethod
+    def read(cls, folder: Path, cache: TensorCache) -> Run:
+        """A run folder of `trainer.fit`, to be asked about this cache.
+
+        Raises CheckpointError where its checkpoint is missing, damaged or of another vocabulary,
+        ValueError where its curves are damaged.
+        """
+        model = load_model(folder / BEST, cache)
+        checkpoint = load_checkpoint(folder / BEST)
+        return cls(
+            folder=folder,
+            model=model.to("cuda" if torch.cuda.is_available() else "cpu"),
+            progress=checkpoint.progress,
+            trained_on=checkpoint.cache_digest,
+            curves=read_curves(folder / CURVES),
+        )
+
+
+def read_curves(path: Path) -> tuple[dict[str, Any], ...]:
+    """The rows of curves.jsonl; none where there is no such file.
+
+    Raises ValueError for a line that is no row.
+    """
+    if not path.exists():
+        return ()
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            numbers = {name: float(value) for name, value in row.items() if name != "phase"}
+            rows.append(numbers | {"epoch": int(row["epoch"]), "phase": str(row["phase"])})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} line {number} is no row of the curves: {error}") from None
+    return tuple(rows)

@@ -1,0 +1,83 @@
+"""Do products sell as often as the model says?"""
+
+from __future__ import annotations
+
+from trainer.evaluation.calibration import CalibrationRow
+from trainer.evaluation.metrics import EvaluationMetrics
+from trainer.evaluation.report import TITLES
+from trainer.report.charts.points import Axis, Group, points
+from trainer.report.charts.scales import decades
+from trainer.report.figures import count, fixed
+from trainer.report.markup import Markup, element, join
+from trainer.report.tables import table
+
+SIZE = 380
+"""Both axes, pixels."""
+
+
+def calibration(metrics: EvaluationMetrics) -> Markup:
+    """A chart and a table per next-basket task."""
+    parts = [
+        element(
+            "div", _chart(name, task.calibration), _table(name, task.calibration), class_="pair"
+        )
+        for name, task in metrics.tasks.items()
+        if task.calibration
+    ]
+    if not parts:
+        return element("p", "Nothing to calibrate: no fresh trips of a next-basket task.")
+    return join([*parts, element("p", _meaning(), class_="note")])
+
+
+def _chart(task: str, rows: tuple[CalibrationRow, ...]) -> Markup:
+    # A logarithm has no place for zero; the table beside shows such rows.
+    drawn = [row for row in rows if row.expected > 0 and row.observed > 0]
+    if not drawn:
+        return element("p", f"{TITLES[task]}: no purchase was observed.")
+    expected = [row.expected / row.pairs for row in drawn]
+    observed = [row.observed / row.pairs for row in drawn]
+    low, high = decades([*expected, *observed])
+    return points(
+        f"calibration-{task}",
+        TITLES[task],
+        f"Purchases per pair of trip and product, by tenths of the expected purchases. "
+        f"{'; '.join(map(_words, drawn))}. On the diagonal both are equal.",
+        Axis("expected purchases per pair (log)", low, high, SIZE, True),
+        Axis("observed purchases per pair (log)", low, high, SIZE, True),
+        [Group(TITLES[task], expected, observed)],
+        radius=5,
+        notes=[*map(_words, drawn)],
+        diagonal=True,
+    )
+
+
+def _words(row: CalibrationRow) -> str:
+    return f"expected {fixed(row.expected, 1)}, observed {count(row.observed)}"
+
+
+def _table(task: str, rows: tuple[CalibrationRow, ...]) -> Markup:
+    return table(
+        f"{TITLES[task]}, fresh trips: from the least to the most likely",
+        ["tenth", "pairs", "expected", "observed", "observed / expected"],
+        [
+            [
+                str(number),
+                count(row.pairs),
+                fixed(row.expected, 1),
+                count(row.observed),
+                fixed(row.ratio, 2),
+            ]
+            for number, row in enumerate(rows, start=1)
+        ],
+    )
+
+
+def _meaning() -> str:
+    return (
+        "Pairs of trip and product, sorted by how many purchases the model expects of them and cut "
+        "into tenths of all expected purchases. Of a basket with n hidden items the model expects "
+        "n times its probability; n is given, so the totals agree by construction and only their "
+        "spread is tested. Above the diagonal products sell more often than expected. The "
+        "logarithms span many powers of ten and hide small errors: read the ratios. They carry no "
+        "intervals."
+    )

@@ -1,0 +1,114 @@
+"""What there is to learn from and to be measured on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainer.data.cache import TensorCache
+from trainer.data.schema import LEVELS
+from trainer.report.charts.bars import bars
+from trainer.report.figures import count, fixed, percent, spans
+from trainer.report.markup import Markup, element, join
+from trainer.report.tables import definitions, table
+
+LONGEST = 25
+"""Items of a basket from which on baskets share a bar."""
+COLUMNS = (
+    "", "weeks", "customers", "trips", "items", "items per trip, mean", "median", "cold start",
+    "with novel products", "copies of earlier trips",
+)  # fmt: skip
+
+
+def data(cache: TensorCache) -> Markup:
+    """Counts per split, fresh and replayed weeks apart, and the sizes of baskets."""
+    rows = [
+        _row(cache, name, weeks)
+        for name, weeks in _groups(cache).items()
+        if _asked(cache, weeks).any()
+    ]
+    sizes = np.diff(cache["trips.item_offsets"].astype(np.int64))
+    counts = np.bincount(sizes.clip(1, LONGEST), minlength=LONGEST + 1)[1:]
+    return join(
+        [
+            definitions(_facts(cache)),
+            table("Trips by split", COLUMNS, rows, text=(1,)),
+            element("p", _meaning(), class_="note"),
+            bars(
+                "items-per-basket",
+                f"Items per basket, all {count(len(sizes))} trips",
+                "items in the basket",
+                "% of trips",
+                [*map(str, range(1, LONGEST)), f"{LONGEST}+"],
+                (counts / max(len(sizes), 1)).tolist(),
+            ),
+        ]
+    )
+
+
+def _facts(cache: TensorCache) -> list[tuple[str, str]]:
+    sold = np.unique(cache["trips.week"])
+    replayed = np.flatnonzero(cache["weeks.is_replayed"]) + 1
+    level = cache["categories.level"]
+    return [
+        ("customers", count(cache.rows("customers"))),
+        ("trips", count(cache.rows("trips"))),
+        ("items", count(cache.rows("items"))),
+        ("weeks with trips", f"{spans(sold.tolist())} ({len(sold)})"),
+        ("replayed weeks", f"{spans(replayed.tolist())} ({len(replayed)})"),
+        ("products", _with_novel(cache, "products")),
+        ("categories", f"{count(len(level))} on {len(LEVELS)} levels"),
+        ("stores", _with_novel(cache, "stores")),
+    ]
+
+
+def _with_novel(cache: TensorCache, table_name: str) -> str:
+    novel = cache[f"{table_name}.is_novel"]
+    return f"{count(len(novel))}, {count(int(novel.sum()))} first seen after training"
+
+
+def _groups(cache: TensorCache) -> dict[str, list[int]]:
+    """Weeks by split; a split with replayed weeks is shown in two parts."""
+    replayed = set((np.flatnonzero(cache["weeks.is_replayed"]) + 1).tolist())
+    groups = {}
+    for name, (first, last) in cache.split.items():
+        weeks = range(first, last + 1)
+        if replayed.isdisjoint(weeks):
+            groups[name] = list(weeks)
+        else:
+            groups[f"{name}, fresh"] = [week for week in weeks if week not in replayed]
+            groups[f"{name}, replayed"] = [week for week in weeks if week in replayed]
+    return groups
+
+
+def _asked(cache: TensorCache, weeks: list[int]) -> np.ndarray:
+    """(trips,) bool: in these weeks."""
+    return np.isin(cache["trips.week"], weeks)
+
+
+def _row(cache: TensorCache, name: str, weeks: list[int]) -> list[str]:
+    trips = np.flatnonzero(_asked(cache, weeks))
+    offsets = cache["trips.item_offsets"].astype(np.int64)
+    size = offsets[trips + 1] - offsets[trips]
+    customer = np.searchsorted(cache["customers.trip_offsets"], trips, side="right")
+    shares = ("trips.is_cold_start", "trips.has_novel_product", "trips.is_replay")
+    return [
+        name,
+        spans(weeks),
+        count(len(np.unique(customer))),
+        count(len(trips)),
+        count(int(size.sum())),
+        fixed(float(size.mean()), 2),
+        fixed(float(np.median(size)), 0),
+        *(percent(float(cache[column][trips].mean())) for column in shares),
+    ]
+
+
+def _meaning() -> str:
+    return (
+        "Receipts with a customer only, all of the cache, whatever part of the customers was "
+        "measured. Cold start: few earlier trips (fewer than five, unless the warehouse was set "
+        "otherwise). Novel products were first sold after the training weeks. Copies hold the same "
+        "items, store and hour as an earlier trip of the customer; small baskets repeat by nature. "
+        "A replayed week is one in which most trips of three or more items are copies: it measures "
+        "memory of single trips, so the figures of such weeks are kept apart."
+    )

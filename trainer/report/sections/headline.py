@@ -1,0 +1,106 @@
+"""What it comes to: the model beside the best counting rule."""
+
+from __future__ import annotations
+
+from trainer.evaluation.metrics import EvaluationMetrics, GroupMetrics
+from trainer.evaluation.report import TITLES
+from trainer.report.figures import count, fixed, interval, signed
+from trainer.report.markup import Markup, element, join
+from trainer.report.verdict import (
+    BETTER,
+    COMPARED,
+    FEWEST_CUSTOMERS,
+    NAMES,
+    NO_DIFFERENCE,
+    UNKNOWN,
+    WORSE,
+    Lead,
+    both,
+    lead,
+)
+
+SIGNS = {BETTER: "▲", WORSE: "▼", NO_DIFFERENCE: "≈", UNKNOWN: "?"}
+SHORT = {
+    "next_unknown": "the next basket (mission unknown)",
+    "next_known": "the next basket (mission known)",
+    "completion": "basket completion",
+}
+"""Tasks within a sentence."""
+CHOSEN = (
+    "These are the weeks by which the checkpoint was chosen among its run's epochs: the figures "
+    "flatter the model. Those of the test weeks do not."
+)
+OTHER = "◆"
+"""The two metrics disagree."""
+
+
+def headline(metrics: EvaluationMetrics) -> Markup:
+    """A sentence over all tasks, then one per task with its figures."""
+    fresh = {name: task.fresh for name, task in metrics.tasks.items() if task.fresh}
+    if not fresh:
+        return element(
+            "p",
+            f"The split {metrics.split} has no fresh trips: all its weeks repeat earlier trips, so "
+            "it cannot tell how good the model is.",
+            class_="lead",
+        )
+    compared = {name: [lead(group, metric) for metric in COMPARED] for name, group in fresh.items()}
+    cards = (_card(TITLES[name], fresh[name], leads) for name, leads in compared.items())
+    return join(
+        [
+            element("p", _sentence(compared), class_="lead"),
+            element("p", CHOSEN, class_="warning") if metrics.split == "validation" else None,
+            element("div", *cards, class_="cards"),
+            element("p", _meaning(), class_="note"),
+        ]
+    )
+
+
+def _sentence(compared: dict[str, list[Lead]]) -> str:
+    """All tasks at once, those with the same verdict together."""
+    tasks: dict[str, list[str]] = {}
+    for name, leads in compared.items():
+        tasks.setdefault(both(leads), []).append(SHORT[name])
+    told = [f"{verdict} for {_and(names)}" for verdict, names in tasks.items()]
+    return f"On fresh trips, the model beside the best counting rule: {'; '.join(told)}."
+
+
+def _card(title: str, group: GroupMetrics, leads: list[Lead]) -> Markup:
+    verdict = both(leads)
+    return element(
+        "article",
+        element("h3", title),
+        element(
+            "p",
+            element("span", SIGNS.get(verdict, OTHER), aria_hidden="true"),
+            f" {verdict[0].upper()}{verdict[1:]}",
+            class_="verdict",
+        ),
+        *(element("p", _figures(one)) for one in leads),
+        element("p", f"{count(group.trips)} trips of {count(group.customers)} customers",
+                class_="note"),
+    )  # fmt: skip
+
+
+def _figures(one: Lead) -> str:
+    return (
+        f"{NAMES[one.metric]} {fixed(one.model.value)}, against {fixed(one.best.value)} of "
+        f"{one.rule}: difference {signed(one.difference.value)} "
+        f"{interval(one.difference, signed)}, {one.verdict}."
+    )
+
+
+def _meaning() -> str:
+    return (
+        "Recall@10: the share of a trip's hidden items among ten guesses. NDCG@10: the same with "
+        "more credit for early guesses, 1 for a perfect order. Both are means over trips. Brackets "
+        "hold 95 % intervals of the difference on the same trips, from drawing customers again. "
+        "The best rule is the one with the highest mean on these very trips, which favours the "
+        f"rule. “{NO_DIFFERENCE[0].upper()}{NO_DIFFERENCE[1:]}”: the interval holds zero, which "
+        f"does not show that both are equal. No verdict is given on fewer than {FEWEST_CUSTOMERS} "
+        "customers."
+    )
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

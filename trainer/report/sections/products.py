@@ -1,0 +1,96 @@
+"""A map of what the model takes products for."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.data.cache import TensorCache
+from trainer.model import WorldModel
+from trainer.report.charts.points import Axis, Group, points
+from trainer.report.charts.scales import around
+from trainer.report.figures import count, percent
+from trainer.report.markup import Markup, element, join
+
+MOST_GROUPS = 12
+"""Departments with a colour of their own; the others share a last one."""
+SIZE = 640
+"""The longer axis, pixels."""
+
+
+def products(model: WorldModel, cache: TensorCache) -> Markup:
+    """Known products along the two directions in which their vectors differ most."""
+    known = np.flatnonzero(~cache["products.is_novel"])
+    with torch.no_grad():
+        vectors = model.product.table()[1:-2].double().cpu()[torch.from_numpy(known)]
+    if len(known) < 3:
+        return element("p", "Fewer than three known products: there is nothing to map.")
+    places, shares = two_dimensions(vectors)
+    groups = _groups(places, departments(cache)[known])
+    x, y = (_axis(places[:, i], shares[i], i) for i in (0, 1))
+    # One unit is as long up as across: otherwise distances would mislead.
+    longest = max(x.high - x.low, y.high - y.low)
+    x, y = (
+        Axis(axis.title, axis.low, axis.high, max(SIZE * (axis.high - axis.low) / longest, 60))
+        for axis in (x, y)
+    )
+    sizes = ", ".join(group.name for group in groups)
+    title = f"Vectors of {count(len(known))} known products, by department"
+    chart = points(
+        "product-map", title, f"Two axes; products of each: {sizes}.", x, y, groups,
+        radius=2.6 if len(known) > 500 else 4, legend_width=190,
+    )  # fmt: skip
+    return join([element("p", _meaning(shares, vectors.shape[1])), chart])
+
+
+def two_dimensions(vectors: Tensor) -> tuple[np.ndarray, tuple[float, float]]:
+    """Principal components (Pearson, 1901): vectors (n, d) to places (n, 2) and their shares.
+
+    Shares are those of the variance along each axis. An axis points to where its largest entry is
+    positive, so that the same vectors make the same map.
+    """
+    centred = vectors - vectors.mean(0)
+    u, s, v = torch.linalg.svd(centred, full_matrices=False)
+    largest = v[:2].abs().argmax(1)
+    sign = v[torch.arange(2), largest].sign()
+    shares = (s[:2] ** 2 / (s**2).sum()).nan_to_num().tolist()
+    return (u[:, :2] * s[:2] * sign).numpy(), (shares[0], shares[1])
+
+
+def departments(cache: TensorCache) -> np.ndarray:
+    """(N,) the code of each product's topmost category."""
+    top = cache["products.category"].astype(np.int64)
+    parent = cache["categories.parent"].astype(np.int64)
+    while (parent[top] >= 0).any():
+        top = np.where(parent[top] >= 0, parent[top], top)
+    return np.array([code.decode(errors="replace") for code in cache["categories.code"]])[top]
+
+
+def _groups(places: np.ndarray, department: np.ndarray) -> list[Group]:
+    """The departments with the most products in the order of their codes, then the others."""
+    sizes = sorted(Counter(department.tolist()).items(), key=lambda pair: (-pair[1], pair[0]))
+    names = sorted(name for name, _ in sizes[:MOST_GROUPS])
+    groups = [_group(name, places[department == name]) for name in names]
+    others = ~np.isin(department, names)
+    return [*groups, _group("other", places[others])] if others.any() else groups
+
+
+def _group(name: str, places: np.ndarray) -> Group:
+    return Group(f"{name} ({count(len(places))})", places[:, 0].tolist(), places[:, 1].tolist())
+
+
+def _axis(values: np.ndarray, share: float, number: int) -> Axis:
+    name = ("first", "second")[number]
+    return Axis(f"{name} axis, {percent(share)} of the variance", *around(values.tolist()), SIZE)
+
+
+def _meaning(shares: tuple[float, float], width: int) -> str:
+    return (
+        f"The two axes hold {percent(sum(shares))} of the variance in {width} dimensions; the rest "
+        "is not seen here, so products that lie together may be far apart. Departments tend to lie "
+        "together by construction, because a product's vector includes what its categories have in "
+        "common. Axes have no unit; the same length means the same distance on both."
+    )

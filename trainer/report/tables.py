@@ -1,0 +1,48 @@
+"""Tables: numbers to the right, the first column names the row."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+
+from trainer.report.markup import Markup, element, join
+
+
+def table(
+    caption: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    text: Container[int] = (),
+    marked: Container[int] = (),
+) -> Markup:
+    """A table that scrolls sideways where the window is narrow.
+
+    text: columns that hold words, beside the first; marked: rows to stress.
+    """
+
+    def align(column: int) -> str | None:
+        return None if column == 0 or column in text else "number"
+
+    heads = [element("th", name, scope="col", class_=align(i)) for i, name in enumerate(columns)]
+    body = [
+        element(
+            "tr",
+            element("th", cells[0], scope="row"),
+            *(element("td", cell, class_=align(i)) for i, cell in enumerate(cells[1:], start=1)),
+            class_="marked" if number in marked else None,
+        )
+        for number, cells in enumerate(rows)
+    ]
+    content = element(
+        "table",
+        element("caption", caption),
+        element("thead", element("tr", *heads)),
+        element("tbody", join(body, "\n")),
+    )
+    return element("div", content, class_="wide")
+
+
+def definitions(pairs: Iterable[tuple[str, str]]) -> Markup:
+    """Names and what they stand for, a row each."""
+    parts = (element("div", element("dt", name), element("dd", value)) for name, value in pairs)
+    return element("dl", *parts)
