@@ -1,0 +1,104 @@
+"""Co-purchase pairs kept out of a graph, and what they are measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainer.graph.known import COPURCHASE, KnownGraph
+from trainer.graph.ranking import auc, ranks
+
+ROWS_AT_ONCE = 256
+
+Scorer = Callable[[Tensor], Tensor]
+"""(Q,) known products -> (Q, products) scores of a link with each known product."""
+
+
+class NothingToHoldOut(ValueError):
+    """The graph has too few co-purchase pairs to measure anything."""
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """A graph without some of its co-purchase pairs, and questions about them."""
+
+    graph: KnownGraph
+    """Without the held-out pairs: all that a method may see."""
+    held: Tensor
+    """(H, 2) known products: the held-out pairs."""
+    linked: Tensor
+    """(products, products) bool: pairs of the whole graph, and each product with itself."""
+    matched: Tensor
+    """(M, 4): a held-out pair beside a pair without an edge, of the same degrees in `graph`."""
+
+    def measure(self, scorer: Scorer) -> dict[str, float]:
+        """`auc` against the matched non-edges, `hits_at_10` and `mrr` over both ends of each pair.
+
+        Ranks are filtered (A. Bordes and others, 2013, arXiv 1301.3485 and NIPS): the other true
+        partners of a product, seen or held out, do not compete; every other known product does.
+        """
+        asked = self.held.flatten()
+        answer = self.held.flip(1).flatten()
+        rank = torch.cat(
+            [
+                ranks(scorer(rows), truth, self.linked[rows])
+                for rows, truth in zip(
+                    asked.split(ROWS_AT_ONCE), answer.split(ROWS_AT_ONCE), strict=True
+                )
+            ]
+        )
+        positive, negative = (_of_pairs(scorer, part) for part in self.matched.split(2, dim=1))
+        return {
+            "auc": auc(positive, negative),
+            "hits_at_10": float((rank <= 10).double().mean()),
+            "mrr": float((1 / rank).mean()),
+        }
+
+
+def hold_out(graph: KnownGraph, share: float, seed: int) -> Holdout:
+    """Keep a random share of the co-purchase pairs out of the graph, in both directions.
+
+    For each held-out pair two non-edges, one per end that is replaced by a random product of the
+    same degree class, where there is one: a hub has no equal. Degrees are those of the graph that
+    remains, so that knowing them is worth nothing. Classes are single degrees up to 3, then half
+    octaves. Raises NothingToHoldOut where a pair, a rest or a non-edge is missing.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    pairs = graph.pairs[COPURCHASE]
+    order = torch.randperm(len(pairs), generator=draw)
+    count = round(share * len(pairs))
+    if not 0 < count < len(pairs):
+        raise NothingToHoldOut(f"{len(pairs)} co-purchase pairs are too few to hold some out")
+    held, rest = pairs.ends[order[:count].sort().values], pairs[order[count:].sort().values]
+
+    linked = torch.eye(graph.products, dtype=torch.bool)
+    linked[pairs.ends[:, 0], pairs.ends[:, 1]] = True
+    linked = linked | linked.T
+    degree_class = _degree_class(rest.ends.flatten().bincount(minlength=graph.products))
+    matched = []
+    for pair in held.tolist():
+        for kept, replaced in (pair, pair[::-1]):
+            choice = ((degree_class == degree_class[replaced]) & ~linked[kept]).nonzero().flatten()
+            if len(choice):
+                other = choice[torch.randint(len(choice), (1,), generator=draw)]
+                matched.append([*pair, kept, int(other)])
+    if not matched:
+        raise NothingToHoldOut("no pair of products without an edge has matching degrees")
+    return Holdout(graph.with_copurchases(rest), held, linked, torch.tensor(matched))
+
+
+def _degree_class(degree: Tensor) -> Tensor:
+    """(products,) int64: 0, 1, 2, 3, then two classes per octave: 4-5, 6-7, 8-11, 12-15, ..."""
+    octave = degree.clamp(min=1).double().log2().floor()
+    upper_half = degree >= 1.5 * 2**octave
+    return torch.where(degree < 4, degree, (2 * octave + upper_half).long())
+
+
+def _of_pairs(scorer: Scorer, pairs: Tensor) -> Tensor:
+    """(P,) scores of single pairs (P, 2)."""
+    return torch.cat(
+        [scorer(part[:, 0]).gather(1, part[:, 1:]).flatten() for part in pairs.split(ROWS_AT_ONCE)]
+    )
