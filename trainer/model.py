@@ -113,7 +113,7 @@ class WorldModel(nn.Module):
         self.config = config
         d = config.width
         self.customer = CustomerEmbedding.from_cache(cache)
-        self.product = ProductEmbedding.from_cache(cache, vectors)
+        self.product = ProductEmbedding.from_cache(cache, _of_unit_length(vectors, cache))
         self.time = TimeEmbedding.from_cache(cache)
         self.price = PriceEmbedding.from_cache(cache)
         self.store = StoreEmbedding.from_cache(cache)
@@ -328,6 +328,18 @@ def create_world_model(
     if preset not in PRESETS:
         raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, not {preset!r}")
     return WorldModel(replace(PRESETS[preset], **changes), cache, vectors)
+
+
+def _of_unit_length(vectors: Tensor | None, cache: TensorCache) -> Tensor | None:
+    """Vectors whose known products have length 1 in the mean, as `ProductEmbedding` expects.
+
+    Link scores are dot products, so popular products have longer vectors; that is kept.
+    """
+    if vectors is None:
+        return None
+    known = vectors[: cache.products][torch.from_numpy(~cache["products.is_novel"])]
+    length = known.norm(dim=1).mean()
+    return vectors / length if length > 0 else vectors
 
 
 def _log_popularity(cache: TensorCache) -> Tensor:

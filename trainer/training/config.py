@@ -54,7 +54,7 @@ class TrainingConfig:
 
     model: str = "small"
     """A preset of `trainer.model.PRESETS`."""
-    phases: tuple[Phase, ...] = field(default_factory=lambda: three_phases(1e-3))
+    phases: tuple[Phase, ...] = field(default_factory=lambda: three_phases(1e-3, (1, 3, 2)))
     tokens: int = 8192
     """Trips + items of a batch, over all ranks."""
     whole: float = 0.3

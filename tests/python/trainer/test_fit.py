@@ -30,7 +30,7 @@ def options(*arguments):
     ],
 )
 def test_epochs_stretch_the_phases(epochs, expected):
-    config = fit.configuration(options("--epochs", str(epochs)))
+    config = fit.configuration(options("--preset", "base", "--epochs", str(epochs)))
     assert config.epochs == epochs
     assert [phase.epochs for phase in config.phases] == expected
 

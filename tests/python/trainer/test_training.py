@@ -59,7 +59,7 @@ def make(cache, folder, config=CONFIG, validate=fixed_score, ranks=None):
 
 
 def test_the_design_s_three_phases():
-    config = SCHEDULES["small"]
+    config = SCHEDULES["base"]
     names = [config.phase(epoch)[0].name for epoch in range(config.epochs)]
     assert names == ["warm-up"] * 3 + ["main"] * 12 + ["fine-tune"] * 5
     warm_up, main, fine_tune = config.phases
