@@ -2,7 +2,7 @@
 
     checkpoint.json       sizes, configuration, progress, digests
     model.safetensors     weights and constants
-    training.safetensors  optimiser and random state (only where training may go on)
+    training.safetensors  optimiser and sums (only where training may go on)
     vocabulary/           the cache's static tables, without customers: tokens, labels, stores
 
 Everything static that the model needs is in here, so it can score data that were built later.
@@ -53,7 +53,8 @@ class Checkpoint:
     """What the trainer wrote about where it stands; JSON values."""
     weights: dict[str, Tensor]
     training: dict[str, Tensor] = field(default_factory=dict)
-    """Optimiser and random state; empty where training cannot go on."""
+    """Optimiser and sums of the epoch so far; empty where training cannot go on. What is random
+    follows from the seed and the place in the data."""
 
     @property
     def vocabulary(self) -> TensorCache:
@@ -205,18 +206,3 @@ def _load(path: Path, digest: str) -> dict[str, Tensor]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def random_state() -> dict[str, Tensor]:
-    """The state of torch's generators, to go on as if nothing had happened."""
-    state = {"random.cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["random.cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def set_random_state(tensors: Mapping[str, Tensor]) -> None:
-    """What `random_state` returned, set again; a generator this machine lacks is skipped."""
-    torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random.cuda"])

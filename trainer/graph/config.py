@@ -19,7 +19,7 @@ class SageConfig:
     """Of a node's vector after the first layer."""
     dropout: float = 0.1
     """Of inputs and of first-layer vectors."""
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     """Of Adam, at its height."""
     warm_up: float = 0.1
     """Share of the epochs before the height; a cosine to zero follows."""

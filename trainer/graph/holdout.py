@@ -32,13 +32,15 @@ class Holdout:
     linked: Tensor
     """(products, products) bool: pairs of the whole graph, and each product with itself."""
     matched: Tensor
-    """(M, 4): a held-out pair beside a pair without an edge, of the same degrees in `graph`."""
+    """(M, 4): a held-out pair beside a pair without an edge, of the same degrees in `graph`. The
+    first end is the same in both, so that a scorer may treat the two ends differently."""
 
     def measure(self, scorer: Scorer) -> dict[str, float]:
         """`auc` against the matched non-edges, `hits_at_10` and `mrr` over both ends of each pair.
 
-        Ranks are filtered (A. Bordes and others, 2013, arXiv 1301.3485 and NIPS): the other true
-        partners of a product, seen or held out, do not compete; every other known product does.
+        Ranks are filtered (A. Bordes and others, "Translating embeddings", NIPS 2013): the other
+        true partners of a product, seen or held out, do not compete; every other known product
+        does.
         """
         asked = self.held.flatten()
         answer = self.held.flip(1).flatten()
@@ -84,7 +86,7 @@ def hold_out(graph: KnownGraph, share: float, seed: int) -> Holdout:
             choice = ((degree_class == degree_class[replaced]) & ~linked[kept]).nonzero().flatten()
             if len(choice):
                 other = choice[torch.randint(len(choice), (1,), generator=draw)]
-                matched.append([*pair, kept, int(other)])
+                matched.append([kept, replaced, kept, int(other)])
     if not matched:
         raise NothingToHoldOut("no pair of products without an edge has matching degrees")
     return Holdout(graph.with_copurchases(rest), held, linked, torch.tensor(matched))

@@ -98,7 +98,7 @@ class GraphSage(nn.Module):
         nn.init.normal_(self.category.weight, std=0.1)
         of_node = graph.attributes.shape[1] + 1 + BUMPS
         self.from_features = nn.Linear(of_node, config.width_in, bias=False)
-        nn.init.normal_(self.from_features.weight, std=0.25)
+        nn.init.normal_(self.from_features.weight, std=0.13)
         self.first = SageLayer(config.width_in, config.width_hidden)
         self.second = SageLayer(config.width_hidden, config.width)
         self.dropout = nn.Dropout(config.dropout)

@@ -111,11 +111,11 @@ def test_non_edges_match_in_degree_and_are_no_edges(ring):
     degree = task.graph.pairs[COPURCHASE].ends.flatten().bincount(minlength=60)
     kinds = _degree_class(degree)
     held = {tuple(pair) for pair in task.held.tolist()}
-    for a, b, kept, other in task.matched.tolist():
-        assert (a, b) in held
-        assert kept in (a, b)
+    for kept, replaced, again, other in task.matched.tolist():
+        assert tuple(sorted((kept, replaced))) in held
+        assert again == kept
         assert not task.linked[kept, other]
-        assert kinds[other] == kinds[b if kept == a else a]
+        assert kinds[other] == kinds[replaced]
 
 
 def test_too_few_pairs_to_hold_out():
