@@ -333,7 +333,7 @@ def create_world_model(
 def _of_unit_length(vectors: Tensor | None, cache: TensorCache) -> Tensor | None:
     """Vectors whose known products have length 1 in the mean, as `ProductEmbedding` expects.
 
-    Link scores are dot products, so popular products have longer vectors; that is kept.
+    They are learnt for dot products, so their lengths differ; the ratios are kept.
     """
     if vectors is None:
         return None

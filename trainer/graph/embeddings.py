@@ -22,7 +22,8 @@ class Embeddings:
 
     vectors: Tensor
     """(products + categories, width) float32: row token - 1 of a product, products + row of a
-    category. Their dot products are the link scores, so popular products have long vectors."""
+    category. Their dot products are the link scores, popularity left out. Lengths differ, but do
+    not follow popularity."""
     is_known: Tensor
     """(products + categories,) bool: False where the row is that of an ancestor."""
     losses: list[float]

@@ -7,6 +7,8 @@ messages is in the vectors of its ends already, and predicting it teaches nothin
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -27,11 +29,12 @@ def train_vectors(
 
     The links that are predicted are co-purchases among products or, in a graph without any,
     hierarchy links among all nodes. Without those too the vectors are those of the untrained
-    network. The same on one machine for one seed; torch's global random state stays as it was.
+    network. The same on one machine for one seed; torch's global random state and number of
+    threads stay as they were.
     """
     kind = COPURCHASE if len(graph.pairs[COPURCHASE]) else HIERARCHY
     pairs = graph.pairs[kind]
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(seed)
         model = GraphSage(graph, config)
         nodes = len(graph.nodes)
@@ -56,6 +59,17 @@ def train_vectors(
         model.eval()
         with torch.no_grad():
             return _vectors(model, graph, 1.0), losses
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Operations this small lose more by waiting for each other's threads than they win."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _vectors(model: GraphSage, graph: KnownGraph, times: float | Tensor) -> Tensor:

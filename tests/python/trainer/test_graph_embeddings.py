@@ -182,6 +182,17 @@ def test_same_seed_same_vectors(cache):
     assert first.vectors.shape == (PRODUCTS + 10, 8)
 
 
+def test_threads_change_no_bit(cache):
+    before = torch.get_num_threads()
+    vectors = []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        vectors.append(embed(cache).vectors)
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert torch.equal(*vectors)
+
+
 def test_random_state_outside_is_left_alone(cache):
     torch.manual_seed(1)
     expected = torch.rand(3)
