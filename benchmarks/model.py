@@ -1,6 +1,6 @@
 """Time the trainer's parts on a tensor cache, and print JSON.
 
-    python benchmarks/trainer.py [--cache cache] [--presets small base] [--batches 8]
+    python benchmarks/model.py [--cache cache] [--presets small base] [--batches 8]
 
 - loader: items per second of one process, and of two workers; padding.
 - models: parameters; items per second of forward, loss and backward, per preset.
