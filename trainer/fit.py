@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         help="auto takes a GPU where there is one",
     )  # fmt: skip
     add("--threads", type=int, help="CPU threads of each process (default: torch's own choice)")
-    add("--fresh", action="store_true", help="start anew even if --out holds a run")
+    add("--fresh", action="store_true", help="start anew: remove the run that --out holds")
     return parser
 
 
@@ -120,7 +120,9 @@ def run(options: argparse.Namespace, ranks: Ranks) -> None:
         vectors = product_embeddings(cache, seed=config.seed, progress=ranks.is_first).vectors
     model = create_world_model(config.model, cache, vectors)
     trainer = Trainer(model, cache, config, options.out, validation(cache, config), ranks)
-    if not options.fresh and trainer.resume() and ranks.is_first:
+    if options.fresh:
+        trainer.start_over()
+    elif trainer.resume() and ranks.is_first:
         print(f"going on after epoch {trainer.epoch} of {options.out / LAST}", file=sys.stderr)
     curves = trainer.fit()
     if ranks.is_first and curves:

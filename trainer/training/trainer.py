@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -25,7 +26,7 @@ from trainer.objective import targets
 from trainer.training.config import TrainingConfig
 from trainer.training.ranks import Ranks
 
-LAST, BEST, CURVES = "last", "best", "curves.jsonl"
+LAST, BEST, CURVES, TENSORBOARD = "last", "best", "curves.jsonl", "tensorboard"
 CHECK_BATCHES = 20
 """Batches after which the ranks agree whether to save; asking each time would hold them up."""
 
@@ -77,6 +78,16 @@ class Trainer:
         self._runs: Any = self.model
         if self.ranks.count > 1:
             self._runs = DistributedDataParallel(self.model)
+
+    def start_over(self) -> None:
+        """Remove what an earlier run left in the folder, so that none of it can be gone on with."""
+        if self.ranks.is_first:
+            for name in (LAST, BEST, CURVES):
+                (self.folder / name).unlink(missing_ok=True)
+            for path in (*self.folder.glob(f"{LAST}-*"), *self.folder.glob(f"{BEST}-*")):
+                shutil.rmtree(path)
+            shutil.rmtree(self.folder / TENSORBOARD, ignore_errors=True)
+        self.ranks.wait()
 
     def resume(self) -> bool:
         """Go on from `folder/last`; False where there is none.
@@ -278,7 +289,7 @@ class Trainer:
         with (self.folder / CURVES).open("w", encoding="utf-8") as file:
             for line in self.curves:
                 file.write(json.dumps(line) + "\n")
-        writer = _tensorboard(self.folder / "tensorboard")
+        writer = _tensorboard(self.folder / TENSORBOARD)
         if writer is not None:
             for name, value in row.items():
                 if isinstance(value, (int, float)) and name != "epoch":

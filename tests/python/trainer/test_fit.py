@@ -48,7 +48,7 @@ def test_options_change_the_preset_and_nothing_else():
     assert fit.configuration(options()) == small
 
 
-def test_a_run_from_nothing_and_its_end(cache, tmp_path, capsys):
+def test_a_run_from_nothing_and_its_end(cache, tmp_path, capsys, monkeypatch):
     arguments = ["--cache", str(cache.folder), "--out", str(tmp_path / "run"), "--preset", "tiny"]
     assert fit.main([*arguments, "--epochs", "2", "--device", "cpu"]) == 0
     printed = capsys.readouterr()
@@ -60,6 +60,15 @@ def test_a_run_from_nothing_and_its_end(cache, tmp_path, capsys):
     assert "going on after epoch 2" in capsys.readouterr().err
     assert fit.main([*arguments, "--epochs", "3", "--device", "cpu"]) == 2
     assert "another configuration" in capsys.readouterr().err
+
+    # Unless it starts over, of which nothing earlier is left even if it is stopped at once.
+    def stop(model):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit, "validation", lambda cache, config: stop)
+    assert fit.main([*arguments, "--epochs", "3", "--device", "cpu", "--fresh"]) == 130
+    assert "goes on from the last checkpoint" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "run").iterdir()] == []
 
 
 @pytest.mark.parametrize(
