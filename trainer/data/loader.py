@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,7 +75,7 @@ class _Batches(Dataset):
         return self.loader.make(self.plan[index], self.epoch, index)
 
 
-class _Loader:
+class _Loader(ABC):
     """What both loaders share: a token budget, packing, worker processes."""
 
     def __init__(
@@ -160,12 +161,12 @@ class _Loader:
             ),
         )  # fmt: skip
 
+    @abstractmethod
     def hide(
         self, token: torch.Tensor, trip: torch.Tensor, basket_id: torch.Tensor, epoch: int,
         index: int,
     ) -> Hidden:  # fmt: skip
         """What to hide of n trips: token (I,), trip (I,) in 0..n-1, basket_id (n,)."""
-        raise NotImplementedError
 
     def _batches(self, plan: list[np.ndarray], epoch: int, first: int) -> Iterator[TimelineBatch]:
         yield from DataLoader(
