@@ -20,13 +20,12 @@ from trainer.data.batch import Questions
 from trainer.data.cache import TensorCache
 from trainer.data.own import COUNTS
 from trainer.data.ragged import ranges
-from trainer.data.schema import LABELS_OF_CONTEXT
+from trainer.data.schema import CODES_OF_CONTEXT
 
 LIFT_TRIPS = 20.0
 """Trips of the average kind that are added to each kind's own."""
 SMOOTHING = 60.0
 """a at the start of training: items of the average customer that are added to each one's own."""
-CODES = tuple(len(labels) + 1 for labels in LABELS_OF_CONTEXT.values())
 
 
 class CountingPrior(nn.Module):
@@ -41,9 +40,8 @@ class CountingPrior(nn.Module):
 
     def __init__(self, cache: TensorCache) -> None:
         super().__init__()
-        share, lift = _shares_and_lifts(cache)
-        self.register_buffer("share", share)
-        self.register_buffer("lift", lift)
+        self.register_buffer("share", torch.from_numpy(item_shares(cache)).float())
+        self.register_buffer("lift", _lifts(cache))
         weight = torch.zeros(COUNTS)
         weight[-1] = 1
         self.weight = nn.Parameter(weight)
@@ -64,21 +62,28 @@ class CountingPrior(nn.Module):
 def kind(context: Tensor) -> Tensor:
     """One number per combination of codes (Q, 4); 0 where all are unknown."""
     number = torch.zeros_like(context[:, 0])
-    for column, codes in enumerate(CODES):
+    for column, codes in enumerate(CODES_OF_CONTEXT.values()):
         number = number * codes + context[:, column]
     return number
 
 
-def _shares_and_lifts(cache: TensorCache) -> tuple[Tensor, Tensor]:
-    """g (V,), and log lifts (kinds, V), 0 for kinds with an unknown column and for no product."""
-    tokens, kinds = cache.products + 3, int(np.prod(CODES))
-    g = np.ones(tokens)
-    counts = cache["products.train_trips"].astype(np.float64) + 0.5
-    g[1:-2] = counts / counts[~cache["products.is_novel"]].sum()
+def item_shares(cache: TensorCache) -> np.ndarray:
+    """g: share of each token among training items, (V,) float64, half an item for those unseen.
 
+    Shares of what training knows: how many products come later does not enter.
+    """
+    counts = cache["products.train_trips"].astype(np.float64) + 0.5
+    total = counts[~cache["products.is_novel"]].sum()
+    return np.concatenate([[0.5], counts, [0.5, 0.5]]) / total
+
+
+def _lifts(cache: TensorCache) -> Tensor:
+    """Log lifts (kinds, V), 0 for kinds with an unknown column and for what is no product."""
+    codes_of = list(CODES_OF_CONTEXT.values())
+    tokens, kinds = cache.products + 3, int(np.prod(codes_of))
     rows = np.flatnonzero(cache["trips.week"] <= cache.split["train"][1])
     context = [
-        torch.from_numpy(cache[f"trips.{name}"][rows].astype(int)) for name in LABELS_OF_CONTEXT
+        torch.from_numpy(cache[f"trips.{name}"][rows].astype(int)) for name in CODES_OF_CONTEXT
     ]
     of_trip = kind(torch.stack(context, dim=1)).numpy()
     start = cache["trips.item_offsets"][rows].astype(np.int64)
@@ -92,6 +97,6 @@ def _shares_and_lifts(cache: TensorCache) -> tuple[Tensor, Tensor]:
     average = (bought.sum(0) + 0.5) / max(len(rows), 1)
     lift = np.log((bought + LIFT_TRIPS * average) / ((trips + LIFT_TRIPS) * average))
     lift[:, [0, -2, -1]] = 0
-    known = torch.cartesian_prod(*(torch.arange(codes) for codes in CODES)).gt(0).all(1).numpy()
+    known = torch.cartesian_prod(*(torch.arange(codes) for codes in codes_of)).gt(0).all(1).numpy()
     lift[~known] = 0
-    return torch.from_numpy(g).float(), torch.from_numpy(lift).float()
+    return torch.from_numpy(lift).float()

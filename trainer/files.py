@@ -21,8 +21,7 @@ def new_version(folder: Path, name: str, version: str) -> Iterator[Path]:
     fresh = folder / f"{name}-{version}"
     before = link.resolve() if link.is_symlink() else None
     if before == fresh.resolve():
-        return_to = folder / f"{name}-{version}.again"
-        fresh, return_to = return_to, fresh
+        fresh = folder / f"{name}-{version}.again"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     yield fresh

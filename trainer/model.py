@@ -21,10 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.counting import CountingPrior
+from trainer.counting import CountingPrior, item_shares
 from trainer.data.batch import Items, Questions, TimelineBatch, Trips
 from trainer.data.cache import TensorCache
-from trainer.data.schema import LABELS_OF_CONTEXT
+from trainer.data.schema import CODES_OF_CONTEXT
 from trainer.decoder import BasketDecoder, Memory
 from trainer.losses import Predictions
 from trainer.mamba import Mamba2Cache, Mamba2Encoder
@@ -39,8 +39,6 @@ from trainer.tensors import (
 
 CONTEXT = CustomerEmbedding.WIDTH + TimeEmbedding.WIDTH + StoreEmbedding.WIDTH + TripEmbedding.WIDTH
 ITEM = ProductEmbedding.WIDTH + PriceEmbedding.WIDTH
-CODES = {name: len(labels) + 1 for name, labels in LABELS_OF_CONTEXT.items()}
-"""Codes of each column of the trip context, unknown included."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +129,9 @@ class WorldModel(nn.Module):
         )
         self.logit = nn.Linear(d, ProductEmbedding.WIDTH, bias=False)
         nn.init.zeros_(self.logit.weight)  # at the start nothing but counting speaks
-        self.bias = nn.Parameter(_log_popularity(cache))
+        self.bias = nn.Parameter(torch.from_numpy(np.log(item_shares(cache))).float())
         self.prior = CountingPrior(cache)
-        self.kind = nn.Linear(d, sum(CODES.values()))
+        self.kind = nn.Linear(d, sum(CODES_OF_CONTEXT.values()))
         self.guess = nn.Linear(d, config.contrastive, bias=False)
         self.truth = nn.Linear(d, config.contrastive, bias=False)
         self.register_buffer("category_pence", _category_pence(cache))
@@ -289,6 +287,7 @@ class WorldModel(nn.Module):
         )
         z = self.decoder(x, memory, questions.baskets)[questions.logit]
         asked = z[:count]
+        kinds = self.kind(asked).split(list(CODES_OF_CONTEXT.values()), 1)
         embeddings = None
         if baskets is not None:
             true = self.truth(baskets[questions.trip])
@@ -296,7 +295,7 @@ class WorldModel(nn.Module):
         return Predictions(
             logits=self._logits(rows, z, questions),
             embeddings=embeddings,
-            context=dict(zip(CODES, self.kind(asked).split(list(CODES.values()), 1), strict=True)),
+            context=dict(zip(CODES_OF_CONTEXT, kinds, strict=True)),
         )
 
     def _logits(self, rows: Tensor, z: Tensor, questions: Questions) -> Tensor:
@@ -340,18 +339,6 @@ def _of_unit_length(vectors: Tensor | None, cache: TensorCache) -> Tensor | None
     known = vectors[: cache.products][torch.from_numpy(~cache["products.is_novel"])]
     length = known.norm(dim=1).mean()
     return vectors / length if length > 0 else vectors
-
-
-def _log_popularity(cache: TensorCache) -> Tensor:
-    """Log share of each token among training items, (V,), with half an item for those unseen.
-
-    Shares of what training knows: how many products come later does not enter.
-    """
-    known = ~cache["products.is_novel"]
-    counts = cache["products.train_trips"].astype(np.float64) + 0.5
-    counts = np.concatenate([[0.5], counts, [0.5, 0.5]])
-    total = counts[1:-2][known].sum()
-    return torch.from_numpy(np.log(counts / total)).float()
 
 
 def _category_pence(cache: TensorCache) -> Tensor:

@@ -26,6 +26,9 @@ LABELS_OF_CONTEXT = {
 }
 """Labels of the trip context, code 1 onwards; 0 is unknown (`XX`, or empty)."""
 
+CODES_OF_CONTEXT = {name: len(labels) + 1 for name, labels in LABELS_OF_CONTEXT.items()}
+"""Codes of each column of the trip context, unknown included."""
+
 LABELS_FROM_TRAINING = ("price_sensitivity", "lifestage", "store_format", "store_region")
 """Labels that the training weeks define, code 1 onwards in alphabetical order; 0 is any other."""
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 from toy import toy_columns, toy_manifest
 
-from trainer.counting import CODES, CountingPrior
+from trainer.counting import CountingPrior
 from trainer.data.cache import TensorCache, write_cache
 from trainer.data.loader import TASKS, EvaluationDataLoader
 from trainer.data.own import NEIGHBOUR_GAIN
+from trainer.data.schema import CODES_OF_CONTEXT
 from trainer.data.timelines import WorldModelDataset
 from trainer.evaluation import Evaluator
 from trainer.evaluation.asked import Asked
@@ -189,7 +190,7 @@ def slow_scores(cache, lift, name, task, row, visible):
         p for p, novel in zip(popular, cache["products.is_novel"], strict=True) if not novel
     )
     kind = 0
-    for name_of, codes in zip(("size", "sensitivity", "type", "focus"), CODES, strict=True):
+    for name_of, codes in CODES_OF_CONTEXT.items():
         code = 0 if task == "next_unknown" else int(cache[f"trips.{name_of}"][row])
         kind = kind * codes + code
     scores = {}
