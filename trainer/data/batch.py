@@ -75,10 +75,6 @@ class Trips(_Movable):
     def __len__(self) -> int:
         return len(self.row)
 
-    def __getitem__(self, chosen: Tensor) -> Trips:
-        """Some of the trips: chosen (n,) int64 or bool."""
-        return map_tensors(self, lambda tensor: tensor[chosen])
-
 
 @dataclass(frozen=True)
 class Items(_Movable):

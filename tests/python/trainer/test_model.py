@@ -256,7 +256,7 @@ def test_no_later_trip_reaches_an_earlier_one(cache, model):
     later = torch.arange(len(trips)) >= middle
     noise = torch.randperm(int(later.sum())) + middle
     order = torch.cat([torch.arange(middle), noise])
-    mixed = replace(batch, trips=trips[order])
+    mixed = replace(batch, trips=map_tensors(trips, lambda t: t[order]))
     one = model(batch)
     q = batch.questions
     other = model(mixed)
