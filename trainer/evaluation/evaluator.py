@@ -17,6 +17,7 @@ from trainer.data.cache import TensorCache
 from trainer.data.loader import TASKS, EvaluationDataLoader
 from trainer.data.timelines import WorldModelDataset
 from trainer.evaluation.asked import Asked
+from trainer.evaluation.baselines import baselines
 from trainer.evaluation.bootstrap import CustomerBootstrap
 from trainer.evaluation.calibration import Calibration
 from trainer.evaluation.grouping import Grouping
@@ -24,7 +25,7 @@ from trainer.evaluation.metrics import EvaluationMetrics, TaskMetrics
 from trainer.evaluation.per_trip import METRICS, metrics_per_trip
 from trainer.evaluation.ranking import tie_breaker
 from trainer.evaluation.sampling import sample_customers
-from trainer.evaluation.scorers import MODEL, ModelScorer, Scorer, counting_rules
+from trainer.evaluation.scorers import MODEL, ModelScorer, Scorer
 from trainer.evaluation.strata import AskedTrips
 from trainer.model import WorldModel, WorldModelConfig
 
@@ -43,7 +44,7 @@ class Evaluator:
             those whose codes have the smallest hashes: whoever joins takes at most one place.
         tokens: trips and items of a batch, at most. Changes nothing but speed and memory.
         seed: of the items that completion hides and of the bootstrap.
-        scorers: to compare the model with; the counting rules if left out.
+        scorers: to compare the model with; the baselines if left out.
         progress: show a bar on stderr.
 
     Raises ValueError for an unknown split or task, a number out of range or scorers of one name,
@@ -66,7 +67,7 @@ class Evaluator:
         if customers is not None:
             chosen = sample_customers(cache, self.dataset.customers, customers)
             self.dataset = WorldModelDataset(cache, split, customers=chosen)
-        self.scorers = counting_rules(cache) if scorers is None else tuple(scorers)
+        self.scorers = baselines(cache) if scorers is None else tuple(scorers)
         names = [MODEL, *(scorer.name for scorer in self.scorers)]
         if len(set(names)) < len(names):
             raise ValueError(f"scorers: names must differ, also from {MODEL!r}, not {names[1:]}")
