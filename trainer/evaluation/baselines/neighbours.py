@@ -111,8 +111,9 @@ class Nearest:
         # |x_u - x_v|^2 = |x_u|^2 + |x_v|^2 - 2 x_u x_v, the first the same for all v.
         nearness = 2 * dots - others[:, None]
         found = nearness.topk(min(self.neighbours, len(nearness)), dim=0)
-        weight = found.values.isfinite() * (1 - self.own) / self.neighbours
-        weights = torch.zeros_like(dots).scatter_(0, found.indices, weight)
+        counts = found.values.isfinite()
+        share = (1 - self.own) / counts.sum(0).clamp(min=1)
+        weights = torch.zeros_like(dots).scatter_(0, found.indices, counts * share)
         return torch.full_like(own, self.own), weights
 
 
