@@ -18,7 +18,7 @@ from trainer.counting import CountingPrior, kind
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
 from trainer.data.loader import TASKS
-from trainer.data.own import NEIGHBOUR_RATE, RATES
+from trainer.data.own import COUNTS
 from trainer.losses import Predictions
 from trainer.model import WorldModel
 
@@ -96,7 +96,7 @@ class CountingRule:
 def counting_rules(cache: TensorCache) -> tuple[CountingRule, ...]:
     """The baselines, made of a cache's training weeks."""
     counting = CountingPrior(cache)
-    plain, decayed, neighbours = RATES.index(1.0), RATES.index(NEIGHBOUR_RATE), len(RATES)
+    plain, decayed, neighbours = map(COUNTS.index, ("trips 1", "trips 0.95", "neighbours"))
     known = tuple(task for task in TASKS if task != "next_unknown")
     ways = (("G-TopFreq", None), ("P-TopFreq", plain), ("P-TopFreq .95", decayed))
     return (
