@@ -124,7 +124,9 @@ class OwnProducts(_Movable):
     token: Tensor
     """(E,) int64 products; those without a token of their own are left out."""
     counts: Tensor
-    """(E, counts) float32, see `trainer.data.own`."""
+    """(E, counts) float32: how often, in the ways of `trainer.data.own.COUNTS`."""
+    gaps: Tensor
+    """(E, gaps) float32: when, `trainer.data.own.GAPS`."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.batch import Items, Questions, Trips
-from trainer.data.own import own_products
+from trainer.data.own import Circumstances, own_products
 from trainer.data.packing import pack_baskets
 from trainer.masking import MaskedItems, apply_hidden
 
@@ -63,11 +63,12 @@ def ask(
     told = asks & visible  # replaced and kept
     rows = torch.where(is_masked, question, 0)
     rows[told] = questions + torch.arange(int(told.sum()))
+    context = apply_hidden(trips.context[trip], hidden)
     place_of_item = torch.zeros(len(kept), dtype=torch.long)
     place_of_item[visible] = place
     return Questions(
         trip=trip,
-        context=apply_hidden(trips.context[trip], hidden),
+        context=context,
         hidden=hidden,
         whole=masked.whole,
         token=token,
@@ -77,9 +78,10 @@ def ask(
         baskets=pack_baskets(lengths.numpy()),
         own=own_products(
             timelines.numpy(),
-            items.trip.numpy(),
-            items.token.numpy(),
+            Circumstances.of(trips),
+            items,
             asked.numpy(),
+            context.numpy(),
             trip[seen].numpy(),
             masked.tokens[visible].numpy(),
             products,

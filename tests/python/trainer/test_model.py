@@ -385,7 +385,7 @@ def test_fifty_trips_can_be_learnt_by_heart(tmp_path):
         optimiser.step()
     assert parts["focal"] < 0.01
     for part in ("size", "sensitivity", "mission"):
-        assert parts[part] < 0.05
+        assert parts[part] < 0.1
     model.eval()
     guesses = model(batch).logits[: len(asked)].argmax(1)
     assert (guesses == questions.target).float().mean() > 0.95
