@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 
+from trainer.data.heldout import held_out
 from trainer.data.own import NEIGHBOUR_GAIN, NEIGHBOUR_RATE
 
 CONTEXT = ("size", "sensitivity", "type", "focus")
@@ -22,8 +23,13 @@ class SlowBaselines:
         self.day = cache["trips.day"].tolist()
         first = cache["customers.trip_offsets"].tolist()
         self.timelines = [range(a, b) for a, b in zip(first[:-1], first[1:], strict=True)]
-        last_week = cache.split["train"][1]
-        self.trains = [week <= last_week for week in cache["trips.week"].tolist()]
+        last_week, apart = cache.split["train"][1], held_out(cache).tolist()
+        weeks = cache["trips.week"].tolist()
+        self.trains = [
+            weeks[row] <= last_week and not apart[customer]
+            for customer, rows in enumerate(self.timelines)
+            for row in rows
+        ]
         self.codes = list(zip(*(cache[f"trips.{n}"].tolist() for n in CONTEXT), strict=True))
 
         trips = [t + 0.5 for t in cache["products.train_trips"].tolist()]

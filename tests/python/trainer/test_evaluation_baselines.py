@@ -11,22 +11,29 @@ from slow_baselines import SlowBaselines
 from toy import TRAIN_LAST, toy_columns, toy_manifest
 
 from trainer.data.cache import TensorCache, write_cache
+from trainer.data.heldout import held_out
 from trainer.data.loader import TASKS, EvaluationDataLoader
 from trainer.data.timelines import WorldModelDataset
-from trainer.evaluation.baselines import (
+from trainer.evaluation.baselines import SMOOTHING, baselines, counting_rules
+from trainer.evaluation.baselines.boosting import (
+    FIRST_WEEK,
+    Boosting,
+    RecentTrips,
+    task_of,
+)
+from trainer.evaluation.baselines.cooccurrence import pair_lifts
+from trainer.evaluation.baselines.counts import (
     COOCCURRENCE,
     DAYS,
     RATE,
-    SMOOTHING,
     TIFU_KNN,
     UP_CF,
-    baselines,
-    counting_rules,
+    Counts,
 )
-from trainer.evaluation.baselines.cooccurrence import pair_lifts
 from trainer.evaluation.baselines.frequency import in_groups, share_of_last
 from trainer.evaluation.baselines.history import Once, Purchases
 from trainer.evaluation.baselines.neighbours import tifu_knn, up_cf
+from trainer.evaluation.baselines.signals import NAMES, Signals
 
 
 def write(folder, columns) -> TensorCache:
@@ -82,7 +89,7 @@ def slow_count(slow, name, row, visible):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_rule_is_what_its_formula_says(cache, slow, task):
-    rules = [rule for rule in counting_rules(cache) if task in rule.tasks]
+    rules = [rule for rule in counting_rules(Counts(cache)) if task in rule.tasks]
     asked = 0
     for batch in batches(cache, task):
         answers = {rule.name: rule.scores(batch).logits.tolist() for rule in rules}
@@ -174,8 +181,9 @@ def test_pair_lifts_by_hand(tmp_path):
     columns["items.quantity"] = np.ones(7, dtype=int)
     columns["items.price"] = np.zeros(7, dtype=int)
     columns["trips.item_offsets"] = np.array([0, 2, 4, 5, 7])
-    columns["trips.week"] = np.array([1, 2, 3, TRAIN_LAST + 1])  # the last one does not count
-    lift = pair_lifts(write(tmp_path / "cache", columns), 3.0)
+    columns["trips.week"] = np.array([1, 2, 3, TRAIN_LAST + 1])
+    cache = write(tmp_path / "cache", columns)
+    lift = pair_lifts(cache, np.arange(3), 3.0)
     assert lift[1, 2].item() == lift[2, 1].item() == pytest.approx(math.log(5 / (2 * 2 / 3 + 3)))
     assert lift[1, 3].item() == pytest.approx(math.log(3 / (2 * 1 / 3 + 3)))
     assert lift[4].count_nonzero() == lift[0].count_nonzero() == 0
@@ -183,7 +191,7 @@ def test_pair_lifts_by_hand(tmp_path):
 
 def test_before_the_first_trip_there_is_popularity(cache):
     """Nothing is known: every rule without context ranks as G-TopFreq."""
-    rules = {rule.name: rule for rule in counting_rules(cache)}
+    rules = {rule.name: rule for rule in counting_rules(Counts(cache))}
     first = set(cache["customers.trip_offsets"].tolist())
     seen = 0
     for batch in batches(cache, "next_unknown", "train"):
@@ -205,6 +213,129 @@ def test_nobody_is_their_own_neighbour(tmp_path):
         counts = before(batch).sums(torch.ones(len(before(batch).owner)), cache.products + 3)
         torch.testing.assert_close(alone(batch), counts)
         assert not nobody(batch).any()
+
+
+# Boosting
+
+
+@pytest.fixture
+def counts(cache):
+    pytest.importorskip("lightgbm")
+    return Counts(cache)
+
+
+def test_the_features_of_a_candidate_one_by_one(cache, slow, counts):
+    signals = Signals(counts)
+    static = {
+        "log price": np.log1p(cache["products.pence"]),
+        "log share": np.log(np.array(list(slow.popular.values()))),
+    }
+    category = cache["products.category"].tolist()
+    for batch in batches(cache, "completion"):
+        question, token = signals.candidates(batch)
+        table = signals.features(batch, question, token)
+        assert table.shape == (len(question), len(NAMES)) and np.isfinite(table).all()
+        of = dict(zip(NAMES, table.T, strict=True))
+        for index, row, visible in questions(batch):
+            mine = np.flatnonzero(question.numpy() == index)
+            products = token[mine].tolist()
+            times = slow.by_trips(row, 1)
+            assert set(times) - set(visible) <= set(products)
+            assert not set(visible) & set(products) and len(set(products)) == len(products)
+            earlier = slow.earlier(row)
+            since = {p: row - 1 - max(r for r in earlier if p in slow.baskets[r]) for p in times}
+            likeness = slow.context(row)
+            together = slow.together(visible, **COOCCURRENCE)
+            hour = int(cache["trips.hour"][row])
+            for place, product in zip(mine.tolist(), products, strict=True):
+                expected = {
+                    "trips 1": times[product],
+                    "share of trips": times[product] / max(len(earlier), 1),
+                    "trips since": since.get(product, -1),
+                    "log lift of the kind of trip": likeness[product],
+                    "log lifts with visible items": together[product],
+                    "items of category": sum(
+                        n for p, n in times.items() if category[p - 1] == category[product - 1]
+                    ),
+                    "earlier trips": len(earlier),
+                    "hour": hour,
+                    "visible items": len(visible),
+                    "focus": slow.codes[row][-1],
+                } | {name: values[product - 1] for name, values in static.items()}
+                for name, value in expected.items():
+                    assert of[name][place] == pytest.approx(value, abs=1e-4), name
+
+
+def test_a_hidden_kind_of_trip_is_no_feature(cache, counts):
+    signals = Signals(counts)
+    for batch in batches(cache, "next_unknown"):
+        of = dict(zip(NAMES, signals.features(batch, *signals.candidates(batch)).T, strict=True))
+        for name in ("size", "sensitivity", "type", "focus", "log lift of the kind of trip"):
+            assert not of[name].any()
+
+
+def test_boosting_learns_from_later_training_trips_of_those_who_take_part(cache):
+    recent = RecentTrips(cache, customers=8, trips=3, seed=0)
+    assert 0 < len(recent) <= 8
+    assert not held_out(cache)[recent.customers].any()
+    every = WorldModelDataset(cache, "train", customers=recent.customers)
+    assert (recent.spans.first == every.spans.first).all()
+    week = cache["trips.week"]
+    several = 0
+    for first, stop, asked, end in zip(
+        recent.spans.first, recent.spans.stop, recent.spans.asked, every.spans.stop, strict=True
+    ):
+        assert first <= asked < stop <= end and stop - asked <= 3
+        several += stop - asked > 1
+        late = week[first:end] >= FIRST_WEEK * TRAIN_LAST
+        assert late.any() <= (week[asked] >= FIRST_WEEK * TRAIN_LAST)
+    assert several and (recent.spans.stop < every.spans.stop).any()
+    assert recent.items.tolist() == [len(recent[n][1].token) for n in range(len(recent))]
+    assert RecentTrips(cache, 8, 3, seed=0).spans.stop.tolist() == recent.spans.stop.tolist()
+
+
+def test_boosting_ranks_candidates_first_and_others_by_popularity(cache, counts):
+    boosting, signals = Boosting(counts, rounds=5, popular=2), Signals(counts, popular=2)
+    for task in TASKS:
+        for batch in batches(cache, task):
+            scores = boosting.scores(batch).logits
+            assert scores.isfinite().all()
+            chosen = torch.zeros_like(scores, dtype=torch.bool)
+            chosen[signals.candidates(batch)] = True
+            products = torch.zeros_like(chosen)
+            products[:, 1 : cache.products + 1] = True
+            shown = batch.questions.token <= cache.products
+            products[batch.questions.question[shown], batch.questions.token[shown]] = False
+            order = signals.order(batch)
+            for one, mine, asked, popular in zip(scores, chosen, products, order, strict=True):
+                rest = asked & ~mine
+                assert mine.sum() >= 2
+                assert not rest.any() or one[mine].min() > one[rest].max()
+                assert one[rest].argsort().tolist() == popular[rest].argsort().tolist()
+
+
+def test_boosting_is_the_same_for_the_same_seed(cache, counts):
+    one, same, other = (Boosting(counts, rounds=5, trips=2, seed=seed) for seed in (0, 0, 1))
+    for batch in batches(cache, "next_known"):
+        answers = [boosting.scores(batch).logits for boosting in (one, same, other)]
+        assert torch.equal(answers[0], answers[1])
+        assert not torch.equal(answers[0], answers[2])
+
+
+def test_a_question_tells_its_task(cache):
+    for task in TASKS:
+        for batch in batches(cache, task):
+            found = task_of(batch)
+            for index, _, visible in questions(batch):
+                known = "completion" if visible else "next_known"
+                expected = "next_unknown" if task == "next_unknown" else known
+                assert TASKS[found[index]] == expected
+
+
+def test_without_lightgbm_the_row_is_left_out(cache, monkeypatch, capsys):
+    monkeypatch.setattr("trainer.evaluation.baselines.is_installed", lambda: False)
+    assert "gradient boosting" not in {scorer.name for scorer in baselines(cache)}
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 # Without a future

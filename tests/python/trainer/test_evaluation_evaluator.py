@@ -17,6 +17,7 @@ from trainer.data.schema import LABELS_OF_CONTEXT
 from trainer.data.timelines import WorldModelDataset
 from trainer.evaluation import Evaluator
 from trainer.evaluation.baselines import counting_rules
+from trainer.evaluation.baselines.counts import Counts
 from trainer.evaluation.per_trip import METRICS
 from trainer.evaluation.sampling import sample_customers
 from trainer.evaluation.scorers import ModelScorer
@@ -149,7 +150,7 @@ def test_strata_by_hand(cache):
 
 def test_a_model_does_not_differ_from_itself(cache, model):
     again = ModelScorer(model, name="again")
-    rules = counting_rules(cache)[:1]
+    rules = counting_rules(Counts(cache))[:1]
     found = Evaluator(cache, "test", progress=False, scorers=[again, *rules]).run(model)
     for task in found.tasks.values():
         for difference in task.fresh.model_minus["again"].values():
@@ -179,7 +180,7 @@ def test_the_token_budget_changes_nothing(cache, metrics, model):
 
 
 def test_the_seed_hides_other_items(cache, metrics):
-    rules = counting_rules(cache)
+    rules = counting_rules(Counts(cache))
     runs = [
         Evaluator(cache, "test", progress=False, seed=seed, scorers=rules).run().tasks
         for seed in (0, 1)
@@ -228,7 +229,7 @@ def test_a_sample_stays_when_others_join(cache):
 
 
 def test_scorers_of_one_name_are_refused(cache, model):
-    rules = counting_rules(cache)
+    rules = counting_rules(Counts(cache))
     for scorers in ([rules[0], rules[0]], [ModelScorer(model)]):
         with pytest.raises(ValueError, match="names must differ"):
             Evaluator(cache, "test", scorers=scorers)

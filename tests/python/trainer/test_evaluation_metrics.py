@@ -15,6 +15,7 @@ from trainer.data.timelines import WorldModelDataset
 from trainer.evaluation import Evaluator
 from trainer.evaluation.asked import Asked
 from trainer.evaluation.baselines import counting_rules
+from trainer.evaluation.baselines.counts import Counts
 from trainer.evaluation.per_trip import METRICS, metrics_per_trip
 from trainer.evaluation.ranking import sort_keys, tie_breaker
 
@@ -200,7 +201,7 @@ def test_slow_and_obvious_metrics_agree(cache, task):
     popularity = cache["products.train_trips"].tolist()
     # Some with few different scores, some with many; what they are does not matter here.
     names = ("G-TopFreq", "P-TopFreq", "P-TopFreq .95 x context", "own trips x context")
-    rules = [r for r in counting_rules(cache) if r.name in names and task in r.tasks]
+    rules = [r for r in counting_rules(Counts(cache)) if r.name in names and task in r.tasks]
     means = {(r.name, fresh): [] for r in rules for fresh in (True, False)}
     visible_of = {}
     for batch in EvaluationDataLoader(WorldModelDataset(cache, "test"), task, tokens=900):

@@ -11,9 +11,10 @@ import torch
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
 from trainer.data.loader import TASKS, EvaluationDataLoader
+from trainer.data.ragged import ranges
 from trainer.data.timelines import Spans, WorldModelDataset
 from trainer.evaluation.baselines.counts import Counts
-from trainer.evaluation.baselines.signals import NAMES, Signals
+from trainer.evaluation.baselines.signals import NAMES, POPULAR, Signals
 from trainer.evaluation.sampling import sample_customers
 from trainer.losses import Predictions
 
@@ -28,9 +29,11 @@ ROUNDS = 150
 PARAMETERS: dict[str, Any] = {
     "objective": "lambdarank",
     "learning_rate": 0.1,
-    "num_leaves": 31,
-    "min_data_in_leaf": 100,
+    "num_leaves": 7,
+    "min_data_in_leaf": 200,
+    "feature_fraction": 0.5,
 }
+"""Chosen on validation weeks, with `ROUNDS`: docs/experiments.md."""
 MARGIN = 1.0
 """From the lowest candidate to the highest product that is none."""
 
@@ -77,6 +80,7 @@ class Boosting:
         seed: of the trips it learns from, of what they hide and of LightGBM.
         parameters, rounds: of LightGBM.
         customers, trips: as of `RecentTrips`.
+        popular: as of `Signals`.
     """
 
     name = "gradient boosting"
@@ -85,11 +89,12 @@ class Boosting:
     def __init__(
         self, counts: Counts, *, seed: int = 0, parameters: dict[str, Any] = PARAMETERS,
         rounds: int = ROUNDS, customers: int = CUSTOMERS, trips: int = TRIPS,
+        popular: int = POPULAR,
     ) -> None:  # fmt: skip
         self._cache, self._seed = counts.cache, seed
         self._parameters, self._rounds = parameters, rounds
-        self._sample = customers, trips
-        self._signals = Signals(counts)
+        self._sample, self._popular = (customers, trips), popular
+        self._signals = Signals(counts, popular)
         self._models: dict[str, Booster] = {}
 
     def scores(self, batch: TimelineBatch) -> Predictions:
@@ -120,12 +125,17 @@ class Boosting:
     def examples(self, task: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What it learns from: features (n, len(NAMES)), whether bought (n,), pairs per question.
 
-        Questions none of whose candidates was bought teach no order and are left out.
+        Questions none of whose candidates was bought teach no order and are left out. The trips in
+        question do not count as trips with two products together: beside their own trace in them,
+        rare pairs would look like certain ones.
         """
         dataset = RecentTrips(self._cache, *self._sample, self._seed)
+        spans = dataset.spans
+        rows = ranges(spans.asked, spans.stop - spans.asked)
+        signals = Signals(Counts(self._cache, without=rows), self._popular)
         parts = []
         for batch in EvaluationDataLoader(dataset, task, chunk=1, seed=self._seed):
-            question, token = self._signals.candidates(batch)
+            question, token = signals.candidates(batch)
             asked = batch.questions
             bought = torch.zeros(len(asked.trip), self._cache.products + 3, dtype=torch.bool)
             bought[asked.target_question, asked.target] = True
@@ -137,7 +147,7 @@ class Boosting:
             question, token = question[kept], token[kept]
             parts.append(
                 (
-                    self._signals.features(batch, question, token),
+                    signals.features(batch, question, token),
                     label[kept].numpy(),
                     torch.bincount(question, minlength=len(good))[good].numpy(),
                 )

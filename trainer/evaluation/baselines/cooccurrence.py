@@ -8,6 +8,7 @@ from torch import Tensor
 
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
+from trainer.data.heldout import training_trips
 from trainer.data.ragged import ranges
 
 
@@ -21,11 +22,18 @@ class Cooccurrence:
         cache: whose training weeks the lifts are of.
         strength: b.
         smoothing: s.
+        without: rows of trips that do not count, if any.
     """
 
-    def __init__(self, cache: TensorCache, strength: float, smoothing: float) -> None:
+    def __init__(
+        self, cache: TensorCache, strength: float, smoothing: float,
+        without: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
+        rows = training_trips(cache)
         self.strength = strength
-        self.lift = pair_lifts(cache, smoothing)
+        self.lift = pair_lifts(
+            cache, rows if without is None else np.setdiff1d(rows, without), smoothing
+        )
 
     def __call__(self, batch: TimelineBatch) -> Tensor:
         """(Q, V) float32, 0 where nothing is visible."""
@@ -36,12 +44,11 @@ class Cooccurrence:
         return total.index_add_(0, questions.question[shown], lifts, alpha=self.strength)
 
 
-def pair_lifts(cache: TensorCache, smoothing: float) -> Tensor:
-    """Log lifts of pairs of products in training trips, (V, V) float32; 0 for what is no product.
+def pair_lifts(cache: TensorCache, rows: np.ndarray, smoothing: float) -> Tensor:
+    """Log lifts of pairs of products in trips (n,), (V, V) float32; 0 for what is no product.
 
     V^2 values of 4 bytes: 100 MB for 5,000 products.
     """
-    rows = np.flatnonzero(cache["trips.week"] <= cache.split["train"][1])
     tokens = cache.products + 3
     start = cache["trips.item_offsets"][rows].astype(np.int64)
     lengths = cache["trips.item_offsets"][rows + 1] - start

@@ -5,12 +5,13 @@ Constants were chosen on validation weeks: docs/experiments.md holds the grids.
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor
 
 from trainer.counting import CountingPrior, kind
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
-from trainer.data.own import RATES
+from trainer.data.own import COUNTS
 from trainer.evaluation.baselines.cooccurrence import Cooccurrence
 from trainer.evaluation.baselines.frequency import Weigh, by_days, by_trips, equally
 from trainer.evaluation.baselines.history import Once, Purchases
@@ -23,12 +24,16 @@ DAYS = 120
 UP_CF = {"last": 25, "asymmetry": 0.5, "locality": 30}
 TIFU_KNN = {"groups": 10, "within": 0.95, "between": 0.6, "neighbours": 300, "own": 0.7}
 COOCCURRENCE = {"strength": 0.25, "smoothing": 20}
-NEIGHBOURS = len(RATES)
+NEIGHBOURS = COUNTS.index("neighbours")
 """Column of `OwnProducts.counts`."""
 
 
 class Counts:
     """Of a cache's training weeks and of a batch's questions: (Q, N + 3) float32 each.
+
+    Args:
+        cache: whose training weeks the statics are of.
+        without: rows of trips that do not count for `together`, if any.
 
     Attributes:
         products: N.
@@ -42,7 +47,7 @@ class Counts:
         together: b times the log lifts of the product with what is visible.
     """
 
-    def __init__(self, cache: TensorCache) -> None:
+    def __init__(self, cache: TensorCache, without: np.ndarray | None = None) -> None:
         self.cache, self.products = cache, cache.products
         self._prior = CountingPrior(cache)
         self.share = self._prior.share
@@ -54,7 +59,7 @@ class Counts:
         self.tifu_knn = Once(tifu_knn(cache, self.purchases, **TIFU_KNN))
         self.own_trips = Once(self._own_trips)
         self.context = Once(self._context)
-        self.together = Once(Cooccurrence(cache, **COOCCURRENCE))
+        self.together = Once(Cooccurrence(cache, **COOCCURRENCE, without=without))
 
     def weighed(self, weigh: Weigh) -> Once[Tensor]:
         """Earlier purchases, each with a weight."""

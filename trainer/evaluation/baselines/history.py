@@ -16,6 +16,7 @@ from torch import Tensor
 
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
+from trainer.data.heldout import training_trips
 from trainer.data.ragged import ranges
 
 Made = TypeVar("Made")
@@ -74,8 +75,9 @@ class Purchases:
 
     @classmethod
     def of_training(cls, cache: TensorCache) -> Purchases:
-        """Of every customer of the cache: from training weeks; now is their last training trip."""
-        rows = np.flatnonzero(cache["trips.week"] <= cache.split["train"][1])
+        """Of every customer of the cache, up to the last training trip, which is now. Customers who
+        are kept out of training have none."""
+        rows = training_trips(cache)
         owner_of_trip = customer_of(cache, rows)
         trips = np.bincount(owner_of_trip, minlength=cache.rows("customers"))
         last = trips.cumsum() - 1

@@ -10,26 +10,24 @@ import torch
 from torch import Tensor
 
 from trainer.data.batch import TimelineBatch
+from trainer.data.own import COUNTS, GAPS
 from trainer.data.schema import CODES_OF_CONTEXT
 from trainer.evaluation.baselines.counts import Counts
-from trainer.evaluation.baselines.frequency import by_days, by_trips
 from trainer.evaluation.baselines.history import Purchases
 
 POPULAR = 60
 """Candidates that the customer never bought: the first of G-TopFreq x context."""
 OF_PRODUCT = (
-    "count", "share of trips", "count .98", "count .95", "count .8", "count .5", "count 30 days",
-    "count 120 days", "own trips", "UP-CF", "TIFU-KNN", "log lift of the kind of trip",
-    "log lifts with visible items", "log share", "trips since", "days since", "days between",
-    "due", "count of category", "price",
+    *COUNTS, *GAPS, "share of trips", "days since / usual days", "UP-CF", "TIFU-KNN",
+    "log lift of the kind of trip", "log lifts with visible items", "log share", "log price",
+    "items of category",
 )  # fmt: skip
-OF_TRIP = (
-    "earlier trips", "days since last trip", "weekday", "hour", "week of year", "visible items",
-    *CODES_OF_CONTEXT,
-)  # fmt: skip
+CALENDAR = ("days_since_previous", "weekday", "hour", "week_of_year")
+OF_TRIP = ("earlier trips", *CALENDAR, "visible items", *CODES_OF_CONTEXT)
 NAMES = (*OF_PRODUCT, *OF_TRIP)
+PLAIN = COUNTS.index("trips 1")
 NEVER = -1.0
-"""Stands for days and trips since a purchase that never was."""
+"""Stands for gaps of what was never bought."""
 
 
 class Signals:
@@ -37,26 +35,25 @@ class Signals:
 
     Only what every rule may know: statics of the training weeks, strictly earlier trips, when and
     where the trip is, what is visible of it.
+
+    Args:
+        counts: what the rules count.
+        popular: how many candidates that the customer never bought.
     """
 
-    def __init__(self, counts: Counts) -> None:
-        self._counts = counts
+    def __init__(self, counts: Counts, popular: int = POPULAR) -> None:
+        self._counts, self._popular = counts, popular
         cache = counts.cache
         self._category = torch.from_numpy(
             np.concatenate([[0], cache["products.category"].astype(np.int64), [0, 0]])
         )
         pence = np.concatenate([[0], cache["products.pence"], [0, 0]])
-        self._pence = torch.from_numpy(pence.astype(np.float32))
-        self._of_pair = (
-            counts.plain,
-            *(counts.weighed(by_trips(rate)) for rate in (0.98, 0.95, 0.8, 0.5)),
-            *(counts.weighed(by_days(days)) for days in (30, 120)),
-            counts.own_trips, counts.up_cf, counts.tifu_knn, counts.context, counts.together,
-        )  # fmt: skip
+        self._price = torch.from_numpy(pence.astype(np.float32)).log1p()
 
     def order(self, batch: TimelineBatch) -> Tensor:
         """G-TopFreq x context, (Q, V) float32: log-scores of those that are no candidates."""
-        return self._counts.share.log() + self._counts.context(batch)
+        context = self._counts.context(batch)
+        return self._counts.share.log().to(context.device) + context
 
     def candidates(self, batch: TimelineBatch) -> tuple[Tensor, Tensor]:
         """Pairs of question and token, two (n,) int64, by question: the customer's own products
@@ -65,7 +62,7 @@ class Signals:
         own = self._counts.plain(batch) > 0
         order = self.order(batch).masked_fill(own, -torch.inf)
         order[:, [0, products + 1, products + 2]] = -torch.inf
-        popular = order.topk(min(POPULAR, products), dim=1).indices
+        popular = order.topk(min(self._popular, products), dim=1).indices
         chosen = own.scatter(1, popular, True)
         shown = questions.token <= products
         chosen[questions.question[shown], questions.token[shown]] = False
@@ -75,55 +72,45 @@ class Signals:
 
     def features(self, batch: TimelineBatch, question: Tensor, token: Tensor) -> np.ndarray:
         """The columns `NAMES` of pairs of question and token (n,): (n, len(NAMES)) float32."""
-        questions = batch.questions
-        purchases = self._counts.purchases(batch)
-        count, *others = (values(batch)[question, token] for values in self._of_pair)
+        counts, questions = self._counts, batch.questions
+        bought, gaps = self._own(batch, question, token)
+        purchases = counts.purchases(batch)
         trips = purchases.trips[question]
+        since, usual = gaps[:, GAPS.index("days since")], gaps[:, GAPS.index("usual days")]
         visible = torch.bincount(questions.question, minlength=len(questions.trip)) - 1
-        trip = questions.trip[question]
-        calendar = batch.trips.calendar
+        trip, calendar = questions.trip[question], batch.trips.calendar
         columns = [
-            count,
-            count / trips.clamp(min=1),
-            *others,
-            self._counts.share.log()[token],
-            *_recency(purchases, count, question, token, self._counts.products + 3),
-            self._of_category(purchases, question, token),
-            self._pence[token],
-            trips,
+            *bought.unbind(1),
+            *gaps.unbind(1),
+            bought[:, PLAIN] / trips.clamp(min=1),
+            torch.where(usual < 0, NEVER, since / usual.clamp(min=1)),
             *(
-                calendar[name][trip]
-                for name in ("days_since_previous", "weekday", "hour", "week_of_year")
+                values(batch)[question, token]
+                for values in (counts.up_cf, counts.tifu_knn, counts.context, counts.together)
             ),
+            *(static.to(token.device)[token] for static in (counts.share.log(), self._price)),
+            self._of_category(purchases, question, token),
+            trips,
+            *(calendar[name][trip] for name in CALENDAR),
             visible[question],
             *questions.context[question].unbind(1),
         ]
         return torch.stack([column.float() for column in columns], dim=1).cpu().numpy()
 
+    def _own(self, batch: TimelineBatch, question: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
+        """Counts (n, counts) and gaps (n, gaps) of pairs: 0 and `NEVER` where never bought."""
+        own, tokens = batch.questions.own, self._counts.products + 3
+        row = own.token.new_full((len(batch.questions.trip), tokens), len(own.token))
+        row[own.question, own.token] = torch.arange(len(own.token), device=row.device)
+        row = row[question, token]
+        never = own.gaps.new_full((1, len(GAPS)), NEVER)
+        counts = torch.cat([own.counts, own.counts.new_zeros(1, len(COUNTS))])
+        return counts[row], torch.cat([own.gaps, never])[row]
+
     def _of_category(self, purchases: Purchases, question: Tensor, token: Tensor) -> Tensor:
         """Earlier items of the candidate's sub-commodity, (n,)."""
-        categories = int(self._category.max()) + 1
-        cell = purchases.owner * categories + self._category[purchases.token]
+        category = self._category.to(token.device)
+        categories = int(category.max()) + 1
+        cell = purchases.owner * categories + category[purchases.token]
         counts = torch.bincount(cell, minlength=len(purchases.trips) * categories)
-        return counts[question * categories + self._category[token]]
-
-
-def _recency(
-    purchases: Purchases, count: Tensor, question: Tensor, token: Tensor, tokens: int
-) -> tuple[Tensor, ...]:
-    """Trips and days since the last purchase, usual days between purchases, and days since in
-    units of these: (n,) each, `NEVER` where there are none."""
-    cell = purchases.owner * tokens + purchases.token
-    pair = question * tokens + token
-
-    def extreme(values: Tensor, which: str) -> Tensor:
-        empty = torch.full((len(purchases.trips) * tokens,), NEVER)
-        found = empty.scatter_reduce(0, cell, values.float(), which, include_self=False)
-        return found[pair]
-
-    days = extreme(purchases.days_ago, "amin")
-    between = (extreme(purchases.days_ago, "amax") - days) / (count - 1).clamp(min=1)
-    several = count > 1
-    due = torch.where(several, days / between.clamp(min=1), NEVER)
-    between = torch.where(several, between, NEVER)
-    return extreme(purchases.trips_ago, "amin"), days, between, due
+        return counts[question * categories + category[token]]
