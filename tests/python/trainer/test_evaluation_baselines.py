@@ -249,7 +249,7 @@ def test_the_features_of_a_candidate_one_by_one(cache, slow, counts):
             hour = int(cache["trips.hour"][row])
             for place, product in zip(mine.tolist(), products, strict=True):
                 expected = {
-                    "trips 1": times[product],
+                    "count by trips 1": times[product],
                     "share of trips": times[product] / max(len(earlier), 1),
                     "trips since": since.get(product, -1),
                     "log lift of the kind of trip": likeness[product],

@@ -18,9 +18,9 @@ from trainer.evaluation.baselines.history import Purchases
 POPULAR = 60
 """Candidates that the customer never bought: the first of G-TopFreq x context."""
 OF_PRODUCT = (
-    *COUNTS, *GAPS, "share of trips", "days since / usual days", "UP-CF", "TIFU-KNN",
-    "log lift of the kind of trip", "log lifts with visible items", "log share", "log price",
-    "items of category",
+    *(f"count by {name}" for name in COUNTS), *GAPS, "share of trips", "days since / usual days",
+    "UP-CF", "TIFU-KNN", "log lift of the kind of trip", "log lifts with visible items",
+    "log share", "log price", "items of category",
 )  # fmt: skip
 CALENDAR = ("days_since_previous", "weekday", "hour", "week_of_year")
 OF_TRIP = ("earlier trips", *CALENDAR, "visible items", *CODES_OF_CONTEXT)
