@@ -21,6 +21,7 @@ from trainer.data.cache import TensorCache
 from trainer.data.heldout import training_trips
 from trainer.data.own import COUNTS
 from trainer.data.ragged import ranges
+from trainer.data.sales import COLUMNS, item_shares
 from trainer.data.schema import CODES_OF_CONTEXT
 
 LIFT_TRIPS = 20.0
@@ -48,6 +49,7 @@ class CountingPrior(nn.Module):
         self.weight = nn.Parameter(weight)
         self.smoothing = nn.Parameter(torch.full((len(COUNTS),), SMOOTHING).log())
         self.lift_weight = nn.Parameter(torch.ones(()))
+        self.sales_weight = nn.Parameter(torch.zeros(len(COLUMNS)))
 
     def forward(self, questions: Questions, more: Tensor | None = None) -> Tensor:
         """Log-scores of all tokens for each question, (Q, N + 3).
@@ -59,6 +61,8 @@ class CountingPrior(nn.Module):
         if more is not None:
             score = score + more.to(score.dtype)
         prior = self.lift_weight * self.lift.index_select(0, kind(questions.context))
+        lately = torch.einsum("wcv,c->wv", questions.sales, self.sales_weight)
+        prior = prior + lately.index_select(0, questions.week)
         cell = own.question * prior.shape[1] + own.token
         return prior.flatten().index_add(0, cell, score.to(prior.dtype)).view_as(prior)
 
@@ -80,16 +84,6 @@ def kind(context: Tensor) -> Tensor:
     for column, codes in enumerate(CODES_OF_CONTEXT.values()):
         number = number * codes + context[:, column]
     return number
-
-
-def item_shares(cache: TensorCache) -> np.ndarray:
-    """g: share of each token among training items, (V,) float64, half an item for those unseen.
-
-    Shares of what training knows: how many products come later does not enter.
-    """
-    counts = cache["products.train_trips"].astype(np.float64) + 0.5
-    total = counts[~cache["products.is_novel"]].sum()
-    return np.concatenate([[0.5], counts, [0.5, 0.5]]) / total
 
 
 def _lifts(cache: TensorCache) -> Tensor:

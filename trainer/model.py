@@ -21,9 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.counting import CountingPrior, item_shares
+from trainer.counting import CountingPrior
 from trainer.data.batch import Items, Questions, TimelineBatch, Trips
 from trainer.data.cache import TensorCache
+from trainer.data.sales import item_shares
 from trainer.data.schema import CODES_OF_CONTEXT
 from trainer.decoder import BasketDecoder, Memory
 from trainer.losses import Predictions

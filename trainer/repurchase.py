@@ -11,11 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.counting import CountingPrior
+from trainer.counting import SMOOTHING, CountingPrior
 from trainer.data.batch import Questions
 from trainer.data.own import COUNTS, GAPS
+from trainer.data.sales import COLUMNS
+from trainer.similar import HEADS, SimilarTrips
 
-FEATURES = 2 * len(COUNTS) + len(GAPS) + 4
+FEATURES = 2 * len(COUNTS) + len(HEADS) + len(GAPS) + len(COLUMNS) + 4
 
 
 class RepurchaseScore(nn.Module):
@@ -29,6 +31,8 @@ class RepurchaseScore(nn.Module):
 
     def __init__(self, width: int, product: int, hidden: int) -> None:
         super().__init__()
+        self.similar = SimilarTrips(width)
+        self.weight = nn.Parameter(torch.zeros(len(HEADS)))
         self.features = nn.Linear(FEATURES, hidden)
         self.question = nn.Linear(width, hidden, bias=False)
         self.product = nn.Linear(product, hidden, bias=False)
@@ -41,13 +45,15 @@ class RepurchaseScore(nn.Module):
     ) -> Tensor:
         """z (Q, width) describes the questions, products (>= N + 1, product) by token: (E,)."""
         own = questions.own
-        x = self.features(self._features(questions, prior))
+        floor = SMOOTHING * prior.share[own.token, None]
+        similar = (self.similar(own, z) / floor).log1p()
+        x = self.features(torch.cat([self._features(questions, prior), similar / 4 - 1], dim=1))
         x = x + self.question(z).index_select(0, own.question)
         x = x + self.product(products).index_select(0, own.token)
-        return self.score(F.silu(self.inner(F.silu(x)))).squeeze(1)
+        return self.score(F.silu(self.inner(F.silu(x)))).squeeze(1) + similar @ self.weight
 
     def _features(self, questions: Questions, prior: CountingPrior) -> Tensor:
-        """(E, FEATURES), about -2 to 2."""
+        """(E, features but those of similar trips), about -2 to 2."""
         own = questions.own
         since, usual = own.gaps[:, 0], own.gaps[:, -1]
         again = usual >= 0
@@ -57,6 +63,7 @@ class RepurchaseScore(nn.Module):
                 own.counts.log1p() - 0.5,
                 prior.log_ratios(own).detach() / 4 - 1,
                 own.gaps.clamp_min(0).log1p() / 2 - 1,
+                questions.sales[questions.week[own.question], :, own.token],
                 torch.stack(
                     [
                         again,

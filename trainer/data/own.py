@@ -15,6 +15,9 @@ are sums over the earlier trips with the product of
 The last two are scaled so that all earlier trips together weigh what the powers alone would:
 without context or visible items they are decayed counts.
 
+Likeness says the same about pairs of question and earlier trip, for a model that learns its own
+weights: how long ago, which columns of the context agree, and so on.
+
 Gaps say when: days and trips since the last purchase, days since the first, and the usual days
 between two purchases (-1 for a product bought once).
 """
@@ -26,8 +29,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trainer.data.batch import Items, OwnProducts, Trips
-from trainer.data.ragged import offsets
+from trainer.data.batch import EarlierTrips, Items, OwnProducts, Trips
+from trainer.data.ragged import offsets, ranges
 
 RATES = (1.0, 0.98, 0.95, 0.8, 0.5)
 DAYS = 60.0
@@ -37,6 +40,11 @@ COUNTS = (*(f"trips {rate:g}" for rate in RATES), "days", "store", "hour", "kind
 """Names of the columns of `OwnProducts.counts`."""
 GAPS = ("days since", "trips since", "days since first", "usual days")
 """Names of the columns of `OwnProducts.gaps`."""
+LIKENESS = (
+    "trips back / 20", "log(1 + trips back)", "days / 60", "same size", "same sensitivity",
+    "same type", "same focus", "same store", "same weekday", "hours / 4", "cosine", "log size",
+)  # fmt: skip
+"""Names of the columns of `EarlierTrips.likeness`."""
 
 
 @dataclass(frozen=True)
@@ -86,59 +94,90 @@ def own_products(
     first_trip = offsets(timelines)
     item_range = np.searchsorted(trip, first_trip)
     seen_range = np.searchsorted(seen_trip, first_trip)
-    parts = []
+    parts, entries, pairs = [], 0, 0
     for index, (start, stop) in enumerate(zip(first_trip[:-1], first_trip[1:], strict=True)):
         own_items = slice(item_range[index], item_range[index + 1])
         seen = slice(seen_range[index], seen_range[index + 1])
-        entry, *columns = _of_timeline(
+        timeline = _Timeline(
             trips[start:stop],
             trip[own_items] - start, token[own_items],
             seen_trip[seen] - start, seen_token[seen],
             np.flatnonzero(asked[start:stop]),
-            shown_kind[question[start] : question[stop]], products,
+            shown_kind[question[start] : question[stop]],
         )  # fmt: skip
-        parts.append((question[start] + entry, *columns))
-    return OwnProducts(
-        *(torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True))
-    )
+        entry, *columns = timeline.products(products)
+        of_pair, likeness, pair, of_entry = timeline.earlier_trips(entry, columns[0])
+        parts.append(
+            (
+                question[start] + entry, *columns,
+                question[start] + of_pair, likeness, pairs + pair, entries + of_entry,
+            )
+        )  # fmt: skip
+        entries, pairs = entries + len(entry), pairs + len(of_pair)
+    columns = [torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True)]
+    return OwnProducts(*columns[:4], EarlierTrips(*columns[4:]))
 
 
-def _of_timeline(trips, trip, token, seen_trip, seen_token, rows, shown_kind, products):
-    """Rows (E,), tokens (E,), counts (E, COUNTS) and gaps (E, GAPS) of one timeline.
+class _Timeline:
+    """One timeline as matrices: R asked trips, T trips, and the products bought on any of them."""
 
-    rows (R,) are the asked trips.
-    """
-    count = len(trips.day)
-    own, slot = np.unique(token, return_inverse=True)
-    bought = np.zeros((count, len(own)), dtype=np.float32)
-    bought[trip, slot] = 1
-    age = rows[:, None] - 1 - np.arange(count)
-    # After the powers, so that what is later weighs nothing at any rate.
-    earlier, age = age >= 0, age.clip(min=0)
-    powers = {
-        rate: np.where(earlier, _powers(rate, count)[age], 0)
-        for rate in {*RATES, LIKENESS_RATE, NEIGHBOUR_RATE}
-    }
-    days = trips.day[rows, None] - trips.day
-    hours = np.abs(trips.hour[rows, None] - trips.hour)
-    same_store = (trips.store[rows, None] == trips.store) & (trips.store > 0)
-    agree = (shown_kind[:, None] == trips.kind) & (shown_kind[:, None] > 0)
-    likeness = powers[LIKENESS_RATE]
-    weights = [
-        *(powers[rate] for rate in RATES),
-        np.where(earlier, np.exp(-days.clip(min=0) / DAYS, dtype=np.float32), 0),
-        likeness * same_store,
-        likeness * np.exp(-hours / HOURS, dtype=np.float32),
-        _scaled(likeness, np.exp(KIND_GAIN * agree.sum(2), dtype=np.float32)),
-        _scaled(
-            powers[NEIGHBOUR_RATE],
-            np.exp(NEIGHBOUR_GAIN * _overlap(bought, seen_trip, seen_token, own)[rows]),
-        ),
-    ]
-    counts = np.stack([weight @ bought for weight in weights], axis=2)
-    entry, column = np.nonzero((counts[..., 0] > 0) & (own <= products))
-    gaps = _gaps(trips.day, bought, rows, counts[..., 0])
-    return entry, own[column].astype(np.int64), counts[entry, column], gaps[entry, column]
+    def __init__(self, trips, trip, token, seen_trip, seen_token, rows, shown_kind) -> None:
+        self.trips, self.rows = trips, rows
+        self.count = len(trips.day)
+        self.own, self.slot = np.unique(token, return_inverse=True)
+        self.offsets = np.searchsorted(trip, np.arange(self.count + 1))
+        self.bought = np.zeros((self.count, len(self.own)), dtype=np.float32)
+        self.bought[trip, self.slot] = 1
+        age = rows[:, None] - 1 - np.arange(self.count)
+        self.earlier, self.age = age >= 0, age.clip(min=0)
+        self.days = (trips.day[rows, None] - trips.day).clip(min=0)
+        self.hours = np.abs(trips.hour[rows, None] - trips.hour)
+        self.same_store = (trips.store[rows, None] == trips.store) & (trips.store > 0)
+        self.agree = (shown_kind[:, None] == trips.kind) & (shown_kind[:, None] > 0)
+        self.cosine = _overlap(self.bought, seen_trip, seen_token, self.own)[rows]
+
+    def products(self, products):
+        """Rows (E,), tokens (E,), counts (E, COUNTS) and gaps (E, GAPS)."""
+        rates = {*RATES, LIKENESS_RATE, NEIGHBOUR_RATE}
+        # Zero after the powers, so that what is later weighs nothing at any rate.
+        powers = {r: np.where(self.earlier, _powers(r, self.count)[self.age], 0) for r in rates}
+        likeness = powers[LIKENESS_RATE]
+        weights = [
+            *(powers[rate] for rate in RATES),
+            np.where(self.earlier, np.exp(-self.days / DAYS, dtype=np.float32), 0),
+            likeness * self.same_store,
+            likeness * np.exp(-self.hours / HOURS, dtype=np.float32),
+            _scaled(likeness, np.exp(KIND_GAIN * self.agree.sum(2), dtype=np.float32)),
+            _scaled(powers[NEIGHBOUR_RATE], np.exp(NEIGHBOUR_GAIN * self.cosine)),
+        ]
+        counts = np.stack([weight @ self.bought for weight in weights], axis=2)
+        entry, column = np.nonzero((counts[..., 0] > 0) & (self.own <= products))
+        gaps = _gaps(self.trips.day, self.bought, self.rows, counts[..., 0])
+        token = self.own[column].astype(np.int64)
+        return entry, token, counts[entry, column], gaps[entry, column]
+
+    def earlier_trips(self, row, token):
+        """Of each pair its row and likeness; of each item in a pair its pair and its entry.
+
+        row, token (E,): the entries of `products`.
+        """
+        of_pair, trip = np.nonzero(self.earlier)
+        age = self.age[of_pair, trip]
+        size = np.log(np.diff(self.offsets).clip(min=1))
+        weekday = self.trips.day % 7
+        likeness = [
+            age / 20, np.log1p(age), self.days[of_pair, trip] / 60,
+            *self.agree[of_pair, trip].T, self.same_store[of_pair, trip],
+            weekday[self.rows[of_pair]] == weekday[trip], self.hours[of_pair, trip] / 4,
+            self.cosine[of_pair, trip], size[trip],
+        ]  # fmt: skip
+        lengths = np.diff(self.offsets)[trip]
+        pair = np.repeat(np.arange(len(trip)), lengths)
+        grid = np.full((len(self.rows), len(self.own)), -1)
+        grid[row, np.searchsorted(self.own, token)] = np.arange(len(row))
+        entry = grid[of_pair[pair], self.slot[ranges(self.offsets[trip], lengths)]]
+        own = entry >= 0  # not a product without a token of its own
+        return of_pair, np.stack(likeness, axis=1).astype(np.float32), pair[own], entry[own]
 
 
 def _gaps(day, bought, rows, times) -> np.ndarray:

@@ -21,6 +21,7 @@ def ask(
     asked: Tensor,
     masked: MaskedItems,
     hidden: Tensor,
+    sales: tuple[Tensor, Tensor],
     products: int,
 ) -> Questions:
     """Questions about some of the trips of a batch.
@@ -28,6 +29,7 @@ def ask(
     timelines (n,) int64: how many of the trips each timeline has, one timeline after the other.
     asked (T,) bool: the trips that are asked about. masked: of the items of those trips only, in
     their order, `trip` counted among the asked. hidden (Q,) bool: trip contexts to hide.
+    sales: rows of what the chain sold lately, and the row of each asked trip (Q,).
     products: N of the vocabulary.
 
     A target without a token of its own (a product unknown to the model) cannot be asked; evaluation
@@ -86,6 +88,8 @@ def ask(
             masked.tokens[visible].numpy(),
             products,
         ),
+        sales=sales[0],
+        week=sales[1],
         logit=torch.cat([first, place_of_item[told]]),
         target=target[asks],
         target_row=rows[asks],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from trainer.data.batch import Items, Trips
 from trainer.data.cache import CacheError, TensorCache
 from trainer.data.heldout import held_out
 from trainer.data.ragged import ranges
+from trainer.data.sales import Sales, item_shares
 from trainer.data.schema import LABELS_OF_CONTEXT
 from trainer.tensors import (
     AFFINITY_COLUMNS,
@@ -94,6 +96,11 @@ class WorldModelDataset(Dataset):
         """(n,) trips of each timeline, history included."""
         self.items = item_offsets[self.spans.stop].astype(np.int64) - item_offsets[self.spans.first]
         """(n,) items of each timeline, history included."""
+
+    @cached_property
+    def sales(self) -> Sales:
+        """What the chain sold lately, as of each week."""
+        return Sales(self.cache, item_shares(self.cache))
 
     def __len__(self) -> int:
         return len(self.spans)

@@ -11,7 +11,7 @@ import torch
 from toy import TRAIN_LAST, toy_cache, toy_columns, toy_manifest
 
 from trainer.counting import LIFT_TRIPS, SMOOTHING, CountingPrior, kind
-from trainer.data.batch import Items, OwnProducts, Questions
+from trainer.data.batch import EarlierTrips, Items, OwnProducts, Questions
 from trainer.data.cache import TensorCache, write_cache
 from trainer.data.heldout import held_out
 from trainer.data.loader import EvaluationDataLoader
@@ -19,6 +19,7 @@ from trainer.data.own import (
     COUNTS,
     GAPS,
     KIND_GAIN,
+    LIKENESS,
     LIKENESS_RATE,
     NEIGHBOUR_GAIN,
     NEIGHBOUR_RATE,
@@ -211,14 +212,19 @@ def questions(context, own) -> Questions:
     return Questions(
         trip=torch.arange(len(context)), context=torch.tensor(context), hidden=empty.bool(),
         whole=empty.bool(), token=empty, question=empty, pence=empty, price_hidden=empty.bool(),
-        baskets=None, own=own, logit=empty, target=empty, target_row=empty, target_question=empty,
+        baskets=None, own=own, sales=torch.zeros(1, 2, 43, dtype=own.counts.dtype),
+        week=torch.zeros(len(context), dtype=torch.long), logit=empty, target=empty,
+        target_row=empty, target_question=empty,
     )  # fmt: skip
 
 
 def own_of(tokens, counts) -> OwnProducts:
     """Of one question."""
     token = torch.tensor(tokens, dtype=torch.long)
-    return OwnProducts(torch.zeros_like(token), token, counts, torch.zeros(len(tokens), len(GAPS)))
+    gaps = torch.zeros(len(tokens), len(GAPS))
+    nothing = torch.zeros(0, dtype=torch.long)
+    trips = EarlierTrips(nothing, torch.zeros(0, len(LIKENESS)), nothing, nothing)
+    return OwnProducts(torch.zeros_like(token), token, counts, gaps, trips)
 
 
 def test_kinds_are_different_numbers_and_unknown_is_zero():
