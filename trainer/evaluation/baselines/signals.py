@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trainer.data.batch import TimelineBatch
 from trainer.data.own import COUNTS, GAPS
+from trainer.data.sales import COLUMNS
 from trainer.data.schema import CODES_OF_CONTEXT
 from trainer.evaluation.baselines.counts import Counts
 from trainer.evaluation.baselines.history import Purchases
@@ -21,6 +22,7 @@ OF_PRODUCT = (
     *(f"count by {name}" for name in COUNTS), *GAPS, "share of trips", "days since / usual days",
     "UP-CF", "TIFU-KNN", "log lift of the kind of trip", "log lifts with visible items",
     "log share", "log price", "items of category",
+    *(f"sales {name}" for name in COLUMNS),
 )  # fmt: skip
 CALENDAR = ("days_since_previous", "weekday", "hour", "week_of_year")
 OF_TRIP = ("earlier trips", *CALENDAR, "visible items", *CODES_OF_CONTEXT)
@@ -90,6 +92,7 @@ class Signals:
             ),
             *(static.to(token.device)[token] for static in (counts.share.log(), self._price)),
             self._of_category(purchases, question, token),
+            *questions.sales[questions.week[question], :, token].unbind(1),
             trips,
             *(calendar[name][trip] for name in CALENDAR),
             visible[question],
