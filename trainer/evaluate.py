@@ -22,12 +22,12 @@ from trainer.evaluation.report import report
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m trainer.evaluate",
-        description="Measure a trained model beside the counting rules it has to beat, on trips "
+        description="Measure a trained model beside the baselines it has to beat, on trips "
         "that training has not seen. What the figures mean: docs/evaluation.md.",
     )
     add = parser.add_argument
     add("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="folder of the model")
-    add("--baselines-only", action="store_true", help="measure the counting rules alone")
+    add("--baselines-only", action="store_true", help="measure the baselines alone")
     add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
     add("--split", default="test", help="test or validation (default: test)")
     add("--detailed", action="store_true", help="print strata and calibration as well")
