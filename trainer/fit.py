@@ -15,6 +15,7 @@ from trainer.evaluation import Evaluator
 from trainer.graph import product_embeddings
 from trainer.model import WorldModel, create_world_model
 from trainer.training import SCHEDULES, Trainer, TrainingConfig
+from trainer.training.allocator import keep_freed_memory
 from trainer.training.ranks import Ranks, join_ranks
 from trainer.training.trainer import BEST, LAST
 
@@ -139,6 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
+    keep_freed_memory()
     try:
         with join_ranks(options.device) as ranks:
             run(options, ranks)
