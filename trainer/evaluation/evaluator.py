@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from trainer.evaluation.calibration import Calibration
 from trainer.evaluation.grouping import Grouping
 from trainer.evaluation.metrics import EvaluationMetrics, TaskMetrics
 from trainer.evaluation.per_trip import METRICS, metrics_per_trip
+from trainer.evaluation.predictions import Record, prediction_file
 from trainer.evaluation.ranking import tie_breaker
 from trainer.evaluation.sampling import sample_customers
 from trainer.evaluation.scorers import MODEL, ModelScorer, Scorer, counting_rules
@@ -77,23 +79,29 @@ class Evaluator:
         for task in self.tasks:
             self._loader(task, 1)  # so that what is wrong shows at once
 
-    def run(self, model: WorldModel | None = None) -> EvaluationMetrics:
+    def run(
+        self, model: WorldModel | None = None, predictions: Path | None = None
+    ) -> EvaluationMetrics:
         """Measure the scorers, and a model if there is one, on the model's device.
 
-        The model is left in the mode it was in. Raises ValueError where a score is NaN.
+        predictions: a Parquet file to write every answer to (`trainer.evaluation.predictions`).
+        The model is left in the mode it was in. Raises ValueError where a score is NaN, OSError
+        where the file cannot be written.
         """
         start = time.perf_counter()
         scorers, config, device = self.scorers, WorldModelConfig(), torch.device("cpu")
         if model is not None:
             scorers, config = (ModelScorer(model), *scorers), model.config
             device = next(model.parameters()).device
-        tasks = {
-            task: self._task(
-                self._loader(task, config.chunk), [s for s in scorers if task in s.tasks], device
-            )
-            for task in self.tasks
-        }
         cache, split = self.dataset.cache, self.dataset.split
+        with prediction_file(predictions, cache) if predictions else nullcontext() as record:
+            tasks = {
+                task: self._task(
+                    self._loader(task, config.chunk), [s for s in scorers if task in s.tasks],
+                    device, record,
+                )
+                for task in self.tasks
+            }  # fmt: skip
         return EvaluationMetrics(
             split=split,
             weeks=cache.split[split],
@@ -110,8 +118,9 @@ class Evaluator:
         )
 
     def _task(
-        self, loader: EvaluationDataLoader, scorers: list[Scorer], device: torch.device
-    ) -> TaskMetrics:
+        self, loader: EvaluationDataLoader, scorers: list[Scorer], device: torch.device,
+        record: Record | None,
+    ) -> TaskMetrics:  # fmt: skip
         trips, tie = self._trips, self._tie.to(device)
         values = {s.name: np.full((len(trips.row), len(METRICS)), np.nan) for s in scorers}
         hidden, unknown = np.zeros((2, len(trips.row)), dtype=np.int64)
@@ -131,6 +140,8 @@ class Evaluator:
                 scores = asked.possible(answer.logits)
                 found = metrics_per_trip(scores, answer.context, asked, tie)
                 values[scorer.name][place] = found.cpu().numpy()
+                if record is not None:
+                    record(loader.task, scorer.name, batch, asked, scores, tie)
                 if scorer.name == MODEL and loader.task != "completion":
                     calibration.add(scores, asked, fresh)
         group = Grouping(trips.customer, self._bootstrap, values, hidden, unknown)
@@ -150,13 +161,18 @@ class Evaluator:
 
 
 def run_evaluation(
-    checkpoint: Path | str, cache: TensorCache, split: str = "test", **options: Any
+    checkpoint: Path | str,
+    cache: TensorCache,
+    split: str = "test",
+    *,
+    predictions: Path | None = None,
+    **options: Any,
 ) -> EvaluationMetrics:
     """Measure a checkpoint's model beside the baselines, on a GPU where there is one.
 
-    options: as for `Evaluator`. Raises CheckpointError where the checkpoint is unusable or does not
-    fit the cache, and what `Evaluator` raises.
+    predictions: as for `Evaluator.run`; options: as for `Evaluator`. Raises CheckpointError where the checkpoint is unusable or does not fit the cache,
+    and what `Evaluator` raises.
     """
     evaluator = Evaluator(cache, split, **options)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return evaluator.run(load_model(checkpoint, cache).to(device))
+    return evaluator.run(load_model(checkpoint, cache).to(device), predictions)
