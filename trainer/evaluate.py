@@ -15,7 +15,7 @@ import torch
 from trainer.checkpoint import CheckpointError
 from trainer.data.cache import CacheError, TensorCache
 from trainer.data.loader import TASKS
-from trainer.evaluation import EvaluationMetrics, Evaluator, run_evaluation
+from trainer.evaluation import EvaluationMetrics, run_evaluation
 from trainer.evaluation.report import report
 from trainer.files import new_file
 
@@ -59,11 +59,7 @@ def measure(options: argparse.Namespace) -> EvaluationMetrics:
             raise ValueError(f"{name}: {path} is a folder: name a file in it")
     cache = TensorCache(options.cache)
     chosen = {name: getattr(options, name) for name in ("tasks", "customers", "tokens", "seed")}
-    if options.baselines_only:
-        return Evaluator(cache, options.split, **chosen).run(predictions=options.predictions)
-    return run_evaluation(
-        options.checkpoint, cache, options.split, predictions=options.predictions, **chosen
-    )
+    return run_evaluation(options.checkpoint, cache, options.split, options.predictions, **chosen)
 
 
 def circumstances(options: argparse.Namespace) -> dict:

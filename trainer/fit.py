@@ -12,6 +12,7 @@ import torch
 from trainer.checkpoint import CheckpointError
 from trainer.data.cache import CacheError, TensorCache
 from trainer.evaluation import Evaluator
+from trainer.evaluation.recalibrating import ScoreCounts
 from trainer.graph import product_embeddings
 from trainer.model import WorldModel, create_world_model
 from trainer.training import SCHEDULES, Trainer, TrainingConfig
@@ -92,13 +93,18 @@ def _stretched(config: TrainingConfig, epochs: int) -> tuple:
 
 
 def validation(cache: TensorCache, config: TrainingConfig):
-    """The score that choices are made by: NDCG@10 on fresh validation trips, mean over tasks."""
+    """The score that choices are made by: NDCG@10 on fresh validation trips, mean over tasks.
+
+    On the way it fits the model's probabilities to these trips, which changes no ranking.
+    """
     evaluator = Evaluator(
         cache, "validation", customers=config.validation_customers, progress=False, scorers=()
     )
 
     def validate(model: WorldModel) -> tuple[float, dict[str, float]]:
-        metrics = evaluator.run(model)
+        counts = ScoreCounts(cache)
+        metrics = evaluator.run(model, counts.record)
+        model.recalibration.values.copy_(counts.fitted())
         figures = {
             f"{task}_{name}": metrics.value(task, "model", name)
             for task in metrics.tasks

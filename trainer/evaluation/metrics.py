@@ -38,6 +38,8 @@ class TaskMetrics:
     """Fresh trips only: way to divide -> label -> its trips."""
     calibration: tuple[CalibrationRow, ...] = ()
     """Of the model, next-basket tasks, fresh trips only."""
+    raw_calibration: tuple[CalibrationRow, ...] = ()
+    """The same without what was fitted on validation weeks (`trainer.recalibration`)."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ are made, a few megabytes at a time, whatever their number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
-from trainer.evaluation.asked import Asked
+from trainer.evaluation.asked import Asked, Record
 from trainer.evaluation.ranking import first_tokens
 from trainer.files import new_file
 
@@ -38,10 +38,6 @@ COLUMNS = pa.schema(
 )
 """A product that the vocabulary does not know has no code in the cache: its entry is null, behind
 the others, so that lengths are those of the basket."""
-
-Record = Callable[[str, str, TimelineBatch, Asked, Tensor, Tensor], None]
-"""Takes the task, the scorer's name, a batch, what is asked of it, scores (Q, V) of
-`Asked.possible` and the tie-breaker (V,)."""
 
 
 @contextmanager

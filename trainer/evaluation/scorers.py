@@ -21,6 +21,7 @@ from trainer.data.loader import TASKS
 from trainer.data.own import NEIGHBOUR_RATE, RATES
 from trainer.losses import Predictions
 from trainer.model import WorldModel
+from trainer.recalibration import Recalibration
 
 SMOOTHING = 1.0
 """a: trips of the average customer that are added to each customer's own. Fixed, not tuned."""
@@ -52,6 +53,11 @@ class ModelScorer:
     model: WorldModel
     name: str = MODEL
     tasks: tuple[str, ...] = TASKS
+
+    @property
+    def recalibration(self) -> Recalibration:
+        """What makes probabilities of the scores; it leaves their order alone."""
+        return self.model.recalibration
 
     def scores(self, batch: TimelineBatch) -> Predictions:
         """The logits of the `[MASK]` of each question, and what the model takes the trip for."""

@@ -13,7 +13,7 @@ from toy import WEEKS, toy_columns, toy_manifest
 
 from trainer.data.cache import TensorCache, write_cache
 from trainer.data.loader import TASKS
-from trainer.evaluation import Evaluator, predictions
+from trainer.evaluation import Evaluator, predictions, run_evaluation
 from trainer.evaluation.scorers import counting_rules
 from trainer.model import create_world_model
 
@@ -45,7 +45,8 @@ def found(cache, tmp_path_factory):
     torch.nn.init.normal_(model.logit.weight, std=0.05)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(predictions, "ROWS", 100)
-        metrics = Evaluator(cache, "test", tokens=300, progress=False).run(model, path)
+        with predictions.prediction_file(path, cache) as record:
+            metrics = Evaluator(cache, "test", tokens=300, progress=False).run(model, record)
     assert pq.ParquetFile(path).num_row_groups > 5
     return metrics, pq.read_table(path).to_pylist()
 
@@ -146,8 +147,8 @@ def test_a_failure_leaves_what_was_there(cache, tmp_path):
         def scores(self, batch):
             raise ValueError("broken")
 
-    rules = counting_rules(cache)
+    scorers = [*counting_rules(cache), Broken()]
     with pytest.raises(ValueError, match="broken"):
-        Evaluator(cache, "test", scorers=[*rules, Broken()], progress=False).run(predictions=path)
+        run_evaluation(None, cache, predictions=path, scorers=scorers, progress=False)
     assert path.read_text() == "before"
     assert [entry.name for entry in tmp_path.iterdir()] == ["all.parquet"]
