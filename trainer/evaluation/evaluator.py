@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from trainer.checkpoint import load_model
+from trainer.checkpoint import load_checkpoint, model_for
 from trainer.data.cache import TensorCache
 from trainer.data.loader import TASKS, EvaluationDataLoader
 from trainer.data.timelines import WorldModelDataset
@@ -78,6 +79,11 @@ class Evaluator:
         self._bootstrap = CustomerBootstrap(self._trips.customer, seed)
         for task in self.tasks:
             self._loader(task, 1)  # so that what is wrong shows at once
+
+    @property
+    def has_fresh_trips(self) -> bool:
+        """Whether any trip lies outside replayed weeks: without one there is no headline."""
+        return bool(self._trips.fresh.any())
 
     def run(
         self, model: WorldModel | None = None, record: Record | None = None
@@ -180,8 +186,10 @@ def run_evaluation(
     the file cannot be written, and what `Evaluator` raises.
     """
     evaluator = Evaluator(cache, split, **options)
-    model = None
+    model = digest = None
     if checkpoint is not None:
-        model = load_model(checkpoint, cache).to("cuda" if torch.cuda.is_available() else "cpu")
+        read = load_checkpoint(checkpoint)
+        model, digest = model_for(read, cache), read.weights_digest
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
     with prediction_file(predictions, cache) if predictions else nullcontext() as record:
-        return evaluator.run(model, record)
+        return replace(evaluator.run(model, record), weights_digest=digest)

@@ -52,7 +52,7 @@ def write_report(options: argparse.Namespace, command: str) -> Path:
     if out.is_dir() or not out.parent.is_dir():
         raise ValueError(f"--out: {out} cannot be written: choose a file in a folder that exists")
     if options.evaluation:
-        metrics, read_from = read_evaluation(options.evaluation, cache, options.split)
+        metrics, read_from = read_evaluation(options.evaluation, run, cache, options.split)
     else:
         evaluator = Evaluator(cache, options.split, customers=options.customers)
         metrics, read_from = evaluator.run(run.model), None
