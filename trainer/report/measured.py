@@ -53,17 +53,6 @@ def read_evaluation(
             f"{path} was measured with other weights ({str(metrics.weights_digest)[:12]}) than "
             f"those of {run.folder} ({run.weights_digest[:12]}): evaluate {run.folder / BEST} again"
         )
-    if metrics.split != split:
-        raise ValueError(f"{path} holds the split {metrics.split!r}, not {split!r}")
-    for task in metrics.tasks.values():
-        for group in (task.fresh, task.replayed):
-            if group and (MODEL not in group.scorers or not group.model_minus):
-                raise ValueError(f"{path} does not compare a model with counting rules")
-    if metrics.weights_digest != run.weights_digest:
-        raise ValueError(
-            f"{path} was measured with other weights ({str(metrics.weights_digest)[:12]}) than those "
-            f"of {run.folder} ({run.weights_digest[:12]}): evaluate {run.folder / BEST} again"
-        )
     return metrics, told | {"checkpoint": content.get("checkpoint")}
 
 
