@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainer.data.batch import Questions
+from trainer.data.batch import OwnProducts, Questions
 from trainer.data.cache import TensorCache
+from trainer.data.heldout import training_trips
 from trainer.data.own import COUNTS
 from trainer.data.ragged import ranges
+from trainer.data.sales import COLUMNS, item_shares
 from trainer.data.schema import CODES_OF_CONTEXT
 
 LIFT_TRIPS = 20.0
@@ -36,27 +38,46 @@ class CountingPrior(nn.Module):
 
     Args:
         cache: whose training weeks the shares and lifts are of.
+        share: (N + 3,) shares of training items by token; `item_shares` if left out.
     """
 
-    def __init__(self, cache: TensorCache) -> None:
+    def __init__(self, cache: TensorCache, share: np.ndarray | None = None) -> None:
         super().__init__()
-        self.register_buffer("share", torch.from_numpy(item_shares(cache)).float())
+        share = item_shares(cache) if share is None else share
+        self.register_buffer("share", torch.from_numpy(share).float())
         self.register_buffer("lift", _lifts(cache))
-        weight = torch.zeros(COUNTS)
+        weight = torch.zeros(len(COUNTS))
         weight[-1] = 1
         self.weight = nn.Parameter(weight)
-        self.smoothing = nn.Parameter(torch.full((COUNTS,), SMOOTHING).log())
+        self.smoothing = nn.Parameter(torch.full((len(COUNTS),), SMOOTHING).log())
         self.lift_weight = nn.Parameter(torch.ones(()))
+        self.sales_weight = nn.Parameter(torch.zeros(len(COLUMNS)))
 
-    def forward(self, questions: Questions) -> Tensor:
-        """Log-scores of all tokens for each question, (Q, N + 3)."""
+    def forward(self, questions: Questions, more: Tensor | None = None) -> Tensor:
+        """Log-scores of all tokens for each question, (Q, N + 3).
+
+        more (E,): what to add to the scores of the own products.
+        """
         own = questions.own
-        # exp keeps the smoothing positive.
-        floor = self.share[own.token, None] * self.smoothing.exp()
-        score = (own.counts / floor).log1p() @ self.weight
+        score = self.log_ratios(own) @ self.weight
+        if more is not None:
+            score = score + more.to(score.dtype)
         prior = self.lift_weight * self.lift.index_select(0, kind(questions.context))
+        lately = torch.einsum("wcv,c->wv", questions.sales, self.sales_weight)
+        prior = prior + lately.index_select(0, questions.week)
         cell = own.question * prior.shape[1] + own.token
         return prior.flatten().index_add(0, cell, score.to(prior.dtype)).view_as(prior)
+
+    def log_ratios(self, own: OwnProducts) -> Tensor:
+        """log(1 + c / (a g)) of each count, (E, counts)."""
+        # exp keeps the smoothing positive.
+        floor = self.share[own.token, None] * self.smoothing.exp()
+        return (own.counts / floor).log1p()
+
+    def log_lifts(self, questions: Questions) -> Tensor:
+        """Of the own products given the kind of trip, (E,)."""
+        own = questions.own
+        return self.lift[kind(questions.context)[own.question], own.token]
 
 
 def kind(context: Tensor) -> Tensor:
@@ -67,21 +88,11 @@ def kind(context: Tensor) -> Tensor:
     return number
 
 
-def item_shares(cache: TensorCache) -> np.ndarray:
-    """g: share of each token among training items, (V,) float64, half an item for those unseen.
-
-    Shares of what training knows: how many products come later does not enter.
-    """
-    counts = cache["products.train_trips"].astype(np.float64) + 0.5
-    total = counts[~cache["products.is_novel"]].sum()
-    return np.concatenate([[0.5], counts, [0.5, 0.5]]) / total
-
-
 def _lifts(cache: TensorCache) -> Tensor:
     """Log lifts (kinds, V), 0 for kinds with an unknown column and for what is no product."""
     codes_of = list(CODES_OF_CONTEXT.values())
     tokens, kinds = cache.products + 3, int(np.prod(codes_of))
-    rows = np.flatnonzero(cache["trips.week"] <= cache.split["train"][1])
+    rows = training_trips(cache)
     context = [
         torch.from_numpy(cache[f"trips.{name}"][rows].astype(int)) for name in CODES_OF_CONTEXT
     ]

@@ -21,14 +21,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.counting import CountingPrior, item_shares
+from trainer.counting import CountingPrior
 from trainer.data.batch import Items, Questions, TimelineBatch, Trips
 from trainer.data.cache import TensorCache
+from trainer.data.sales import item_shares
 from trainer.data.schema import CODES_OF_CONTEXT
 from trainer.decoder import BasketDecoder, Memory
 from trainer.losses import Predictions
 from trainer.mamba import Mamba2Cache, Mamba2Encoder
 from trainer.recalibration import Recalibration
+from trainer.repurchase import RepurchaseScore
 from trainer.tensors import (
     CustomerEmbedding,
     PriceEmbedding,
@@ -66,6 +68,8 @@ class WorldModelConfig:
     """Channels inside the decoder's feed-forward part."""
     memory: int = 32
     """Earlier trips that the decoder looks at one by one; older ones live in the state."""
+    repurchase: int = 128
+    """Channels of the score of products bought before."""
     contrastive: int = 128
     """Channels of the embeddings that the contrastive loss compares."""
 
@@ -73,11 +77,11 @@ class WorldModelConfig:
 PRESETS: dict[str, WorldModelConfig] = {
     "tiny": WorldModelConfig(
         width=48, encoder_layers=1, state=16, head=16, chunk=16, decoder_layers=1, heads=4,
-        hidden=96, memory=4, contrastive=32,
+        hidden=96, memory=4, repurchase=16, contrastive=32,
     ),
     "small": WorldModelConfig(
         width=128, encoder_layers=2, state=32, head=32, decoder_layers=1, heads=4, hidden=384,
-        memory=16, contrastive=64,
+        memory=16, repurchase=64, contrastive=64,
     ),
     "base": WorldModelConfig(),
 }  # fmt: skip
@@ -133,6 +137,7 @@ class WorldModel(nn.Module):
         self.bias = nn.Parameter(torch.from_numpy(np.log(item_shares(cache))).float())
         self.prior = CountingPrior(cache)
         self.recalibration = Recalibration()
+        self.repurchase = RepurchaseScore(d, ProductEmbedding.WIDTH, config.repurchase)
         self.kind = nn.Linear(d, sum(CODES_OF_CONTEXT.values()))
         self.guess = nn.Linear(d, config.contrastive, bias=False)
         self.truth = nn.Linear(d, config.contrastive, bias=False)
@@ -310,7 +315,8 @@ class WorldModel(nn.Module):
         logits = F.linear(self.logit(z), rows[: len(bias)], bias)
         # The [MASK] rows come first, one per question; few others follow.
         count = len(questions.trip)
-        prior = self.prior(questions)
+        again = self.repurchase(questions, z[:count], rows, self.prior)
+        prior = self.prior(questions, again)
         told = questions.question[questions.logit[count:]]
         return torch.cat([logits[:count] + prior, logits[count:] + prior.index_select(0, told)])
 

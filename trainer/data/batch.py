@@ -116,6 +116,20 @@ class Baskets(_Movable):
 
 
 @dataclass(frozen=True)
+class EarlierTrips(_Movable):
+    """How like each question is to each of the customer's earlier trips: P pairs of the two."""
+
+    question: Tensor
+    """(P,) int64 index into the questions, ascending."""
+    likeness: Tensor
+    """(P, likeness) float32, the columns of `trainer.data.own.LIKENESS`."""
+    pair: Tensor
+    """(U,) int64: for every item of every pair's trip the pair, ascending."""
+    entry: Tensor
+    """(U,) int64 and which of the own products it is."""
+
+
+@dataclass(frozen=True)
 class OwnProducts(_Movable):
     """What the customer bought before, for each question: E pairs of question and product."""
 
@@ -124,7 +138,11 @@ class OwnProducts(_Movable):
     token: Tensor
     """(E,) int64 products; those without a token of their own are left out."""
     counts: Tensor
-    """(E, counts) float32, see `trainer.data.own`."""
+    """(E, counts) float32: how often, in the ways of `trainer.data.own.COUNTS`."""
+    gaps: Tensor
+    """(E, gaps) float32: when, `trainer.data.own.GAPS`."""
+    trips: EarlierTrips
+    """The trips that they were bought on."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +173,10 @@ class Questions(_Movable):
     """The same tokens in rows, one per question."""
     own: OwnProducts
     """The customer's earlier products."""
+    sales: Tensor
+    """(weeks, columns, N + 3) float32: what the chain sold lately, `trainer.data.sales.COLUMNS`."""
+    week: Tensor
+    """(Q,) int64 row of `sales`, as of the question's week."""
     logit: Tensor
     """(R,) int64 decoder tokens that get logits: first the Q `[MASK]` tokens in order, then
     items that were replaced or kept and have to be told."""

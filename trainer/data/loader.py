@@ -149,6 +149,7 @@ class _Loader(ABC):
         asked = torch.from_numpy(position >= np.repeat(spans.asked - spans.first, lengths))
         anonymous = asked.nonzero().squeeze(1)[hidden.store]
         trips.store[anonymous, STORE_IDENTITY] = 0
+        week = self.dataset.cache["trips.week"][trips.row[asked].numpy()]
         return TimelineBatch(
             trips=trips,
             items=items,
@@ -157,7 +158,7 @@ class _Loader(ABC):
             position=torch.from_numpy(position),
             questions=ask(
                 torch.from_numpy(lengths), trips, items, asked, hidden.items, hidden.context,
-                self.products,
+                self.dataset.sales.as_of(week), self.products,
             ),
         )  # fmt: skip
 

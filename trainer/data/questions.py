@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.batch import Items, Questions, Trips
-from trainer.data.own import own_products
+from trainer.data.own import Circumstances, own_products
 from trainer.data.packing import pack_baskets
 from trainer.masking import MaskedItems, apply_hidden
 
@@ -21,6 +21,7 @@ def ask(
     asked: Tensor,
     masked: MaskedItems,
     hidden: Tensor,
+    sales: tuple[Tensor, Tensor],
     products: int,
 ) -> Questions:
     """Questions about some of the trips of a batch.
@@ -28,6 +29,7 @@ def ask(
     timelines (n,) int64: how many of the trips each timeline has, one timeline after the other.
     asked (T,) bool: the trips that are asked about. masked: of the items of those trips only, in
     their order, `trip` counted among the asked. hidden (Q,) bool: trip contexts to hide.
+    sales: rows of what the chain sold lately, and the row of each asked trip (Q,).
     products: N of the vocabulary.
 
     A target without a token of its own (a product unknown to the model) cannot be asked; evaluation
@@ -63,11 +65,12 @@ def ask(
     told = asks & visible  # replaced and kept
     rows = torch.where(is_masked, question, 0)
     rows[told] = questions + torch.arange(int(told.sum()))
+    context = apply_hidden(trips.context[trip], hidden)
     place_of_item = torch.zeros(len(kept), dtype=torch.long)
     place_of_item[visible] = place
     return Questions(
         trip=trip,
-        context=apply_hidden(trips.context[trip], hidden),
+        context=context,
         hidden=hidden,
         whole=masked.whole,
         token=token,
@@ -77,13 +80,16 @@ def ask(
         baskets=pack_baskets(lengths.numpy()),
         own=own_products(
             timelines.numpy(),
-            items.trip.numpy(),
-            items.token.numpy(),
+            Circumstances.of(trips),
+            items,
             asked.numpy(),
+            context.numpy(),
             trip[seen].numpy(),
             masked.tokens[visible].numpy(),
             products,
         ),
+        sales=sales[0],
+        week=sales[1],
         logit=torch.cat([first, place_of_item[told]]),
         target=target[asks],
         target_row=rows[asks],

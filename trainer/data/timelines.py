@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -10,7 +11,9 @@ from torch.utils.data import Dataset
 
 from trainer.data.batch import Items, Trips
 from trainer.data.cache import CacheError, TensorCache
+from trainer.data.heldout import held_out
 from trainer.data.ragged import ranges
+from trainer.data.sales import Sales, item_shares
 from trainer.data.schema import LABELS_OF_CONTEXT
 from trainer.tensors import (
     AFFINITY_COLUMNS,
@@ -57,8 +60,8 @@ class WorldModelDataset(Dataset):
         self, cache: TensorCache, split: str = "train", *, customers: np.ndarray | None = None
     ) -> None:
         """split: a name of the cache's split, `train`, `validation` or `test`; customers: rows of
-        the cache's customers, in any order, of whom those who shop in the split are kept; all of
-        them if left out.
+        the cache's customers, in any order, of whom those who shop in the split are kept. If left
+        out, all of them, and for the training split all who are not kept out (`held_out`).
 
         Raises ValueError for another name or a row out of range, CacheError where no customer shops
         in these weeks.
@@ -76,6 +79,8 @@ class WorldModelDataset(Dataset):
         asked = first + before[last] - before[first]
         stop = first + until[last] - until[first]
         kept = np.flatnonzero(stop > asked)
+        if customers is None and split == "train":
+            customers = np.flatnonzero(~held_out(cache))
         if customers is not None:
             _check_rows(customers, len(stop))
             kept = kept[np.isin(kept, customers)]
@@ -91,6 +96,11 @@ class WorldModelDataset(Dataset):
         """(n,) trips of each timeline, history included."""
         self.items = item_offsets[self.spans.stop].astype(np.int64) - item_offsets[self.spans.first]
         """(n,) items of each timeline, history included."""
+
+    @cached_property
+    def sales(self) -> Sales:
+        """What the chain sold lately, as of each week."""
+        return Sales(self.cache, item_shares(self.cache))
 
     def __len__(self) -> int:
         return len(self.spans)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
 from trainer.data.cache import TensorCache
+from trainer.data.heldout import code_hash
 
 
 def sample_customers(cache: TensorCache, customers: np.ndarray, count: int) -> np.ndarray:
@@ -19,9 +18,5 @@ def sample_customers(cache: TensorCache, customers: np.ndarray, count: int) -> n
     if count < 1:
         raise ValueError(f"customers: expected at least 1, not {count}")
     codes = cache["customers.code"][customers].tolist()
-    # The hash has a name of its own, or other choices by hash would choose the same customers.
-    hashes = [
-        int.from_bytes(hashlib.blake2b(code, digest_size=8, person=b"evaluation").digest())
-        for code in codes
-    ]
+    hashes = [code_hash(code, b"evaluation") for code in codes]
     return np.sort(customers[np.argsort(np.array(hashes, dtype=np.uint64))[:count]])

@@ -18,7 +18,8 @@ from trainer.counting import CountingPrior, kind
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
 from trainer.data.loader import TASKS
-from trainer.data.own import NEIGHBOUR_RATE, RATES
+from trainer.data.own import COUNTS
+from trainer.data.sales import own_item_shares
 from trainer.losses import Predictions
 from trainer.model import WorldModel
 from trainer.recalibration import Recalibration
@@ -100,9 +101,9 @@ class CountingRule:
 
 
 def counting_rules(cache: TensorCache) -> tuple[CountingRule, ...]:
-    """The baselines, made of a cache's training weeks."""
-    counting = CountingPrior(cache)
-    plain, decayed, neighbours = RATES.index(1.0), RATES.index(NEIGHBOUR_RATE), len(RATES)
+    """The baselines, made of a cache's own training weeks."""
+    counting = CountingPrior(cache, own_item_shares(cache))
+    plain, decayed, neighbours = map(COUNTS.index, ("trips 1", "trips 0.95", "neighbours"))
     known = tuple(task for task in TASKS if task != "next_unknown")
     ways = (("G-TopFreq", None), ("P-TopFreq", plain), ("P-TopFreq .95", decayed))
     return (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.data.cache import TensorCache
+from trainer.data.heldout import held_out
 from trainer.data.ragged import ranges
 from trainer.data.timelines import WorldModelDataset
 
@@ -46,7 +47,10 @@ def _strata(cache: TensorCache, row: np.ndarray) -> dict[str, tuple[tuple[str, .
     items = cache["trips.item_offsets"]
     size = items[row + 1].astype(np.int64) - items[row]
     starts = list(SIZES.values())
+    offsets = cache["customers.trip_offsets"].astype(np.int64)
+    customer = np.searchsorted(offsets, row, side="right") - 1
     return {
+        "training": (("took part", "kept out"), held_out(cache)[customer].astype(int)),
         "customer": (("known", "cold start"), cache["trips.is_cold_start"][row].astype(int)),
         "products": (
             ("all known", "some novel"),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.data.cache import TensorCache
+from trainer.data.heldout import held_out
 
 LARGEST = 5.0
 """Standardised values are clamped to -5..5 deviations: one odd trip, or years of later history,
@@ -91,9 +92,14 @@ def read_numbers(
 
 
 def training_customer_weeks(cache: TensorCache) -> np.ndarray:
-    """Rows of customer_weeks that constants are made from: training weeks, after a first trip."""
+    """Rows of customer_weeks that constants are made from: training weeks, after a first trip.
+
+    Customers who are kept out of training are left out.
+    """
     in_training = cache["customer_weeks.week"] <= cache.split["train"][1]
-    return np.flatnonzero(in_training & (cache["customer_weeks.trips"] > 0))
+    after_first = cache["customer_weeks.trips"] > 0
+    stranger = held_out(cache)[cache["customer_weeks.customer"]]
+    return np.flatnonzero(in_training & after_first & ~stranger)
 
 
 def known_rows(cache: TensorCache, table: str) -> np.ndarray:

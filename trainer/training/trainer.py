@@ -299,7 +299,7 @@ class Trainer:
 
 HEADS = ("kind.", "guess.", "truth.")
 """Parts that only the losses on trip context and baskets train: warm-up leaves them alone."""
-PRIOR = "prior."
+PRIOR = ("prior.", "repurchase.weight", "repurchase.similar.weight")
 PRIOR_RATE = 20.0
 """The few weights of what counting knows learn so much faster: a smoothing of 60 trips has further
 to go than a weight of a matrix, and as long as it is wrong the network learns to make up for it."""

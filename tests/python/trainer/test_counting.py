@@ -11,27 +11,60 @@ import torch
 from toy import TRAIN_LAST, toy_cache, toy_columns, toy_manifest
 
 from trainer.counting import LIFT_TRIPS, SMOOTHING, CountingPrior, kind
-from trainer.data.batch import OwnProducts, Questions
+from trainer.data.batch import EarlierTrips, Items, OwnProducts, Questions
 from trainer.data.cache import TensorCache, write_cache
+from trainer.data.heldout import held_out
 from trainer.data.loader import EvaluationDataLoader
-from trainer.data.own import NEIGHBOUR_GAIN, NEIGHBOUR_RATE, RATES, own_products
+from trainer.data.own import (
+    COUNTS,
+    GAPS,
+    KIND_GAIN,
+    LIKENESS,
+    LIKENESS_RATE,
+    NEIGHBOUR_GAIN,
+    NEIGHBOUR_RATE,
+    RATES,
+    Circumstances,
+    own_products,
+)
+from trainer.data.schema import CODES_OF_CONTEXT
 from trainer.data.timelines import WorldModelDataset
 
 PRODUCTS = 9
 
 
-def own(timelines, baskets, asked=None, seen=()):
-    """baskets: a list of tokens per trip; seen: (trip, token) pairs that are visible."""
-    trip = np.repeat(np.arange(len(baskets)), [len(b) for b in baskets])
-    token = np.array([t for basket in baskets for t in basket], dtype=np.int64)
-    asked = np.ones(len(baskets), dtype=bool) if asked is None else np.array(asked)
+def own(timelines, baskets, asked=None, seen=(), shown=None, **circumstances):
+    """baskets: a list of tokens per trip; seen: (trip, token) pairs that are visible.
+
+    circumstances: columns of `Circumstances`, else a trip a day at noon in a store of its own.
+    """
+    trips = len(baskets)
+    asked = np.ones(trips, dtype=bool) if asked is None else np.array(asked)
     seen = np.array(seen, dtype=np.int64).reshape(-1, 2)
-    return own_products(np.array(timelines), trip, token, asked, seen[:, 0], seen[:, 1], PRODUCTS)
+    columns = {
+        "day": np.arange(trips), "hour": np.full(trips, 12), "store": np.arange(trips) + 1,
+        "kind": np.zeros((trips, 4), dtype=np.int64),
+    }  # fmt: skip
+    columns |= {name: np.array(column) for name, column in circumstances.items()}
+    shown = columns["kind"][asked] if shown is None else np.array(shown)
+    items = Items(
+        trip=torch.from_numpy(np.repeat(np.arange(trips), [len(b) for b in baskets])),
+        token=torch.tensor([t for basket in baskets for t in basket]),
+        pence=torch.zeros(0, 3),
+    )
+    return own_products(
+        np.array(timelines), Circumstances(**columns), items, asked, shown,
+        seen[:, 0], seen[:, 1], PRODUCTS,
+    )  # fmt: skip
 
 
-def as_dict(result):
+def as_dict(result, part="counts"):
     pairs = zip(result.question.tolist(), result.token.tolist(), strict=True)
-    return dict(zip(pairs, result.counts.tolist(), strict=True))
+    return dict(zip(pairs, getattr(result, part).tolist(), strict=True))
+
+
+def count_of(result, pair, name):
+    return as_dict(result)[pair][COUNTS.index(name)]
 
 
 def test_counts_by_hand():
@@ -52,6 +85,43 @@ def test_neighbours_by_hand():
     scale = (1 + NEIGHBOUR_RATE) / (near + 1)
     assert result[2, 2][-1] == pytest.approx(near * scale)
     assert result[2, 3][-1] == pytest.approx(scale)
+
+
+def test_days_stores_hours_and_kinds_by_hand():
+    result = own(
+        [3], [[1], [2], [5]],
+        day=[0, 30, 90], hour=[9, 20, 11], store=[7, 8, 7],
+        kind=[[1, 2, 3, 4], [1, 1, 1, 1], [1, 2, 3, 1]],
+    )  # fmt: skip
+    first, second = LIKENESS_RATE, 1.0
+    assert count_of(result, (2, 1), "days") == pytest.approx(math.exp(-90 / 60))
+    assert count_of(result, (2, 2), "days") == pytest.approx(math.exp(-60 / 60))
+    assert count_of(result, (2, 1), "store") == pytest.approx(first)
+    assert count_of(result, (2, 2), "store") == 0
+    assert count_of(result, (2, 1), "hour") == pytest.approx(first * math.exp(-2 / 4))
+    assert count_of(result, (2, 2), "hour") == pytest.approx(second * math.exp(-9 / 4))
+    # Three and two of four columns agree.
+    near, far = first * math.exp(3 * KIND_GAIN), second * math.exp(2 * KIND_GAIN)
+    scale = (first + second) / (near + far)
+    assert count_of(result, (2, 1), "kind") == pytest.approx(near * scale)
+    assert count_of(result, (2, 2), "kind") == pytest.approx(far * scale)
+
+
+def test_a_hidden_kind_and_an_unknown_store_are_like_no_other():
+    kinds = [[1, 2, 3, 4]] * 2 + [[1, 1, 1, 1]]
+    hidden = own([3], [[1], [2], [5]], kind=kinds, shown=np.zeros((3, 4)), store=[0, 0, 0])
+    assert count_of(hidden, (2, 1), "kind") == pytest.approx(LIKENESS_RATE)
+    assert count_of(hidden, (2, 2), "kind") == pytest.approx(1)
+    assert count_of(hidden, (2, 1), "store") == count_of(hidden, (2, 2), "store") == 0
+
+
+def test_gaps_by_hand():
+    # Product 1 on days 2, 5 and 12, product 2 on day 5; the question is day 20.
+    result = own([4], [[1], [1, 2], [1], [3]], day=[2, 5, 12, 20])
+    gaps = as_dict(result, "gaps")
+    assert gaps[3, 1] == [8, 0, 18, 5]
+    assert gaps[3, 2] == [15, 1, 15, -1]
+    assert gaps[2, 1] == [7, 0, 10, 3]
 
 
 def test_an_unknown_visible_item_lowers_the_likeness():
@@ -86,7 +156,7 @@ def cache(tmp_path_factory):
     return toy_cache(tmp_path_factory.mktemp("cache"), customers=20, seed=4)
 
 
-@pytest.mark.parametrize("task", ["next_known", "completion"])
+@pytest.mark.parametrize("task", ["next_unknown", "completion"])
 def test_a_slow_and_obvious_count_agrees(cache, task):
     basket = [
         set(cache["items.token"][a:b].tolist())
@@ -95,6 +165,10 @@ def test_a_slow_and_obvious_count_agrees(cache, task):
         )
     ]
     first = cache["customers.trip_offsets"].astype(int)
+    day, hour = cache["trips.day"].astype(int), cache["trips.hour"].astype(int)
+    store = cache["trips.store"].astype(int)
+    is_novel = cache["stores.is_novel"][store]
+    kinds = np.stack([cache[f"trips.{name}"] for name in CODES_OF_CONTEXT], axis=1).tolist()
     dataset = WorldModelDataset(cache, "test")
     for batch in EvaluationDataLoader(dataset, task, tokens=800, chunk=8):
         q = batch.questions
@@ -103,22 +177,31 @@ def test_a_slow_and_obvious_count_agrees(cache, task):
             row = int(batch.trips.row[trip])
             begin = first[np.searchsorted(first, row, side="right") - 1]
             visible = set(q.token[q.question == index][1:].tolist())
-            sums, weights, plain = {}, 0.0, 0.0
+            kind = batch.trips.context[trip] * (task != "next_unknown")
+            sums, gained, plain = {}, np.zeros(2), np.zeros(2)
             for earlier in range(begin, row):
                 age = row - 1 - earlier
                 shared = len(visible & basket[earlier])
                 cosine = shared / math.sqrt(max(1, len(visible) * len(basket[earlier])))
-                weight = NEIGHBOUR_RATE**age * math.exp(NEIGHBOUR_GAIN * cosine)
-                weights, plain = weights + weight, plain + NEIGHBOUR_RATE**age
+                days = day[row] - day[earlier]
+                hours = abs(hour[row] - hour[earlier])
+                agree = sum(a == b > 0 for a, b in zip(kind.tolist(), kinds[earlier], strict=True))
+                power = LIKENESS_RATE**age
+                near = np.array([power, NEIGHBOUR_RATE**age])
+                gain = near * np.exp([KIND_GAIN * agree, NEIGHBOUR_GAIN * cosine])
+                plain, gained = plain + near, gained + gain
+                weight = [rate**age for rate in RATES]
+                weight += [
+                    math.exp(-days / 60),
+                    power * (store[row] == store[earlier] and not is_novel[row]),
+                ]
+                weight += [power * math.exp(-hours / 4), *gain]
                 for product in basket[earlier]:
-                    sums.setdefault(product, [0.0] * (len(RATES) + 1))
-                    for column, rate in enumerate(RATES):
-                        sums[product][column] += rate**age
-                    sums[product][-1] += weight
+                    sums[product] = sums.get(product, 0) + np.array(weight)
             assert {token for question, token in got if question == index} == set(sums)
             for product, expected in sums.items():
-                expected[-1] *= plain / weights
-                np.testing.assert_allclose(got[index, product], expected, rtol=1e-4)
+                expected[-2:] *= plain / gained
+                np.testing.assert_allclose(got[index, product], expected, rtol=1e-4, atol=1e-6)
 
 
 # The prior
@@ -129,8 +212,19 @@ def questions(context, own) -> Questions:
     return Questions(
         trip=torch.arange(len(context)), context=torch.tensor(context), hidden=empty.bool(),
         whole=empty.bool(), token=empty, question=empty, pence=empty, price_hidden=empty.bool(),
-        baskets=None, own=own, logit=empty, target=empty, target_row=empty, target_question=empty,
+        baskets=None, own=own, sales=torch.zeros(1, 2, 43, dtype=own.counts.dtype),
+        week=torch.zeros(len(context), dtype=torch.long), logit=empty, target=empty,
+        target_row=empty, target_question=empty,
     )  # fmt: skip
+
+
+def own_of(tokens, counts) -> OwnProducts:
+    """Of one question."""
+    token = torch.tensor(tokens, dtype=torch.long)
+    gaps = torch.zeros(len(tokens), len(GAPS))
+    nothing = torch.zeros(0, dtype=torch.long)
+    trips = EarlierTrips(nothing, torch.zeros(0, len(LIKENESS)), nothing, nothing)
+    return OwnProducts(torch.zeros_like(token), token, counts, gaps, trips)
 
 
 def test_kinds_are_different_numbers_and_unknown_is_zero():
@@ -143,9 +237,9 @@ def test_kinds_are_different_numbers_and_unknown_is_zero():
 def test_prior_starts_as_smoothed_personal_shares(cache):
     """Differences of log-scores are those of log((c + a g) / (n + a)), whatever n."""
     prior = CountingPrior(cache).double()
-    counts = torch.zeros(2, len(RATES) + 1)
+    counts = torch.zeros(2, len(COUNTS), dtype=torch.float64)
     counts[:, -1] = torch.tensor([3.0, 0.5])
-    own = OwnProducts(torch.zeros(2, dtype=torch.long), torch.tensor([4, 7]), counts.double())
+    own = own_of([4, 7], counts)
     score = prior(questions([[0, 0, 0, 0]], own))[0] + prior.share.log()
     smoothed = SMOOTHING * prior.share
     smoothed[4] += 3
@@ -159,7 +253,8 @@ def test_lift_by_hand(tmp_path):
     cache = TensorCache(tmp_path / "cache")
     week = columns["trips.week"]
     codes = np.stack([columns[f"trips.{n}"] for n in ("size", "sensitivity", "type", "focus")], 1)
-    training = week <= TRAIN_LAST
+    stranger = np.repeat(held_out(cache), np.diff(columns["customers.trip_offsets"].astype(int)))
+    training = (week <= TRAIN_LAST) & ~stranger
     some = codes[training & (codes > 0).all(1)][0]
     of_kind = np.flatnonzero(training & (codes == some).all(1))
     offsets = columns["trips.item_offsets"]
@@ -172,7 +267,7 @@ def test_lift_by_hand(tmp_path):
         (len(of_kind) + LIFT_TRIPS) * average
     )
     prior = CountingPrior(cache)
-    nothing = OwnProducts(*(torch.zeros(0, dtype=torch.long),) * 2, torch.zeros(0, len(RATES) + 1))
+    nothing = own_of([], torch.zeros(0, len(COUNTS)))
     lift = prior(questions([some.tolist(), [0, 0, 0, 0], [*some[:3].tolist(), 0]], nothing))
     assert lift[0, 1].item() == pytest.approx(math.log(expected), rel=1e-5)
     assert not lift[1].any() and not lift[2].any()  # an unknown column: no lift

@@ -123,7 +123,7 @@ def test_validation_has_no_replayed_weeks(cache):
 
 def test_strata_partition_the_fresh_trips(metrics):
     for task in metrics.tasks.values():
-        assert set(task.strata) == {"customer", "products", "basket", "store"}
+        assert set(task.strata) == {"training", "customer", "products", "basket", "store"}
         for groups in task.strata.values():
             assert sum(group.trips for group in groups.values()) == task.fresh.trips
             for scorer, found in task.fresh.scorers.items():

@@ -1,0 +1,60 @@
+"""What the chain sells lately: by hand, and without the week itself or anything later."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from toy import WEEKS, toy_cache, toy_columns, toy_manifest
+
+from trainer.data.cache import TensorCache, write_cache
+from trainer.data.sales import ADDED, COLUMNS, LONGEST, RATE, Sales, item_shares
+
+TREND, GONE = map(COLUMNS.index, ("trend", "gone"))
+
+
+def test_a_slow_and_obvious_count_agrees(tmp_path):
+    cache = toy_cache(tmp_path / "cache")
+    share = item_shares(cache)
+    table = Sales(cache, share).table
+    offsets, token = cache["trips.item_offsets"].astype(int), cache["items.token"].tolist()
+    trips = [
+        (int(week), token[start:stop])
+        for week, start, stop in zip(cache["trips.week"], offsets[:-1], offsets[1:], strict=True)
+    ]
+    for week in (1, 2, 17, WEEKS):
+        earlier = [(RATE ** (week - 1 - w), w, basket) for w, basket in trips if w < week]
+        total = sum(weight * len(basket) for weight, _, basket in earlier)
+        for product in (1, 2, 9, cache.products):
+            sold = sum(weight for weight, _, basket in earlier if product in basket)
+            trend = math.log((sold + ADDED) / (total * share[product] + ADDED))
+            assert table[week - 1, TREND, product] == pytest.approx(trend, abs=1e-5)
+            last = max((w for _, w, basket in earlier if product in basket), default=-math.inf)
+            gone = min(week - 1 - last, LONGEST)
+            assert table[week - 1, GONE, product] == pytest.approx(math.log1p(gone), abs=1e-6)
+
+
+def test_a_week_and_what_follows_do_not_enter(tmp_path):
+    columns = toy_columns()
+    write_cache(tmp_path / "one", columns, toy_manifest())
+    late = np.repeat(
+        columns["trips.week"] >= 12, np.diff(columns["trips.item_offsets"].astype(int))
+    )
+    columns["items.token"] = np.where(late, 3, columns["items.token"])
+    write_cache(tmp_path / "other", columns, toy_manifest())
+    one, other = (TensorCache(tmp_path / name) for name in ("one", "other"))
+    share = item_shares(one)
+    one, other = (Sales(cache, share).table for cache in (one, other))
+    assert np.array_equal(one[:12], other[:12])
+    assert not np.array_equal(one[12], other[12])
+
+
+def test_each_week_finds_its_row(tmp_path):
+    cache = toy_cache(tmp_path / "cache")
+    sales = Sales(cache, item_shares(cache))
+    rows, index = sales.as_of(np.array([7, 3, 7, 20]))
+    assert len(rows) == 3
+    for place, week in enumerate((7, 3, 7, 20)):
+        assert torch.equal(rows[index[place]], torch.from_numpy(sales.table[week - 1]))

@@ -1,0 +1,78 @@
+"""Will the customer buy this again, now? A score per own product, from how often and when.
+
+Counting weighs frequencies alike for all products and customers. Milk comes back every week and
+light bulbs do not; some customers vary more than others. So a small network reads what is known of
+the pair of customer and product, of the product and of the question.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainer.counting import SMOOTHING, CountingPrior
+from trainer.data.batch import Questions
+from trainer.data.own import COUNTS, GAPS
+from trainer.data.sales import COLUMNS
+from trainer.similar import HEADS, SimilarTrips
+
+FEATURES = 2 * len(COUNTS) + len(HEADS) + len(GAPS) + len(COLUMNS) + 4
+
+
+class RepurchaseScore(nn.Module):
+    """Scores that are added to the log-scores of counting; 0 at the start.
+
+    Args:
+        width: channels of what describes a question.
+        product: channels of product vectors.
+        hidden: channels inside.
+    """
+
+    def __init__(self, width: int, product: int, hidden: int) -> None:
+        super().__init__()
+        self.similar = SimilarTrips(width)
+        self.weight = nn.Parameter(torch.zeros(len(HEADS)))
+        self.features = nn.Linear(FEATURES, hidden)
+        self.question = nn.Linear(width, hidden, bias=False)
+        self.product = nn.Linear(product, hidden, bias=False)
+        self.inner = nn.Linear(hidden, hidden)
+        self.score = nn.Linear(hidden, 1, bias=False)
+        nn.init.zeros_(self.score.weight)
+
+    def forward(
+        self, questions: Questions, z: Tensor, products: Tensor, prior: CountingPrior
+    ) -> Tensor:
+        """z (Q, width) describes the questions, products (>= N + 1, product) by token: (E,)."""
+        own = questions.own
+        floor = SMOOTHING * prior.share[own.token, None]
+        similar = (self.similar(own, z) / floor).log1p()
+        x = self.features(torch.cat([self._features(questions, prior), similar / 4 - 1], dim=1))
+        x = x + self.question(z).index_select(0, own.question)
+        x = x + self.product(products).index_select(0, own.token)
+        return self.score(F.silu(self.inner(F.silu(x)))).squeeze(1) + similar @ self.weight
+
+    def _features(self, questions: Questions, prior: CountingPrior) -> Tensor:
+        """(E, features but those of similar trips), about -2 to 2."""
+        own = questions.own
+        since, usual = own.gaps[:, 0], own.gaps[:, -1]
+        again = usual >= 0
+        overdue = ((since + 1) / (usual.clamp_min(0) + 1)).log() * again
+        return torch.cat(
+            [
+                own.counts.log1p() - 0.5,
+                prior.log_ratios(own).detach() / 4 - 1,
+                own.gaps.clamp_min(0).log1p() / 2 - 1,
+                questions.sales[questions.week[own.question], :, own.token],
+                torch.stack(
+                    [
+                        again,
+                        overdue,
+                        prior.share[own.token].log() / 2 + 4,
+                        prior.log_lifts(questions),
+                    ],
+                    dim=1,
+                ),
+            ],
+            dim=1,
+        )
