@@ -14,7 +14,6 @@ from toy import WEEKS, toy_columns, toy_manifest
 from trainer.data.cache import TensorCache, write_cache
 from trainer.data.loader import TASKS
 from trainer.evaluation import Evaluator, predictions, run_evaluation
-from trainer.evaluation.scorers import counting_rules
 from trainer.model import create_world_model
 
 REPLAYED = (WEEKS - 1, WEEKS)
@@ -66,7 +65,7 @@ def baskets(cache) -> dict[int, list[str | None]]:
 def test_one_row_per_trip_task_and_scorer(cache, found):
     _, rows = found
     scorers = {task: ["model"] for task in TASKS}
-    for rule in counting_rules(cache):
+    for rule in Evaluator(cache, "test").scorers:
         for task in rule.tasks:
             scorers[task].append(rule.name)
     keys = [(row["basket_id"], row["task"], row["scorer"]) for row in rows]
@@ -147,7 +146,7 @@ def test_a_failure_leaves_what_was_there(cache, tmp_path):
         def scores(self, batch):
             raise ValueError("broken")
 
-    scorers = [*counting_rules(cache), Broken()]
+    scorers = [*Evaluator(cache, "test").scorers, Broken()]
     with pytest.raises(ValueError, match="broken"):
         run_evaluation(None, cache, predictions=path, scorers=scorers, progress=False)
     assert path.read_text() == "before"
