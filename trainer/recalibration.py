@@ -13,8 +13,7 @@ numbers per task, fitted on validation weeks, put them right without changing an
    conditional Bernoulli sampling (Chen, Dempster and Liu, Weighted finite population sampling to
    maximize entropy, Biometrika 1994). Of a single item the chance is p itself, and v its log-odds:
    there the approximation is at its worst, and not needed. The log-odds v are then bent in
-   straight pieces, with slopes of their own below -6, from -6 to -3 and above, and shifted so that
-   the sum is n again.
+   straight pieces, each with a slope of its own, and shifted so that the sum is n again.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from torch import Tensor, nn
 
 from trainer.data.loader import TASKS
 
-CORNERS = (-6.0, -3.0)
+CORNERS = (-7.0, -5.0, -3.0)
 """Log-odds where the slope changes."""
-AS_IT_IS = (1.0, 0.0, 1.0, 1.0, 1.0)
-"""T, m and the three slopes of a model that was not fitted."""
+AS_IT_IS = (1.0, 0.0, *[1.0] * (len(CORNERS) + 1))
+"""T, m and the slopes, from the least likely on, of a model that was not fitted."""
 FARTHEST, STEPS, CLOSE = 80.0, 60, 1e-5
 """Of Newton's method: the widest interval, the most steps, and the step that is the last. The next
 one would be about its square."""
@@ -53,7 +52,7 @@ class Recalibration(nn.Module):
         return log_p.masked_fill(~possible, -torch.inf)
 
     def slopes(self, task: str) -> Tensor:
-        """Slopes (3,) of the log-odds, for `of_baskets`."""
+        """Slopes (corners + 1,) of the log-odds, for `of_baskets`."""
         return self._of(task)[2:]
 
     def _of(self, task: str) -> Tensor:
@@ -75,8 +74,8 @@ def of_items(scores: Tensor, times: Tensor, temperature: Tensor, evenly: Tensor)
 def of_baskets(log_p: Tensor, items: Tensor, slopes: Tensor, times: Tensor | None = None) -> Tensor:
     """Probabilities that a basket holds a product: (Q, B), each row's sum over products is n.
 
-    log_p (Q, B), -inf for what cannot be an answer; items n (Q,), at least 1; slopes (3,); times as
-    for `of_items`, one each if left out.
+    log_p (Q, B), -inf for what cannot be an answer; items n (Q,), at least 1; slopes
+    (corners + 1,); times as for `of_items`, one each if left out.
     """
     return bent_log_odds(log_p, items, slopes, times).sigmoid()
 
@@ -91,11 +90,9 @@ def bent_log_odds(
         odds = torch.where(items[:, None] == 1, log_p - (-p).log1p(), drawn)
     if (slopes == 1).all() and not slopes.requires_grad:
         return odds
-    low, middle, high = slopes
-    first, second = CORNERS
-    bent = (
-        low * odds + (middle - low) * F.relu(odds - first) + (high - middle) * F.relu(odds - second)
-    )
+    bent = slopes[0] * odds
+    for corner, change in zip(CORNERS, slopes.diff(), strict=True):
+        bent = bent + change * F.relu(odds - corner)
     with torch.no_grad():
         shift = _offset(bent, items, times)
     return bent + shift

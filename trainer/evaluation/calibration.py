@@ -44,7 +44,7 @@ class Calibration:
         """Count the chosen (Q,) bool questions.
 
         log_p (Q, V) log-probabilities that an item is a product, -inf for what cannot be an answer;
-        slopes (3,) as for `of_baskets`.
+        slopes as for `of_baskets`.
         """
         told = torch.bincount(asked.question, minlength=len(log_p))
         chosen = chosen & (told > 0)

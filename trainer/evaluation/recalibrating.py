@@ -14,7 +14,7 @@ from trainer.data.cache import TensorCache
 from trainer.data.loader import TASKS
 from trainer.evaluation.asked import Asked
 from trainer.evaluation.scorers import MODEL
-from trainer.recalibration import AS_IT_IS, bent_log_odds, of_items
+from trainer.recalibration import AS_IT_IS, CORNERS, bent_log_odds, of_items
 
 LOWEST, BINS = -24.0, 121
 """Log-probabilities are counted in steps of 0.2 from here to 0."""
@@ -56,7 +56,7 @@ class ScoreCounts:
         self._counts[task].append((products[chosen].cpu(), bought[chosen].cpu()))
 
     def fitted(self) -> Tensor:
-        """The values of `Recalibration`, (tasks, 5) float64; as it is where nothing was counted."""
+        """The values of `Recalibration`, a row per task; as it is where nothing was counted."""
         return torch.stack([self._fit(task) for task in TASKS])
 
     def _fit(self, task: str) -> Tensor:
@@ -86,7 +86,7 @@ def _fit_items(times: Tensor, bought: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _fit_baskets(log_p: Tensor, times: Tensor, bought: Tensor) -> Tensor:
-    """Slopes (3,): the likeliest if each product is in a basket or not by a coin of its own.
+    """Slopes: the likeliest if each product is in a basket or not by a coin of its own.
 
     Chances add up to the items of a basket, before and after: a shift has no gradient.
     """
@@ -97,7 +97,7 @@ def _fit_baskets(log_p: Tensor, times: Tensor, bought: Tensor) -> Tensor:
         lost = (times * F.softplus(odds) - bought * odds).sum()
         return (lost + _prior(values)) / bought.sum()
 
-    return _minimum(loss, torch.zeros(3, dtype=torch.float64)).exp()
+    return _minimum(loss, torch.zeros(len(CORNERS) + 1, dtype=torch.float64)).exp()
 
 
 def _prior(deviation: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ def questions(targets, products, removed=()) -> Asked:
 def add(calibration, scores, asked, chosen=None) -> None:
     """Count questions of a model that was not fitted."""
     chosen = torch.ones(len(scores), dtype=torch.bool) if chosen is None else chosen
-    calibration.add(asked.possible(scores).log_softmax(1), torch.ones(3), asked, chosen)
+    calibration.add(asked.possible(scores).log_softmax(1), torch.ones(4), asked, chosen)
 
 
 def test_calibration_by_hand():

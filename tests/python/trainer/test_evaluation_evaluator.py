@@ -197,7 +197,7 @@ def test_the_seed_hides_other_items(cache, metrics):
 
 
 def test_recalibration_moves_likelihood_and_calibration_and_no_rank(cache, model, metrics):
-    model.recalibration.values[:] = torch.tensor([1.5, 0.1, 0.9, 1.0, 1.2], dtype=torch.float64)
+    model.recalibration.values[:] = torch.tensor([1.5, 0.1, 0.9, 1, 1, 1.2], dtype=torch.float64)
     try:
         other = Evaluator(cache, "test", progress=False).run(model)
     finally:

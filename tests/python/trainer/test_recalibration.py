@@ -17,12 +17,12 @@ from trainer.model import create_world_model
 from trainer.recalibration import AS_IT_IS, Recalibration, of_baskets
 from trainer.training import SCHEDULES
 
-ONES = torch.ones(3)
+ONES = torch.ones(4)
 
 
 def test_items_by_hand():
     recalibration = Recalibration()
-    recalibration.values[1] = torch.tensor([2.0, 0.3, 1, 1, 1], dtype=torch.float64)
+    recalibration.values[1] = torch.tensor([2.0, 0.3, 1, 1, 1, 1], dtype=torch.float64)
     scores = torch.tensor([[-torch.inf, 4.0, 2.0, -torch.inf, 0.0]])
     total = math.exp(2) + math.exp(1) + 1
     expected = [0.7 * math.exp(x) / total + 0.1 for x in (2, 1, 0)]
@@ -43,7 +43,7 @@ def test_baskets_by_hand():
     assert one.tolist() == pytest.approx([4 / 6, 1 / 6, 1 / 6])
 
 
-@pytest.mark.parametrize("slopes", [(1, 1, 1), (0.5, 1.2, 3)])
+@pytest.mark.parametrize("slopes", [(1, 1, 1, 1), (0.5, 1.2, 1, 3)])
 def test_chances_add_up_to_the_basket_in_the_order_of_the_scores(slopes):
     draw = torch.Generator().manual_seed(0)
     scores = 6 * torch.randn(40, 500, generator=draw)
@@ -102,7 +102,7 @@ def test_fitting_finds_the_slopes(cache):
     draw = torch.Generator().manual_seed(2)
     scores = 2.5 * torch.randn(4_000, 400, generator=draw)
     scores = scores.log_softmax(1)
-    bought = of_baskets(scores, torch.full((4_000,), 8), torch.tensor([0.7, 1.0, 1.5]))
+    bought = of_baskets(scores, torch.full((4_000,), 8), torch.tensor([0.7, 0.9, 1.0, 1.5]))
     bought = torch.rand(scores.shape, generator=draw) < bought
     fitted = counted(scores, bought, cache)
     recalibration = Recalibration()
