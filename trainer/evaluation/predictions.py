@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def prediction_file(path: Path, cache: TensorCache) -> Iterator[Record]:
     OSError where it cannot be written.
     """
     codes = pa.array([code.decode(errors="replace") for code in cache["products.code"].tolist()])
-    held: list[pa.RecordBatch] = []
+    held: list[_Rows] = []
     # Plain lists of text for whoever reads: dictionaries are a matter of the file's encoding.
     with (
         new_file(path) as fresh,
@@ -57,64 +58,84 @@ def prediction_file(path: Path, cache: TensorCache) -> Iterator[Record]:
 
         def flush() -> None:
             if held:
-                writer.write_table(_one_table(held))
+                writer.write_batch(_record_batch(held, codes))
                 held.clear()
 
         def record(
             task: str, scorer: str, batch: TimelineBatch, asked: Asked, scores: Tensor, tie: Tensor
         ) -> None:
-            held.append(_rows(task, scorer, batch, asked, scores, tie, codes))
-            if sum(map(len, held)) >= ROWS:
+            held.append(_rows(task, scorer, batch, asked, scores, tie))
+            if sum(len(rows.basket) for rows in held) >= ROWS:
                 flush()
 
         yield record
         flush()
 
 
-def _one_table(held: list[pa.RecordBatch]) -> pa.Table:
-    """One dictionary for all rows, as a row group needs it."""
-    return pa.Table.from_batches(held, COLUMNS).unify_dictionaries().combine_chunks()
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of one batch and scorer."""
+
+    task: str
+    scorer: str
+    basket: np.ndarray
+    """(n,) basket ids."""
+    lists: dict[str, tuple[np.ndarray, np.ndarray]]
+    """Column -> (n,) lengths of its lists, and all their tokens one after the other."""
 
 
 def _rows(
-    task: str, scorer: str, batch: TimelineBatch, asked: Asked, scores: Tensor, tie: Tensor,
-    codes: pa.Array,
-) -> pa.RecordBatch:  # fmt: skip
-    products, questions = len(codes), len(asked.row)
+    task: str, scorer: str, batch: TimelineBatch, asked: Asked, scores: Tensor, tie: Tensor
+) -> _Rows:
+    products, questions = scores.shape[1] - 3, len(asked.row)
     seen = batch.questions.token != products + 1  # not the [MASK]
     unknown = asked.hidden - torch.bincount(asked.question, minlength=questions)
     every = torch.arange(questions, device=unknown.device)
+    target = torch.cat([asked.target, unknown.new_full((int(unknown.sum()),), products + 1)])
+    of_target = torch.cat([asked.question, every.repeat_interleave(unknown)])
     top = first_tokens(scores, asked, tie, GUESSES)
-    columns = [
-        pa.array(batch.trips.basket_id[batch.questions.trip].cpu().numpy()),
-        _constant(task, questions),
-        _lists(batch.questions.question[seen], batch.questions.token[seen], questions, codes),
-        _lists(
-            torch.cat([asked.question, every.repeat_interleave(unknown)]),
-            torch.cat([asked.target, every.new_full((int(unknown.sum()),), products + 1)]),
-            questions, codes,
-        ),
-        _lists(every.repeat_interleave((top > 0).sum(1)), top[top > 0], questions, codes, False),
-        _constant(scorer, questions),
-    ]  # fmt: skip
-    return pa.RecordBatch.from_arrays(columns, schema=COLUMNS)
+    return _Rows(
+        task,
+        scorer,
+        batch.trips.basket_id[batch.questions.trip].cpu().numpy(),
+        {
+            "visible": _in_order(
+                batch.questions.question[seen], batch.questions.token[seen], questions
+            ),
+            "target": _in_order(of_target, target, questions),
+            "top20": ((top > 0).sum(1).cpu().numpy(), top[top > 0].cpu().numpy()),
+        },
+    )
 
 
-def _lists(
-    question: Tensor, token: Tensor, questions: int, codes: pa.Array, in_order: bool = True
-) -> pa.ListArray:
-    """The codes of the tokens (n,) of each question; those above N are null.
-
-    in_order: sort by code; otherwise the pairs come by question, in the order to keep.
-    """
+def _in_order(question: Tensor, token: Tensor, questions: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths (Q,) and tokens (n,) by question, then token, which is the order of codes."""
     question, token = question.cpu().numpy(), token.cpu().numpy()
-    if in_order:  # tokens are in the order of codes
-        order = np.lexsort((token, question))
-        question, token = question[order], token[order]
-    offsets = np.searchsorted(question, np.arange(questions + 1)).astype(np.int32)
-    place = pa.array(token - 1, pa.int32(), mask=token > len(codes))
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.DictionaryArray.from_arrays(place, codes))
+    return np.bincount(question, minlength=questions), token[np.lexsort((token, question))]
 
 
-def _constant(value: str, count: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), [value])
+def _record_batch(held: list[_Rows], codes: pa.Array) -> pa.RecordBatch:
+    """Everything held as one batch, each column with one dictionary."""
+    counts = [len(rows.basket) for rows in held]
+    columns = {
+        "basket_id": pa.array(np.concatenate([rows.basket for rows in held])),
+        "task": _repeated([rows.task for rows in held], counts),
+        "scorer": _repeated([rows.scorer for rows in held], counts),
+    }
+    for name in held[0].lists:
+        lengths, token = (
+            np.concatenate(part) for part in zip(*(rows.lists[name] for rows in held), strict=True)
+        )
+        # Tokens behind the products are of products without a code.
+        place = pa.array(token - 1, pa.int32(), mask=token > len(codes))
+        ends = np.concatenate([[0], lengths.cumsum()]).astype(np.int32)
+        columns[name] = pa.ListArray.from_arrays(
+            pa.array(ends), pa.DictionaryArray.from_arrays(place, codes)
+        )
+    return pa.RecordBatch.from_arrays([columns[name] for name in COLUMNS.names], schema=COLUMNS)
+
+
+def _repeated(values: list[str], counts: list[int]) -> pa.DictionaryArray:
+    names = list(dict.fromkeys(values))
+    number = np.repeat([names.index(value) for value in values], counts).astype(np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(number), pa.array(names))
