@@ -19,8 +19,10 @@ from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
 from trainer.data.loader import TASKS
 from trainer.data.own import COUNTS
+from trainer.data.sales import own_item_shares
 from trainer.losses import Predictions
 from trainer.model import WorldModel
+from trainer.recalibration import Recalibration
 
 SMOOTHING = 1.0
 """a: trips of the average customer that are added to each customer's own. Fixed, not tuned."""
@@ -52,6 +54,11 @@ class ModelScorer:
     model: WorldModel
     name: str = MODEL
     tasks: tuple[str, ...] = TASKS
+
+    @property
+    def recalibration(self) -> Recalibration:
+        """What makes probabilities of the scores; it leaves their order alone."""
+        return self.model.recalibration
 
     def scores(self, batch: TimelineBatch) -> Predictions:
         """The logits of the `[MASK]` of each question, and what the model takes the trip for."""
@@ -94,8 +101,8 @@ class CountingRule:
 
 
 def counting_rules(cache: TensorCache) -> tuple[CountingRule, ...]:
-    """The baselines, made of a cache's training weeks."""
-    counting = CountingPrior(cache)
+    """The baselines, made of a cache's own training weeks."""
+    counting = CountingPrior(cache, own_item_shares(cache))
     plain, decayed, neighbours = map(COUNTS.index, ("trips 1", "trips 0.95", "neighbours"))
     known = tuple(task for task in TASKS if task != "next_unknown")
     ways = (("G-TopFreq", None), ("P-TopFreq", plain), ("P-TopFreq .95", decayed))
