@@ -51,6 +51,8 @@ class Checkpoint:
     progress: dict[str, Any]
     """What the trainer wrote about where it stands; JSON values."""
     weights: dict[str, Tensor]
+    weights_digest: str
+    """SHA-256 of the file of weights."""
     training: dict[str, Tensor] = field(default_factory=dict)
     """Optimiser and sums of the epoch so far; empty where training cannot go on. What is random
     follows from the seed and the place in the data."""
@@ -131,8 +133,9 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         name: _load(folder / name, digests[name]) for name in (MODEL, TRAINING) if name in digests
     }
     return Checkpoint(
-        folder, config, cache_digest, progress, tensors[MODEL], tensors.get(TRAINING, {})
-    )
+        folder, config, cache_digest, progress, tensors[MODEL], digests[MODEL],
+        tensors.get(TRAINING, {}),
+    )  # fmt: skip
 
 
 def load_model(folder: Path | str, cache: TensorCache) -> WorldModel:
@@ -141,7 +144,12 @@ def load_model(folder: Path | str, cache: TensorCache) -> WorldModel:
     Raises CheckpointError where the checkpoint is unusable or the cache was made for another
     vocabulary.
     """
-    checkpoint = load_checkpoint(folder)
+    return model_for(load_checkpoint(folder), cache)
+
+
+def model_for(checkpoint: Checkpoint, cache: TensorCache) -> WorldModel:
+    """`load_model` of a checkpoint that was read already."""
+    folder = checkpoint.folder
     try:
         vocabulary = checkpoint.vocabulary
     except CacheError as error:

@@ -38,11 +38,13 @@ class CountingPrior(nn.Module):
 
     Args:
         cache: whose training weeks the shares and lifts are of.
+        share: (N + 3,) shares of training items by token; `item_shares` if left out.
     """
 
-    def __init__(self, cache: TensorCache) -> None:
+    def __init__(self, cache: TensorCache, share: np.ndarray | None = None) -> None:
         super().__init__()
-        self.register_buffer("share", torch.from_numpy(item_shares(cache)).float())
+        share = item_shares(cache) if share is None else share
+        self.register_buffer("share", torch.from_numpy(share).float())
         self.register_buffer("lift", _lifts(cache))
         weight = torch.zeros(len(COUNTS))
         weight[-1] = 1

@@ -15,8 +15,9 @@ import torch
 from trainer.checkpoint import CheckpointError
 from trainer.data.cache import CacheError, TensorCache
 from trainer.data.loader import TASKS
-from trainer.evaluation import EvaluationMetrics, Evaluator, run_evaluation
+from trainer.evaluation import EvaluationMetrics, run_evaluation
 from trainer.evaluation.report import report
+from trainer.files import new_file
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,6 +33,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--split", default="test", help="test or validation (default: test)")
     add("--detailed", action="store_true", help="print strata and calibration as well")
     add("--json", type=Path, metavar="FILE", help="write everything measured to this file")
+    add(
+        "--predictions", type=Path, metavar="FILE",
+        help="write what is visible, what is hidden and the first 20 answers of every scorer on "
+        "every trip to this Parquet file",
+    )  # fmt: skip
     add("--tasks", nargs="+", choices=TASKS, default=TASKS, help="tasks to measure (default: all)")
     add("--customers", type=int, metavar="N", help="a fixed sample of customers (default: all)")
     add(
@@ -46,13 +52,14 @@ def measure(options: argparse.Namespace) -> EvaluationMetrics:
     """What the command line asks for. Raises ValueError for options that contradict each other."""
     if (options.checkpoint is None) != options.baselines_only:
         raise ValueError("give either a CHECKPOINT or --baselines-only")
-    if options.json and not options.json.parent.is_dir():
-        raise ValueError(f"--json: {options.json.parent} is not a folder")
+    for name, path in (("--json", options.json), ("--predictions", options.predictions)):
+        if path and not path.parent.is_dir():
+            raise ValueError(f"{name}: {path.parent} is not a folder")
+        if path and path.is_dir():
+            raise ValueError(f"{name}: {path} is a folder: name a file in it")
     cache = TensorCache(options.cache)
     chosen = {name: getattr(options, name) for name in ("tasks", "customers", "tokens", "seed")}
-    if options.baselines_only:
-        return Evaluator(cache, options.split, **chosen).run()
-    return run_evaluation(options.checkpoint, cache, options.split, **chosen)
+    return run_evaluation(options.checkpoint, cache, options.split, options.predictions, **chosen)
 
 
 def circumstances(options: argparse.Namespace) -> dict:
@@ -80,7 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
         metrics = measure(options)
         if options.json:
             content = circumstances(options) | metrics.to_dict()
-            options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            with new_file(options.json) as fresh:
+                fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except (CacheError, CheckpointError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

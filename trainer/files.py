@@ -36,3 +36,19 @@ def new_version(folder: Path, name: str, version: str) -> Iterator[Path]:
     for path in folder.glob(f"{name}-*"):
         if path != fresh:
             shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Write a file in one step: whoever reads `path` sees the old one or all of the new one.
+
+    Yields a path beside it to write to. An error leaves what was there before.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        yield fresh
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -12,9 +12,11 @@ import torch
 from trainer.checkpoint import CheckpointError
 from trainer.data.cache import CacheError, TensorCache
 from trainer.evaluation import Evaluator
+from trainer.evaluation.recalibrating import ScoreCounts
 from trainer.graph import product_embeddings
 from trainer.model import WorldModel, create_world_model
 from trainer.training import SCHEDULES, Trainer, TrainingConfig
+from trainer.training.allocator import keep_freed_memory
 from trainer.training.ranks import Ranks, join_ranks
 from trainer.training.trainer import BEST, LAST
 
@@ -92,13 +94,27 @@ def _stretched(config: TrainingConfig, epochs: int) -> tuple:
 
 
 def validation(cache: TensorCache, config: TrainingConfig):
-    """The score that choices are made by: NDCG@10 on fresh validation trips, mean over tasks."""
+    """The score that choices are made by: NDCG@10 on fresh validation trips, mean over tasks.
+
+    On the way it fits the model's probabilities to these trips, which changes no ranking. Raises
+    CacheError where there are no such trips.
+    """
     evaluator = Evaluator(
         cache, "validation", customers=config.validation_customers, progress=False, scorers=()
     )
 
+    if not evaluator.has_fresh_trips:
+        first, last = cache.split["validation"]
+        raise CacheError(
+            f"{cache.folder}: no trip of the validation weeks {first}-{last} lies outside replayed "
+            "weeks, and copies cannot tell a better epoch: move the vars train_last_week and "
+            "validation_last_week of dbt_project.yml, then dbt build and export again"
+        )
+
     def validate(model: WorldModel) -> tuple[float, dict[str, float]]:
-        metrics = evaluator.run(model)
+        counts = ScoreCounts(cache)
+        metrics = evaluator.run(model, counts.record)
+        model.recalibration.values.copy_(counts.fitted())
         figures = {
             f"{task}_{name}": metrics.value(task, "model", name)
             for task in metrics.tasks
@@ -114,12 +130,13 @@ def run(options: argparse.Namespace, ranks: Ranks) -> None:
     """Train as the command line says."""
     config = configuration(options)
     cache = TensorCache(options.cache)
+    validate = validation(cache, config)
     torch.manual_seed(config.seed)
     vectors = None
     if options.fresh or not (options.out / LAST).exists():
         vectors = product_embeddings(cache, seed=config.seed, progress=ranks.is_first).vectors
     model = create_world_model(config.model, cache, vectors)
-    trainer = Trainer(model, cache, config, options.out, validation(cache, config), ranks)
+    trainer = Trainer(model, cache, config, options.out, validate, ranks)
     if options.fresh:
         trainer.start_over()
     elif trainer.resume() and ranks.is_first:
@@ -139,6 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
+    keep_freed_memory()
     try:
         with join_ranks(options.device) as ranks:
             run(options, ranks)

@@ -29,6 +29,7 @@ from trainer.data.schema import CODES_OF_CONTEXT
 from trainer.decoder import BasketDecoder, Memory
 from trainer.losses import Predictions
 from trainer.mamba import Mamba2Cache, Mamba2Encoder
+from trainer.recalibration import Recalibration
 from trainer.repurchase import RepurchaseScore
 from trainer.tensors import (
     CustomerEmbedding,
@@ -135,6 +136,7 @@ class WorldModel(nn.Module):
         nn.init.zeros_(self.logit.weight)  # at the start nothing but counting speaks
         self.bias = nn.Parameter(torch.from_numpy(np.log(item_shares(cache))).float())
         self.prior = CountingPrior(cache)
+        self.recalibration = Recalibration()
         self.repurchase = RepurchaseScore(d, ProductEmbedding.WIDTH, config.repurchase)
         self.kind = nn.Linear(d, sum(CODES_OF_CONTEXT.values()))
         self.guess = nn.Linear(d, config.contrastive, bias=False)

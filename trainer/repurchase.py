@@ -48,8 +48,9 @@ class RepurchaseScore(nn.Module):
         floor = SMOOTHING * prior.share[own.token, None]
         similar = (self.similar(own, z) / floor).log1p()
         x = self.features(torch.cat([self._features(questions, prior), similar / 4 - 1], dim=1))
-        x = x + self.question(z).index_select(0, own.question)
-        x = x + self.product(products).index_select(0, own.token)
+        # In place: these are the largest tensors of a step on a CPU.
+        x += self.question(z).index_select(0, own.question)
+        x += self.product(products).index_select(0, own.token)
         return self.score(F.silu(self.inner(F.silu(x)))).squeeze(1) + similar @ self.weight
 
     def _features(self, questions: Questions, prior: CountingPrior) -> Tensor:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from trainer.data.schema import (
+    CODES_OF_CONTEXT,
     COLUMN,
     COLUMNS,
     SCHEMA_VERSION,
@@ -175,6 +176,24 @@ class TensorCache:
             ("products.category", "categories"),
         ):
             self._check_range(name, 0, self.rows(table) - 1)
+        for name, label in (
+            ("customers.price_sensitivity", "price_sensitivity"),
+            ("customers.lifestage", "lifestage"),
+            ("stores.format", "store_format"),
+            ("stores.region", "store_region"),
+            ("days.holiday", "holiday"),
+        ):
+            self._check_range(name, 0, len(self.manifest["labels"][label]))
+        for name, codes in CODES_OF_CONTEXT.items():
+            self._check_range(f"trips.{name}", 0, codes - 1)
+        for name, lowest, highest in (
+            ("trips.week", 1, self.rows("weeks")),
+            ("trips.hour", 0, 23),
+            ("days.weekday", 1, 7),
+            ("days.week_of_year", 1, 53),
+            ("categories.parent", -1, self.rows("categories") - 1),
+        ):
+            self._check_range(name, lowest, highest)
         for name in ("graph.source", "graph.target"):
             self._check_range(name, 0, self.products + self.rows("categories") - 1)
         self._check_range("customer_weeks.primary_store", 0, self.rows("stores"))

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from trainer.data.cache import TensorCache
+from trainer.data.heldout import training_trips
+from trainer.data.ragged import ranges
 
 RATE, ADDED, LONGEST = 0.8, 2.0, 30
 COLUMNS = ("trend", "gone")
@@ -61,3 +63,20 @@ def item_shares(cache: TensorCache) -> np.ndarray:
     counts = cache["products.train_trips"].astype(np.float64) + 0.5
     total = counts[~cache["products.is_novel"]].sum()
     return np.concatenate([[0.5], counts, [0.5, 0.5]]) / total
+
+
+def own_item_shares(cache: TensorCache) -> np.ndarray:
+    """g of the cache's own receipts, also where its static tables are those of another one.
+
+    A cache made `--like` another has that one's training trips in its products: right for a model
+    that was trained on it, not for whoever counts these receipts. They are then counted in the
+    timelines, so without anonymous trips and without customers kept out of training.
+    """
+    if not cache.manifest.get("reference_vocabulary"):
+        return item_shares(cache)
+    rows, tokens = training_trips(cache), cache.products + 3
+    start = cache["trips.item_offsets"][rows].astype(np.int64)
+    lengths = cache["trips.item_offsets"][rows + 1] - start
+    token = cache["items.token"][ranges(start, lengths)].astype(np.int64)
+    counts = np.bincount(token[token < tokens], minlength=tokens) + 0.5
+    return counts / counts[1:-2].sum()

@@ -5,6 +5,7 @@ Shape letters: Q questions, V = N + 3 tokens, G hidden items with a token of the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -69,3 +70,8 @@ class Asked:
         """Values (G,) of the targets added up per question, (Q,) float64."""
         total = torch.zeros(len(self.row), dtype=torch.float64, device=values.device)
         return total.index_add(0, self.question, values.double())
+
+
+Record = Callable[[str, str, TimelineBatch, Asked, Tensor, Tensor], None]
+"""Told of every answer: the task, the scorer's name, a batch, what is asked of it, scores (Q, V) of
+`Asked.possible`, and the tie-breaker (V,)."""

@@ -1,9 +1,9 @@
 """Do products sell as often as the model says? Expected against observed purchases.
 
-A softmax over products says which product an item is, not whether a basket holds it. Of a basket
-with n hidden items it makes an expected count: n times the probability. Over many pairs of question
-and product, expected counts should add up to the purchases observed, among the likely and among the
-unlikely. n is given, so the totals agree by construction: what is tested is how they are spread.
+Of a basket with n hidden items the model gives every product a probability of being among them
+(`trainer.recalibration`). Over many pairs of question and product these should add up to the
+purchases observed, among the likely and among the unlikely. n is given, so the totals agree by
+construction: what is tested is how they are spread.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from trainer.evaluation.asked import Asked
+from trainer.recalibration import of_baskets
 
 ROWS = 10
-LOWEST, HIGHEST, PER_DECADE = -9, 2, 100
-"""Expected counts from 10^-9 to 10^2 in bins of equal width of the logarithm."""
-BINS = (HIGHEST - LOWEST) * PER_DECADE
+LOWEST, PER_DECADE = -9, 100
+"""Probabilities from 10^-9 to 1 in bins of equal width of the logarithm."""
+BINS = -LOWEST * PER_DECADE
 
 
 @dataclass(frozen=True)
@@ -34,20 +35,28 @@ class CalibrationRow:
 
 
 class Calibration:
-    """Sums of expected and observed purchases by expected count, batch after batch."""
+    """Sums of expected and observed purchases by probability, batch after batch."""
 
     def __init__(self) -> None:
         self._pairs, self._expected, self._observed = np.zeros((3, BINS))
 
-    def add(self, scores: Tensor, asked: Asked, chosen: Tensor) -> None:
-        """Count the chosen (Q,) bool questions; scores (Q, V) of `Asked.possible`."""
-        told = asked.sums(torch.ones_like(asked.target)).to(scores.dtype)
-        count = scores.log_softmax(1) + told.log()[:, None]
-        place = ((count / np.log(10) - LOWEST) * PER_DECADE).clamp(0, BINS - 1).long()
-        counted = count.isfinite() & chosen[:, None]
-        bought = place[asked.question, asked.target][chosen[asked.question]]
-        self._pairs += _histogram(place[counted])
-        self._expected += _histogram(place[counted], count[counted].double().exp())
+    def add(self, log_p: Tensor, slopes: Tensor, asked: Asked, chosen: Tensor) -> None:
+        """Count the chosen (Q,) bool questions.
+
+        log_p (Q, V) log-probabilities that an item is a product, -inf for what cannot be an answer;
+        slopes as for `of_baskets`.
+        """
+        told = torch.bincount(asked.question, minlength=len(log_p))
+        chosen = chosen & (told > 0)
+        if not chosen.any():
+            return
+        chance = of_baskets(log_p[chosen], told[chosen], slopes)
+        place = ((chance.log10() - LOWEST) * PER_DECADE).clamp(0, BINS - 1).long()
+        possible = log_p[chosen].isfinite()
+        row, told_here = chosen.cumsum(0) - 1, chosen[asked.question]
+        bought = place[row[asked.question[told_here]], asked.target[told_here]]
+        self._pairs += _histogram(place[possible])
+        self._expected += _histogram(place[possible], chance[possible].double())
         self._observed += _histogram(bought)
 
     def rows(self) -> tuple[CalibrationRow, ...]:

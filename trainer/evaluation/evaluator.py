@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,18 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from trainer.checkpoint import load_model
+from trainer.checkpoint import load_checkpoint, model_for
 from trainer.data.cache import TensorCache
 from trainer.data.loader import TASKS, EvaluationDataLoader
 from trainer.data.timelines import WorldModelDataset
-from trainer.evaluation.asked import Asked
+from trainer.evaluation.asked import Asked, Record
 from trainer.evaluation.baselines import baselines
 from trainer.evaluation.bootstrap import CustomerBootstrap
 from trainer.evaluation.calibration import Calibration
 from trainer.evaluation.grouping import Grouping
 from trainer.evaluation.metrics import EvaluationMetrics, TaskMetrics
 from trainer.evaluation.per_trip import METRICS, metrics_per_trip
+from trainer.evaluation.predictions import prediction_file
 from trainer.evaluation.ranking import tie_breaker
 from trainer.evaluation.sampling import sample_customers
 from trainer.evaluation.scorers import MODEL, ModelScorer, Scorer
@@ -78,9 +81,17 @@ class Evaluator:
         for task in self.tasks:
             self._loader(task, 1)  # so that what is wrong shows at once
 
-    def run(self, model: WorldModel | None = None) -> EvaluationMetrics:
+    @property
+    def has_fresh_trips(self) -> bool:
+        """Whether any trip lies outside replayed weeks: without one there is no headline."""
+        return bool(self._trips.fresh.any())
+
+    def run(
+        self, model: WorldModel | None = None, record: Record | None = None
+    ) -> EvaluationMetrics:
         """Measure the scorers, and a model if there is one, on the model's device.
 
+        record: is told of every answer (`trainer.evaluation.predictions` writes them to a file).
         The model is left in the mode it was in. Raises ValueError where a score is NaN.
         """
         start = time.perf_counter()
@@ -88,13 +99,14 @@ class Evaluator:
         if model is not None:
             scorers, config = (ModelScorer(model), *scorers), model.config
             device = next(model.parameters()).device
+        cache, split = self.dataset.cache, self.dataset.split
         tasks = {
             task: self._task(
-                self._loader(task, config.chunk), [s for s in scorers if task in s.tasks], device
+                self._loader(task, config.chunk), [s for s in scorers if task in s.tasks], device,
+                record,
             )
             for task in self.tasks
-        }
-        cache, split = self.dataset.cache, self.dataset.split
+        }  # fmt: skip
         return EvaluationMetrics(
             split=split,
             weeks=cache.split[split],
@@ -111,12 +123,13 @@ class Evaluator:
         )
 
     def _task(
-        self, loader: EvaluationDataLoader, scorers: list[Scorer], device: torch.device
-    ) -> TaskMetrics:
+        self, loader: EvaluationDataLoader, scorers: list[Scorer], device: torch.device,
+        record: Record | None,
+    ) -> TaskMetrics:  # fmt: skip
         trips, tie = self._trips, self._tie.to(device)
         values = {s.name: np.full((len(trips.row), len(METRICS)), np.nan) for s in scorers}
         hidden, unknown = np.zeros((2, len(trips.row)), dtype=np.int64)
-        calibration = Calibration()
+        calibration, raw = Calibration(), Calibration()
         bar = tqdm(
             loader, desc=loader.task, unit="batch", file=sys.stderr, disable=not self.progress
         )
@@ -130,10 +143,17 @@ class Evaluator:
             for scorer in scorers:
                 answer = scorer.scores(batch)
                 scores = asked.possible(answer.logits)
-                found = metrics_per_trip(scores, answer.context, asked, tie)
+                log_p = None
+                if isinstance(scorer, ModelScorer):
+                    log_p = scorer.recalibration.items(scores, loader.task)
+                found = metrics_per_trip(scores, answer.context, asked, tie, log_p)
                 values[scorer.name][place] = found.cpu().numpy()
+                if record is not None:
+                    record(loader.task, scorer.name, batch, asked, scores, tie)
                 if scorer.name == MODEL and loader.task != "completion":
-                    calibration.add(scores, asked, fresh)
+                    slopes = scorer.recalibration.slopes(loader.task)
+                    calibration.add(log_p, slopes, asked, fresh)
+                    raw.add(scores.log_softmax(1), torch.ones_like(slopes), asked, fresh)
         group = Grouping(trips.customer, self._bootstrap, values, hidden, unknown)
         return TaskMetrics(
             fresh=group(trips.fresh, METRICS),
@@ -147,17 +167,30 @@ class Evaluator:
                 for name, (labels, code) in trips.strata.items()
             },
             calibration=calibration.rows(),
+            raw_calibration=raw.rows(),
         )
 
 
 def run_evaluation(
-    checkpoint: Path | str, cache: TensorCache, split: str = "test", **options: Any
+    checkpoint: Path | str | None,
+    cache: TensorCache,
+    split: str = "test",
+    predictions: Path | None = None,
+    **options: Any,
 ) -> EvaluationMetrics:
     """Measure a checkpoint's model beside the baselines, on a GPU where there is one.
 
-    options: as for `Evaluator`. Raises CheckpointError where the checkpoint is unusable or does not
-    fit the cache, and what `Evaluator` raises.
+    checkpoint: None measures the baselines alone. predictions: a Parquet file to write every answer
+    to (`trainer.evaluation.predictions`). options: as for `Evaluator`.
+
+    Raises CheckpointError where the checkpoint is unusable or does not fit the cache, OSError where
+    the file cannot be written, and what `Evaluator` raises.
     """
     evaluator = Evaluator(cache, split, **options)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return evaluator.run(load_model(checkpoint, cache).to(device))
+    model = digest = None
+    if checkpoint is not None:
+        read = load_checkpoint(checkpoint)
+        model, digest = model_for(read, cache), read.weights_digest
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
+    with prediction_file(predictions, cache) if predictions else nullcontext() as record:
+        return replace(evaluator.run(model, record), weights_digest=digest)

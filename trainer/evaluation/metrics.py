@@ -25,6 +25,10 @@ class GroupMetrics:
     model_minus: dict[str, dict[str, Estimate]]
     """scorer -> metric -> mean over trips of the model's value less the scorer's, paired."""
 
+    def best(self, metric: str) -> str:
+        """The baseline with the highest mean of a metric; of equals the first."""
+        return max(self.model_minus, key=lambda name: self.scorers[name][metric].value)
+
 
 @dataclass(frozen=True)
 class TaskMetrics:
@@ -38,6 +42,8 @@ class TaskMetrics:
     """Fresh trips only: way to divide -> label -> its trips."""
     calibration: tuple[CalibrationRow, ...] = ()
     """Of the model, next-basket tasks, fresh trips only."""
+    raw_calibration: tuple[CalibrationRow, ...] = ()
+    """The same without what was fitted on validation weeks (`trainer.recalibration`)."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class EvaluationMetrics:
     cache_digest: str
     seconds: float
     tasks: dict[str, TaskMetrics]
+    weights_digest: str | None = None
+    """SHA-256 of the checkpoint's file of weights; None where the model came from nowhere else."""
 
     def value(self, task: str, scorer: str, metric: str) -> float:
         """A headline figure: the mean over fresh trips.

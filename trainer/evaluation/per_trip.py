@@ -18,20 +18,25 @@ from trainer.evaluation.ranking import ranks
 
 SHORT, LONG = 10, 20
 METRICS = (
-    "recall@10", "recall@20", "precision@10", "ndcg@10", "hit@10", "mrr", "nll",
+    "recall@10", "recall@20", "precision@10", "ndcg@10", "hit@10", "mrr", "nll", "raw_nll",
     "repeat_recall@10", "explore_recall@10", *(f"{name}_accuracy" for name in LABELS_OF_CONTEXT),
 )  # fmt: skip
 """Columns of the values of a trip."""
 
 
 def metrics_per_trip(
-    scores: Tensor, context: Mapping[str, Tensor], asked: Asked, tie: Tensor
+    scores: Tensor,
+    context: Mapping[str, Tensor],
+    asked: Asked,
+    tie: Tensor,
+    log_p: Tensor | None = None,
 ) -> Tensor:
     """The `METRICS` of each question, (Q, metrics) float64, NaN where one is not defined.
 
     scores (Q, V) of `Asked.possible`; context logits (Q, codes) by name, if any; tie (V,) of
-    `tie_breaker`. A hidden item without a token of its own is a miss: it counts among the hidden
-    ones, and has no likelihood. Raises ValueError where a score is NaN.
+    `tie_breaker`; log_p (Q, V) log-probabilities where they are not just the softmax of the scores,
+    whose likelihood is then `raw_nll`. A hidden item without a token of its own is a miss: it
+    counts among the hidden ones, and has no likelihood. Raises ValueError where a score is NaN.
     """
     total = scores.logsumexp(1)
     if total.isnan().any():
@@ -41,7 +46,9 @@ def metrics_per_trip(
     short = rank < SHORT
     gain = 1 / (torch.arange(LONG + 1, dtype=torch.float64, device=rank.device) + 2).log2()
     ideal = gain[:SHORT].cumsum(0)[asked.hidden.clamp(1, SHORT) - 1]
-    surprise = total[asked.question] - scores[asked.question, asked.target]
+    at = asked.question, asked.target
+    raw = asked.sums(total[asked.question] - scores[at]) / told
+    surprise = raw if log_p is None else asked.sums(-log_p[at]) / told
     hits = asked.sums(short)
     repeats = asked.sums(asked.before)
     repeat_hits = asked.sums(short & asked.before)
@@ -52,7 +59,8 @@ def metrics_per_trip(
         asked.sums(gain[rank] * short) / ideal,
         (hits > 0).double(),
         torch.where(told > 0, 1 / (first.double() + 1), 0.0),
-        asked.sums(surprise) / told,
+        surprise,
+        torch.full_like(told, torch.nan) if log_p is None else raw,
         repeat_hits / repeats,
         (hits - repeat_hits) / (asked.hidden - repeats),
     ]

@@ -42,10 +42,26 @@ def ranks(scores: Tensor, asked: Asked, tie: Tensor, depth: int) -> tuple[Tensor
     scores (Q, V) float32, higher is better; tie (V,) of `tie_breaker`. Of a question without
     targets the first is undefined.
     """
-    keys = sort_keys(scores, tie)
-    keys[asked.removed] = LAST
+    keys = _keys(scores, asked, tie)
     of_target = keys[asked.question, asked.target]
     top = keys.topk(min(depth, keys.shape[1]), dim=1).values
     rank = (top[asked.question] > of_target[:, None]).sum(1)
     best = torch.full_like(asked.row, LAST).scatter_reduce(0, asked.question, of_target, "amax")
     return rank, (keys > best[:, None]).sum(1)
+
+
+def first_tokens(scores: Tensor, asked: Asked, tie: Tensor, depth: int) -> Tensor:
+    """The tokens of the first ranks, best first, (Q, at most depth) int64; 0 where none is left.
+
+    Arguments as for `ranks`.
+    """
+    keys = _keys(scores, asked, tie)
+    top = keys.topk(min(depth, keys.shape[1]), dim=1)
+    return top.indices.masked_fill(top.values == LAST, 0)
+
+
+def _keys(scores: Tensor, asked: Asked, tie: Tensor) -> Tensor:
+    """`sort_keys` with what cannot be an answer behind everything else."""
+    keys = sort_keys(scores, tie)
+    keys[asked.removed] = LAST
+    return keys

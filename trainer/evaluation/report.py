@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from trainer.evaluation.bootstrap import Estimate
 from trainer.evaluation.calibration import CalibrationRow
 from trainer.evaluation.metrics import EvaluationMetrics, GroupMetrics, TaskMetrics
+from trainer.evaluation.scorers import MODEL
 
 TITLES = {
     "next_unknown": "Next basket, mission unknown",
@@ -57,47 +58,67 @@ def _headline(group: GroupMetrics) -> Iterator[str]:
     return _table(rows)
 
 
+def best_scorers(group: GroupMetrics) -> list[str]:
+    """The model and the baselines that are best in the metrics with an interval, each once.
+
+    Without a model all scorers: none of them is what the others are compared with.
+    """
+    if not group.model_minus:
+        return [*group.scorers]
+    best = (group.best(HEADLINE[name]) for name in WITH_INTERVAL)
+    return list(dict.fromkeys([MODEL, *best]))
+
+
 def _details(task: TaskMetrics) -> Iterator[str]:
     """Fresh trips only."""
-    if task.fresh:
-        yield from ("", "fresh: items bought before and new ones; guesses of the trip context")
-        columns = {
-            name: metric
-            for name, metric in PARTS.items()
-            if any(metric in found for found in task.fresh.scorers.values())
-        }
-        rows = [
-            [scorer, *(_cell(found, metric, True) for metric in columns.values())]
-            for scorer, found in task.fresh.scorers.items()
-        ]
-        yield from _table([["", *columns], *rows])
-    for name, groups in task.strata.items():
-        if groups:
-            yield from ("", f"fresh, by {name}: R@10 NDCG@10")
-            yield from _strata(groups)
+    if not task.fresh:
+        return
+    yield from ("", "fresh: items bought before and new ones; guesses of the trip context")
+    shown = {name: task.fresh.scorers[name] for name in best_scorers(task.fresh)}
+    columns = {
+        name: metric
+        for name, metric in PARTS.items()
+        if any(metric in found for found in shown.values())
+    }
+    rows = [
+        [scorer, *(_cell(found, metric, True) for metric in columns.values())]
+        for scorer, found in shown.items()
+    ]
+    yield from _table([["", *columns], *rows])
+    for name in WITH_INTERVAL:
+        if any(task.strata.values()):
+            yield from ("", f"fresh, by kind of trip: {name}")
+            yield from _strata(task, HEADLINE[name])
     if task.calibration:
-        yield from ("", "fresh: purchases the model expects in tenths, and those observed")
-        yield from _table(
-            [["pairs", "expected", "observed", "ratio"], *map(_calibration, task.calibration)]
+        model = task.fresh.scorers[MODEL]
+        yield from (
+            "",
+            "fresh: purchases the model expects in tenths, and those observed; NLL "
+            f"{_cell(model, 'nll', False)}, as trained {_cell(model, 'raw_nll', False)}",
         )
-
-
-def _strata(groups: Mapping[str, GroupMetrics]) -> Iterator[str]:
-    scorers = next(iter(groups.values())).scorers
-    yield from _table(
-        [
-            ["", *groups],
-            ["trips", *(f"{group.trips:,}" for group in groups.values())],
-            *(
-                [scorer]
-                + [
-                    " ".join(_cell(g.scorers[scorer], m, False) for m in ("recall@10", "ndcg@10"))
-                    for g in groups.values()
-                ]
-                for scorer in scorers
-            ),
+        heads = ["", "pairs", "expected", "observed", "ratio", "ratio as trained"]
+        pairs = zip(task.calibration, task.raw_calibration, strict=True)
+        rows = [
+            [str(number), *_calibration(row), f"{raw.ratio:.2f}"]
+            for number, (row, raw) in enumerate(pairs, start=1)
         ]
-    )
+        yield from _table([heads, *rows])
+
+
+def _strata(task: TaskMetrics, metric: str) -> Iterator[str]:
+    """A row per kind of trip: the model, the best baseline over all trips, and the difference."""
+    if task.fresh.model_minus:
+        shown = [MODEL, best := task.fresh.best(metric)]
+        heads = [*shown, "model - baseline"]
+    else:
+        shown, heads, best = [*task.fresh.scorers], [*task.fresh.scorers], None
+    rows = [["", "trips", *heads]]
+    for name, groups in task.strata.items():
+        for label, group in groups.items():
+            row = [f"{name}: {label}", f"{group.trips:,}"]
+            row += [_cell(group.scorers[scorer], metric, False) for scorer in shown]
+            rows.append(row + [_cell(group.model_minus[best], metric, True, "+")] * bool(best))
+    yield from _table(rows)
 
 
 def _calibration(row: CalibrationRow) -> list[str]:

@@ -11,6 +11,7 @@ from trainer.data.batch import TimelineBatch
 from trainer.data.loader import TASKS
 from trainer.losses import Predictions
 from trainer.model import WorldModel
+from trainer.recalibration import Recalibration
 
 MODEL = "model"
 """Name of the model among the scorers."""
@@ -39,6 +40,11 @@ class ModelScorer:
     model: WorldModel
     name: str = MODEL
     tasks: tuple[str, ...] = TASKS
+
+    @property
+    def recalibration(self) -> Recalibration:
+        """What makes probabilities of the scores; it leaves their order alone."""
+        return self.model.recalibration
 
     def scores(self, batch: TimelineBatch) -> Predictions:
         """The logits of the `[MASK]` of each question, and what the model takes the trip for."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from trainer.checkpoint import CheckpointError
 from trainer.data.cache import CacheError, TensorCache
 from trainer.evaluation import Evaluator
+from trainer.files import new_file
 from trainer.report.measured import read_evaluation
 from trainer.report.page import page
 from trainer.report.run import Run
@@ -52,25 +52,14 @@ def write_report(options: argparse.Namespace, command: str) -> Path:
     if out.is_dir() or not out.parent.is_dir():
         raise ValueError(f"--out: {out} cannot be written: choose a file in a folder that exists")
     if options.evaluation:
-        metrics, read_from = read_evaluation(options.evaluation, cache, options.split)
+        metrics, read_from = read_evaluation(options.evaluation, run, cache, options.split)
     else:
         evaluator = Evaluator(cache, options.split, customers=options.customers)
         metrics, read_from = evaluator.run(run.model), None
-    _write(out, page(run, cache, metrics, command, read_from))
+    content = page(run, cache, metrics, command, read_from)
+    with new_file(out) as fresh:
+        fresh.write_text(content, encoding="utf-8")
     return out
-
-
-def _write(path: Path, content: str) -> None:
-    """In one step: whoever has the page open never sees half of it."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

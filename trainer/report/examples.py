@@ -65,7 +65,7 @@ def answers(
     )  # fmt: skip
     found: dict[int, Answer] = {}
     for batch in loader:
-        found |= _of_batch(model, cache, batch, rows)
+        found |= _of_batch(model, cache, batch, rows, task)
     return found
 
 
@@ -75,7 +75,7 @@ def customers_of(cache: TensorCache, rows: np.ndarray) -> np.ndarray:
 
 
 def _of_batch(
-    model: WorldModel, cache: TensorCache, batch: TimelineBatch, rows: np.ndarray
+    model: WorldModel, cache: TensorCache, batch: TimelineBatch, rows: np.ndarray, task: str
 ) -> dict[int, Answer]:
     device = next(model.parameters()).device
     batch = batch.to(device)
@@ -83,7 +83,7 @@ def _of_batch(
     scores = asked.possible(ModelScorer(model).scores(batch).logits)
     keys = sort_keys(scores, tie_breaker(cache).to(device))
     first = keys.topk(min(GUESSES, cache.products), dim=1).indices.cpu()
-    chances = scores.softmax(1).cpu()
+    chances = model.recalibration.items(scores, task).exp().cpu()
     found = {}
     for question, row in enumerate(asked.row.tolist()):
         if row not in rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,18 @@ from trainer.evaluation.bootstrap import Estimate
 from trainer.evaluation.calibration import CalibrationRow
 from trainer.evaluation.metrics import GroupMetrics, TaskMetrics
 from trainer.evaluation.scorers import MODEL
+from trainer.report.run import Run
+from trainer.training.trainer import BEST
 
 
 def read_evaluation(
-    path: Path, cache: TensorCache, split: str
+    path: Path, run: Run, cache: TensorCache, split: str
 ) -> tuple[EvaluationMetrics, dict[str, Any]]:
     """The figures that `trainer.evaluate --json` wrote, and the circumstances beside them.
 
-    Raises ValueError where the file is no such file, of another cache or split, or without a model
-    and rules to compare it with; OSError where it cannot be read.
+    Raises ValueError where the file is no such file, of other weights than the run's best, of
+    another cache or split, or without a model and rules to compare it with; OSError where it cannot
+    be read.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -45,6 +48,11 @@ def read_evaluation(
         for group in (task.fresh, task.replayed):
             if group and (MODEL not in group.scorers or not group.model_minus):
                 raise ValueError(f"{path} does not compare a model with counting rules")
+    if metrics.weights_digest != run.weights_digest:
+        raise ValueError(
+            f"{path} was measured with other weights ({str(metrics.weights_digest)[:12]}) than "
+            f"those of {run.folder} ({run.weights_digest[:12]}): evaluate {run.folder / BEST} again"
+        )
     return metrics, told | {"checkpoint": content.get("checkpoint")}
 
 
@@ -61,6 +69,7 @@ def _metrics(content: Mapping[str, Any]) -> EvaluationMetrics:
         cache_digest=str(content["cache_digest"]),
         seconds=_number(content["seconds"]),
         tasks={name: _task(task) for name, task in content["tasks"].items()},
+        weights_digest=content["weights_digest"] and str(content["weights_digest"]),
     )
 
 
@@ -72,13 +81,18 @@ def _task(task: Mapping[str, Any]) -> TaskMetrics:
             name: {label: _group(group) for label, group in groups.items()}
             for name, groups in task["strata"].items()
         },
-        calibration=tuple(
-            CalibrationRow(
-                int(row["pairs"]), _number(row["expected"]), int(row["observed"]),
-                _number(row["ratio"]),
-            )
-            for row in task["calibration"]
-        ),
+        calibration=_calibration(task["calibration"]),
+        raw_calibration=_calibration(task["raw_calibration"]),
+    )
+
+
+def _calibration(rows: Sequence[Mapping[str, Any]]) -> tuple[CalibrationRow, ...]:
+    return tuple(
+        CalibrationRow(
+            int(row["pairs"]), _number(row["expected"]), int(row["observed"]),
+            _number(row["ratio"]),
+        )
+        for row in rows
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from trainer.checkpoint import load_checkpoint, load_model
+from trainer.checkpoint import load_checkpoint, model_for
 from trainer.data.cache import TensorCache
 from trainer.model import WorldModel
 from trainer.training.trainer import BEST, CURVES
@@ -26,6 +26,7 @@ class Run:
     """What the trainer wrote about where it stood."""
     trained_on: str
     """Digest of the cache it was trained on."""
+    weights_digest: str
     curves: tuple[dict[str, Any], ...]
     """A row per epoch; empty where the run kept none."""
 
@@ -36,13 +37,13 @@ class Run:
         Raises CheckpointError where its checkpoint is missing, damaged or of another vocabulary,
         ValueError where its curves are damaged.
         """
-        model = load_model(folder / BEST, cache)
         checkpoint = load_checkpoint(folder / BEST)
         return cls(
             folder=folder,
-            model=model.to("cuda" if torch.cuda.is_available() else "cpu"),
+            model=model_for(checkpoint, cache).to("cuda" if torch.cuda.is_available() else "cpu"),
             progress=checkpoint.progress,
             trained_on=checkpoint.cache_digest,
+            weights_digest=checkpoint.weights_digest,
             curves=read_curves(folder / CURVES),
         )
 

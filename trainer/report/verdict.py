@@ -42,7 +42,7 @@ class Lead:
 
 def lead(group: GroupMetrics, metric: str, rule: str | None = None) -> Lead:
     """The comparison in one metric, with the best rule of the group if none is named."""
-    rule = best_rule(group, metric) if rule is None else rule
+    rule = group.best(metric) if rule is None else rule
     return Lead(
         metric=metric,
         rule=rule,
@@ -51,11 +51,6 @@ def lead(group: GroupMetrics, metric: str, rule: str | None = None) -> Lead:
         difference=group.model_minus[rule][metric],
         customers=group.customers,
     )
-
-
-def best_rule(group: GroupMetrics, metric: str) -> str:
-    """The rule with the highest mean; of equals the first."""
-    return max(group.model_minus, key=lambda rule: group.scorers[rule][metric].value)
 
 
 def both(leads: list[Lead]) -> str:

@@ -98,6 +98,12 @@ def questions(targets, products, removed=()) -> Asked:
     )
 
 
+def add(calibration, scores, asked, chosen=None) -> None:
+    """Count questions of a model that was not fitted."""
+    chosen = torch.ones(len(scores), dtype=torch.bool) if chosen is None else chosen
+    calibration.add(asked.possible(scores).log_softmax(1), torch.ones(4), asked, chosen)
+
+
 def test_calibration_by_hand():
     # 20 questions, product 1 with probability .9 and product 2 with .1; 15 buy product 1. Of the
     # expected 20 purchases the pairs at .1 hold the first two, those at .9 the others.
@@ -107,7 +113,7 @@ def test_calibration_by_hand():
     for part in (scores[:8], scores[8:]):  # batches
         start = 0 if len(part) == 8 else 8
         some = questions(asked.target[start : start + len(part)].tolist(), 3, removed=[3])
-        calibration.add(some.possible(part), some, torch.ones(len(part), dtype=torch.bool))
+        add(calibration, part, some)
     rows = calibration.rows()
     assert len(rows) == ROWS
     low, high = rows[0], rows[5]
@@ -121,7 +127,7 @@ def test_only_chosen_questions_are_calibrated():
     asked = questions([1, 1, 2], 3)
     calibration = Calibration()
     chosen = torch.tensor([True, False, True])
-    calibration.add(asked.possible(torch.zeros(3, 6)), asked, chosen)
+    add(calibration, torch.zeros(3, 6), asked, chosen)
     rows = calibration.rows()
     assert sum(row.pairs for row in rows) == 6
     assert sum(row.observed for row in rows) == pytest.approx(sum(row.expected for row in rows))
@@ -135,7 +141,7 @@ def test_expected_counts_grow_with_the_basket():
         removed=asked.removed, kinds=asked.kinds,
     )  # fmt: skip
     calibration = Calibration()
-    calibration.add(two.possible(torch.zeros(1, 6)), two, torch.tensor([True]))
+    add(calibration, torch.zeros(1, 6), two)
     rows = [row for row in calibration.rows() if row.pairs]
     assert sum(row.expected for row in rows) == pytest.approx(2)
     assert sum(row.observed for row in rows) == 2
@@ -148,13 +154,13 @@ def test_a_true_model_is_calibrated_in_every_row():
     drawn = torch.multinomial(asked.possible(logits).softmax(1), 1, generator=generator)[:, 0]
     asked = questions(drawn.tolist(), 30)
     calibration = Calibration()
-    calibration.add(asked.possible(logits), asked, torch.ones(len(logits), dtype=torch.bool))
+    add(calibration, logits, asked)
     rows = calibration.rows()
     assert all(1800 < row.expected < 2200 for row in rows)
     assert all(0.9 < row.ratio < 1.1 for row in rows)
     # One that is twice as sure of everything expects too much of its favourites.
     sure = Calibration()
-    sure.add(asked.possible(2 * logits), asked, torch.ones(len(logits), dtype=torch.bool))
+    add(sure, 2 * logits, asked)
     assert sure.rows()[-1].ratio < 0.9 and sure.rows()[0].ratio > 1.5
 
 

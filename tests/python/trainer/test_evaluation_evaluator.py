@@ -24,6 +24,7 @@ from trainer.evaluation.scorers import ModelScorer
 from trainer.evaluation.strata import AskedTrips
 from trainer.losses import Predictions
 from trainer.model import WorldModelConfig, create_world_model
+from trainer.recalibration import Recalibration
 
 REPLAYED = (WEEKS - 1, WEEKS)
 
@@ -52,6 +53,7 @@ class Truth(nn.Module):
         self.config = WorldModelConfig()
         self.tokens = products + 3
         self.weight = nn.Parameter(torch.zeros(()))
+        self.recalibration = Recalibration()
 
     def forward(self, batch):
         q = batch.questions
@@ -71,7 +73,11 @@ def test_the_truth_is_perfect(cache):
     for task in TASKS:
         for group in (found.tasks[task].fresh, found.tasks[task].replayed):
             for metric, estimate in group.scorers["model"].items():
-                if metric in ("precision@10", "nll"):  # these depend on the basket's size
+                if metric in (
+                    "precision@10",
+                    "nll",
+                    "raw_nll",
+                ):  # these depend on the basket's size
                     assert estimate.value < 2.5
                 else:
                     assert (estimate.value, estimate.low, estimate.high) == (1, 1, 1), metric
@@ -191,6 +197,25 @@ def test_the_seed_hides_other_items(cache, metrics):
     assert values[0] != values[1]
     nexts = [run["next_known"].fresh.scorers[name]["mrr"] for run in runs]
     assert nexts[0].value == nexts[1].value and nexts[0] != nexts[1]  # only the draws differ
+
+
+def test_recalibration_moves_likelihood_and_calibration_and_no_rank(cache, model, metrics):
+    model.recalibration.values[:] = torch.tensor([1.5, 0.1, 0.9, 1, 1, 1.2], dtype=torch.float64)
+    try:
+        other = Evaluator(cache, "test", progress=False).run(model)
+    finally:
+        model.recalibration = Recalibration()
+    for task in TASKS:
+        found, before = (m.tasks[task].fresh.scorers["model"] for m in (other, metrics))
+        assert before["nll"].value == pytest.approx(before["raw_nll"].value)
+        assert found["nll"] != before["nll"]
+        assert {n: e for n, e in found.items() if n != "nll"} == {
+            n: e for n, e in before.items() if n != "nll"
+        }
+        assert "raw_nll" not in other.tasks[task].fresh.scorers["G-TopFreq"]
+        one, two = (m.tasks[task] for m in (metrics, other))
+        assert one.raw_calibration == two.raw_calibration
+        assert (one.calibration != two.calibration) == (task != "completion")
 
 
 def test_the_model_keeps_its_mode_and_gets_no_gradients(cache, model):

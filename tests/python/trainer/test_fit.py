@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
-from toy import toy_cache
+from toy import TRAIN_LAST, WEEKS, toy_cache, toy_columns, toy_manifest
 
 from trainer import fit
 from trainer.checkpoint import load_model
+from trainer.data.cache import write_cache
 from trainer.training import SCHEDULES
 
 
@@ -69,6 +71,18 @@ def test_a_run_from_nothing_and_its_end(cache, tmp_path, capsys, monkeypatch):
     assert fit.main([*arguments, "--epochs", "3", "--device", "cpu", "--fresh"]) == 130
     assert "goes on from the last checkpoint" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "run").iterdir()] == []
+
+
+def test_validation_weeks_that_are_all_copies(tmp_path, capsys):
+    columns = toy_columns(customers=20, seed=9)
+    columns["weeks.is_replayed"] = np.arange(1, WEEKS + 1) > TRAIN_LAST
+    write_cache(tmp_path / "cache", columns, toy_manifest())
+    arguments = ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "run")]
+    assert fit.main([*arguments, "--preset", "tiny"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ") and "\n" not in error
+    assert "no trip of the validation weeks 21-25 lies outside" in error
+    assert "train_last_week" in error and not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -192,12 +192,14 @@ def test_strata_and_calibration_are_those_of_the_evaluation(folder, page):
     calibrated = [rows for rows in page.rows("Next basket") if rows[0][0] == "tenth"]
     assert len(calibrated) == 2
     for rows, task in zip(calibrated, list(tasks.values())[:2], strict=True):
-        for row, expected in zip(rows[1:], task["calibration"], strict=True):
+        pairs = zip(task["calibration"], task["raw_calibration"], strict=True)
+        for row, (expected, raw) in zip(rows[1:], pairs, strict=True):
             assert row[1:] == [
                 f"{expected['pairs']:,}",
                 shown(expected["expected"], 1),
                 f"{expected['observed']:,}",
                 shown(expected["ratio"], 2),
+                shown(raw["ratio"], 2),
             ]
 
 
@@ -330,7 +332,7 @@ def test_figures_from_a_file_make_the_same_page(folder, html, tmp_path, capsys):
     again = out.read_text(encoding="utf-8")
     ends = '<section id="part-8">'
     assert again.partition(ends)[0] == html.partition(ends)[0]
-    assert "that it measured this run&#x27;s model cannot be checked" in again
+    assert "names the weights, the cache and the split of this page" in again
     assert str(folder / "run/best") in "".join(Page(again).text)
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
@@ -361,6 +363,8 @@ def others(folder) -> Path:
     (wrong / "list.json").write_text("[]")
     (wrong / "half.json").write_text(text[: len(text) // 2])
     (wrong / "cache.json").write_text(json.dumps(content | {"cache_digest": "0" * 64}))
+    for name, digest in (("weights", "1" * 64), ("nameless", None)):
+        (wrong / f"{name}.json").write_text(json.dumps(content | {"weights_digest": digest}))
     for task in content["tasks"].values():
         for part in ("fresh", "replayed"):
             task[part]["scorers"].pop("model")
@@ -387,6 +391,8 @@ def others(folder) -> Path:
         (["run", "--evaluation", "wrong/list.json"], "is not what trainer.evaluate"),
         (["run", "--evaluation", "wrong/half.json"], "is not what trainer.evaluate"),
         (["run", "--evaluation", "wrong/cache.json"], "was measured on another cache"),
+        (["run", "--evaluation", "wrong/weights.json"], "with other weights (111111111111) than"),
+        (["run", "--evaluation", "wrong/nameless.json"], "with other weights (None) than"),
         (["run", "--evaluation", "wrong/rules.json"], "does not compare a model"),
         (["run", "--evaluation", "figures.json", "--split", "validation"], "holds the split"),
         (["run", "--evaluation", "figures.json", "--customers", "3"], "--customers"),

@@ -10,7 +10,7 @@ from trainer.evaluation import EvaluationMetrics
 from trainer.evaluation.bootstrap import Estimate
 from trainer.evaluation.metrics import GroupMetrics, TaskMetrics
 from trainer.report.sections.headline import headline
-from trainer.report.verdict import FEWEST_CUSTOMERS, best_rule, lead
+from trainer.report.verdict import FEWEST_CUSTOMERS, lead
 
 
 def around(value: float, width: float) -> Estimate:
@@ -102,7 +102,7 @@ def test_no_verdict_on_few_customers_or_without_an_interval():
 
 def test_the_best_rule_is_that_of_the_metric():
     found = group(0.02, 0.02)
-    assert best_rule(found, "recall@10") == "P"
+    assert found.best("recall@10") == "P"
     found.scorers["G"]["ndcg@10"] = around(0.26, 0.01)
     assert lead(found, "ndcg@10").rule == "G" and lead(found, "recall@10").rule == "P"
 

@@ -10,7 +10,16 @@ import torch
 from toy import WEEKS, toy_cache, toy_columns, toy_manifest
 
 from trainer.data.cache import TensorCache, write_cache
-from trainer.data.sales import ADDED, COLUMNS, LONGEST, RATE, Sales, item_shares
+from trainer.data.heldout import training_trips
+from trainer.data.sales import (
+    ADDED,
+    COLUMNS,
+    LONGEST,
+    RATE,
+    Sales,
+    item_shares,
+    own_item_shares,
+)
 
 TREND, GONE = map(COLUMNS.index, ("trend", "gone"))
 
@@ -58,3 +67,20 @@ def test_each_week_finds_its_row(tmp_path):
     assert len(rows) == 3
     for place, week in enumerate((7, 3, 7, 20)):
         assert torch.equal(rows[index[place]], torch.from_numpy(sales.table[week - 1]))
+
+
+def test_whoever_counts_a_chain_in_the_words_of_another_counts_its_own_trips(tmp_path):
+    cache = toy_cache(tmp_path / "own", customers=30)
+    assert (own_item_shares(cache) == item_shares(cache)).all()
+    columns = toy_columns(customers=30)
+    columns["products.train_trips"] = columns["products.train_trips"][::-1]
+    manifest = toy_manifest() | {"reference_vocabulary": "of another"}
+    write_cache(tmp_path / "like", columns, manifest)
+    like = TensorCache(tmp_path / "like")
+    counts = np.full(like.products + 3, 0.5)
+    offsets = like["trips.item_offsets"].astype(int)
+    for row in training_trips(like):
+        counts[like["items.token"][offsets[row] : offsets[row + 1]]] += 1
+    assert len(training_trips(like)) > 50
+    np.testing.assert_allclose(own_item_shares(like), counts / counts[1:-2].sum())
+    assert not np.allclose(own_item_shares(like), item_shares(like))

@@ -12,6 +12,7 @@ from trainer.counting import CountingPrior, kind
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
 from trainer.data.own import COUNTS
+from trainer.data.sales import own_item_shares
 from trainer.evaluation.baselines.cooccurrence import Cooccurrence
 from trainer.evaluation.baselines.frequency import Weigh, by_days, by_trips, equally
 from trainer.evaluation.baselines.history import Once, Purchases
@@ -49,7 +50,7 @@ class Counts:
 
     def __init__(self, cache: TensorCache, without: np.ndarray | None = None) -> None:
         self.cache, self.products = cache, cache.products
-        self._prior = CountingPrior(cache)
+        self._prior = CountingPrior(cache, own_item_shares(cache))
         self.share = self._prior.share
         self.purchases = Once(lambda batch: Purchases.before(batch, cache.products))
         self.plain = self.weighed(equally)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from trainer.evaluation.metrics import EvaluationMetrics, GroupMetrics, TaskMetrics
-from trainer.evaluation.report import HEADLINE, PARTS, TITLES
+from trainer.evaluation.report import HEADLINE, PARTS, TITLES, best_scorers
 from trainer.evaluation.scorers import MODEL
 from trainer.report.charts.dots import Panel, dots
 from trainer.report.figures import NONE, count, fixed, signed, with_interval
 from trainer.report.markup import Markup, element, join
 from trainer.report.tables import table
-from trainer.report.verdict import COMPARED, FEWEST_CUSTOMERS, NAMES, best_rule, lead
+from trainer.report.verdict import COMPARED, FEWEST_CUSTOMERS, NAMES, lead
 
 
 def comparison(metrics: EvaluationMetrics) -> Markup:
@@ -79,25 +79,26 @@ def _table(caption: str, group: GroupMetrics) -> Markup:
 
 def _parts(group: GroupMetrics) -> Markup:
     """Items bought before and new ones; guesses of the kind of trip."""
+    shown = {name: group.scorers[name] for name in best_scorers(group)}
     columns = {
         name: metric
         for name, metric in PARTS.items()
-        if any(metric in found for found in group.scorers.values())
+        if any(metric in found for found in shown.values())
     }
     rows = [
         [scorer, *(with_interval(found.get(metric)) for metric in columns.values())]
-        for scorer, found in group.scorers.items()
+        for scorer, found in shown.items()
     ]
     caption = (
-        "Fresh trips: items the customer bought before (repeat) and new ones (explore); share of "
-        "right guesses of the kind of trip, where it was hidden"
+        "Fresh trips, the model and the best rules: items the customer bought before (repeat) and "
+        "new ones (explore); share of right guesses of the kind of trip, where it was hidden"
     )
     return table(caption, ["", *columns], rows, marked=(0,))
 
 
 def _strata(task: TaskMetrics) -> Markup:
     """The model and the rules that are best over all fresh trips, by kind of trip."""
-    rules = {metric: best_rule(task.fresh, metric) for metric in COMPARED}
+    rules = {metric: task.fresh.best(metric) for metric in COMPARED}
     rows = []
     for name, groups in task.strata.items():
         for label, group in groups.items():

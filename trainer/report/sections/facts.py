@@ -30,6 +30,7 @@ def facts(
         ("trained parameters", count(parameters)),
         ("training seed", str(training.get("seed", "not recorded"))),
         ("checkpoint", f"after epoch {run.progress.get('epoch', 'not recorded')}"),
+        ("weights", run.weights_digest),
         ("cache measured on", cache.digest),
         ("cache trained on", run.trained_on),
         ("split", f"{metrics.split}, weeks {metrics.weeks[0]}–{metrics.weeks[1]}"),
@@ -86,8 +87,8 @@ def _differs(run: Run, cache: TensorCache) -> Markup | None:
 
 def _read(read_from: Mapping[str, Any]) -> str:
     return (
-        "The figures were read from a file. Its cache and split are those of this page; that it "
-        f"measured this run's model cannot be checked. It names {read_from['checkpoint']}."
+        "The figures were read from a file that names the weights, the cache and the split of this "
+        f"page. It was made with {read_from['checkpoint']}."
     )
 
 
