@@ -279,7 +279,7 @@ def test_lifts_and_shares_read_training_weeks_only(tmp_path):
     write_cache(tmp_path / "one", columns, toy_manifest())
     later = columns["trips.week"] > TRAIN_LAST
     changed = dict(columns)
-    changed["trips.focus"] = np.where(later, 5 - columns["trips.focus"], columns["trips.focus"])
+    changed["trips.focus"] = np.where(later, 4 - columns["trips.focus"], columns["trips.focus"])
     items_later = np.repeat(later, np.diff(columns["trips.item_offsets"]))
     changed["items.token"] = np.where(items_later, 1, columns["items.token"])
     write_cache(tmp_path / "other", changed, toy_manifest())

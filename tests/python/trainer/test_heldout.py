@@ -53,7 +53,7 @@ def test_lifts_and_constants_do_not_depend_on_them(tmp_path):
     of_week = kept_out[columns["customer_weeks.customer"]]
     assert of_week.any()
     changed["items.token"] = np.where(of_item, 1, columns["items.token"])
-    changed["trips.focus"] = np.where(of_trip, 5 - columns["trips.focus"], columns["trips.focus"])
+    changed["trips.focus"] = np.where(of_trip, 4 - columns["trips.focus"], columns["trips.focus"])
     for name in ("customer_weeks.items_per_trip", "customer_weeks.recency_days"):
         values = columns[name]
         changed[name] = np.where(of_week, values * 2 + 1, values).astype(values.dtype)
