@@ -18,7 +18,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer.ranking_loss import RankingLoss, ranking_count
 from trainer.tokens import PAD, UNKNOWN
 
 PART_OF_CONTEXT = {
@@ -45,8 +44,6 @@ class LossWeights:
     """Auxiliary: price sensitivity."""
     mission: float = 0.04
     """Auxiliary: trip type and focus together."""
-    ranking: float = 0.0
-    """The order of the first products (`trainer.ranking_loss`), per trip."""
 
     def __post_init__(self):
         for name in PARTS:
@@ -226,7 +223,6 @@ class WorldModelLoss(nn.Module):
         self.weights = weights or LossWeights()
         self.focal = FocalLoss(gamma)
         self.contrastive = ContrastiveLoss(temperature)
-        self.ranking = RankingLoss()
 
     def count(self, targets: Targets) -> Tensor:
         """Targets on this rank, (parts,) float64 in the order of `PARTS`; 0 where switched off."""
@@ -237,8 +233,6 @@ class WorldModelLoss(nn.Module):
             counts["contrastive"] = contrastive_count(
                 _needed("basket_ids", targets.basket_ids, "contrastive")
             )
-        if self.weights.ranking:
-            counts["ranking"] = ranking_count(targets.rows[_of_trips(targets)])
         for column, part in self._context_columns(targets):
             counts[part] = counts[part] + context_count(targets.context[column], targets.hidden)
         return torch.stack([counts[part].double() for part in PARTS])
@@ -286,14 +280,6 @@ class WorldModelLoss(nn.Module):
             sums["focal"], _ = self.focal(
                 logits, targets.tokens, targets.token_weights, targets.rows
             )
-        if self.weights.ranking:
-            logits = _needed("logits", predictions.logits, "ranking")
-            asked = _of_trips(targets)
-            sums["ranking"], _ = self.ranking(
-                _at_least_float32(logits[: len(targets.hidden)]),
-                targets.tokens[asked],
-                targets.rows[asked],
-            )
         if self.weights.contrastive:
             embeddings = _needed("embeddings", predictions.embeddings, "contrastive")
             basket_ids = _needed("basket_ids", targets.basket_ids, "contrastive")
@@ -315,11 +301,6 @@ class WorldModelLoss(nn.Module):
         for column, part in columns:
             _needed(f"context[{column!r}]", targets.context.get(column), part)
         return columns
-
-
-def _of_trips(targets: Targets) -> Tensor:
-    """Which targets are asked of a trip's own row, (T,) bool: the first rows, one per trip."""
-    return _needed("rows", targets.rows, "ranking") < len(targets.hidden)
 
 
 def focal_count(targets: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -17,7 +17,8 @@ from trainer.data.own import COUNTS, GAPS
 from trainer.data.sales import COLUMNS
 from trainer.similar import HEADS, SimilarTrips
 
-FEATURES = 2 * len(COUNTS) + len(HEADS) + len(GAPS) + len(COLUMNS) + 4
+PLAIN = COUNTS.index("trips 1")
+FEATURES = 2 * len(COUNTS) + len(HEADS) + len(GAPS) + len(COLUMNS) + 6
 
 
 class RepurchaseScore(nn.Module):
@@ -58,6 +59,7 @@ class RepurchaseScore(nn.Module):
         own = questions.own
         since, usual = own.gaps[:, 0], own.gaps[:, -1]
         again = usual >= 0
+        trips = torch.bincount(own.trips.question, minlength=len(questions.trip))[own.question]
         overdue = ((since + 1) / (usual.clamp_min(0) + 1)).log() * again
         return torch.cat(
             [
@@ -69,6 +71,8 @@ class RepurchaseScore(nn.Module):
                     [
                         again,
                         overdue,
+                        trips.log1p() / 2 - 1,
+                        own.counts[:, PLAIN] / trips,
                         prior.share[own.token].log() / 2 + 4,
                         prior.log_lifts(questions),
                     ],

@@ -57,11 +57,17 @@ class WorldModelDataset(Dataset):
     """
 
     def __init__(
-        self, cache: TensorCache, split: str = "train", *, customers: np.ndarray | None = None
+        self,
+        cache: TensorCache,
+        split: str = "train",
+        *,
+        customers: np.ndarray | None = None,
+        first_week: int | None = None,
     ) -> None:
         """split: a name of the cache's split, `train`, `validation` or `test`; customers: rows of
         the cache's customers, in any order, of whom those who shop in the split are kept. If left
         out, all of them, and for the training split all who are not kept out (`held_out`).
+        first_week: from which week on trips are asked about, if later than the split's first.
 
         Raises ValueError for another name or a row out of range, CacheError where no customer shops
         in these weeks.
@@ -69,7 +75,8 @@ class WorldModelDataset(Dataset):
         if split not in cache.split:
             raise ValueError(f"split: expected one of {', '.join(cache.split)}, not {split!r}")
         self.cache, self.split = cache, split
-        first_week, last_week = cache.split[split]
+        first_of_split, last_week = cache.split[split]
+        first_week = max(first_of_split, first_week or 0)
         first, last = (cache["customers.trip_offsets"][s].astype(np.int64) for s in _PAIRS)
         # Trips of a timeline are in order, so those up to a week are a run from its beginning.
         before, until = (

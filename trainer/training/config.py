@@ -24,6 +24,9 @@ class Phase:
     mask_rate: float = 0.15
     """Share of items that are asked."""
     losses: LossWeights = field(default_factory=LossWeights)
+    recent: float = 1.0
+    """Share of the training weeks, the last ones, whose trips are asked about. Earlier trips are
+    history then: what is asked about later has a long one."""
     batch: float = 1.0
     """Share of the token budget."""
     clip: float = 1.0
@@ -36,6 +39,10 @@ class Phase:
         ):  # fmt: skip
             if not value > 0:
                 raise ValueError(f"{self.name}: {name} must be positive, not {value}")
+        if not 0 < self.recent <= 1:
+            raise ValueError(
+                f"{self.name}: recent must be above 0 and at most 1, not {self.recent}"
+            )
 
 
 def three_phases(rate: float, epochs: tuple[int, int, int] = (3, 12, 5)) -> tuple[Phase, ...]:

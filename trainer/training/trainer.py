@@ -23,7 +23,7 @@ from trainer.data.timelines import WorldModelDataset
 from trainer.losses import PARTS, Predictions, WorldModelLoss
 from trainer.model import WorldModel
 from trainer.objective import targets
-from trainer.training.config import TrainingConfig
+from trainer.training.config import Phase, TrainingConfig
 from trainer.training.ranks import Ranks
 
 LAST, BEST, CURVES, TENSORBOARD = "last", "best", "curves.jsonl", "tensorboard"
@@ -69,7 +69,10 @@ class Trainer:
             betas=(0.9, 0.98),
             fused=self.ranks.device.type == "cuda",
         )
-        self.dataset = WorldModelDataset(cache, "train")
+        self.datasets = {
+            phase: WorldModelDataset(cache, "train", first_week=_first_week(cache, phase))
+            for phase in config.phases
+        }
         self.epoch = 0
         self.curves: list[dict[str, Any]] = []
         self._sums = self._nothing()
@@ -130,7 +133,7 @@ class Trainer:
         phase, _ = config.phase(epoch)
         loss = WorldModelLoss(phase.losses, config.gamma).to(self.ranks.device)
         loader = WorldModelDataLoader(
-            self.dataset,
+            self.datasets[phase],
             masking=config.masking(epoch),
             tokens=max(1, int(config.tokens * phase.batch)),
             chunk=self.model.config.chunk,
@@ -295,6 +298,12 @@ class Trainer:
                 if isinstance(value, (int, float)) and name != "epoch":
                     writer.add_scalar(name, value, row["epoch"])
             writer.close()
+
+
+def _first_week(cache: TensorCache, phase: Phase) -> int:
+    """The first training week whose trips the phase asks about."""
+    first, last = cache.split["train"]
+    return last + 1 - math.ceil(phase.recent * (last + 1 - first))
 
 
 HEADS = ("kind.", "guess.", "truth.")

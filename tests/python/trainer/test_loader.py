@@ -165,6 +165,17 @@ def test_rows_hold_whole_timelines(cache, loader):
         assert (batch.step.diff()[~starts[1:]] == 1).all()
 
 
+def test_from_a_later_week_on_earlier_trips_are_history(cache):
+    first_week = 15
+    dataset = WorldModelDataset(cache, first_week=first_week)
+    rows = [row for b in WorldModelDataLoader(dataset, chunk=8) for row in asked_rows(b)]
+    training = training_trips(cache)
+    assert sorted(rows) == training[cache["trips.week"][training] >= first_week].tolist()
+    first = cache["customers.trip_offsets"][dataset.customers].astype(int)
+    assert (dataset.spans.first == first).all()  # whole histories
+    assert (dataset.spans.asked > first).any()
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_epoch_asks_every_training_trip_once(cache, loader, workers):
     rows = [row for batch in loader(workers=workers) for row in asked_rows(batch)]
