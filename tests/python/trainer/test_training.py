@@ -12,11 +12,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from toy import toy_cache
+from toy import TRAIN_LAST, toy_cache
 
 from trainer.checkpoint import CheckpointError, load_checkpoint
 from trainer.data.cache import TensorCache
@@ -123,6 +124,24 @@ def test_phases_change_what_happens(cache, tmp_path):
     assert [s[4] for s in warm_up] == sorted(s[4] for s in warm_up)
     assert [row["phase"] for row in curves] == ["warm-up", "main", "fine-tune"]
     assert "contrastive" not in curves[0] and curves[1]["contrastive"] > 0
+
+
+def test_a_phase_may_ask_about_the_last_weeks_only(cache, tmp_path):
+    phases = (Phase("all", 1, 1e-3, 1e-3), Phase("late", 1, 1e-3, 1e-3, recent=0.3))
+    trainer = make(cache, tmp_path, replace(CONFIG, phases=phases))
+    step, weeks = trainer._step, ([], [])
+
+    def watch(batch, loss, clip):
+        weeks[trainer.epoch].append(cache["trips.week"][batch.trips.row[batch.questions.trip]])
+        return step(batch, loss, clip)
+
+    trainer._step = watch
+    trainer.fit()
+    every, late = (np.concatenate(part) for part in weeks)
+    assert (every.min(), late.min(), late.max()) == (1, TRAIN_LAST - 5, TRAIN_LAST)
+    assert len(late) == (every >= TRAIN_LAST - 5).sum()
+    with pytest.raises(ValueError, match="recent"):
+        Phase("none", 1, 1e-3, 1e-3, recent=0)
 
 
 def test_golden_losses(cache, tmp_path):
