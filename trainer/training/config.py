@@ -55,22 +55,32 @@ def three_phases(rate: float, epochs: tuple[int, int, int] = (3, 12, 5)) -> tupl
     )
 
 
+def two_phases(rate: float, epochs: tuple[int, int]) -> tuple[Phase, ...]:
+    """All losses throughout: all training weeks first, then their later half, whose trips have
+    histories as long as those of the trips to come."""
+    main, fine_tune = epochs
+    return (
+        Phase("main", main, rate, rate * 0.4),
+        Phase("fine-tune", fine_tune, rate * 0.4, rate / 100, recent=0.5),
+    )
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """A run: the model's preset and everything that decides what comes out of it."""
 
     model: str = "small"
     """A preset of `trainer.model.PRESETS`."""
-    phases: tuple[Phase, ...] = field(default_factory=lambda: three_phases(1e-3, (1, 3, 2)))
+    phases: tuple[Phase, ...] = field(default_factory=lambda: two_phases(1e-3, (4, 4)))
     tokens: int = 8192
     """Trips + items of a batch, over all ranks."""
-    whole: float = 0.3
+    whole: float = 0.5
     """Share of baskets that are hidden wholly."""
-    hide_context: float = 0.5
+    hide_context: float = 0.4
     """Share of trips whose kind is hidden."""
     gamma: float = 2.0
     """Focal loss: 0 is the cross-entropy."""
-    trip_power: float = 1.0
+    trip_power: float = 0.5
     """1: every trip counts the same in the loss on items, 0: every item."""
     weight_decay: float = 0.01
     patience: int = 6
