@@ -47,7 +47,7 @@ def read_evaluation(
     for task in metrics.tasks.values():
         for group in (task.fresh, task.replayed):
             if group and (MODEL not in group.scorers or not group.model_minus):
-                raise ValueError(f"{path} does not compare a model with counting rules")
+                raise ValueError(f"{path} does not compare a model with baselines")
     if metrics.weights_digest != run.weights_digest:
         raise ValueError(
             f"{path} was measured with other weights ({str(metrics.weights_digest)[:12]}) than "

@@ -39,7 +39,7 @@ def page(
         "Headline": lambda: headline(metrics),
         "Data": lambda: data(cache),
         "Training": lambda: training(run),
-        "Model and counting rules": lambda: comparison(metrics),
+        "Model and baselines": lambda: comparison(metrics),
         "Calibration": lambda: calibration(metrics),
         "Map of products": lambda: products(run.model, cache),
         "A few baskets": lambda: baskets(run, cache, metrics.split, metrics.seed),

@@ -1,4 +1,4 @@
-"""Is the model better than the best counting rule? In words that the interval bears out."""
+"""Is the model better than the best baseline? In words that the interval bears out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_DIFFERENCE, UNKNOWN = "no clear difference", "too little data to tell"
 
 @dataclass(frozen=True)
 class Lead:
-    """The model beside the counting rule with the highest mean of a metric on the same trips."""
+    """The model beside the baseline with the highest mean of a metric on the same trips."""
 
     metric: str
     rule: str

@@ -50,7 +50,7 @@ def lead_of(page: str) -> str:
 def test_a_clear_win_with_its_figures():
     page = told(next_known=group(0.02, 0.03))
     assert lead_of(page) == (
-        "On fresh trips, the model beside the best counting rule: better for the next basket "
+        "On fresh trips, the model beside the best baseline: better for the next basket "
         "(mission known)."
     )
     assert "▲</span> Better</p>" in page
@@ -86,7 +86,7 @@ def test_metrics_that_disagree_and_tasks_that_do():
         next_unknown=group(0, -0.02), next_known=group(0.02, 0.02), completion=group(0.02, 0.02)
     )
     assert lead_of(page) == (
-        "On fresh trips, the model beside the best counting rule: no clear difference in recall@10 "
+        "On fresh trips, the model beside the best baseline: no clear difference in recall@10 "
         "but worse in NDCG@10 for the next basket (mission unknown); better for the next basket "
         "(mission known) and basket completion."
     )

@@ -1,4 +1,4 @@
-"""The model beside the counting rules: task by task, fresh trips and replayed weeks apart."""
+"""The model beside the baselines: task by task, fresh trips and replayed weeks apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What it comes to: the model beside the best counting rule."""
+"""What it comes to: the model beside the best baseline."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _sentence(compared: dict[str, list[Lead]]) -> str:
     for name, leads in compared.items():
         tasks.setdefault(both(leads), []).append(SHORT[name])
     told = [f"{verdict} for {_and(names)}" for verdict, names in tasks.items()]
-    return f"On fresh trips, the model beside the best counting rule: {'; '.join(told)}."
+    return f"On fresh trips, the model beside the best baseline: {'; '.join(told)}."
 
 
 def _card(title: str, group: GroupMetrics, leads: list[Lead]) -> Markup:
