@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainer.data.batch import OwnProducts, Questions
+from trainer.data.batch import Questions
 from trainer.data.cache import TensorCache
 from trainer.data.heldout import training_trips
 from trainer.data.own import COUNTS
@@ -59,20 +59,27 @@ class CountingPrior(nn.Module):
         more (E,): what to add to the scores of the own products.
         """
         own = questions.own
-        score = self.log_ratios(own) @ self.weight
+        score = self.log_ratios(questions) @ self.weight
         if more is not None:
             score = score + more.to(score.dtype)
         prior = self.lift_weight * self.lift.index_select(0, kind(questions.context))
-        lately = torch.einsum("wcv,c->wv", questions.sales, self.sales_weight)
-        prior = prior + lately.index_select(0, questions.week)
+        sales = questions.sales
+        lately = torch.einsum("wcv,c->wv", sales.table, self.sales_weight) + sales.shift
+        prior = prior + lately.index_select(0, sales.week)
         cell = own.question * prior.shape[1] + own.token
         return prior.flatten().index_add(0, cell, score.to(prior.dtype)).view_as(prior)
 
-    def log_ratios(self, own: OwnProducts) -> Tensor:
+    def log_ratios(self, questions: Questions) -> Tensor:
         """log(1 + c / (a g)) of each count, (E, counts)."""
         # exp keeps the smoothing positive.
-        floor = self.share[own.token, None] * self.smoothing.exp()
-        return (own.counts / floor).log1p()
+        floor = self.own_shares(questions)[:, None] * self.smoothing.exp()
+        return (questions.own.counts / floor).log1p()
+
+    def own_shares(self, questions: Questions) -> Tensor:
+        """g of the own products, (E,): of training items, or of lately where there are none."""
+        own, sales = questions.own, questions.sales
+        shift = sales.shift[sales.week[own.question], own.token]
+        return self.share[own.token] * shift.exp()
 
     def log_lifts(self, questions: Questions) -> Tensor:
         """Of the own products given the kind of trip, (E,)."""
@@ -89,7 +96,7 @@ def kind(context: Tensor) -> Tensor:
 
 
 def _lifts(cache: TensorCache) -> Tensor:
-    """Log lifts (kinds, V), 0 for kinds with an unknown column and for what is no product."""
+    """Log lifts (kinds, V), 0 for kinds with an unknown column and for what was never bought."""
     codes_of = list(CODES_OF_CONTEXT.values())
     tokens, kinds = cache.products + 3, int(np.prod(codes_of))
     rows = training_trips(cache)
@@ -107,7 +114,8 @@ def _lifts(cache: TensorCache) -> Tensor:
     # P(p) per trip, of the same trips: how many items a trip has is part of the kind.
     average = (bought.sum(0) + 0.5) / max(len(rows), 1)
     lift = np.log((bought + LIFT_TRIPS * average) / ((trips + LIFT_TRIPS) * average))
-    lift[:, [0, -2, -1]] = 0
+    # No product, or one that came later: of its kinds of trips nothing is known.
+    lift[:, ~bought.any(0)] = 0
     known = torch.cartesian_prod(*(torch.arange(codes) for codes in codes_of)).gt(0).all(1).numpy()
     lift[~known] = 0
     return torch.from_numpy(lift).float()

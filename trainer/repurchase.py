@@ -46,7 +46,7 @@ class RepurchaseScore(nn.Module):
     ) -> Tensor:
         """z (Q, width) describes the questions, products (>= N + 1, product) by token: (E,)."""
         own = questions.own
-        floor = SMOOTHING * prior.share[own.token, None]
+        floor = SMOOTHING * prior.own_shares(questions)[:, None]
         similar = (self.similar(own, z) / floor).log1p()
         x = self.features(torch.cat([self._features(questions, prior), similar / 4 - 1], dim=1))
         # In place: these are the largest tensors of a step on a CPU.
@@ -56,7 +56,7 @@ class RepurchaseScore(nn.Module):
 
     def _features(self, questions: Questions, prior: CountingPrior) -> Tensor:
         """(E, features but those of similar trips), about -2 to 2."""
-        own = questions.own
+        own, sales = questions.own, questions.sales
         since, usual = own.gaps[:, 0], own.gaps[:, -1]
         again = usual >= 0
         trips = torch.bincount(own.trips.question, minlength=len(questions.trip))[own.question]
@@ -64,16 +64,16 @@ class RepurchaseScore(nn.Module):
         return torch.cat(
             [
                 own.counts.log1p() - 0.5,
-                prior.log_ratios(own).detach() / 4 - 1,
+                prior.log_ratios(questions).detach() / 4 - 1,
                 own.gaps.clamp_min(0).log1p() / 2 - 1,
-                questions.sales[questions.week[own.question], :, own.token],
+                sales.table[sales.week[own.question], :, own.token],
                 torch.stack(
                     [
                         again,
                         overdue,
                         trips.log1p() / 2 - 1,
                         own.counts[:, PLAIN] / trips,
-                        prior.share[own.token].log() / 2 + 4,
+                        prior.own_shares(questions).log() / 2 + 4,
                         prior.log_lifts(questions),
                     ],
                     dim=1,

@@ -146,6 +146,18 @@ class OwnProducts(_Movable):
 
 
 @dataclass(frozen=True)
+class WeeklySales(_Movable):
+    """What the chain sold lately, as of the week of each question."""
+
+    table: Tensor
+    """(weeks, columns, N + 3) float32, the columns of `trainer.data.sales.COLUMNS`."""
+    shift: Tensor
+    """(weeks, N + 3) float32: what to add to the logarithm of each product's share."""
+    week: Tensor
+    """(Q,) int64 row of both, per question."""
+
+
+@dataclass(frozen=True)
 class Questions(_Movable):
     """Baskets with something hidden, and what is asked about them.
 
@@ -173,10 +185,8 @@ class Questions(_Movable):
     """The same tokens in rows, one per question."""
     own: OwnProducts
     """The customer's earlier products."""
-    sales: Tensor
-    """(weeks, columns, N + 3) float32: what the chain sold lately, `trainer.data.sales.COLUMNS`."""
-    week: Tensor
-    """(Q,) int64 row of `sales`, as of the question's week."""
+    sales: WeeklySales
+    """What the chain sold lately."""
     logit: Tensor
     """(R,) int64 decoder tokens that get logits: first the Q `[MASK]` tokens in order, then
     items that were replaced or kept and have to be told."""

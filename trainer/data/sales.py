@@ -5,14 +5,17 @@ For each week w and product, from all trips of the cache in earlier weeks:
 - trend: log((d + 2) / (e + 2)), d the trips with the product, each week back counting 0.8 times as
   much, e what they would be at the product's share of training items;
 - gone: log(1 + weeks since it was last sold), at most that of 30 weeks, also if it never was.
+
+A product first sold after the training weeks has no share of them to compare with. Its share is
+that of d among all; the shift is log(this share / the one it is taken to have), 0 for all others.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from trainer.data.batch import WeeklySales
 from trainer.data.cache import TensorCache
 from trainer.data.heldout import training_trips
 from trainer.data.ragged import ranges
@@ -29,6 +32,11 @@ class Sales:
         share: (N + 3,) of training items, by token.
     """
 
+    table: np.ndarray
+    """(weeks, columns, N + 3) float32 as of each week."""
+    shift: np.ndarray
+    """(weeks, N + 3) float32."""
+
     def __init__(self, cache: TensorCache, share: np.ndarray) -> None:
         weeks, tokens = len(cache["weeks.shop_week"]), len(share)
         token = cache["items.token"].astype(np.int64)
@@ -39,20 +47,24 @@ class Sales:
         cell = week[own] * tokens + token[own]
         sold = np.bincount(cell, minlength=weeks * tokens).reshape(weeks, tokens)
         self.table = np.empty((weeks, len(COLUMNS), tokens), dtype=np.float32)
+        self.shift = np.zeros((weeks, tokens), dtype=np.float32)
+        is_novel = np.concatenate([[False], cache["products.is_novel"], [False, False]])
         lately, total = np.zeros(tokens), 0.0
         since = np.full(tokens, LONGEST)
         for week in range(weeks):
-            trend = np.log((lately + ADDED) / (total * share + ADDED))
+            of_sales = np.where(is_novel, np.maximum(lately / max(total, 1), share), share)
+            self.shift[week] = np.log(of_sales / share)
+            trend = np.log((lately + ADDED) / (total * of_sales + ADDED))
             self.table[week] = trend, np.log1p(since)
             lately = RATE * lately + sold[week]
             total = RATE * total + sold[week].sum()
             since = np.where(sold[week] > 0, 0, np.minimum(since + 1, LONGEST))
 
-    def as_of(self, week: np.ndarray) -> tuple[Tensor, Tensor]:
-        """For weeks (n,), from 1: the distinct ones' rows (weeks, columns, N + 3), and (n,) int64
-        which of them each is."""
+    def as_of(self, week: np.ndarray) -> WeeklySales:
+        """For weeks (n,), from 1."""
         distinct, index = np.unique(week, return_inverse=True)
-        return torch.from_numpy(self.table[distinct - 1]), torch.from_numpy(index)
+        parts = self.table[distinct - 1], self.shift[distinct - 1], index
+        return WeeklySales(*map(torch.from_numpy, parts))
 
 
 def item_shares(cache: TensorCache) -> np.ndarray:

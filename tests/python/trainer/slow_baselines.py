@@ -127,14 +127,17 @@ class SlowBaselines:
     # Factors: product -> logarithm
 
     def context(self, row, smoothing=20):
-        """Log lifts of the kind of trip; 0 where a column is unknown."""
+        """Log lifts of the kind of trip; 0 where a column is unknown, or nothing was bought."""
         if 0 in self.codes[row]:
             return defaultdict(float)
         rows = [r for r, trains in enumerate(self.trains) if trains]
         alike = [r for r in rows if self.codes[r] == self.codes[row]]
-        lift = {}
+        lift = defaultdict(float)
         for product in range(1, self.products + 1):
-            average = (sum(product in self.baskets[r] for r in rows) + 0.5) / len(rows)
+            ever = sum(product in self.baskets[r] for r in rows)
+            if not ever:
+                continue
+            average = (ever + 0.5) / len(rows)
             times = sum(product in self.baskets[r] for r in alike)
             lift[product] = math.log(
                 (times + smoothing * average) / ((len(alike) + smoothing) * average)

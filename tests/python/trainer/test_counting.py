@@ -11,7 +11,7 @@ import torch
 from toy import TRAIN_LAST, toy_cache, toy_columns, toy_manifest
 
 from trainer.counting import LIFT_TRIPS, SMOOTHING, CountingPrior, kind
-from trainer.data.batch import EarlierTrips, Items, OwnProducts, Questions
+from trainer.data.batch import EarlierTrips, Items, OwnProducts, Questions, WeeklySales
 from trainer.data.cache import TensorCache, write_cache
 from trainer.data.heldout import held_out
 from trainer.data.loader import EvaluationDataLoader
@@ -207,14 +207,18 @@ def test_a_slow_and_obvious_count_agrees(cache, task):
 # The prior
 
 
+def nothing_sold(count, dtype) -> WeeklySales:
+    table = torch.zeros(1, 2, 43, dtype=dtype)
+    return WeeklySales(table, table[:, 0], torch.zeros(count, dtype=torch.long))
+
+
 def questions(context, own) -> Questions:
     empty = torch.zeros(0, dtype=torch.long)
     return Questions(
         trip=torch.arange(len(context)), context=torch.tensor(context), hidden=empty.bool(),
         whole=empty.bool(), token=empty, question=empty, pence=empty, price_hidden=empty.bool(),
-        baskets=None, own=own, sales=torch.zeros(1, 2, 43, dtype=own.counts.dtype),
-        week=torch.zeros(len(context), dtype=torch.long), logit=empty, target=empty,
-        target_row=empty, target_question=empty,
+        baskets=None, own=own, sales=nothing_sold(len(context), own.counts.dtype), logit=empty,
+        target=empty, target_row=empty, target_question=empty,
     )  # fmt: skip
 
 
@@ -272,6 +276,7 @@ def test_lift_by_hand(tmp_path):
     assert lift[0, 1].item() == pytest.approx(math.log(expected), rel=1e-5)
     assert not lift[1].any() and not lift[2].any()  # an unknown column: no lift
     assert not lift[0, [0, -2, -1]].any()
+    assert not lift[0, columns["products.is_novel"].nonzero()[0] + 1].any()
 
 
 def test_lifts_and_shares_read_training_weeks_only(tmp_path):
@@ -296,3 +301,18 @@ def test_gradients_reach_every_weight(cache):
     (out * torch.randn_like(out)).sum().backward()
     assert all(parameter.grad.ne(0).all() for parameter in [prior.weight, prior.lift_weight])
     assert prior.smoothing.grad[-1] != 0  # the others have weight 0 at the start
+
+
+def test_a_product_first_sold_later_has_the_share_of_lately(cache):
+    """As if the chain's training weeks had sold it at the rate of the last weeks."""
+    prior = CountingPrior(cache).double()
+    own = own_of([4, 7], torch.full((2, len(COUNTS)), 3.0, dtype=torch.float64))
+    asked = questions([[0, 0, 0, 0]], own)
+    shift = torch.zeros(1, 43, dtype=torch.float64)
+    shift[0, 7] = math.log(50)
+    sold = replace(asked.sales, shift=shift)
+    moved = prior(replace(asked, sales=sold))
+    prior.share[7] *= 50
+    expected = prior(asked)
+    expected[0, 7] += math.log(50)
+    torch.testing.assert_close(moved, expected)

@@ -247,7 +247,7 @@ def test_the_features_of_a_candidate_one_by_one(cache, slow, counts):
             likeness = slow.context(row)
             together = slow.together(visible, **COOCCURRENCE)
             hour = int(cache["trips.hour"][row])
-            trend = batch.questions.sales[batch.questions.week[index], 0]
+            trend = batch.questions.sales.table[batch.questions.sales.week[index], 0]
             for place, product in zip(mine.tolist(), products, strict=True):
                 expected = {
                     "count by trips 1": times[product],

@@ -9,7 +9,7 @@ import pytest
 import torch
 from toy import toy_cache, toy_columns, toy_manifest
 
-from trainer.data.batch import Items, TimelineBatch, map_tensors
+from trainer.data.batch import Items, TimelineBatch, WeeklySales, map_tensors
 from trainer.data.cache import TensorCache, write_cache
 from trainer.data.loader import EvaluationDataLoader, Masking, WorldModelDataLoader
 from trainer.data.packing import pack_rows, sequence_ids
@@ -100,8 +100,9 @@ def arrange(
 
 def sales(row, products):
     """Three weeks of random sales; which of them a trip sees depends on its row alone."""
-    table = torch.randn(3, 2, products + 3, generator=torch.Generator().manual_seed(0))
-    return table, row % 3
+    draw = torch.Generator().manual_seed(0)
+    table = torch.randn(3, 2, products + 3, generator=draw)
+    return WeeklySales(table, torch.rand(3, products + 3, generator=draw), row % 3)
 
 
 def first_logits(predictions, batch):

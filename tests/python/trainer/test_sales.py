@@ -38,7 +38,10 @@ def test_a_slow_and_obvious_count_agrees(tmp_path):
         total = sum(weight * len(basket) for weight, _, basket in earlier)
         for product in (1, 2, 9, cache.products):
             sold = sum(weight for weight, _, basket in earlier if product in basket)
-            trend = math.log((sold + ADDED) / (total * share[product] + ADDED))
+            of_sales = share[product]
+            if cache["products.is_novel"][product - 1]:
+                of_sales = max(of_sales, sold / max(total, 1))
+            trend = math.log((sold + ADDED) / (total * of_sales + ADDED))
             assert table[week - 1, TREND, product] == pytest.approx(trend, abs=1e-5)
             last = max((w for _, w, basket in earlier if product in basket), default=-math.inf)
             gone = min(week - 1 - last, LONGEST)
@@ -63,10 +66,30 @@ def test_a_week_and_what_follows_do_not_enter(tmp_path):
 def test_each_week_finds_its_row(tmp_path):
     cache = toy_cache(tmp_path / "cache")
     sales = Sales(cache, item_shares(cache))
-    rows, index = sales.as_of(np.array([7, 3, 7, 20]))
-    assert len(rows) == 3
+    found = sales.as_of(np.array([7, 3, 7, 20]))
+    assert len(found.table) == len(found.shift) == 3
     for place, week in enumerate((7, 3, 7, 20)):
-        assert torch.equal(rows[index[place]], torch.from_numpy(sales.table[week - 1]))
+        row = found.week[place]
+        assert torch.equal(found.table[row], torch.from_numpy(sales.table[week - 1]))
+        assert torch.equal(found.shift[row], torch.from_numpy(sales.shift[week - 1]))
+
+
+def test_what_came_after_training_has_the_share_of_its_sales(tmp_path):
+    cache = toy_cache(tmp_path / "cache", customers=40)
+    novel = int(cache["products.is_novel"].nonzero()[0][0]) + 1
+    share = item_shares(cache)
+    sales = Sales(cache, share)
+    week = np.repeat(cache["trips.week"], np.diff(cache["trips.item_offsets"].astype(int)))
+    token = cache["items.token"]
+    first = int(week[token == novel].min())
+    asked = WEEKS
+    weight = RATE ** (asked - 1.0 - week) * (week < asked)
+    of_sales = weight[token == novel].sum() / weight.sum()
+    assert of_sales > share[novel]
+    assert sales.shift[asked - 1, novel] == pytest.approx(math.log(of_sales / share[novel]), 1e-5)
+    assert not sales.shift[:first, novel].any()  # not sold yet
+    known = np.delete(np.arange(cache.products + 3), novel)
+    assert not sales.shift[:, known].any()
 
 
 def test_whoever_counts_a_chain_in_the_words_of_another_counts_its_own_trips(tmp_path):

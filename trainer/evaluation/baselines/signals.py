@@ -92,7 +92,7 @@ class Signals:
             ),
             *(static.to(token.device)[token] for static in (counts.share.log(), self._price)),
             self._of_category(purchases, question, token),
-            *questions.sales[questions.week[question], :, token].unbind(1),
+            *questions.sales.table[questions.sales.week[question], :, token].unbind(1),
             trips,
             *(calendar[name][trip] for name in CALENDAR),
             visible[question],
