@@ -45,7 +45,7 @@ def test_options_change_the_preset_and_nothing_else():
         one.final_rate / other.final_rate
         for one, other in zip(config.phases, small.phases, strict=True)
     ]
-    assert ratios == pytest.approx([ratios[0]] * 3)
+    assert ratios == pytest.approx([ratios[0]] * len(ratios))
     assert (config.tokens, config.seed, config.patience) == (99, 5, small.patience)
     assert fit.configuration(options()) == small
 
