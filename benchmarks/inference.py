@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
 import time
@@ -31,6 +29,7 @@ from trainer.data.cache import CacheError, TensorCache
 from trainer.data.questions import ask
 from trainer.data.ragged import ranges
 from trainer.data.timelines import Spans, WorldModelDataset, read
+from trainer.evaluate import machine
 from trainer.masking import MaskedItems
 from trainer.model import PRESETS, WorldModel, create_world_model
 
@@ -126,9 +125,8 @@ def main() -> int:
                     "threads": torch.get_num_threads(),
                     "cache_digest": dataset.cache.digest,
                 },
-                "hardware": {"processor": platform.machine(), "cores": os.cpu_count()},
-                "versions": {"python": platform.python_version(), "torch": torch.__version__},
-            },
+            }
+            | machine(),
             indent=2,
         )
     )

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import statistics
 import sys
@@ -26,6 +24,7 @@ from tqdm import tqdm
 from trainer.data.cache import CacheError, TensorCache
 from trainer.data.loader import WorldModelDataLoader, padding_waste
 from trainer.data.timelines import WorldModelDataset
+from trainer.evaluate import machine
 from trainer.losses import WorldModelLoss
 from trainer.model import PRESETS, create_world_model
 from trainer.objective import targets
@@ -121,9 +120,8 @@ def main() -> int:
                     "threads": torch.get_num_threads(),
                     "cache_digest": cache.digest,
                 },
-                "hardware": {"processor": platform.machine(), "cores": os.cpu_count()},
-                "versions": {"python": platform.python_version(), "torch": torch.__version__},
-            },
+            }
+            | machine(),
             indent=2,
         )
     )

@@ -20,7 +20,7 @@ from trainer.data.batch import Questions
 from trainer.data.cache import TensorCache
 from trainer.data.heldout import training_trips
 from trainer.data.own import COUNTS
-from trainer.data.ragged import ranges
+from trainer.data.rows import items_of
 from trainer.data.sales import COLUMNS, item_shares
 from trainer.data.schema import CODES_OF_CONTEXT
 
@@ -53,13 +53,18 @@ class CountingPrior(nn.Module):
         self.lift_weight = nn.Parameter(torch.ones(()))
         self.sales_weight = nn.Parameter(torch.zeros(len(COLUMNS)))
 
-    def forward(self, questions: Questions, more: Tensor | None = None) -> Tensor:
+    def forward(
+        self, questions: Questions, ratios: Tensor | None = None, more: Tensor | None = None
+    ) -> Tensor:
         """Log-scores of all tokens for each question, (Q, N + 3).
 
-        more (E,): what to add to the scores of the own products.
+        ratios (E, counts): `log_ratios`, made here if left out; more (E,): what to add to the
+        scores of the own products.
         """
         own = questions.own
-        score = self.log_ratios(questions) @ self.weight
+        if ratios is None:
+            ratios = self.log_ratios(questions, self.own_shares(questions))
+        score = ratios @ self.weight
         if more is not None:
             score = score + more.to(score.dtype)
         prior = self.lift_weight * self.lift.index_select(0, kind(questions.context))
@@ -69,10 +74,10 @@ class CountingPrior(nn.Module):
         cell = own.question * prior.shape[1] + own.token
         return prior.flatten().index_add(0, cell, score.to(prior.dtype)).view_as(prior)
 
-    def log_ratios(self, questions: Questions) -> Tensor:
-        """log(1 + c / (a g)) of each count, (E, counts)."""
+    def log_ratios(self, questions: Questions, share: Tensor) -> Tensor:
+        """log(1 + c / (a g)) of each count, (E, counts); share (E,) the g of `own_shares`."""
         # exp keeps the smoothing positive.
-        floor = self.own_shares(questions)[:, None] * self.smoothing.exp()
+        floor = share[:, None] * self.smoothing.exp()
         return (questions.own.counts / floor).log1p()
 
     def own_shares(self, questions: Questions) -> Tensor:
@@ -104,9 +109,7 @@ def _lifts(cache: TensorCache) -> Tensor:
         torch.from_numpy(cache[f"trips.{name}"][rows].astype(int)) for name in CODES_OF_CONTEXT
     ]
     of_trip = kind(torch.stack(context, dim=1)).numpy()
-    start = cache["trips.item_offsets"][rows].astype(np.int64)
-    lengths = cache["trips.item_offsets"][rows + 1] - start
-    token = cache["items.token"][ranges(start, lengths)].astype(np.int64)
+    lengths, token = items_of(cache, rows)
     own = token < tokens  # not a category's fallback
     cell = np.repeat(of_trip, lengths)[own] * tokens + token[own]
     bought = np.bincount(cell, minlength=kinds * tokens).reshape(kinds, tokens)

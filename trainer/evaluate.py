@@ -62,11 +62,10 @@ def measure(options: argparse.Namespace) -> EvaluationMetrics:
     return run_evaluation(options.checkpoint, cache, options.split, options.predictions, **chosen)
 
 
-def circumstances(options: argparse.Namespace) -> dict:
-    """What the figures were measured with."""
+def machine() -> dict:
+    """What figures are measured with: hardware and versions."""
     cuda = torch.cuda.is_available()
     return {
-        "checkpoint": str(options.checkpoint) if options.checkpoint else None,
         "hardware": {
             "processor": platform.machine(),
             "cores": os.cpu_count(),
@@ -86,7 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         metrics = measure(options)
         if options.json:
-            content = circumstances(options) | metrics.to_dict()
+            checkpoint = str(options.checkpoint) if options.checkpoint else None
+            content = {"checkpoint": checkpoint} | machine() | metrics.to_dict()
             with new_file(options.json) as fresh:
                 fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except (CacheError, CheckpointError, ValueError, OSError) as error:

@@ -315,8 +315,11 @@ class WorldModel(nn.Module):
         logits = F.linear(self.logit(z), rows[: len(bias)], bias)
         # The [MASK] rows come first, one per question; few others follow.
         count = len(questions.trip)
-        again = self.repurchase(questions, z[:count], rows, self.prior)
-        prior = self.prior(questions, again)
+        share = self.prior.own_shares(questions)
+        ratios = self.prior.log_ratios(questions, share)
+        lifts = self.prior.log_lifts(questions)
+        again = self.repurchase(questions, z[:count], rows, share, ratios.detach(), lifts)
+        prior = self.prior(questions, ratios, again)
         told = questions.question[questions.logit[count:]]
         return torch.cat([logits[:count] + prior, logits[count:] + prior.index_select(0, told)])
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.counting import SMOOTHING, CountingPrior
+from trainer.counting import SMOOTHING
 from trainer.data.batch import Questions
 from trainer.data.own import COUNTS, GAPS
 from trainer.data.sales import COLUMNS
@@ -42,19 +42,26 @@ class RepurchaseScore(nn.Module):
         nn.init.zeros_(self.score.weight)
 
     def forward(
-        self, questions: Questions, z: Tensor, products: Tensor, prior: CountingPrior
-    ) -> Tensor:
-        """z (Q, width) describes the questions, products (>= N + 1, product) by token: (E,)."""
+        self, questions: Questions, z: Tensor, products: Tensor, share: Tensor, ratios: Tensor,
+        lifts: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Scores (E,): z (Q, width) describes the questions, products (>= N + 1, product) by token.
+
+        share (E,), ratios (E, counts) and lifts (E,): what `CountingPrior` says of own products.
+        """
         own = questions.own
-        floor = SMOOTHING * prior.own_shares(questions)[:, None]
+        floor = SMOOTHING * share[:, None]
         similar = (self.similar(own, z) / floor).log1p()
-        x = self.features(torch.cat([self._features(questions, prior), similar / 4 - 1], dim=1))
+        known = self._features(questions, share, ratios, lifts)
+        x = self.features(torch.cat([known, similar / 4 - 1], dim=1))
         # In place: these are the largest tensors of a step on a CPU.
         x += self.question(z).index_select(0, own.question)
         x += self.product(products).index_select(0, own.token)
         return self.score(F.silu(self.inner(F.silu(x)))).squeeze(1) + similar @ self.weight
 
-    def _features(self, questions: Questions, prior: CountingPrior) -> Tensor:
+    def _features(
+        self, questions: Questions, share: Tensor, ratios: Tensor, lifts: Tensor
+    ) -> Tensor:
         """(E, features but those of similar trips), about -2 to 2."""
         own, sales = questions.own, questions.sales
         since, usual = own.gaps[:, 0], own.gaps[:, -1]
@@ -64,7 +71,7 @@ class RepurchaseScore(nn.Module):
         return torch.cat(
             [
                 own.counts.log1p() - 0.5,
-                prior.log_ratios(questions).detach() / 4 - 1,
+                ratios / 4 - 1,
                 own.gaps.clamp_min(0).log1p() / 2 - 1,
                 sales.table[sales.week[own.question], :, own.token],
                 torch.stack(
@@ -73,8 +80,8 @@ class RepurchaseScore(nn.Module):
                         overdue,
                         trips.log1p() / 2 - 1,
                         own.counts[:, PLAIN] / trips,
-                        prior.own_shares(questions).log() / 2 + 4,
-                        prior.log_lifts(questions),
+                        share.log() / 2 + 4,
+                        lifts,
                     ],
                     dim=1,
                 ),

@@ -18,7 +18,7 @@ import torch
 from trainer.data.batch import WeeklySales
 from trainer.data.cache import TensorCache
 from trainer.data.heldout import training_trips
-from trainer.data.ragged import ranges
+from trainer.data.rows import items_of
 
 RATE, ADDED, LONGEST = 0.8, 2.0, 30
 COLUMNS = ("trend", "gone")
@@ -87,8 +87,6 @@ def own_item_shares(cache: TensorCache) -> np.ndarray:
     if not cache.manifest.get("reference_vocabulary"):
         return item_shares(cache)
     rows, tokens = training_trips(cache), cache.products + 3
-    start = cache["trips.item_offsets"][rows].astype(np.int64)
-    lengths = cache["trips.item_offsets"][rows + 1] - start
-    token = cache["items.token"][ranges(start, lengths)].astype(np.int64)
+    _, token = items_of(cache, rows)
     counts = np.bincount(token[token < tokens], minlength=tokens) + 0.5
     return counts / counts[1:-2].sum()

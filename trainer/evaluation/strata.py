@@ -9,6 +9,7 @@ import numpy as np
 from trainer.data.cache import TensorCache
 from trainer.data.heldout import held_out
 from trainer.data.ragged import ranges
+from trainer.data.rows import customer_of
 from trainer.data.timelines import WorldModelDataset
 
 SIZES = {"1 item": 1, "2-3 items": 2, "4-10 items": 4, "11+ items": 11}
@@ -47,10 +48,9 @@ def _strata(cache: TensorCache, row: np.ndarray) -> dict[str, tuple[tuple[str, .
     items = cache["trips.item_offsets"]
     size = items[row + 1].astype(np.int64) - items[row]
     starts = list(SIZES.values())
-    offsets = cache["customers.trip_offsets"].astype(np.int64)
-    customer = np.searchsorted(offsets, row, side="right") - 1
+    kept_out = held_out(cache)[customer_of(cache, row)]
     return {
-        "training": (("took part", "kept out"), held_out(cache)[customer].astype(int)),
+        "training": (("took part", "kept out"), kept_out.astype(int)),
         "customer": (("known", "cold start"), cache["trips.is_cold_start"][row].astype(int)),
         "products": (
             ("all known", "some novel"),

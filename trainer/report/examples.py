@@ -10,6 +10,7 @@ import numpy as np
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
 from trainer.data.loader import EvaluationDataLoader
+from trainer.data.rows import customer_of
 from trainer.data.timelines import WorldModelDataset
 from trainer.evaluation.asked import Asked
 from trainer.evaluation.ranking import sort_keys, tie_breaker
@@ -58,7 +59,7 @@ def answers(
     model: WorldModel, cache: TensorCache, split: str, task: str, seed: int, rows: np.ndarray
 ) -> dict[int, Answer]:
     """The model's answers by row of the trip; hidden is what the evaluation of this seed hides."""
-    customers = np.unique(customers_of(cache, rows))
+    customers = np.unique(customer_of(cache, rows))
     loader = EvaluationDataLoader(
         WorldModelDataset(cache, split, customers=customers), task, chunk=model.config.chunk,
         seed=seed,
@@ -67,11 +68,6 @@ def answers(
     for batch in loader:
         found |= _of_batch(model, cache, batch, rows, task)
     return found
-
-
-def customers_of(cache: TensorCache, rows: np.ndarray) -> np.ndarray:
-    """Customers rows of some trips."""
-    return np.searchsorted(cache["customers.trip_offsets"], rows, side="right") - 1
 
 
 def _of_batch(

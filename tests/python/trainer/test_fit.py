@@ -95,9 +95,8 @@ def test_validation_weeks_that_are_all_copies(tmp_path, capsys):
         (["--device", "cuda"], "no CUDA GPU"),
     ],
 )
-def test_errors_are_one_line(cache, tmp_path, capsys, arguments, message):
-    if "cuda" in arguments and torch.cuda.is_available():
-        pytest.skip("this machine has a GPU")
+def test_errors_are_one_line(cache, tmp_path, capsys, monkeypatch, arguments, message):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     common = ["--cache", str(cache.folder), "--out", str(tmp_path), "--preset", "tiny"]
     assert fit.main([*common, *arguments]) == 2
     error = capsys.readouterr().err.strip()

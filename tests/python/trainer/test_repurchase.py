@@ -74,11 +74,18 @@ def test_pairs_hold_every_earlier_purchase_once(cache):
     assert torch.equal(own.trips.question[own.trips.pair], own.question[own.trips.entry])
 
 
+def score_of(model, questions, z):
+    share = model.prior.own_shares(questions)
+    ratios = model.prior.log_ratios(questions, share).detach()
+    lifts = model.prior.log_lifts(questions)
+    return model.repurchase(questions, z, model.product.rows(), share, ratios, lifts)
+
+
 def test_nothing_but_counting_speaks_at_the_start(cache):
     model = create_world_model("tiny", cache)
     questions = pairs_of(cache)
     z = torch.randn(len(questions.trip), model.config.width)
-    score = model.repurchase(questions, z, model.product.rows(), model.prior)
+    score = score_of(model, questions, z)
     assert score.shape == questions.own.token.shape and not score.any()
 
 
@@ -89,7 +96,7 @@ def test_gradients_reach_every_weight(cache):
         torch.nn.init.normal_(parameter, std=0.1)
     questions = pairs_of(cache)
     z = torch.randn(len(questions.trip), model.config.width, requires_grad=True)
-    score = layer(questions, z, model.product.rows(), model.prior)
+    score = score_of(model, questions, z)
     (score * torch.randn_like(score)).sum().backward()
     assert z.grad.any(1).all()
     assert all(parameter.grad.any() for parameter in layer.parameters())

@@ -10,6 +10,7 @@ from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
 from trainer.data.heldout import training_trips
 from trainer.data.ragged import ranges
+from trainer.data.rows import items_of
 
 
 class Cooccurrence:
@@ -50,9 +51,7 @@ def pair_lifts(cache: TensorCache, rows: np.ndarray, smoothing: float) -> Tensor
     V^2 values of 4 bytes: 100 MB for 5,000 products.
     """
     tokens = cache.products + 3
-    start = cache["trips.item_offsets"][rows].astype(np.int64)
-    lengths = cache["trips.item_offsets"][rows + 1] - start
-    token = cache["items.token"][ranges(start, lengths)].astype(np.int64)
+    lengths, token = items_of(cache, rows)
     together = np.zeros((tokens, tokens), dtype=np.float32)
     # Every item with all items of its trip, a few thousand trips at a time.
     for part in np.array_split(np.arange(len(rows)), max(1, len(rows) // 5000)):

@@ -17,7 +17,7 @@ from torch import Tensor
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
 from trainer.data.heldout import training_trips
-from trainer.data.ragged import ranges
+from trainer.data.rows import customer_of, items_of
 
 Made = TypeVar("Made")
 
@@ -82,9 +82,7 @@ class Purchases:
         trips = np.bincount(owner_of_trip, minlength=cache.rows("customers"))
         last = trips.cumsum() - 1
         place = np.arange(len(rows))
-        start = cache["trips.item_offsets"][rows].astype(np.int64)
-        lengths = cache["trips.item_offsets"][rows + 1] - start
-        token = cache["items.token"][ranges(start, lengths)].astype(np.int64)
+        lengths, token = items_of(cache, rows)
         kept = token <= cache.products
         then = np.repeat(place, lengths)[kept]
         owner = owner_of_trip[then]
@@ -97,8 +95,3 @@ class Purchases:
         total = weight.new_zeros(len(self.trips) * tokens)
         cell = self.owner * tokens + self.token
         return total.index_add_(0, cell, weight).view(len(self.trips), tokens)
-
-
-def customer_of(cache: TensorCache, rows: np.ndarray) -> np.ndarray:
-    """The customer of each of the cache's trips: rows (n,), (n,) int64."""
-    return np.searchsorted(cache["customers.trip_offsets"], rows, side="right") - 1

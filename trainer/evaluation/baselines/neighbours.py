@@ -16,8 +16,9 @@ from torch import Tensor
 
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
+from trainer.data.rows import customer_of
 from trainer.evaluation.baselines.frequency import Weigh, in_groups, share_of_last
-from trainer.evaluation.baselines.history import Once, Purchases, customer_of
+from trainer.evaluation.baselines.history import Once, Purchases
 
 
 class Blend(Protocol):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.data.cache import TensorCache
+from trainer.data.rows import customer_of
 from trainer.data.schema import LABELS_OF_CONTEXT
-from trainer.report.examples import RULE, Answer, answers, choose, customers_of
+from trainer.report.examples import RULE, Answer, answers, choose
 from trainer.report.figures import count, fixed
 from trainer.report.markup import Markup, element, join
 from trainer.report.run import Run
@@ -52,7 +53,7 @@ class _Past:
 
     @classmethod
     def of(cls, cache: TensorCache, row: int) -> _Past:
-        (customer,) = customers_of(cache, np.array([row]))
+        (customer,) = customer_of(cache, np.array([row]))
         first = int(cache["customers.trip_offsets"][customer])
         offsets = cache["trips.item_offsets"].astype(np.int64)
         tokens = cache["items.token"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trainer.data.cache import TensorCache
+from trainer.data.rows import customer_of
 from trainer.data.schema import LEVELS
 from trainer.report.charts.bars import bars
 from trainer.report.figures import count, fixed, percent, spans
@@ -89,7 +90,7 @@ def _row(cache: TensorCache, name: str, weeks: list[int]) -> list[str]:
     trips = np.flatnonzero(_asked(cache, weeks))
     offsets = cache["trips.item_offsets"].astype(np.int64)
     size = offsets[trips + 1] - offsets[trips]
-    customer = np.searchsorted(cache["customers.trip_offsets"], trips, side="right")
+    customer = customer_of(cache, trips)
     shares = ("trips.is_cold_start", "trips.has_novel_product", "trips.is_replay")
     return [
         name,
