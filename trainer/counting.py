@@ -53,26 +53,11 @@ class CountingPrior(nn.Module):
         self.lift_weight = nn.Parameter(torch.ones(()))
         self.sales_weight = nn.Parameter(torch.zeros(len(COLUMNS)))
 
-    def forward(
-        self, questions: Questions, ratios: Tensor | None = None, more: Tensor | None = None
-    ) -> Tensor:
-        """Log-scores of all tokens for each question, (Q, N + 3).
-
-        ratios (E, counts): `log_ratios`, made here if left out; more (E,): what to add to the
-        scores of the own products.
-        """
-        own = questions.own
-        if ratios is None:
-            ratios = self.log_ratios(questions, self.own_shares(questions))
-        score = ratios @ self.weight
-        if more is not None:
-            score = score + more.to(score.dtype)
-        prior = self.lift_weight * self.lift.index_select(0, kind(questions.context))
+    def tables(self, questions: Questions) -> tuple[tuple[Tensor, Tensor], ...]:
+        """What is said of all tokens: tables (n, N + 3) and the row of each question, (Q,)."""
         sales = questions.sales
         lately = torch.einsum("wcv,c->wv", sales.table, self.sales_weight) + sales.shift
-        prior = prior + lately.index_select(0, sales.week)
-        cell = own.question * prior.shape[1] + own.token
-        return prior.flatten().index_add(0, cell, score.to(prior.dtype)).view_as(prior)
+        return (self.lift_weight * self.lift, kind(questions.context)), (lately, sales.week)
 
     def log_ratios(self, questions: Questions, share: Tensor) -> Tensor:
         """log(1 + c / (a g)) of each count, (E, counts); share (E,) the g of `own_shares`."""

@@ -17,6 +17,7 @@ from trainer.graph import product_embeddings
 from trainer.model import WorldModel, create_world_model
 from trainer.training import SCHEDULES, Trainer, TrainingConfig
 from trainer.training.allocator import keep_freed_memory
+from trainer.training.precision import PRECISIONS
 from trainer.training.ranks import Ranks, join_ranks
 from trainer.training.trainer import BEST, LAST
 
@@ -24,9 +25,8 @@ from trainer.training.trainer import BEST, LAST
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m trainer.fit",
-        description="Train the world model on a tensor cache, in three phases: warm-up on items, "
-        "all losses, fine-tuning. Everything is written to one folder; the same command goes on "
-        "where it was interrupted.",
+        description="Train the world model on a tensor cache. Everything is written to one "
+        "folder; the same command goes on where it was interrupted.",
         epilog="Several processes: torchrun --nproc-per-node 2 -m trainer.fit ...",
     )
     add = parser.add_argument
@@ -47,6 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--device", choices=("auto", "cpu", "cuda"), default="auto",
         help="auto takes a GPU where there is one",
+    )  # fmt: skip
+    add(
+        "--precision", choices=PRECISIONS, default="auto",
+        help="of large products of matrices; auto: bfloat16 where the device multiplies it itself",
     )  # fmt: skip
     add("--threads", type=int, help="CPU threads of each process (default: torch's own choice)")
     add("--fresh", action="store_true", help="start anew: remove the run that --out holds")
@@ -73,7 +77,7 @@ def configuration(options: argparse.Namespace) -> TrainingConfig:
         )
     changes = {
         name: getattr(options, name)
-        for name in ("tokens", "seed", "patience")
+        for name in ("tokens", "seed", "patience", "precision")
         if getattr(options, name) is not None
     }
     return replace(config, **changes)

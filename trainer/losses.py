@@ -18,8 +18,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainer.scores import TokenScores
 from trainer.tokens import PAD, UNKNOWN
 
+IGNORED = -100
+"""A code that is no target."""
 PART_OF_CONTEXT = {
     "size": "size",
     "sensitivity": "sensitivity",
@@ -58,7 +61,7 @@ PARTS = tuple(part.name for part in fields(LossWeights))
 class Predictions:
     """What the model says about a batch. Parts that are switched off may be left out."""
 
-    logits: Tensor | None = None
+    logits: Tensor | TokenScores | None = None
     """(R, V) token logits; R = T unless the targets name rows."""
     embeddings: Tensor | None = None
     """(M, D) embeddings of baskets, or of views or items of baskets."""
@@ -158,26 +161,28 @@ class ContrastiveLoss(nn.Module):
 
         embeddings (M, D) of any length; basket_ids (M,). An embedding that is alone in its basket
         is a negative for others but no anchor. others (O, D): of other baskets, negatives only.
-        Returns the sum, in nats, and the count, both 0-dimensional. Memory is A x (M + O).
+        Returns the sum, in nats, and the count, both 0-dimensional. Memory is M x (M + O).
         Raises ValueError where shapes disagree.
         """
         if embeddings.ndim != 2:
             raise ValueError(f"embeddings: expected (M, D), not {tuple(embeddings.shape)}")
         _same_length("basket_ids", basket_ids, embeddings)
-        itself_MM = torch.eye(len(basket_ids), dtype=torch.bool, device=basket_ids.device)
-        positive_MM = (basket_ids[:, None] == basket_ids[None, :]) & ~itself_MM
-        anchor = positive_MM.any(1)
-        positive_AM = positive_MM[anchor]
+        basket, size = _groups(basket_ids)
+        anchor = size > 1
         with _no_autocast(embeddings):
             z_MD = F.normalize(_at_least_float32(embeddings), dim=-1, eps=1e-6)
-            similarity_AM = z_MD[anchor] @ z_MD.T / self.temperature
-            log_sum = similarity_AM.masked_fill(itself_MM[anchor], -torch.inf).logsumexp(1)
+            scaled_MD = z_MD / self.temperature
+            similarity_MM = scaled_MD @ z_MD.T
+            # Not -inf: the sum of an embedding without any other would have no slope.
+            similarity_MM.fill_diagonal_(torch.finfo(z_MD.dtype).min)
+            log_sum = similarity_MM.logsumexp(1)
             if others is not None:
                 z_OD = F.normalize(_at_least_float32(others), dim=-1, eps=1e-6)
-                similarity_AO = z_MD[anchor] @ z_OD.T / self.temperature
-                log_sum = torch.logaddexp(log_sum, similarity_AO.logsumexp(1))
-            attraction = similarity_AM.where(positive_AM, 0).sum(1) / positive_AM.sum(1)
-            return (log_sum - attraction).sum(), contrastive_count(basket_ids)
+                log_sum = torch.logaddexp(log_sum, (scaled_MD @ z_OD.T).logsumexp(1))
+            # The mean similarity to the positives is that to their sum, divided.
+            together_MD = torch.zeros_like(z_MD).index_add(0, basket, z_MD)[basket] - z_MD
+            attraction = (scaled_MD * together_MD).sum(1) / (size - 1).clamp_min(1)
+            return (log_sum - attraction).where(anchor, 0).sum(), contrastive_count(basket_ids)
 
 
 def context_cross_entropy(logits: Tensor, codes: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -191,10 +196,14 @@ def context_cross_entropy(logits: Tensor, codes: Tensor, hidden: Tensor) -> tupl
         raise ValueError(f"logits: expected (trips, codes), not {tuple(logits.shape)}")
     _same_length("codes", codes, logits)
     _same_length("hidden", hidden, logits)
-    asked = hidden & (codes != UNKNOWN)
+    # Masked, not picked: picking would have a GPU wait for the number of trips.
+    silent = ~hidden | (codes == UNKNOWN)
     with _no_autocast(logits):
         total = F.cross_entropy(
-            _at_least_float32(logits[asked]), codes[asked].long(), reduction="sum"
+            _at_least_float32(logits).masked_fill(silent[:, None], 0),
+            codes.long().masked_fill(silent, IGNORED),
+            reduction="sum",
+            ignore_index=IGNORED,
         )
     return total, context_count(codes, hidden)
 
@@ -277,9 +286,11 @@ class WorldModelLoss(nn.Module):
         sums = {}
         if self.weights.focal:
             logits = _needed("logits", predictions.logits, "focal")
-            sums["focal"], _ = self.focal(
-                logits, targets.tokens, targets.token_weights, targets.rows
-            )
+            asked = (targets.tokens, targets.token_weights, targets.rows)
+            if isinstance(logits, TokenScores):
+                sums["focal"] = logits.focal(*asked, self.focal.gamma)
+            else:
+                sums["focal"], _ = self.focal(logits, *asked)
         if self.weights.contrastive:
             embeddings = _needed("embeddings", predictions.embeddings, "contrastive")
             basket_ids = _needed("basket_ids", targets.basket_ids, "contrastive")
@@ -311,8 +322,8 @@ def focal_count(targets: Tensor, weights: Tensor | None = None) -> Tensor:
 
 def contrastive_count(basket_ids: Tensor) -> Tensor:
     """How many of basket_ids (M,) share their basket with another embedding."""
-    _, sizes = torch.unique(basket_ids, return_counts=True)
-    return sizes[sizes > 1].sum()
+    _, size = _groups(basket_ids)
+    return (size > 1).sum()
 
 
 def context_count(codes: Tensor, hidden: Tensor) -> Tensor:
@@ -330,6 +341,15 @@ def trip_weights(targets: Tensor, trip_of_item: Tensor, trips: int, power: float
     asked = (targets != PAD).float()
     targets_of_trip = asked.new_zeros(trips).index_add(0, trip_of_item.long(), asked)
     return asked * targets_of_trip.clamp_min(1)[trip_of_item.long()] ** -power
+
+
+def _groups(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """The group of equals of each id (M,), numbered from 0, and its size, (M,) int64."""
+    order = ids.argsort()
+    ordered = ids[order]
+    number = F.pad((ordered[1:] != ordered[:-1]).cumsum(0), (min(len(ids), 1), 0))
+    group = torch.empty_like(number).scatter(0, order, number)
+    return group, torch.zeros_like(group).index_add(0, group, torch.ones_like(group))[group]
 
 
 def _same_length(name: str, vector: Tensor, rows: Tensor) -> None:

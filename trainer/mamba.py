@@ -221,6 +221,7 @@ class Mamba2Encoder(nn.Module):
     Args:
         width: channels in and out. layers: number of layers.
         state, conv, head, expand, groups, chunk: of every layer, see `Mamba2Layer`.
+        dropout: share of what a layer adds that is left out in training.
 
     Raises:
         ValueError: fewer than one layer, or sizes that do not divide.
@@ -236,6 +237,7 @@ class Mamba2Encoder(nn.Module):
         expand: int = 2,
         groups: int = 1,
         chunk: int = 64,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if layers < 1:
@@ -243,6 +245,7 @@ class Mamba2Encoder(nn.Module):
         options = dict(state=state, conv=conv, head=head, expand=expand, groups=groups, chunk=chunk)
         self.layers = nn.ModuleList(_Block(width, **options) for _ in range(layers))
         self.norm_f = nn.RMSNorm(width, eps=EPS)
+        self.dropout = nn.Dropout(dropout)
         with torch.no_grad():
             for block in self.layers:
                 block.mixer.out_proj.weight /= math.sqrt(layers)
@@ -257,7 +260,7 @@ class Mamba2Encoder(nn.Module):
             if return_cache:
                 y, cache = y
                 caches.append(cache)
-            u = u + y
+            u = u + self.dropout(y)
         y = self.norm_f(u)
         return (y, tuple(caches)) if return_cache else y
 

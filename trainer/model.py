@@ -31,6 +31,7 @@ from trainer.losses import Predictions
 from trainer.mamba import Mamba2Cache, Mamba2Encoder
 from trainer.recalibration import Recalibration
 from trainer.repurchase import RepurchaseScore
+from trainer.scores import TokenScores
 from trainer.tensors import (
     CustomerEmbedding,
     PriceEmbedding,
@@ -72,6 +73,8 @@ class WorldModelConfig:
     """Channels of the score of products bought before."""
     contrastive: int = 128
     """Channels of the embeddings that the contrastive loss compares."""
+    dropout: float = 0.1
+    """Share of what the layers of encoder and decoder add that is left out in training."""
 
 
 PRESETS: dict[str, WorldModelConfig] = {
@@ -80,8 +83,8 @@ PRESETS: dict[str, WorldModelConfig] = {
         hidden=96, memory=4, repurchase=16, contrastive=32,
     ),
     "small": WorldModelConfig(
-        width=128, encoder_layers=2, state=32, head=32, decoder_layers=1, heads=4, hidden=384,
-        memory=16, repurchase=64, contrastive=64,
+        width=128, encoder_layers=2, state=32, head=32, chunk=32, decoder_layers=1, heads=4,
+        hidden=384, memory=16, repurchase=64, contrastive=64,
     ),
     "base": WorldModelConfig(),
 }  # fmt: skip
@@ -126,12 +129,13 @@ class WorldModel(nn.Module):
         self.basket = nn.Linear(d, d)
         self.encoder = Mamba2Encoder(
             d, config.encoder_layers, config.state, config.conv, config.head, config.expand,
-            chunk=config.chunk,
+            chunk=config.chunk, dropout=config.dropout,
         )  # fmt: skip
         self.last = nn.Linear(d, d, bias=False)
         self.decoder = BasketDecoder(
-            d, config.decoder_layers, config.heads, config.hidden, config.memory + 1
-        )
+            d, config.decoder_layers, config.heads, config.hidden, config.memory + 1,
+            config.dropout,
+        )  # fmt: skip
         self.logit = nn.Linear(d, ProductEmbedding.WIDTH, bias=False)
         nn.init.zeros_(self.logit.weight)  # at the start nothing but counting speaks
         self.bias = nn.Parameter(torch.from_numpy(np.log(item_shares(cache))).float())
@@ -145,11 +149,12 @@ class WorldModel(nn.Module):
         novel = torch.from_numpy(cache["products.is_novel"].copy())
         self.register_buffer("is_novel", F.pad(novel, (1, 2)))
 
-    def forward(self, batch: TimelineBatch) -> Predictions:
+    def forward(self, batch: TimelineBatch, dense: bool = True) -> Predictions:
         """Answer every question of a batch of packed timelines.
 
         Returns logits (R, V), context logits by name (Q, codes) and embeddings (2 Q, contrastive),
-        those of the guessed baskets before those of the true ones.
+        those of the guessed baskets before those of the true ones. Unless they are to be dense,
+        logits stay `TokenScores`, which is what a loss needs.
         """
         questions = batch.questions
         rows = self.product.rows()
@@ -157,7 +162,10 @@ class WorldModel(nn.Module):
         baskets = self._baskets(rows, batch.items, len(batch.trips))
         past = self._encode(described, baskets, batch)
         slots, known = self._slots(questions.trip, batch.position[questions.trip])
-        return self._answer(rows, described[questions.trip], questions, past, slots, known, baskets)
+        answer = self._answer(
+            rows, described[questions.trip], questions, past, slots, known, baskets
+        )
+        return replace(answer, logits=answer.logits.dense()) if dense else answer
 
     def empty_state(self, customers: int) -> TimelineState:
         """What is remembered of customers before their first trip."""
@@ -223,10 +231,11 @@ class WorldModel(nn.Module):
         memory = state.recent.shape[1]
         slots = torch.arange(len(trips) * memory, device=state.trips.device).view(-1, memory)
         known = slots - slots[:, :1] < state.trips[:, None]
-        return self._answer(
+        answer = self._answer(
             self.product.rows(), self._describe(trips), questions,
             state.recent.flatten(0, 1), slots, known, None,
         )  # fmt: skip
+        return replace(answer, logits=answer.logits.dense())
 
     def _describe(self, trips: Trips) -> Tensor:
         """T1, T3 and T5 side by side, (T, 352): what is known before a trip, but for its kind."""
@@ -292,7 +301,7 @@ class WorldModel(nn.Module):
             slots=torch.cat([own[:, None], slots], dim=1),
             known=F.pad(known, (1, 0), value=True),
         )
-        z = self.decoder(x, memory, questions.baskets)[questions.logit]
+        z = self.decoder(x, memory, questions.baskets, questions.logit, questions.asked)
         asked = z[:count]
         kinds = self.kind(asked).split(list(CODES_OF_CONTEXT.values()), 1)
         embeddings = None
@@ -300,28 +309,33 @@ class WorldModel(nn.Module):
             true = self.truth(baskets[questions.trip])
             embeddings = torch.cat([self.guess(asked), true.to(asked.dtype)])
         return Predictions(
-            logits=self._logits(rows, z, questions),
+            logits=self._scores(rows, z, questions),
             embeddings=embeddings,
             context=dict(zip(CODES_OF_CONTEXT, kinds, strict=True)),
         )
 
-    def _logits(self, rows: Tensor, z: Tensor, questions: Questions) -> Tensor:
-        """(R, V) scores, tied to the input's product vectors, on top of what counting says.
+    def _scores(self, rows: Tensor, z: Tensor, questions: Questions) -> TokenScores:
+        """Logits (R, V), tied to the input's product vectors, on top of what counting says.
 
         Products first sold after training have no say in what is learned: otherwise their being
         there would change what is learned of the others.
         """
         bias = self.bias.masked_fill(self.is_novel, -torch.inf) if self.training else self.bias
-        logits = F.linear(self.logit(z), rows[: len(bias)], bias)
-        # The [MASK] rows come first, one per question; few others follow.
-        count = len(questions.trip)
+        own = questions.own
         share = self.prior.own_shares(questions)
         ratios = self.prior.log_ratios(questions, share)
         lifts = self.prior.log_lifts(questions)
-        again = self.repurchase(questions, z[:count], rows, share, ratios.detach(), lifts)
-        prior = self.prior(questions, ratios, again)
-        told = questions.question[questions.logit[count:]]
-        return torch.cat([logits[:count] + prior, logits[count:] + prior.index_select(0, told)])
+        # The [MASK] rows come first, one per question.
+        asked = z[: len(questions.trip)]
+        again = self.repurchase(questions, asked, rows, share, ratios.detach(), lifts)
+        return TokenScores(
+            z=self.logit(z),
+            vectors=rows[: len(bias)],
+            bias=bias,
+            tables=self.prior.tables(questions),
+            own=(ratios @ self.prior.weight + again, own.question, own.token),
+            question=questions.question[questions.logit],
+        )
 
     def _check_customers(self, state: TimelineState, trips: Trips) -> None:
         if len(trips) != len(state.trips):

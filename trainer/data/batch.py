@@ -90,27 +90,29 @@ class Items(_Movable):
 
 @dataclass(frozen=True)
 class Bucket(_Movable):
-    """Questions whose baskets are about as long, padded to the longest of them."""
+    """Baskets that are about as long, padded to the longest of them, and who looks at them."""
 
     question: Tensor
     """(n,) int64 index into the questions."""
+    query: Tensor
+    """(n, K) int64 index into the K tokens per basket that look; repeats where padded."""
     token: Tensor
-    """(n, S) int64 index into the decoder tokens; 0 where padded."""
+    """(n, S) int64 index into the decoder tokens that are looked at; repeats where padded."""
     valid: Tensor
     """(n, S) bool: not padded. The first slot is the question's `[MASK]`, always valid."""
 
 
 @dataclass(frozen=True)
 class Baskets(_Movable):
-    """How flat decoder tokens stand in padded rows, and back."""
+    """How flat tokens stand in padded rows, and back."""
 
     buckets: tuple[Bucket, ...]
-    """A partition of the questions."""
     place: Tensor
-    """(D,) int64 place of each token in the slots of all buckets, one bucket after the other."""
+    """(queries,) int64 place of each token that looks, in the slots of all buckets, one bucket
+    after the other."""
 
     def flat(self, padded: list[Tensor]) -> Tensor:
-        """One (n, S, width) per bucket to (D, width)."""
+        """One (n, K, width) per bucket to (queries, width)."""
         slots = torch.cat([part.flatten(0, 1) for part in padded])
         return slots.index_select(0, self.place)
 
@@ -182,7 +184,9 @@ class Questions(_Movable):
     price_hidden: Tensor
     """(D,) bool."""
     baskets: Baskets
-    """The same tokens in rows, one per question."""
+    """The same tokens in rows, one per question: each looks at all of its basket."""
+    asked: Baskets
+    """Rows of one token that gets logits, which looks at all of its basket."""
     own: OwnProducts
     """The customer's earlier products."""
     sales: WeeklySales

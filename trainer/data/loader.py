@@ -235,7 +235,7 @@ class WorldModelDataLoader(_Loader):
         self._planned = None
 
     def hide(self, token, trip, basket_id, epoch, index):
-        generator = torch.Generator().manual_seed(_seed(self.seed, epoch, index))
+        generator = torch.Generator().manual_seed(draw_seed(self.seed, epoch, index))
         masked = mask_items(
             token, trip, len(basket_id), self.products,
             self.masking.rate, self.masking.whole, generator,
@@ -310,6 +310,6 @@ def padding_waste(batch: TimelineBatch) -> dict[str, float]:
     }
 
 
-def _seed(*numbers: int) -> int:
+def draw_seed(*numbers: int) -> int:
     """One well-mixed seed from several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -150,11 +150,25 @@ class _Timeline:
             _scaled(likeness, np.exp(KIND_GAIN * self.agree.sum(2), dtype=np.float32)),
             _scaled(powers[NEIGHBOUR_RATE], np.exp(NEIGHBOUR_GAIN * self.cosine)),
         ]
-        counts = np.stack([weight @ self.bought for weight in weights], axis=2)
-        entry, column = np.nonzero((counts[..., 0] > 0) & (self.own <= products))
-        gaps = _gaps(self.trips.day, self.bought, self.rows, counts[..., 0])
+        # One product of matrices by torch, whose threads are the trainer's: numpy's would compete.
+        weights = torch.from_numpy(np.concatenate(weights, dtype=np.float32))
+        counts = (weights @ torch.from_numpy(self.bought)).numpy()
+        counts = counts.reshape(len(COUNTS), len(self.rows), len(self.own))
+        entry, column = np.nonzero((counts[0] > 0) & (self.own <= products))
         token = self.own[column].astype(np.int64)
-        return entry, token, counts[entry, column], gaps[entry, column]
+        return entry, token, counts[:, entry, column].T, self._gaps(entry, column, counts[0])
+
+    def _gaps(self, entry, column, times):
+        """(E, GAPS) float32; times (R, own): on how many earlier trips each was bought."""
+        day, row = self.trips.day, self.rows[entry]
+        trip = np.arange(self.count)[:, None]
+        last = np.maximum.accumulate(np.where(self.bought > 0, trip, 0))[row - 1, column]
+        first = self.bought.argmax(0)[column]
+        times = times[entry, column]
+        usual = np.where(times > 1, (day[last] - day[first]) / np.maximum(times - 1, 1), -1)
+        now = day[row]
+        gaps = [now - day[last], row - 1 - last, now - day[first], usual]
+        return np.stack(gaps, axis=1).astype(np.float32)
 
     def earlier_trips(self, row, token):
         """Of each pair its row and likeness; of each item in a pair its pair and its entry.
@@ -180,18 +194,6 @@ class _Timeline:
         return of_pair, np.stack(likeness, axis=1).astype(np.float32), pair[own], entry[own]
 
 
-def _gaps(day, bought, rows, times) -> np.ndarray:
-    """(R, own, GAPS) float32 where a product was bought before; anything elsewhere."""
-    trip = np.arange(len(day))[:, None]
-    last = np.maximum.accumulate(np.where(bought > 0, trip, 0))[(rows - 1).clip(min=0)]
-    first = bought.argmax(0)
-    span = day[last] - day[first]
-    usual = np.where(times > 1, span / np.maximum(times - 1, 1), -1)
-    now = day[rows, None]
-    gaps = [now - day[last], rows[:, None] - 1 - last, now - day[first], usual]
-    return np.stack(gaps, axis=2).astype(np.float32)
-
-
 def _scaled(weight: np.ndarray, gain: np.ndarray) -> np.ndarray:
     """weight x gain, each row with the sum of weight's row."""
     gained = weight * gain
@@ -206,7 +208,8 @@ def _overlap(bought, seen_trip, seen_token, own) -> np.ndarray:
     known = own[place] == seen_token
     visible[seen_trip[known], place[known]] = 1
     lengths = np.bincount(seen_trip, minlength=len(bought))[:, None] * bought.sum(1)
-    return (visible @ bought.T) / np.sqrt(np.maximum(lengths, 1, dtype=np.float32))
+    both = (torch.from_numpy(visible) @ torch.from_numpy(bought).T).numpy()
+    return both / np.sqrt(np.maximum(lengths, 1, dtype=np.float32))
 
 
 def _powers(rate: float, count: int) -> np.ndarray:

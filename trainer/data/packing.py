@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 from trainer.data.batch import Baskets, Bucket
 from trainer.data.ragged import offsets
 
-BUCKETS = (10, 25, 50)
-"""Longest basket of each decoder bucket but the last, which holds the longer ones."""
+BUCKETS = (0, 1, 2, 3, 4, 5, 7, 9, 12, 15, 19, 24, 30, 38, 48, 60)
+"""Most visible items of each decoder bucket but the last, which holds the longer baskets. Wholly
+hidden baskets, more than half of a training batch, are a bucket of one slot."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +73,45 @@ def sequence_ids(rows: Rows, lengths: np.ndarray) -> np.ndarray:
 def pack_baskets(lengths: np.ndarray) -> Baskets:
     """Buckets of questions whose decoder rows have these lengths (Q,), `[MASK]` included.
 
-    The decoder tokens of question i lie one after the other, those of i + 1 behind them.
+    The decoder tokens of question i lie one after the other, those of i + 1 behind them. Every
+    token looks at all of its question's.
     """
-    lengths = np.asarray(lengths, dtype=np.int64)
-    first = offsets(lengths)[:-1]
-    kind = np.searchsorted(BUCKETS, lengths - 1)  # without the [MASK]
     buckets, before = [], 0
-    place = np.empty(lengths.sum(), dtype=np.int64)
-    for bucket in np.unique(kind):
-        question = np.flatnonzero(kind == bucket)
-        slots = np.arange(lengths[question].max())
-        valid = slots < lengths[question, None]
-        token = np.where(valid, first[question, None] + slots, 0)
+    place = np.empty(np.sum(lengths), dtype=np.int64)
+    for question, token, valid in _by_length(np.asarray(lengths, dtype=np.int64)):
         place[token[valid]] = before + np.flatnonzero(valid)
         before += valid.size
-        buckets.append(Bucket(*(torch.from_numpy(part) for part in (question, token, valid))))
+        buckets.append(_bucket(question, token, token, valid))
     return Baskets(tuple(buckets), torch.from_numpy(place))
+
+
+def pack_asked(lengths: np.ndarray, question: np.ndarray) -> Baskets:
+    """The same baskets, for tokens that look alone: one row per token, question (R,) its own.
+
+    What only some tokens are asked of need not be worked out for the others.
+    """
+    lengths = np.asarray(lengths, dtype=np.int64)
+    buckets, order = [], []
+    first = offsets(lengths)[:-1]
+    for row, slot, valid in _by_length(lengths[question]):
+        token = first[question[row], None] + slot - slot[:, :1]
+        buckets.append(_bucket(question[row], row[:, None], token, valid))
+        order.append(row)
+    place = np.empty(len(question), dtype=np.int64)
+    place[np.concatenate(order)] = np.arange(len(question))
+    return Baskets(tuple(buckets), torch.from_numpy(place))
+
+
+def _by_length(lengths: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Per bucket: its rows (n,), slots (n, S) counted over all rows, and which are not padded."""
+    first = offsets(lengths)[:-1]
+    kind = np.searchsorted(BUCKETS, lengths - 1)  # without the [MASK]
+    for bucket in np.unique(kind):
+        row = np.flatnonzero(kind == bucket)
+        slots = np.arange(lengths[row].max())
+        valid = slots < lengths[row, None]
+        yield row, first[row, None] + np.where(valid, slots, 0), valid
+
+
+def _bucket(*parts: np.ndarray) -> Bucket:
+    return Bucket(*(torch.from_numpy(part) for part in parts))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainer.data.batch import Items, Questions, Trips, WeeklySales
 from trainer.data.own import Circumstances, own_products
-from trainer.data.packing import pack_baskets
+from trainer.data.packing import pack_asked, pack_baskets
 from trainer.masking import MaskedItems, apply_hidden
 
 
@@ -78,6 +78,9 @@ def ask(
         pence=pence,
         price_hidden=price_hidden,
         baskets=pack_baskets(lengths.numpy()),
+        asked=pack_asked(
+            lengths.numpy(), torch.cat([torch.arange(questions), question[told]]).numpy()
+        ),
         own=own_products(
             timelines.numpy(),
             Circumstances.of(trips),

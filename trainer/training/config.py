@@ -90,6 +90,8 @@ class TrainingConfig:
     checkpoint_seconds: float = 120.0
     """Seconds after which the state is saved, so that a kill costs little more than these."""
     seed: int = 0
+    precision: str = "auto"
+    """Of the large products of matrices: one of `trainer.training.precision.PRECISIONS`."""
 
     def __post_init__(self):
         if not self.phases:

@@ -7,7 +7,6 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,13 @@ from tqdm import tqdm
 
 from trainer.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from trainer.data.cache import TensorCache
-from trainer.data.loader import WorldModelDataLoader
+from trainer.data.loader import WorldModelDataLoader, draw_seed
 from trainer.data.timelines import WorldModelDataset
 from trainer.losses import PARTS, Predictions, WorldModelLoss
 from trainer.model import WorldModel
 from trainer.objective import targets
 from trainer.training.config import Phase, TrainingConfig
+from trainer.training.precision import Precision
 from trainer.training.ranks import Ranks
 
 LAST, BEST, CURVES, TENSORBOARD = "last", "best", "curves.jsonl", "tensorboard"
@@ -62,6 +62,7 @@ class Trainer:
         self.ranks = ranks or Ranks(0, 1, torch.device("cpu"))
         self.cache, self.config, self.folder, self.validate = cache, config, folder, validate
         self.model = model.to(self.ranks.device)
+        self.precision = Precision.of(config.precision, self.ranks.device)
         self.progress = progress and self.ranks.is_first
         self.optimiser = torch.optim.AdamW(
             _groups(self.model, config.weight_decay),
@@ -155,6 +156,8 @@ class Trainer:
                 rate = config.learning_rate(epoch, number / total)
                 for group in self.optimiser.param_groups:
                     group["lr"] = rate * group["factor"]
+                # What dropout draws depends on the batch alone, so that a resumed run draws it too.
+                torch.manual_seed(draw_seed(config.seed, epoch, number, self.ranks.rank))
                 self._sums += self._step(batch.to(self.ranks.device), loss, phase.clip)
                 items += len(batch.items.token)
                 if bar.update() or number + 1 == total:
@@ -188,14 +191,10 @@ class Trainer:
 
     def _step(self, batch, loss: WorldModelLoss, clip: float) -> Tensor:
         """One update; returns the sums of all parts and their counts, (2 x parts,)."""
-        precision = (
-            torch.autocast("cuda", dtype=torch.bfloat16)
-            if self.ranks.device.type == "cuda"
-            else nullcontext()
-        )
-        with precision:
-            predictions = self._runs(batch)
-        total, parts = loss(predictions, targets(batch, self.config.trip_power))
+        with self.precision.for_model():
+            predictions = self._runs(batch, dense=False)
+        with self.precision.for_loss():
+            total, parts = loss(predictions, targets(batch, self.config.trip_power))
         total = total + _touch(predictions)
         self.optimiser.zero_grad()
         total.backward()

@@ -29,6 +29,7 @@ from trainer.data.own import (
 )
 from trainer.data.schema import CODES_OF_CONTEXT
 from trainer.data.timelines import WorldModelDataset
+from trainer.scores import TokenScores
 
 PRODUCTS = 9
 
@@ -217,7 +218,8 @@ def questions(context, own) -> Questions:
     return Questions(
         trip=torch.arange(len(context)), context=torch.tensor(context), hidden=empty.bool(),
         whole=empty.bool(), token=empty, question=empty, pence=empty, price_hidden=empty.bool(),
-        baskets=None, own=own, sales=nothing_sold(len(context), own.counts.dtype), logit=empty,
+        baskets=None, asked=None, own=own, sales=nothing_sold(len(context), own.counts.dtype),
+        logit=empty,
         target=empty, target_row=empty, target_question=empty,
     )  # fmt: skip
 
@@ -238,13 +240,28 @@ def test_kinds_are_different_numbers_and_unknown_is_zero():
     assert kind(torch.zeros(1, 4, dtype=torch.long)).tolist() == [0]
 
 
+def log_scores(prior, questions):
+    """What counting says of all tokens, (Q, N + 3)."""
+    own = questions.own
+    ratios = prior.log_ratios(questions, prior.own_shares(questions))
+    count = len(questions.context)
+    return TokenScores(
+        z=prior.share.new_zeros(count, 0),
+        vectors=prior.share.new_zeros(len(prior.share), 0),
+        bias=torch.zeros_like(prior.share),
+        tables=prior.tables(questions),
+        own=(ratios @ prior.weight, own.question, own.token),
+        question=torch.arange(count),
+    ).dense()
+
+
 def test_prior_starts_as_smoothed_personal_shares(cache):
     """Differences of log-scores are those of log((c + a g) / (n + a)), whatever n."""
     prior = CountingPrior(cache).double()
     counts = torch.zeros(2, len(COUNTS), dtype=torch.float64)
     counts[:, -1] = torch.tensor([3.0, 0.5])
     own = own_of([4, 7], counts)
-    score = prior(questions([[0, 0, 0, 0]], own))[0] + prior.share.log()
+    score = log_scores(prior, questions([[0, 0, 0, 0]], own))[0] + prior.share.log()
     smoothed = SMOOTHING * prior.share
     smoothed[4] += 3
     smoothed[7] += 0.5
@@ -272,7 +289,9 @@ def test_lift_by_hand(tmp_path):
     )
     prior = CountingPrior(cache)
     nothing = own_of([], torch.zeros(0, len(COUNTS)))
-    lift = prior(questions([some.tolist(), [0, 0, 0, 0], [*some[:3].tolist(), 0]], nothing))
+    lift = log_scores(
+        prior, questions([some.tolist(), [0, 0, 0, 0], [*some[:3].tolist(), 0]], nothing)
+    )
     assert lift[0, 1].item() == pytest.approx(math.log(expected), rel=1e-5)
     assert not lift[1].any() and not lift[2].any()  # an unknown column: no lift
     assert not lift[0, [0, -2, -1]].any()
@@ -297,7 +316,7 @@ def test_gradients_reach_every_weight(cache):
     batch = next(
         iter(EvaluationDataLoader(WorldModelDataset(cache, "test"), "completion", chunk=8))
     )
-    out = prior(replace(batch.questions))
+    out = log_scores(prior, batch.questions)
     (out * torch.randn_like(out)).sum().backward()
     assert all(parameter.grad.ne(0).all() for parameter in [prior.weight, prior.lift_weight])
     assert prior.smoothing.grad[-1] != 0  # the others have weight 0 at the start
@@ -311,8 +330,8 @@ def test_a_product_first_sold_later_has_the_share_of_lately(cache):
     shift = torch.zeros(1, 43, dtype=torch.float64)
     shift[0, 7] = math.log(50)
     sold = replace(asked.sales, shift=shift)
-    moved = prior(replace(asked, sales=sold))
+    moved = log_scores(prior, replace(asked, sales=sold))
     prior.share[7] *= 50
-    expected = prior(asked)
+    expected = log_scores(prior, asked)
     expected[0, 7] += math.log(50)
     torch.testing.assert_close(moved, expected)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.data.packing import pack_baskets, pack_rows, sequence_ids
+from trainer.data.packing import pack_asked, pack_baskets, pack_rows, sequence_ids
 from trainer.data.ragged import offsets, ranges
 
 
@@ -53,24 +53,54 @@ def test_rows_refuse_empty_sequences(lengths):
 
 
 def test_buckets_by_hand():
-    # Baskets of 0, 10, 11, 25, 26, 50, 51 and 200 items, and the [MASK] of each.
-    baskets = pack_baskets(np.array([0, 10, 11, 25, 26, 50, 51, 200]) + 1)
+    # Baskets of 0, 0, 3, 10, 12, 13, 50, 61 and 200 items, and the [MASK] of each.
+    baskets = pack_baskets(np.array([0, 0, 3, 10, 12, 13, 50, 61, 200]) + 1)
     assert [bucket.question.tolist() for bucket in baskets.buckets] == [
-        [0, 1], [2, 3], [4, 5], [6, 7],
+        [0, 1], [2], [3, 4], [5], [6], [7, 8],
     ]  # fmt: skip
-    assert [bucket.valid.shape[1] for bucket in baskets.buckets] == [11, 26, 51, 201]
-    assert baskets.buckets[0].valid.sum(1).tolist() == [1, 11]
+    assert [bucket.valid.shape[1] for bucket in baskets.buckets] == [1, 4, 13, 14, 51, 201]
+    assert baskets.buckets[2].valid.sum(1).tolist() == [11, 13]
+
+
+def assert_keys_are_of_the_question(baskets, lengths):
+    """Each row looks at the tokens of its own question, its [MASK] first."""
+    question = torch.repeat_interleave(torch.from_numpy(lengths))
+    for bucket in baskets.buckets:
+        assert (question[bucket.token] == bucket.question[:, None]).all()
+        assert bucket.valid[:, 0].all()
+        assert torch.equal(bucket.token[:, 0], torch.from_numpy(offsets(lengths))[bucket.question])
+        for row, token, valid in zip(bucket.question, bucket.token, bucket.valid, strict=True):
+            assert len(set(token[valid].tolist())) == lengths[row]
 
 
 def test_padded_and_flat_again_is_the_same():
     lengths = np.random.default_rng(0).integers(1, 70, 50)
     baskets = pack_baskets(lengths)
     flat = torch.randn(int(lengths.sum()), 3)
-    padded = [flat[bucket.token] for bucket in baskets.buckets]
+    padded = [flat[bucket.query] for bucket in baskets.buckets]
     assert torch.equal(baskets.flat(padded), flat)
-    # Each row holds the tokens of its own question, its [MASK] first.
-    question = torch.repeat_interleave(torch.from_numpy(lengths))
+    assert_keys_are_of_the_question(baskets, lengths)
+
+
+def test_tokens_that_look_alone_keep_their_order():
+    draw = np.random.default_rng(0)
+    lengths = draw.integers(1, 70, 50)
+    question = np.concatenate([np.arange(50), draw.integers(0, 50, 20)])
+    baskets = pack_asked(lengths, question)
+    flat = torch.randn(70, 3)
+    padded = [flat[bucket.query] for bucket in baskets.buckets]
+    assert all(part.shape[1] == 1 for part in padded)
+    assert torch.equal(baskets.flat(padded), flat)
     for bucket in baskets.buckets:
-        assert (question[bucket.token] == bucket.question[:, None])[bucket.valid].all()
-        assert bucket.valid[:, 0].all()
-        assert torch.equal(bucket.token[:, 0], torch.from_numpy(offsets(lengths))[bucket.question])
+        assert torch.equal(bucket.question, torch.from_numpy(question)[bucket.query[:, 0]])
+    assert_keys_are_of_the_question(baskets, lengths)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_little_of_the_attention_is_padding(seed):
+    """Baskets as they are: most wholly hidden, the others mostly small."""
+    draw = np.random.default_rng(seed)
+    lengths = np.where(draw.random(2000) < 0.5, 1, draw.geometric(0.2, 2000))
+    baskets = pack_baskets(lengths)
+    slots = sum(bucket.valid.numel() for bucket in baskets.buckets)
+    assert 1 - lengths.sum() / slots < 0.05

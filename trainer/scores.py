@@ -1,0 +1,159 @@
+"""Logits over all tokens, and the focal loss from them without the whole matrix.
+
+A training step asks for thousands of logits a row and reads a handful of them. Their matrix is the
+largest of a step; every elementwise operation on it, forward and backward, is a pass through
+memory. So it is made once, turned into its own gradient block by block while a block is in the
+processor's cache, and used up in two matrix products. The idea is that of Liger Kernel's
+FusedLinearCrossEntropy (Hsu et al., Liger Kernel, 2024, section 3.2).
+
+Shape letters: R rows, C channels, V tokens, Q questions, E own products of questions, G targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BLOCK = 1 << 17
+"""Logits of a block on a CPU: half a megabyte stays in the cache of a core."""
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """Logits (R, V), as the parts that they are the sum of."""
+
+    z: Tensor
+    """(R, C) times `vectors`."""
+    vectors: Tensor
+    """(V, C)."""
+    bias: Tensor
+    """(V,)."""
+    tables: tuple[tuple[Tensor, Tensor], ...]
+    """Pairs of a table (n, V) and the row of it that each question has, (Q,) int64."""
+    own: tuple[Tensor, Tensor, Tensor]
+    """Score (E,), question (E,) int64 ascending and token (E,) int64 of the own products."""
+    question: Tensor
+    """(R,) int64 the question of each row; the first Q rows are the questions in order."""
+
+    def dense(self) -> Tensor:
+        """The logits (R, V)."""
+        score, question, token = self.own
+        logits = F.linear(self.z, self.vectors, self.bias)
+        prior = sum(table.index_select(0, row) for table, row in self.tables)
+        cell = question * prior.shape[1] + token
+        prior = prior.flatten().index_add(0, cell, score.to(prior.dtype)).view_as(prior)
+        return logits + prior.index_select(0, self.question)
+
+    def focal(self, targets: Tensor, weights: Tensor, rows: Tensor, gamma: float) -> Tensor:
+        """The weighted sum of focal losses, 0-dimensional: see `trainer.losses.FocalLoss`.
+
+        targets (G,) tokens, weights (G,), rows (G,) int64 of the logits they are asked of. The
+        matrix products are in the dtype of autocast where it is on.
+        """
+        score, question, token = self.own
+        entry, row = _entries(question, self.question)
+        order = rows.argsort(stable=True)
+        asked = rows[order], targets[order].long(), weights[order]
+        index = [of_question.index_select(0, self.question) for _, of_question in self.tables]
+        device = self.z.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        with torch.autocast(device, enabled=False):
+            return _Focal.apply(
+                self.z, self.vectors, self.bias, score, (entry, row, token[entry]), asked, index,
+                gamma, dtype or self.z.dtype, *(table for table, _ in self.tables),
+            )  # fmt: skip
+
+
+def _entries(question: Tensor, question_of_row: Tensor) -> tuple[Tensor, Tensor]:
+    """The own products of every row: entries (n,) of those of its question, and rows (n,)."""
+    number = torch.bincount(question, minlength=len(question_of_row))
+    first = number.cumsum(0) - number
+    lengths = number.index_select(0, question_of_row)
+    row = torch.repeat_interleave(lengths)
+    start = lengths.cumsum(0) - lengths
+    position = torch.arange(len(row), device=row.device) - start[row]
+    return first[question_of_row][row] + position, row
+
+
+class _Focal(torch.autograd.Function):
+    """`TokenScores.focal`. The gradient is worked out on the way forward and scaled on the way
+    back, so that the logits need not be kept."""
+
+    @staticmethod
+    def forward(ctx, z, vectors, bias, score, own, asked, index, gamma, dtype, *tables):
+        wide = torch.promote_types(z.dtype, torch.float32)
+        narrow_z, narrow_vectors = z.to(dtype), vectors.to(dtype)
+        logits = (narrow_z @ narrow_vectors.T).to(wide)
+        total = logits.new_zeros(())
+        of_bias = torch.zeros_like(bias, dtype=wide)
+        of_score = torch.zeros_like(score, dtype=wide)
+        of_tables = [torch.zeros_like(table, dtype=wide) for table in tables]
+        for rows, (entry, own_row, own_token), (row, token, weight) in _blocks(logits, own, asked):
+            x = logits[rows]
+            flat = x.view(-1)
+            x += bias
+            for table, of_row in zip(tables, index, strict=True):
+                x += table.index_select(0, of_row[rows])
+            cell = (own_row - rows.start) * x.shape[1] + own_token
+            flat.index_add_(0, cell, score[entry].to(wide))
+            row = row - rows.start
+            target = row * x.shape[1] + token
+            at_target = flat[target]
+            # From here on x is softmax, then gradient.
+            top = x.amax(1, keepdim=True)
+            scale = x.sub_(top).exp_().sum(1, keepdim=True)
+            log_p = at_target - (top + scale.log()).squeeze(1)[row]
+            # 1 - p, exact where p is near 1. At p = 1 a gamma below 1 has no finite slope.
+            miss = (-log_p.expm1()).clamp_min(torch.finfo(wide).tiny)
+            power = miss**gamma
+            total -= (weight * power * log_p).sum()
+            slope = weight * (gamma * miss ** (gamma - 1) * log_p.exp() * log_p - power)
+            of_row = slope.new_zeros(len(x)).index_add(0, row, slope)
+            x *= -of_row[:, None] / scale
+            flat.index_add_(0, target, slope)
+            of_bias += x.sum(0)
+            of_score.index_add_(0, entry, flat[cell])
+            for gradient, of_row in zip(of_tables, index, strict=True):
+                gradient.index_add_(0, of_row[rows], x)
+        gradient = logits.to(dtype)
+        ctx.save_for_backward(
+            (gradient @ narrow_vectors).to(z.dtype),
+            (gradient.T @ narrow_z).to(vectors.dtype),
+            of_bias.to(bias.dtype),
+            of_score.to(score.dtype),
+            *(made.to(table.dtype) for made, table in zip(of_tables, tables, strict=True)),
+        )
+        return total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        of_z, of_vectors, of_bias, of_score, *of_tables = (
+            made * gradient.to(made.dtype) for made in ctx.saved_tensors
+        )
+        return of_z, of_vectors, of_bias, of_score, *[None] * 5, *of_tables
+
+
+def _blocks(logits: Tensor, own: tuple[Tensor, ...], asked: tuple[Tensor, ...]):
+    """Slices of rows with the entries and the targets of each; a GPU takes all rows at once."""
+    count, width = logits.shape
+    if logits.device.type != "cpu" or not count:
+        yield slice(0, count), own, asked
+        return
+    edges = torch.arange(0, count + 1, max(1, BLOCK // width))
+    if edges[-1] < count:
+        edges = F.pad(edges, (0, 1), value=count)
+    splits = [torch.searchsorted(part, edges).tolist() for part in (own[1], asked[0])]
+    for number, (start, stop) in enumerate(
+        zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    ):
+        yield (
+            slice(start, stop),
+            *(
+                tuple(part[split[number] : split[number + 1]] for part in parts)
+                for parts, split in zip((own, asked), splits, strict=True)
+            ),
+        )
