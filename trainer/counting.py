@@ -53,11 +53,17 @@ class CountingPrior(nn.Module):
         self.lift_weight = nn.Parameter(torch.ones(()))
         self.sales_weight = nn.Parameter(torch.zeros(len(COLUMNS)))
 
-    def tables(self, questions: Questions) -> tuple[tuple[Tensor, Tensor], ...]:
-        """What is said of all tokens: tables (n, N + 3) and the row of each question, (Q,)."""
+    def tables(self, questions: Questions, bias: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
+        """What is said of all tokens: tables (n, N + 3) and the row of each question, (Q,).
+
+        bias (N + 3,): what is said whatever the question.
+        """
         sales = questions.sales
         lately = torch.einsum("wcv,c->wv", sales.table, self.sales_weight) + sales.shift
-        return (self.lift_weight * self.lift, kind(questions.context)), (lately, sales.week)
+        return (
+            (self.lift_weight * self.lift, kind(questions.context)),
+            (lately + bias, sales.week),
+        )
 
     def log_ratios(self, questions: Questions, share: Tensor) -> Tensor:
         """log(1 + c / (a g)) of each count, (E, counts); share (E,) the g of `own_shares`."""

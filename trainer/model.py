@@ -331,8 +331,7 @@ class WorldModel(nn.Module):
         return TokenScores(
             z=self.logit(z),
             vectors=rows[: len(bias)],
-            bias=bias,
-            tables=self.prior.tables(questions),
+            tables=self.prior.tables(questions, bias),
             own=(ratios @ self.prior.weight + again, own.question, own.token),
             question=questions.question[questions.logit],
         )

@@ -29,10 +29,8 @@ class TokenScores:
     """(R, C) times `vectors`."""
     vectors: Tensor
     """(V, C)."""
-    bias: Tensor
-    """(V,)."""
     tables: tuple[tuple[Tensor, Tensor], ...]
-    """Pairs of a table (n, V) and the row of it that each question has, (Q,) int64."""
+    """Pairs of a table (n, V) and the row of it that each question adds, (Q,) int64."""
     own: tuple[Tensor, Tensor, Tensor]
     """Score (E,), question (E,) int64 ascending and token (E,) int64 of the own products."""
     question: Tensor
@@ -41,7 +39,7 @@ class TokenScores:
     def dense(self) -> Tensor:
         """The logits (R, V)."""
         score, question, token = self.own
-        logits = F.linear(self.z, self.vectors, self.bias)
+        logits = self.z @ self.vectors.T
         prior = sum(table.index_select(0, row) for table, row in self.tables)
         cell = question * prior.shape[1] + token
         prior = prior.flatten().index_add(0, cell, score.to(prior.dtype)).view_as(prior)
@@ -62,7 +60,7 @@ class TokenScores:
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         with torch.autocast(device, enabled=False):
             return _Focal.apply(
-                self.z, self.vectors, self.bias, score, (entry, row, token[entry]), asked, index,
+                self.z, self.vectors, score, (entry, row, token[entry]), asked, index,
                 gamma, dtype or self.z.dtype, *(table for table, _ in self.tables),
             )  # fmt: skip
 
@@ -83,18 +81,16 @@ class _Focal(torch.autograd.Function):
     back, so that the logits need not be kept."""
 
     @staticmethod
-    def forward(ctx, z, vectors, bias, score, own, asked, index, gamma, dtype, *tables):
+    def forward(ctx, z, vectors, score, own, asked, index, gamma, dtype, *tables):
         wide = torch.promote_types(z.dtype, torch.float32)
         narrow_z, narrow_vectors = z.to(dtype), vectors.to(dtype)
         logits = (narrow_z @ narrow_vectors.T).to(wide)
         total = logits.new_zeros(())
-        of_bias = torch.zeros_like(bias, dtype=wide)
         of_score = torch.zeros_like(score, dtype=wide)
         of_tables = [torch.zeros_like(table, dtype=wide) for table in tables]
         for rows, (entry, own_row, own_token), (row, token, weight) in _blocks(logits, own, asked):
             x = logits[rows]
             flat = x.view(-1)
-            x += bias
             for table, of_row in zip(tables, index, strict=True):
                 x += table.index_select(0, of_row[rows])
             cell = (own_row - rows.start) * x.shape[1] + own_token
@@ -114,7 +110,6 @@ class _Focal(torch.autograd.Function):
             of_row = slope.new_zeros(len(x)).index_add(0, row, slope)
             x *= -of_row[:, None] / scale
             flat.index_add_(0, target, slope)
-            of_bias += x.sum(0)
             of_score.index_add_(0, entry, flat[cell])
             for gradient, of_row in zip(of_tables, index, strict=True):
                 gradient.index_add_(0, of_row[rows], x)
@@ -122,7 +117,6 @@ class _Focal(torch.autograd.Function):
         ctx.save_for_backward(
             (gradient @ narrow_vectors).to(z.dtype),
             (gradient.T @ narrow_z).to(vectors.dtype),
-            of_bias.to(bias.dtype),
             of_score.to(score.dtype),
             *(made.to(table.dtype) for made, table in zip(of_tables, tables, strict=True)),
         )
@@ -131,10 +125,10 @@ class _Focal(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
-        of_z, of_vectors, of_bias, of_score, *of_tables = (
+        of_z, of_vectors, of_score, *of_tables = (
             made * gradient.to(made.dtype) for made in ctx.saved_tensors
         )
-        return of_z, of_vectors, of_bias, of_score, *[None] * 5, *of_tables
+        return of_z, of_vectors, of_score, *[None] * 5, *of_tables
 
 
 def _blocks(logits: Tensor, own: tuple[Tensor, ...], asked: tuple[Tensor, ...]):

@@ -248,8 +248,7 @@ def log_scores(prior, questions):
     return TokenScores(
         z=prior.share.new_zeros(count, 0),
         vectors=prior.share.new_zeros(len(prior.share), 0),
-        bias=torch.zeros_like(prior.share),
-        tables=prior.tables(questions),
+        tables=prior.tables(questions, torch.zeros_like(prior.share)),
         own=(ratios @ prior.weight, own.question, own.token),
         question=torch.arange(count),
     ).dense()

@@ -23,7 +23,6 @@ def made(dtype=torch.float64, seed=0):
     return TokenScores(
         z=random(ROWS, CHANNELS),
         vectors=random(TOKENS, CHANNELS),
-        bias=random(TOKENS),
         tables=(
             (random(3, TOKENS), torch.tensor([2, 0, 0, 1, 2])),
             (random(2, TOKENS), torch.tensor([0, 1, 1, 0, 1])),
@@ -38,7 +37,7 @@ def made(dtype=torch.float64, seed=0):
 
 
 def leaves(scores):
-    return [scores.z, scores.vectors, scores.bias, scores.own[0], *(t for t, _ in scores.tables)]
+    return [scores.z, scores.vectors, scores.own[0], *(t for t, _ in scores.tables)]
 
 
 ASKED = (
@@ -52,7 +51,7 @@ def test_dense_by_hand():
     scores = made()
     (kinds, kind), (weeks, week) = scores.tables
     for row, question in enumerate([0, 1, 2, 3, 4, 0, 4]):
-        expected = scores.vectors @ scores.z[row] + scores.bias
+        expected = scores.vectors @ scores.z[row]
         expected = expected + kinds[kind[question]] + weeks[week[question]]
         for score, of, token in zip(*scores.own, strict=True):
             if of == question:
@@ -78,13 +77,15 @@ def test_focal_is_that_of_the_dense_logits(monkeypatch, gamma, block):
 
 def test_tokens_of_no_chance_have_no_gradient():
     scores = made()
-    shut = scores.bias.detach().clone()
-    shut[3] = -torch.inf
-    scores = replace(scores, bias=shut.requires_grad_())
+    (kinds, kind), weeks = scores.tables
+    shut = kinds.detach().clone()
+    shut[:, 3] = -torch.inf
+    shut.requires_grad_()
+    scores = replace(scores, tables=((shut, kind), weeks))
     targets, weights, rows = ASKED
     scores.focal(targets, weights, rows, 2.0).backward()
     assert all(leaf.grad.isfinite().all() for leaf in leaves(scores))
-    assert not scores.vectors.grad[3].any() and not scores.bias.grad[3]
+    assert not scores.vectors.grad[3].any() and not shut.grad[:, 3].any()
 
 
 def test_bfloat16_is_close():
