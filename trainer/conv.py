@@ -28,17 +28,13 @@ def causal_conv(
         activation: apply SiLU.
 
     Returns:
-        (B, L, D).
+        (B, L, D) in the dtype of x, rounded once where the weights are wider.
 
     Raises:
         ValueError: a shape or dtype does not fit; the message names the argument.
     """
-    if x.dim() != 3:
-        raise ValueError(f"x must be (batch, time, channels), got {tuple(x.shape)}")
-    _check_conv(x, weight, bias)
+    check_conv(x, weight, bias, seq_idx)
     if seq_idx is not None:
-        expect_shape("seq_idx", seq_idx, x.shape[:2])
-        check_integer(seq_idx)
         segment = segments(seq_idx)
     length, width = x.shape[1], weight.shape[1]
     y = x * weight[:, -1]
@@ -50,7 +46,7 @@ def causal_conv(
         y = y + F.pad(past * weight[:, -1 - shift], (0, 0, shift, 0))
     if bias is not None:
         y = y + bias
-    return F.silu(y) if activation else y
+    return (F.silu(y) if activation else y).to(x.dtype)
 
 
 def causal_conv_step(
@@ -69,20 +65,20 @@ def causal_conv_step(
         weight, bias, activation: as in `causal_conv`.
 
     Returns:
-        y (B, D) and the new conv_state (B, W - 1, D).
+        y (B, D) in the dtype of x, and the new conv_state (B, W - 1, D).
 
     Raises:
         ValueError: a shape does not fit; the message names the argument.
     """
     if x.dim() != 2:
         raise ValueError(f"x must be (batch, channels), got {tuple(x.shape)}")
-    _check_conv(x, weight, bias)
+    _check_weights(x, weight, bias)
     expect_shape("conv_state", conv_state, (x.shape[0], weight.shape[1] - 1, x.shape[1]))
     window = torch.cat((conv_state, x.unsqueeze(1)), dim=1)  # (B, W, D)
     y = (window * weight.T).sum(1)
     if bias is not None:
         y = y + bias
-    return (F.silu(y) if activation else y), window[:, 1:]
+    return (F.silu(y) if activation else y).to(x.dtype), window[:, 1:]
 
 
 def conv_state_after(x: Tensor, width: int, seq_idx: Tensor | None = None) -> Tensor:
@@ -104,7 +100,17 @@ def conv_state_after(x: Tensor, width: int, seq_idx: Tensor | None = None) -> Te
     return F.pad(last, (0, 0, width - 1 - kept, 0))
 
 
-def _check_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+def check_conv(x: Tensor, weight: Tensor, bias: Tensor | None, seq_idx: Tensor | None) -> None:
+    """Raise ValueError where the arguments of `causal_conv` do not fit."""
+    if x.dim() != 3:
+        raise ValueError(f"x must be (batch, time, channels), got {tuple(x.shape)}")
+    _check_weights(x, weight, bias)
+    if seq_idx is not None:
+        expect_shape("seq_idx", seq_idx, x.shape[:2])
+        check_integer(seq_idx)
+
+
+def _check_weights(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     if weight.dim() != 2 or weight.shape[0] != x.shape[-1] or weight.shape[1] == 0:
         raise ValueError(f"weight must be ({x.shape[-1]}, width), got {tuple(weight.shape)}")
     if bias is not None:

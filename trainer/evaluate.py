@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from trainer.backends import NAMES
 from trainer.checkpoint import CheckpointError
 from trainer.data.cache import CacheError, TensorCache
 from trainer.data.loader import TASKS
@@ -44,6 +45,11 @@ def _parser() -> argparse.ArgumentParser:
         "--tokens", type=int, default=8192, metavar="N",
         help="trips + items of a batch; changes speed and memory only (default: 8192)",
     )  # fmt: skip
+    add(
+        "--backend", choices=NAMES, default="auto",
+        help="of the model's scan: auto takes mamba-ssm on a GPU where it is installed, else "
+        "PyTorch",
+    )  # fmt: skip
     add("--seed", type=int, default=0, help="of hidden items and intervals (default: 0)")
     return parser
 
@@ -59,7 +65,9 @@ def measure(options: argparse.Namespace) -> EvaluationMetrics:
             raise ValueError(f"{name}: {path} is a folder: name a file in it")
     cache = TensorCache(options.cache)
     chosen = {name: getattr(options, name) for name in ("tasks", "customers", "tokens", "seed")}
-    return run_evaluation(options.checkpoint, cache, options.split, options.predictions, **chosen)
+    return run_evaluation(
+        options.checkpoint, cache, options.split, options.predictions, options.backend, **chosen
+    )
 
 
 def machine() -> dict:

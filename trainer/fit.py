@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from trainer.backends import NAMES, choose
 from trainer.checkpoint import CheckpointError
 from trainer.data.cache import CacheError, TensorCache
 from trainer.evaluation import Evaluator
@@ -47,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--device", choices=("auto", "cpu", "cuda"), default="auto",
         help="auto takes a GPU where there is one",
+    )  # fmt: skip
+    add(
+        "--backend", choices=NAMES, default="auto",
+        help="of the scan: auto takes mamba-ssm on a GPU where it is installed, else PyTorch",
     )  # fmt: skip
     add(
         "--precision", choices=PRECISIONS, default="auto",
@@ -133,6 +138,7 @@ def validation(cache: TensorCache, config: TrainingConfig):
 def run(options: argparse.Namespace, ranks: Ranks) -> None:
     """Train as the command line says."""
     config = configuration(options)
+    backend = choose(options.backend, ranks.device)
     cache = TensorCache(options.cache)
     validate = validation(cache, config)
     torch.manual_seed(config.seed)
@@ -140,6 +146,9 @@ def run(options: argparse.Namespace, ranks: Ranks) -> None:
     if options.fresh or not (options.out / LAST).exists():
         vectors = product_embeddings(cache, seed=config.seed, progress=ranks.is_first).vectors
     model = create_world_model(config.model, cache, vectors)
+    model.encoder.use(backend)
+    if ranks.is_first:
+        print(backend.reason, file=sys.stderr)
     trainer = Trainer(model, cache, config, options.out, validate, ranks)
     if options.fresh:
         trainer.start_over()

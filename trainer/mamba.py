@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.conv import causal_conv, causal_conv_step, conv_state_after
-from trainer.scan import ssd_scan, ssd_step
+from trainer.backends import TORCH, Backend
+from trainer.conv import causal_conv_step, conv_state_after
+from trainer.scan import ssd_step
 
 DT_MIN, DT_MAX = 1e-3, 1e-1
 A_MIN, A_MAX = 1.0, 16.0
@@ -80,6 +81,7 @@ class Mamba2Layer(nn.Module):
         super().__init__()
         self.width, self.state, self.conv, self.head = width, state, conv, head
         self.groups, self.chunk = groups, chunk
+        self.backend = TORCH
         self.inner = expand * width
         if self.inner % head:
             raise ValueError(f"head={head} must divide expand * width = {self.inner}")
@@ -120,9 +122,9 @@ class Mamba2Layer(nn.Module):
         """
         _check_width("u", u, 3, self.width)
         z, raw, dt = self._project(u)
-        xBC = causal_conv(raw, self.conv1d.weight.squeeze(1), self.conv1d.bias, seq_idx)
+        xBC = self.backend.conv(raw, self.conv1d.weight.squeeze(1), self.conv1d.bias, seq_idx)
         x, B, C = self._split(xBC)
-        y, state = ssd_scan(
+        y, state = self.backend.scan(
             x,
             dt,
             self._decay_rate(),
@@ -249,6 +251,11 @@ class Mamba2Encoder(nn.Module):
         with torch.no_grad():
             for block in self.layers:
                 block.mixer.out_proj.weight /= math.sqrt(layers)
+
+    def use(self, backend: Backend) -> None:
+        """Compute whole passes by this backend (`trainer.backends.choose`); PyTorch until then."""
+        for block in self.layers:
+            block.mixer.backend = backend
 
     def forward(
         self, u: Tensor, seq_idx: Tensor | None = None, return_cache: bool = False

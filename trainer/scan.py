@@ -58,13 +58,13 @@ def ssd_scan(
     Raises:
         ValueError: a shape or dtype does not fit; the message names the argument.
     """
-    _check(x, dt, A, B, C, D, dt_bias, seq_idx, initial_states=initial_states)
+    check_scan(x, dt, A, B, C, D, dt_bias, seq_idx, initial_states=initial_states)
     if chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
     with torch.autocast(x.device.type, enabled=False):
         wide = _wide(x)
         x_, B_, C_ = x.to(wide), B.to(wide), C.to(wide)
-        dt_ = _step_size(dt.to(wide), dt_bias, dt_softplus)
+        dt_ = step_size(dt.to(wide), dt_bias, dt_softplus)
         if initial_states is not None:
             initial_states = initial_states.to(wide)
         segment = None if seq_idx is None else segments(seq_idx)
@@ -200,7 +200,7 @@ def ssd_reference(
 
     Arguments, results and errors are those of `ssd_scan`; `chunk_size` has no effect.
     """
-    _check(x, dt, A, B, C, D, dt_bias, seq_idx, initial_states=initial_states)
+    check_scan(x, dt, A, B, C, D, dt_bias, seq_idx, initial_states=initial_states)
     batch, length, heads, channels = x.shape
     state = initial_states
     if state is None:
@@ -241,7 +241,7 @@ def ssd_step(
         ValueError: a shape or dtype does not fit; the message names the argument and, for x, dt,
             B and C, shows the shape with a time axis of length 1.
     """
-    _check(
+    check_scan(
         *(t.unsqueeze(1) for t in (x, dt)),
         A,
         *(t.unsqueeze(1) for t in (B, C)),
@@ -252,7 +252,7 @@ def ssd_step(
     wide = _wide(x)
     with torch.autocast(x.device.type, enabled=False):
         x_ = x.to(wide)
-        dt = _step_size(dt.to(wide), dt_bias, dt_softplus)
+        dt = step_size(dt.to(wide), dt_bias, dt_softplus)
         repeats = x.shape[1] // B.shape[1]
         B, C = (t.to(wide).repeat_interleave(repeats, dim=1) for t in (B, C))  # (B, H, N)
         decay = (dt * A.to(wide)).exp()[..., None, None]
@@ -267,7 +267,8 @@ def _wide(x: Tensor) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def _step_size(dt: Tensor, dt_bias: Tensor | None, dt_softplus: bool) -> Tensor:
+def step_size(dt: Tensor, dt_bias: Tensor | None, dt_softplus: bool) -> Tensor:
+    """dt after bias and softplus, in the dtype of dt."""
     if dt_bias is not None:
         dt = dt + dt_bias.to(dt.dtype)
     return F.softplus(dt) if dt_softplus else dt
@@ -280,7 +281,7 @@ def _skip(y: Tensor, x: Tensor, D: Tensor | None) -> Tensor:
     return y + x * (D if D.dim() == 2 else D.unsqueeze(-1)).to(x.dtype)
 
 
-def _check(
+def check_scan(
     x: Tensor,
     dt: Tensor,
     A: Tensor,
@@ -291,7 +292,10 @@ def _check(
     seq_idx: Tensor | None = None,
     **states: Tensor | None,
 ) -> None:
-    """Shapes and dtypes of the scan's arguments; `states` under the caller's own name for them."""
+    """Raise ValueError where the scan's arguments do not fit, as `ssd_scan` says.
+
+    states: under the caller's own name for them.
+    """
     if x.dim() != 4 or x.shape[1] == 0:
         raise ValueError(
             f"x must be (batch, time, heads, channels) with at least one step, got {tuple(x.shape)}"

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from trainer.backends import choose
 from trainer.checkpoint import load_checkpoint, model_for
 from trainer.data.cache import TensorCache
 from trainer.data.loader import TASKS, EvaluationDataLoader
@@ -176,21 +177,27 @@ def run_evaluation(
     cache: TensorCache,
     split: str = "test",
     predictions: Path | None = None,
+    backend: str = "auto",
     **options: Any,
 ) -> EvaluationMetrics:
     """Measure a checkpoint's model beside the baselines, on a GPU where there is one.
 
     checkpoint: None measures the baselines alone. predictions: a Parquet file to write every answer
-    to (`trainer.evaluation.predictions`). options: as for `Evaluator`.
+    to (`trainer.evaluation.predictions`). backend: of the model's scan, see
+    `trainer.backends.choose`; stderr says which it is. options: as for `Evaluator`.
 
     Raises CheckpointError where the checkpoint is unusable or does not fit the cache, OSError where
-    the file cannot be written, and what `Evaluator` raises.
+    the file cannot be written, and what `Evaluator` and `choose` raise.
     """
+    chosen = None if checkpoint is None else choose(backend)
     evaluator = Evaluator(cache, split, **options)
     model = digest = None
     if checkpoint is not None:
         read = load_checkpoint(checkpoint)
         model, digest = model_for(read, cache), read.weights_digest
         model.to("cuda" if torch.cuda.is_available() else "cpu")
+        model.encoder.use(chosen)
+        if evaluator.progress:
+            print(chosen.reason, file=sys.stderr)
     with prediction_file(predictions, cache) if predictions else nullcontext() as record:
         return replace(evaluator.run(model, record), weights_digest=digest)
