@@ -32,6 +32,7 @@ from trainer.mamba import Mamba2Cache, Mamba2Encoder
 from trainer.recalibration import Recalibration
 from trainer.repurchase import RepurchaseScore
 from trainer.scores import TokenScores
+from trainer.sequences import occurrences
 from trainer.tensors import (
     CustomerEmbedding,
     PriceEmbedding,
@@ -263,7 +264,7 @@ class WorldModel(nn.Module):
         """
         hidden = torch.zeros_like(items.token, dtype=torch.bool)
         vectors = F.silu(self._item(rows, items.token, items.pence, hidden))
-        size = torch.bincount(items.trip, minlength=trips).clamp_min(1).to(vectors.dtype)
+        size = occurrences(items.trip, trips).clamp_min(1).to(vectors.dtype)
         total = vectors.new_zeros(trips, vectors.shape[1]).index_add(0, items.trip, vectors)
         return self.basket(total * size.rsqrt()[:, None])
 
@@ -332,7 +333,8 @@ class WorldModel(nn.Module):
             z=self.logit(z),
             vectors=rows[: len(bias)],
             tables=self.prior.tables(questions, bias),
-            own=(ratios @ self.prior.weight + again, own.question, own.token),
+            own=ratios @ self.prior.weight + again,
+            entries=(questions.entry, questions.entry_row, own.token[questions.entry]),
             question=questions.question[questions.logit],
         )
 

@@ -15,6 +15,7 @@ from trainer.counting import SMOOTHING
 from trainer.data.batch import Questions
 from trainer.data.own import COUNTS, GAPS
 from trainer.data.sales import COLUMNS
+from trainer.sequences import occurrences
 from trainer.similar import HEADS, SimilarTrips
 
 PLAIN = COUNTS.index("trips 1")
@@ -66,7 +67,7 @@ class RepurchaseScore(nn.Module):
         own, sales = questions.own, questions.sales
         since, usual = own.gaps[:, 0], own.gaps[:, -1]
         again = usual >= 0
-        trips = torch.bincount(own.trips.question, minlength=len(questions.trip))[own.question]
+        trips = occurrences(own.trips.question, len(questions.trip))[own.question]
         overdue = ((since + 1) / (usual.clamp_min(0) + 1)).log() * again
         return torch.cat(
             [

@@ -31,19 +31,22 @@ class TokenScores:
     """(V, C)."""
     tables: tuple[tuple[Tensor, Tensor], ...]
     """Pairs of a table (n, V) and the row of it that each question adds, (Q,) int64."""
-    own: tuple[Tensor, Tensor, Tensor]
-    """Score (E,), question (E,) int64 ascending and token (E,) int64 of the own products."""
+    own: Tensor
+    """(E,) scores of questions' own products."""
+    entries: tuple[Tensor, Tensor, Tensor]
+    """Where they are added: index (n,) into `own`, row (n,) ascending and token (n,), int64."""
     question: Tensor
     """(R,) int64 the question of each row; the first Q rows are the questions in order."""
 
     def dense(self) -> Tensor:
         """The logits (R, V)."""
-        score, question, token = self.own
         logits = self.z @ self.vectors.T
-        prior = sum(table.index_select(0, row) for table, row in self.tables)
-        cell = question * prior.shape[1] + token
-        prior = prior.flatten().index_add(0, cell, score.to(prior.dtype)).view_as(prior)
-        return logits + prior.index_select(0, self.question)
+        for table, of_question in self.tables:
+            logits = logits + table.index_select(0, of_question.index_select(0, self.question))
+        entry, row, token = self.entries
+        cell = row * logits.shape[1] + token
+        added = self.own.to(logits.dtype).index_select(0, entry)
+        return logits.flatten().index_add(0, cell, added).view_as(logits)
 
     def focal(self, targets: Tensor, weights: Tensor, rows: Tensor, gamma: float) -> Tensor:
         """The weighted sum of focal losses, 0-dimensional: see `trainer.losses.FocalLoss`.
@@ -51,8 +54,6 @@ class TokenScores:
         targets (G,) tokens, weights (G,), rows (G,) int64 of the logits they are asked of. The
         matrix products are in the dtype of autocast where it is on.
         """
-        score, question, token = self.own
-        entry, row = _entries(question, self.question)
         order = rows.argsort(stable=True)
         asked = rows[order], targets[order].long(), weights[order]
         index = [of_question.index_select(0, self.question) for _, of_question in self.tables]
@@ -60,20 +61,9 @@ class TokenScores:
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         with torch.autocast(device, enabled=False):
             return _Focal.apply(
-                self.z, self.vectors, score, (entry, row, token[entry]), asked, index,
+                self.z, self.vectors, self.own, self.entries, asked, index,
                 gamma, dtype or self.z.dtype, *(table for table, _ in self.tables),
             )  # fmt: skip
-
-
-def _entries(question: Tensor, question_of_row: Tensor) -> tuple[Tensor, Tensor]:
-    """The own products of every row: entries (n,) of those of its question, and rows (n,)."""
-    number = torch.bincount(question, minlength=len(question_of_row))
-    first = number.cumsum(0) - number
-    lengths = number.index_select(0, question_of_row)
-    row = torch.repeat_interleave(lengths)
-    start = lengths.cumsum(0) - lengths
-    position = torch.arange(len(row), device=row.device) - start[row]
-    return first[question_of_row][row] + position, row
 
 
 class _Focal(torch.autograd.Function):
@@ -81,20 +71,22 @@ class _Focal(torch.autograd.Function):
     back, so that the logits need not be kept."""
 
     @staticmethod
-    def forward(ctx, z, vectors, score, own, asked, index, gamma, dtype, *tables):
+    def forward(ctx, z, vectors, own, entries, asked, index, gamma, dtype, *tables):
         wide = torch.promote_types(z.dtype, torch.float32)
         narrow_z, narrow_vectors = z.to(dtype), vectors.to(dtype)
         logits = (narrow_z @ narrow_vectors.T).to(wide)
         total = logits.new_zeros(())
-        of_score = torch.zeros_like(score, dtype=wide)
+        of_own = torch.zeros_like(own, dtype=wide)
         of_tables = [torch.zeros_like(table, dtype=wide) for table in tables]
-        for rows, (entry, own_row, own_token), (row, token, weight) in _blocks(logits, own, asked):
+        for rows, (entry, own_row, own_token), (row, token, weight) in _blocks(
+            logits, entries, asked
+        ):
             x = logits[rows]
             flat = x.view(-1)
             for table, of_row in zip(tables, index, strict=True):
                 x += table.index_select(0, of_row[rows])
             cell = (own_row - rows.start) * x.shape[1] + own_token
-            flat.index_add_(0, cell, score[entry].to(wide))
+            flat.index_add_(0, cell, own[entry].to(wide))
             row = row - rows.start
             target = row * x.shape[1] + token
             at_target = flat[target]
@@ -107,17 +99,17 @@ class _Focal(torch.autograd.Function):
             power = miss**gamma
             total -= (weight * power * log_p).sum()
             slope = weight * (gamma * miss ** (gamma - 1) * log_p.exp() * log_p - power)
-            of_row = slope.new_zeros(len(x)).index_add(0, row, slope)
-            x *= -of_row[:, None] / scale
+            slopes = slope.new_zeros(len(x)).index_add(0, row, slope)
+            x *= -slopes[:, None] / scale
             flat.index_add_(0, target, slope)
-            of_score.index_add_(0, entry, flat[cell])
+            of_own.index_add_(0, entry, flat[cell])
             for gradient, of_row in zip(of_tables, index, strict=True):
                 gradient.index_add_(0, of_row[rows], x)
         gradient = logits.to(dtype)
         ctx.save_for_backward(
             (gradient @ narrow_vectors).to(z.dtype),
             (gradient.T @ narrow_z).to(vectors.dtype),
-            of_score.to(score.dtype),
+            of_own.to(own.dtype),
             *(made.to(table.dtype) for made, table in zip(of_tables, tables, strict=True)),
         )
         return total
@@ -125,22 +117,22 @@ class _Focal(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
-        of_z, of_vectors, of_score, *of_tables = (
+        of_z, of_vectors, of_own, *of_tables = (
             made * gradient.to(made.dtype) for made in ctx.saved_tensors
         )
-        return of_z, of_vectors, of_score, *[None] * 5, *of_tables
+        return of_z, of_vectors, of_own, *[None] * 5, *of_tables
 
 
-def _blocks(logits: Tensor, own: tuple[Tensor, ...], asked: tuple[Tensor, ...]):
+def _blocks(logits: Tensor, entries: tuple[Tensor, ...], asked: tuple[Tensor, ...]):
     """Slices of rows with the entries and the targets of each; a GPU takes all rows at once."""
     count, width = logits.shape
     if logits.device.type != "cpu" or not count:
-        yield slice(0, count), own, asked
+        yield slice(0, count), entries, asked
         return
     edges = torch.arange(0, count + 1, max(1, BLOCK // width))
     if edges[-1] < count:
         edges = F.pad(edges, (0, 1), value=count)
-    splits = [torch.searchsorted(part, edges).tolist() for part in (own[1], asked[0])]
+    splits = [torch.searchsorted(part, edges).tolist() for part in (entries[1], asked[0])]
     for number, (start, stop) in enumerate(
         zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
     ):
@@ -148,6 +140,6 @@ def _blocks(logits: Tensor, own: tuple[Tensor, ...], asked: tuple[Tensor, ...]):
             slice(start, stop),
             *(
                 tuple(part[split[number] : split[number + 1]] for part in parts)
-                for parts, split in zip((own, asked), splits, strict=True)
+                for parts, split in zip((entries, asked), splits, strict=True)
             ),
         )

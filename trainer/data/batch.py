@@ -194,6 +194,10 @@ class Questions(_Movable):
     logit: Tensor
     """(R,) int64 decoder tokens that get logits: first the Q `[MASK]` tokens in order, then
     items that were replaced or kept and have to be told."""
+    entry: Tensor
+    """(n,) int64 index into the own products: those of the question of each row of logits."""
+    entry_row: Tensor
+    """(n,) int64 row of the logits of each, ascending."""
     target: Tensor
     """(G,) int64 true tokens."""
     target_row: Tensor

@@ -5,12 +5,14 @@ Flat arrays throughout: no loop over trips.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from trainer.data.batch import Items, Questions, Trips, WeeklySales
 from trainer.data.own import Circumstances, own_products
 from trainer.data.packing import pack_asked, pack_baskets
+from trainer.data.ragged import ranges
 from trainer.masking import MaskedItems, apply_hidden
 
 
@@ -68,6 +70,20 @@ def ask(
     context = apply_hidden(trips.context[trip], hidden)
     place_of_item = torch.zeros(len(kept), dtype=torch.long)
     place_of_item[visible] = place
+    own = own_products(
+        timelines.numpy(),
+        Circumstances.of(trips),
+        items,
+        asked.numpy(),
+        context.numpy(),
+        trip[seen].numpy(),
+        masked.tokens[visible].numpy(),
+        products,
+    )
+    # The questions of the rows of logits, and the own products of each.
+    of_row = torch.cat([torch.arange(questions), question[told]]).numpy()
+    first_own = np.searchsorted(own.question.numpy(), np.arange(questions + 1))
+    owns = np.diff(first_own)[of_row]
     return Questions(
         trip=trip,
         context=context,
@@ -78,21 +94,12 @@ def ask(
         pence=pence,
         price_hidden=price_hidden,
         baskets=pack_baskets(lengths.numpy()),
-        asked=pack_asked(
-            lengths.numpy(), torch.cat([torch.arange(questions), question[told]]).numpy()
-        ),
-        own=own_products(
-            timelines.numpy(),
-            Circumstances.of(trips),
-            items,
-            asked.numpy(),
-            context.numpy(),
-            trip[seen].numpy(),
-            masked.tokens[visible].numpy(),
-            products,
-        ),
+        asked=pack_asked(lengths.numpy(), of_row),
+        own=own,
         sales=sales,
         logit=torch.cat([first, place_of_item[told]]),
+        entry=torch.from_numpy(ranges(first_own[of_row], owns)),
+        entry_row=torch.from_numpy(np.repeat(np.arange(len(of_row)), owns)),
         target=target[asks],
         target_row=rows[asks],
         target_question=question[asks],

@@ -11,6 +11,10 @@ import torch
 import torch.distributed as dist
 
 
+WORKERS = 8
+"""Most loader processes of a rank."""
+
+
 @dataclass(frozen=True)
 class Ranks:
     """Which process this is, of how many, and the device it computes on."""
@@ -38,6 +42,17 @@ class Ranks:
         answer = torch.tensor([float(flag)], device=self.device)
         dist.broadcast(answer, 0)
         return bool(answer.item())
+
+    def loader_workers(self) -> int:
+        """Processes that make batches for this one.
+
+        A GPU is faster than one of them, so it gets all of this rank's share of the cores. On a CPU
+        they would take the cores from the model, and their batches have to be copied.
+        """
+        if self.device.type == "cpu":
+            return 0
+        cores = len(os.sched_getaffinity(0)) // self.count
+        return min(max(cores - 1, 1), WORKERS)
 
     def wait(self) -> None:
         """Until every process is here."""

@@ -68,7 +68,7 @@ class Trainer:
             _groups(self.model, config.weight_decay),
             lr=config.learning_rate(0, 0),
             betas=(0.9, 0.98),
-            fused=self.ranks.device.type == "cuda",
+            fused=True,
         )
         self.datasets = {
             phase: WorldModelDataset(cache, "train", first_week=_first_week(cache, phase))
@@ -139,7 +139,7 @@ class Trainer:
             tokens=max(1, int(config.tokens * phase.batch)),
             chunk=self.model.config.chunk,
             seed=config.seed,
-            workers=1 if self.ranks.device.type == "cuda" else 0,
+            workers=self.ranks.loader_workers(),
             pin_memory=self.ranks.device.type == "cuda",
             rank=self.ranks.rank,
             ranks=self.ranks.count,
@@ -279,13 +279,8 @@ class Trainer:
         for name, value in tensors.items():
             if name.startswith("optimiser."):
                 parameter, _, key = name.removeprefix("optimiser.").rpartition(".")
-                # Steps stay on the CPU unless the optimiser is fused.
-                device = (
-                    parameters[parameter].device
-                    if value.dim() or _is_fused(self.optimiser)
-                    else "cpu"
-                )
-                self.optimiser.state[parameters[parameter]][key] = value.to(device)
+                held = parameters[parameter]
+                self.optimiser.state[held][key] = value.to(held.device)
 
     def _log(self, row: dict[str, Any]) -> None:
         with (self.folder / CURVES).open("w", encoding="utf-8") as file:
@@ -334,10 +329,6 @@ def _touch(predictions: Predictions) -> Tensor:
     """
     parts = [predictions.embeddings, *predictions.context.values()]
     return sum(part.sum() for part in parts) * 0
-
-
-def _is_fused(optimiser: torch.optim.Optimizer) -> bool:
-    return bool(optimiser.param_groups[0].get("fused"))
 
 
 def _tensorboard(folder: Path):

@@ -219,7 +219,7 @@ def questions(context, own) -> Questions:
         trip=torch.arange(len(context)), context=torch.tensor(context), hidden=empty.bool(),
         whole=empty.bool(), token=empty, question=empty, pence=empty, price_hidden=empty.bool(),
         baskets=None, asked=None, own=own, sales=nothing_sold(len(context), own.counts.dtype),
-        logit=empty,
+        logit=empty, entry=empty, entry_row=empty,
         target=empty, target_row=empty, target_question=empty,
     )  # fmt: skip
 
@@ -249,7 +249,8 @@ def log_scores(prior, questions):
         z=prior.share.new_zeros(count, 0),
         vectors=prior.share.new_zeros(len(prior.share), 0),
         tables=prior.tables(questions, torch.zeros_like(prior.share)),
-        own=(ratios @ prior.weight, own.question, own.token),
+        own=ratios @ prior.weight,
+        entries=(torch.arange(len(own.token)), own.question, own.token),
         question=torch.arange(count),
     ).dense()
 

@@ -27,17 +27,18 @@ def made(dtype=torch.float64, seed=0):
             (random(3, TOKENS), torch.tensor([2, 0, 0, 1, 2])),
             (random(2, TOKENS), torch.tensor([0, 1, 1, 0, 1])),
         ),
-        own=(
-            random(8),
-            torch.tensor([0, 0, 1, 3, 3, 3, 4, 4]),
-            torch.tensor([1, 5, 2, 9, 1, 3, 7, 2]),
+        own=random(8),
+        entries=(
+            torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 6, 7]),
+            torch.tensor([0, 0, 1, 3, 3, 3, 4, 4, 5, 5, 6, 6]),
+            torch.tensor([1, 5, 2, 9, 1, 3, 7, 2, 1, 5, 7, 2]),
         ),
         question=torch.tensor([0, 1, 2, 3, 4, 0, 4]),
     )
 
 
 def leaves(scores):
-    return [scores.z, scores.vectors, scores.own[0], *(t for t, _ in scores.tables)]
+    return [scores.z, scores.vectors, scores.own, *(t for t, _ in scores.tables)]
 
 
 ASKED = (
@@ -53,9 +54,9 @@ def test_dense_by_hand():
     for row, question in enumerate([0, 1, 2, 3, 4, 0, 4]):
         expected = scores.vectors @ scores.z[row]
         expected = expected + kinds[kind[question]] + weeks[week[question]]
-        for score, of, token in zip(*scores.own, strict=True):
-            if of == question:
-                expected = expected + score * torch.eye(TOKENS)[token]
+        for entry, of, token in zip(*scores.entries, strict=True):
+            if of == row:
+                expected = expected + scores.own[entry] * torch.eye(TOKENS)[token]
         torch.testing.assert_close(scores.dense()[row], expected)
 
 
