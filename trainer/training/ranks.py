@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-
 WORKERS = 8
 """Most loader processes of a rank."""
 
