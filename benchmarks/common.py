@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +29,32 @@ class CommandError(Exception):
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """A command line whose help is the module's docstring, with `--json`."""
-    made = argparse.ArgumentParser(
+    """A command line whose help is the module's docstring."""
+    return argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the result here instead of printing it"
-    )
-    return made
 
 
-def device_options(made: argparse.ArgumentParser) -> None:
-    """`--device` and `--threads`."""
+def device_options(made: argparse.ArgumentParser, threads: int | None = None) -> None:
+    """`--device` and `--threads`, with its default."""
     made.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto",
         help="auto (default) takes a GPU where there is one",
     )  # fmt: skip
-    made.add_argument("--threads", type=int, help="CPU threads (default: torch's own choice)")
+    made.add_argument(
+        "--threads", type=int, default=threads,
+        help=f"CPU threads of a process (default: {threads or 'torch chooses'})",
+    )  # fmt: skip
+
+
+def model_options(made: argparse.ArgumentParser, presets: Iterable[str]) -> None:
+    """`--cache` and `--preset`."""
+    made.add_argument(
+        "--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)"
+    )
+    made.add_argument(
+        "--preset", choices=presets, default="small", help="sizes of the model (default: small)"
+    )
 
 
 def answer(
@@ -53,10 +62,13 @@ def answer(
     run: Callable[[argparse.Namespace], dict[str, Any] | str],
     arguments: list[str] | None = None,
 ) -> int:
-    """Parse, run, and print what comes back, text as it is; the exit code.
+    """Parse, run, and print what comes back, text as it is, or write it to `--json`.
 
-    It is 0, or 2 with one line that says what is wrong.
+    Returns the exit code: 0, or 2 with one line that says what is wrong.
     """
+    made.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the result here instead of printing it"
+    )
     options = made.parse_args(arguments)
     try:
         result = run(options)
@@ -75,7 +87,7 @@ def answer(
 def measure(command: list[str], environment: dict[str, str]) -> tuple[dict[str, float], str]:
     """Run a command; its wall and CPU seconds and peak resident memory, and what it printed.
 
-    Raises CommandError, with the last line of the output, if it fails.
+    Raises CommandError, with the last error or line of the output, if it fails.
     """
     with tempfile.TemporaryFile("w+") as output:
         start = time.perf_counter()
@@ -87,8 +99,9 @@ def measure(command: list[str], environment: dict[str, str]) -> tuple[dict[str, 
         output.seek(0)
         printed = output.read()
     if status != 0:
-        last = (printed.strip() or "it said nothing").splitlines()[-1]
-        raise CommandError(f"{' '.join(command[:4])} failed: {last}")
+        lines = printed.strip().splitlines() or ["it said nothing"]
+        said = [line for line in lines if line.startswith("error:")] or lines
+        raise CommandError(f"{' '.join(command[1:4])} failed: {said[-1]}")
     figures = {
         "wall_s": round(wall, 2),
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),

@@ -6,12 +6,13 @@ medians are reported.
 
 from __future__ import annotations
 
+import argparse
 import resource
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeVar
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -19,6 +20,20 @@ from tqdm import tqdm
 
 from benchmarks.common import processor
 from trainer.evaluate import machine
+from trainer.training.allocator import keep_freed_memory
+from trainer.training.ranks import Ranks, join_ranks
+
+Name = TypeVar("Name")
+
+
+@contextmanager
+def joined(options: argparse.Namespace) -> Iterator[Ranks]:
+    """This process, on the device and with the threads that the command line asks for."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    with join_ranks(options.device) as ranks:
+        yield ranks
 
 
 def seconds(run: Callable[[], object], device: torch.device) -> float:
@@ -31,8 +46,8 @@ def seconds(run: Callable[[], object], device: torch.device) -> float:
 
 
 def in_turns(
-    runs: Mapping[str, Callable[[], object]], rounds: int, device: torch.device, title: str
-) -> dict[str, list[float]]:
+    runs: Mapping[Name, Callable[[], object]], rounds: int, device: torch.device, title: str
+) -> dict[Name, list[float]]:
     """Seconds of each call in every round, after one round to warm up."""
     found = {name: [] for name in runs}
     bar = tqdm(total=(rounds + 1) * len(runs), desc=title, unit="call")
@@ -46,7 +61,7 @@ def in_turns(
     return found
 
 
-def medians(found: Mapping[str, list[float]]) -> dict[str, float]:
+def medians(found: Mapping[Name, list[float]]) -> dict[Name, float]:
     """The median of each list."""
     return {name: statistics.median(values) for name, values in found.items()}
 

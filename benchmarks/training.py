@@ -21,8 +21,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +32,35 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from benchmarks.common import answer, device_options, parser
+from benchmarks.common import answer, device_options, model_options, parser
 from benchmarks.step_profile import profile_steps
-from benchmarks.timing import facts, in_turns, matrix_product, medians, peak_memory_gb, precision
+from benchmarks.timing import (
+    facts,
+    in_turns,
+    joined,
+    matrix_product,
+    medians,
+    peak_memory_gb,
+    precision,
+)
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
 from trainer.data.loader import WorldModelDataLoader, padding_waste
 from trainer.losses import WorldModelLoss
 from trainer.model import create_world_model
 from trainer.objective import targets
-from trainer.training import SCHEDULES, Trainer
-from trainer.training.allocator import keep_freed_memory
-from trainer.training.ranks import Ranks, join_ranks
+from trainer.training import SCHEDULES, Trainer, TrainingConfig
+from trainer.training.ranks import Ranks
 
-DTYPES = {"cuda": torch.bfloat16, "cpu": torch.float32}
+DTYPES = {"cuda": "bfloat16", "cpu": "float32"}
 """What the trainer's matrix products are made in."""
+
+
+def longest_phase(options: argparse.Namespace, epochs: int = 1) -> TrainingConfig:
+    """The preset's configuration with that phase alone."""
+    config = SCHEDULES[options.preset]
+    phase = replace(max(config.phases, key=lambda phase: phase.epochs), epochs=epochs)
+    return replace(config, phases=(phase,), tokens=options.tokens or config.tokens)
 
 
 @dataclass(frozen=True)
@@ -60,9 +75,8 @@ class Setup:
     @classmethod
     def of(cls, options: argparse.Namespace, cache: TensorCache, device: torch.device) -> Setup:
         """Weights as drawn: they do not change the time."""
-        config = SCHEDULES[options.preset]
-        phase = max(config.phases, key=lambda phase: phase.epochs)
-        config = replace(config, phases=(phase,), tokens=options.tokens or config.tokens)
+        config = longest_phase(options)
+        (phase,) = config.phases
         torch.manual_seed(0)
         trainer = Trainer(
             create_world_model(config.model, cache), cache, config, Path(tempfile.gettempdir()),
@@ -97,23 +111,14 @@ def tokens(batch: TimelineBatch) -> int:
     return len(batch.trips) + len(batch.items.token)
 
 
-def count_flop(setup: Setup, batches: Iterable[TimelineBatch]) -> dict[str, float]:
-    """FLOP of steps on a CPU, by part: `total`, `loss` and the model's children.
+def count_flop(run: Callable[[], object]) -> int:
+    """FLOP of the matrix products, convolutions and attention of a call on the CPU.
 
     Attention is made of plain products here: the CPU's fused one is not counted.
     """
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        for batch in tqdm(batches, desc="FLOP", unit="batch"):
-            setup.forward_backward(batch)
-    by_module = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
-    model = type(setup.trainer.model).__name__
-    parts = {
-        name.removeprefix(f"{model}."): flop
-        for name, flop in by_module.items()
-        if name.count(".") == 1 and name.startswith(f"{model}.")
-    }
-    parts["loss"] = by_module.get(type(setup.loss).__name__, 0)
-    return {"total": by_module["Global"]} | parts
+        run()
+    return counter.get_total_flops()
 
 
 def loader_figures(loader: WorldModelDataLoader) -> dict[str, Any]:
@@ -139,11 +144,8 @@ def run(options: argparse.Namespace) -> dict[str, Any] | str:
     """What the command line asks for."""
     if min(options.batches, options.rounds) < 1:
         raise ValueError("--batches and --rounds: at least 1 each")
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    keep_freed_memory()
     cache = TensorCache(options.cache)
-    with join_ranks(options.device) as ranks:
+    with joined(options) as ranks:
         setup = Setup.of(options, cache, ranks.device)
         if options.profile:
             return profile_steps(setup, options.batches)
@@ -155,29 +157,28 @@ def figures(
 ) -> dict[str, Any]:
     """The result."""
     batches = [batch for batch, _ in zip(setup.loader, range(options.batches), strict=False)]
-    products = {dtype: matrix_product(dtype, device) for dtype in (torch.float32, torch.bfloat16)}
-    calls = {str(dtype).removeprefix("torch."): product for dtype, (product, _) in products.items()}
+    products = {name: matrix_product(getattr(torch, name), device) for name in DTYPES.values()}
+    calls: dict[str, Callable] = {name: product for name, (product, _) in products.items()}
     passes = {"step": setup.step, "forward_backward": setup.forward_backward}
-    calls |= {
-        name: lambda each=each: [each(batch) for batch in batches] for name, each in passes.items()
-    }
+    for name, each in passes.items():
+        calls[name] = partial(_over, batches, each)
     taken = medians(in_turns(calls, options.rounds, device, f"{options.preset}, {device.type}"))
     memory = peak_memory_gb(device)
     counted = setup if device.type == "cpu" else Setup.of(options, cache, torch.device("cpu"))
-    flop = count_flop(counted, batches)
-    rates = {
-        str(dtype).removeprefix("torch."): flop_of_call / taken[str(dtype).removeprefix("torch.")]
-        for dtype, (_, flop_of_call) in products.items()
-    }
-    ceiling = rates[str(DTYPES[device.type]).removeprefix("torch.")]
+    flop = sum(
+        count_flop(partial(counted.forward_backward, batch))
+        for batch in tqdm(batches, desc="FLOP", unit="batch")
+    )
+    rates = {name: flop_of_call / taken[name] for name, (_, flop_of_call) in products.items()}
+    dtype = DTYPES[device.type]
 
     def speed(seconds: float) -> dict[str, float]:
         return {
             "seconds": round(seconds / len(batches), 5),
             "items_per_s": round(sum(len(batch.items.token) for batch in batches) / seconds),
             "tokens_per_s": round(sum(map(tokens, batches)) / seconds),
-            "tflop_per_s": round(flop["total"] / seconds / 1e12, 4),
-            "share_of_ceiling": round(flop["total"] / seconds / ceiling, 4),
+            "tflop_per_s": round(flop / seconds / 1e12, 4),
+            "share_of_ceiling": round(flop / seconds / rates[dtype], 4),
         }
 
     config = setup.trainer.config
@@ -188,7 +189,7 @@ def figures(
             "tokens_per_batch": config.tokens,
             "batches": len(batches),
             "rounds": options.rounds,
-            "dtype": str(DTYPES[device.type]).removeprefix("torch."),
+            "dtype": dtype,
             "cache_digest": cache.digest,
         },
         device,
@@ -196,24 +197,23 @@ def figures(
         "parameters": sum(parameter.numel() for parameter in setup.trainer.model.parameters()),
         **{name: speed(taken[name]) for name in passes},
         "ceiling_tflop_per_s": {name: round(rate / 1e12, 4) for name, rate in rates.items()},
-        "tflop_per_step": round(flop["total"] / len(batches) / 1e12, 4),
-        "flop_per_token": round(flop["total"] / sum(map(tokens, batches))),
-        "share_of_flop": {
-            name: round(value / flop["total"], 3)
-            for name, value in flop.items()
-            if name != "total" and value
-        },
+        "tflop_per_step": round(flop / len(batches) / 1e12, 4),
+        "flop_per_token": round(flop / sum(map(tokens, batches))),
         "peak_memory_gb": round(memory, 2),
         "loader": loader_figures(setup.loader),
     }
 
 
+def _over(batches: list[TimelineBatch], each: Callable[[TimelineBatch], None]) -> None:
+    for batch in batches:
+        each(batch)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; its exit code."""
     made = parser(__doc__)
+    model_options(made, SCHEDULES)
     add = made.add_argument
-    add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
-    add("--preset", choices=SCHEDULES, default="small", help="what to train (default: small)")
     add("--tokens", type=int, help="trips + items of a batch (default: the preset's)")
     add("--batches", type=int, default=8, help="batches of a round (default: 8)")
     add("--rounds", type=int, default=3, help="rounds to take medians of (default: 3)")
