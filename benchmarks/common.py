@@ -43,7 +43,8 @@ def device_options(made: argparse.ArgumentParser, threads: int | None = None) ->
     )  # fmt: skip
     made.add_argument(
         "--threads", type=int, default=threads,
-        help=f"CPU threads of a process (default: {threads or 'torch chooses'})",
+        help=f"torch's CPU threads in a process (default: {threads or 'its own choice'}); set "
+        "OMP_NUM_THREADS as well, which holds for numpy too",
     )  # fmt: skip
 
 

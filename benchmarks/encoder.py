@@ -10,7 +10,8 @@ steps, in rows of one history each:
   made so large that the numbers of parameters agree.
 - afresh: for every trip its whole history is encoded anew by our encoder, so the cost of a trip
   grows with the trips before it. Histories at the middle of --strata equal parts of the length are
-  measured, with nothing padded, and stand for their part: exact where cost is linear in length.
+  measured, with nothing padded, and stand for their part: right to half a trip where cost is linear
+  in length.
 
 Time per trip as medians over rounds, and the tensors held at once per trip, both over ours.
 """
