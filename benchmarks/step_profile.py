@@ -116,7 +116,9 @@ def table(found: dict[str, dict[str, float]], steps: int, gpu: bool) -> str:
 
     def line(name: str, times: Iterable[float], shares: Iterable[float]) -> str:
         cells = [f"{time / steps / 1000:.1f}" for time in times]
-        return " | ".join(["| " + name, *cells, *(f"{share:.1%}" for share in shares)]) + " |"
+        return (
+            " | ".join(["| " + name, *cells, *(f"{share * 100:.1f} %" for share in shares)]) + " |"
+        )
 
     whole = sum(map(busy, found))
     device = sum(times.get("gpu", 0) for times in found.values())

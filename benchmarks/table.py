@@ -29,6 +29,11 @@ def number(value: float) -> str:
     return f"{short:,.0f}" if short >= 100 else f"{short:g}"
 
 
+def percent(share: float) -> str:
+    """A share in whole percent."""
+    return f"{share * 100:.0f} %"
+
+
 def training(result: Result) -> list[Row]:
     """Rows of `benchmarks.training`."""
     step, loader, config = result["step"], result["loader"], result["configuration"]
@@ -41,13 +46,13 @@ def training(result: Result) -> list[Row]:
             f"{number(result['peak_memory_gb'])} GB",
         ),
         (
-            f"its matrix products, of the {config['dtype']} rate of large ones",
-            f"{share:.0%} in the whole step, {inner:.0%} in forward and backward",
+            f"share of the {config['dtype']} rate of large matrix products",
+            f"{percent(share)} in the whole step, {percent(inner)} in forward and backward",
         ),
         (
             "its loader alone, one process",
-            f"{number(loader['items_per_s'])} items/s; padding {padding['encoder']:.0%} of the "
-            f"encoder's steps, {padding['decoder']:.0%} of the decoder's slots",
+            f"{number(loader['items_per_s'])} items/s; padding {percent(padding['encoder'])} of "
+            f"the encoder's steps, {percent(padding['decoder'])} of the decoder's slots",
         ),
     ]
 
@@ -59,8 +64,8 @@ def encoder(result: Result) -> list[Row]:
 
     def ratios(name: str) -> str:
         chosen = (first, lengths[len(lengths) // 2], last)
-        return "; ".join(
-            f"{number(row['time_over_ours'][name])} times at {row['length']:,}" for row in chosen
+        return ", ".join(
+            f"{number(row['time_over_ours'][name])} at {row['length']:,}" for row in chosen
         )
 
     return [
@@ -71,8 +76,8 @@ def encoder(result: Result) -> list[Row]:
             f"largest over smallest from {first['length']:,} on: {number(spread['time'])} and "
             f"{number(spread['memory'])}",
         ),
-        ("a Transformer of as many parameters, time over ours", ratios("transformer")),
-        ("each trip's history encoded afresh, time over ours", ratios("afresh")),
+        ("time over it: a Transformer of as many parameters", ratios("transformer")),
+        ("time over it: each trip's history encoded afresh", ratios("afresh")),
     ]
 
 
@@ -81,13 +86,14 @@ def scaling(result: Result) -> list[Row]:
     first, last = result["sizes"][0], result["sizes"][-1]
     rows = [
         (
-            f"{number(last['customers'] / first['customers'])} times the customers, time per item",
-            f"{number(last['time_per_item_over_first'])} times; largest over smallest "
+            f"training on {number(last['customers'] / first['customers'])} times the customers",
+            f"{number(last['time_per_item_over_first'])} times the time per item; of all sizes the "
+            "largest over the smallest "
             f"{number(result['time_per_item_max_over_min'])}",
         )
     ]
     rows += [
-        (f"{ranks['ranks']} processes over one", f"{number(ranks['over_one'])} times the items/s")
+        (f"in {ranks['ranks']} processes", f"{number(ranks['over_one'])} times the items/s of one")
         for ranks in result["ranks"]
         if ranks["ranks"] > 1
     ]
@@ -104,7 +110,7 @@ def inference(result: Result) -> list[Row]:
 
     return [
         (f"`{config['preset']}` in use, one customer", figures(result["one_customer"])),
-        (f"{config['batch']} customers together", figures(result["batch"])),
+        (f"and {config['batch']} customers together", figures(result["batch"])),
     ]
 
 
