@@ -84,6 +84,9 @@ def by_part(events: Iterable[FunctionEvent]) -> dict[str, dict[str, float]]:
             part, where = forward.get(derivative.sequence_nr, REST), "backward"
         found[part][where] += event.self_cpu_time_total
         found[part]["gpu"] += event.self_device_time_total
+        if event.name.startswith(BACKWARD) and event.cpu_parent is None:
+            # With a GPU the backward pass has a thread of its own, which the step waits for.
+            found[REST]["forward"] -= event.cpu_time_total
     return {part: dict(times) for part, times in found.items()}
 
 
@@ -110,27 +113,21 @@ def _derivative(event: FunctionEvent) -> FunctionEvent | None:
 
 def table(found: dict[str, dict[str, float]], steps: int, gpu: bool) -> str:
     """Milliseconds per step and shares, the largest part first."""
+    groups = {"of processor": PASSES} | ({"of GPU": ("gpu",)} if gpu else {})
+    kinds = [kind for group in groups.values() for kind in group]
+    *_, deciding = groups.values()
+    whole = {kind: sum(times.get(kind, 0) for times in found.values()) for kind in kinds}
 
-    def busy(part: str) -> float:
-        return sum(found[part].get(name, 0) for name in PASSES)
+    def spent(times: dict[str, float], group: Iterable[str]) -> float:
+        return sum(times.get(kind, 0) for kind in group)
 
-    def line(name: str, times: Iterable[float], shares: Iterable[float]) -> str:
-        cells = [f"{time / steps / 1000:.1f}" for time in times]
-        return (
-            " | ".join(["| " + name, *cells, *(f"{share * 100:.1f} %" for share in shares)]) + " |"
-        )
-
-    whole = sum(map(busy, found))
-    device = sum(times.get("gpu", 0) for times in found.values())
-    kinds = (*PASSES, "gpu") if gpu else PASSES
-    head = ["part", "forward, ms", "backward, ms", *(["GPU, ms"] if gpu else []), "of processor"]
-    head += ["of GPU"] if gpu else []
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    order = sorted(found, key=lambda part: found[part].get("gpu", 0) if gpu else busy(part))
-    for part in reversed(order):
-        shares = [busy(part) / whole]
-        shares += [found[part].get("gpu", 0) / device] if gpu and device else []
-        lines.append(line(part, [found[part].get(kind, 0) for kind in kinds], shares))
-    totals = [sum(times.get(kind, 0) for times in found.values()) for kind in kinds]
-    lines.append(line("all", totals, [1.0] * (2 if gpu and device else 1)))
-    return "\n".join(lines)
+    order = sorted(found, key=lambda part: -spent(found[part], deciding))
+    head = ["part", *(f"{kind}, ms" for kind in kinds), *groups]
+    rows = [head, ["---"] * len(head)]
+    for part, times in [*((part, found[part]) for part in order), ("all", whole)]:
+        milliseconds = [f"{times.get(kind, 0) / steps / 1000:.1f}" for kind in kinds]
+        shares = [
+            f"{100 * spent(times, group) / spent(whole, group):.1f} %" for group in groups.values()
+        ]
+        rows.append([part, *milliseconds, *shares])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

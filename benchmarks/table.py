@@ -149,8 +149,10 @@ def rows(path: Path) -> tuple[int, list[str]]:
 
 def table(paths: Iterable[Path]) -> str:
     """Markdown."""
-    parts = sorted(rows(path) for path in paths)
-    return "\n".join(["| | | on |", "|---|---|---|", *(line for _, part in parts for line in part)])
+    lines = ["| | | on |", "|---|---|---|"]
+    for _, of_result in sorted(rows(path) for path in paths):
+        lines += of_result
+    return "\n".join(lines)
 
 
 def write(readme: Path, paths: Iterable[Path]) -> None:

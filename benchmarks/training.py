@@ -159,13 +159,14 @@ def figures(
     """The result."""
     batches = list(islice(setup.loader, options.batches))
     setup.loader.load_state_dict({"seed": 0, "epoch": 0, "next": 0})  # the loader's epoch is whole
+    _over(batches, setup.step)
+    memory = peak_memory_gb(device)  # before matrices of our own are made
     products = {name: matrix_product(getattr(torch, name), device) for name in DTYPES.values()}
     calls: dict[str, Callable] = {name: product for name, (product, _) in products.items()}
     passes = {"step": setup.step, "forward_backward": setup.forward_backward}
     for name, each in passes.items():
         calls[name] = partial(_over, batches, each)
     taken = medians(in_turns(calls, options.rounds, device, f"{options.preset}, {device.type}"))
-    memory = peak_memory_gb(device)
     counted = setup if device.type == "cpu" else Setup.of(options, cache, torch.device("cpu"))
     flop = sum(
         count_flop(partial(counted.forward_backward, batch))

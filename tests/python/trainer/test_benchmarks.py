@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
+from torch.autograd import DeviceType
 from toy import toy_cache
 
 from benchmarks import encoder, inference, training
+from benchmarks.common import CommandError, measure
 from benchmarks.scaling import summary
+from benchmarks.step_profile import REST, by_part
 from benchmarks.timing import peak_allocated
 from trainer.data.timelines import WorldModelDataset
 from trainer.model import PRESETS
@@ -146,6 +151,41 @@ def test_profile_of_a_toy_chain(cache, capsys):
     assert found["loader"][1] == found["optimiser"][1] == 0
     total = found.pop("all")
     assert sum(map(sum, found.values())) == pytest.approx(sum(total), abs=0.05 * 2 * len(found))
+
+
+def event(name, own, parent=None, number=-1, total=None, gpu=0):
+    """What the profiler says of an operation: `own` and `total` microseconds, start in order."""
+    event.clock = getattr(event, "clock", 0) + 1
+    return SimpleNamespace(
+        name=name, self_cpu_time_total=own, cpu_time_total=total or own, cpu_parent=parent,
+        sequence_nr=number, self_device_time_total=gpu, device_type=DeviceType.CPU,
+        time_range=SimpleNamespace(start=event.clock),
+    )  # fmt: skip
+
+
+def test_derivatives_belong_to_the_part_that_they_are_of():
+    step = event(f"part:{REST}", 100)
+    encoder_ = event("part:encoder", 5, step)
+    looked_up = event("aten::detach", 1, encoder_, number=7)  # has no derivative of its own
+    loss = event("part:loss", 2, step)
+    product = event("aten::mm", 10, loss, number=7, gpu=30)
+    node = event("autograd::engine::evaluate_function: MmBackward0", 4, number=7, total=24)
+    inner = event("aten::mm", 20, node, number=9, gpu=60)
+    gathered = event("autograd::engine::evaluate_function: AccumulateGrad", 3)
+    update = event("Optimizer.step#AdamW.step", 8, step)
+    events = [step, encoder_, looked_up, loss, product, node, inner, gathered, update]
+    assert by_part(events) == {
+        REST: {"forward": 100 - 24 - 3, "backward": 3, "gpu": 0},
+        "encoder": {"forward": 6, "gpu": 0},
+        "loss": {"forward": 12, "backward": 24, "gpu": 90},
+        "optimiser": {"forward": 8, "gpu": 0},
+    }
+
+
+def test_a_command_that_fails_is_an_error_of_one_line():
+    code = "print('error: no such thing'); print('more'); raise SystemExit(3)"
+    with pytest.raises(CommandError, match="failed: error: no such thing$"):
+        measure([sys.executable, "-c", code], {})
 
 
 def test_inference_on_a_toy_chain(cache, tmp_path):
