@@ -103,8 +103,8 @@ class Setup:
         with precision(self.trainer.ranks.device):
             predictions = self.trainer.model(batch)
         total, _ = self.loss(predictions, targets(batch, self.trainer.config.trip_power))
-        total.backward()
         self.trainer.optimiser.zero_grad()
+        total.backward()
 
 
 def tokens(batch: TimelineBatch) -> int:
