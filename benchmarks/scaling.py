@@ -151,7 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--preset", choices=SCHEDULES, default="small", help="what to train (default: small)")
     add("--tokens", type=int, help="trips + items of a batch (default: the preset's)")
     add("--ranks", type=int, nargs="+", help="processes (default: 1 and 2, or 1 and all GPUs)")
-    add("--rounds", type=int, default=1, help="rounds to take medians of (default: 1)")
+    add("--rounds", type=int, default=2, help="rounds to take medians of (default: 2)")
     device_options(made, threads=1)
     return answer(made, run, arguments)
 
