@@ -1,49 +1,47 @@
-"""Time the model in use on a tensor cache, and print JSON.
+"""Time the model in use on a tensor cache.
 
-    python benchmarks/inference.py [--cache cache] [--preset small] [--threads 1]
+    python -m benchmarks.inference --cache cache --preset small --threads 1
 
 - prefill: a customer's whole past, per trip.
 - step: a finished trip is added to the past of one customer, and of a batch of them.
 - query: the next basket of one customer, and of a batch, given their state; what counting knows of
   them (`questions`) and the model's answer apart.
 
-Medians over customers of the validation weeks, weights as drawn: they do not change the time.
+Medians over customers of the validation weeks, weights as drawn: they do not change the time. What
+is read lies on the device already; an answer has to be there before a time is taken.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from benchmarks.common import answer, device_options, model_options, parser
+from benchmarks.timing import facts, joined, seconds
 from trainer.data.batch import Questions
-from trainer.data.cache import CacheError, TensorCache
+from trainer.data.cache import TensorCache
 from trainer.data.questions import ask
 from trainer.data.ragged import ranges
 from trainer.data.timelines import Spans, WorldModelDataset, read
-from trainer.evaluate import machine
 from trainer.masking import MaskedItems
 from trainer.model import PRESETS, WorldModel, create_world_model
 
-BATCH = 64
+BATCH, TIMES = 64, 5
+"""Customers of a batch; calls that a median is taken of."""
 
 
-def median_ms(run: Callable[[], object], times: int) -> float:
+def median_ms(run: Callable[[], object], times: int, device: torch.device) -> float:
     """Median milliseconds of a call, after one to warm up."""
-    seconds = []
-    for _ in range(times + 1):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:]) * 1000
+    return statistics.median([seconds(run, device) for _ in range(times + 1)][1:]) * 1000
 
 
 def next_basket(dataset: WorldModelDataset, spans: Spans) -> Questions:
@@ -67,70 +65,67 @@ def next_basket(dataset: WorldModelDataset, spans: Spans) -> Questions:
     )  # fmt: skip
 
 
-def figures(model: WorldModel, dataset: WorldModelDataset, chosen: np.ndarray, times: int) -> dict:
+def figures(
+    model: WorldModel, dataset: WorldModelDataset, chosen: np.ndarray, device: torch.device
+) -> dict[str, float]:
     """Milliseconds for the chosen customers together."""
     cache, spans = dataset.cache, dataset.spans[chosen]
-    count = len(chosen)
     past = spans.stop - 1 - spans.first
-    before = read(cache, ranges(spans.first, past))
-    lengths = torch.from_numpy(past)
-    last = read(cache, spans.stop - 1)
-    questions = next_basket(dataset, spans)
+    before = [part.to(device) for part in read(cache, ranges(spans.first, past))]
+    last = [part.to(device) for part in read(cache, spans.stop - 1)]
+    lengths = torch.from_numpy(past).to(device)
     state = model.prefill(*before, lengths)
-    together = Questions(**(vars(questions) | {"trip": torch.arange(count)}))
+    together = replace(next_basket(dataset, spans), trip=torch.arange(len(chosen))).to(device)
+    median = partial(median_ms, device=device)
     return {
         "trips": int(past.sum()),
-        "prefill_ms": median_ms(lambda: model.prefill(*before, lengths), max(times // 4, 1)),
-        "step_ms": median_ms(lambda: model.step(state, *last), times),
-        "questions_ms": median_ms(lambda: next_basket(dataset, spans), times),
-        "answer_ms": median_ms(lambda: model.answer(state, last[0], together), times),
+        "prefill_ms": median(lambda: model.prefill(*before, lengths), max(TIMES // 4, 1)),
+        "step_ms": median(lambda: model.step(state, *last), TIMES),
+        "questions_ms": median(lambda: next_basket(dataset, spans), TIMES),
+        "answer_ms": median(lambda: model.answer(state, last[0], together), TIMES),
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--cache", type=Path, default=Path("cache"), help="tensor cache folder")
-    add("--preset", choices=PRESETS, default="small", help="model to time")
-    add("--customers", type=int, default=25, help="customers to take the median over")
-    add("--threads", type=int, help="CPU threads (default: torch's own choice)")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    try:
-        dataset = WorldModelDataset(TensorCache(options.cache), "validation")
-    except CacheError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """What the command line asks for."""
+    if options.customers < 1:
+        raise ValueError("--customers: at least 1")
+    dataset = WorldModelDataset(TensorCache(options.cache), "validation")
+    draw = np.random.default_rng(0).permutation(np.flatnonzero(dataset.trips > 1))
     torch.manual_seed(0)
-    model = create_world_model(options.preset, dataset.cache).eval()
-    several = np.flatnonzero(dataset.trips > 1)
-    draw = np.random.default_rng(0).permutation(several)
-    with torch.inference_mode():
+    with joined(options) as ranks, torch.inference_mode():
+        device = ranks.device
+        model = create_world_model(options.preset, dataset.cache).eval().to(device)
         alone = [
-            figures(model, dataset, draw[i : i + 1], 5)
-            for i in tqdm(range(options.customers), desc="one customer", unit="customer")
+            figures(model, dataset, draw[i : i + 1], device)
+            for i in tqdm(range(min(options.customers, len(draw))), desc="one customer")
         ]
-        batch = figures(model, dataset, draw[:BATCH], 5)
-    one = {name: round(statistics.median(row[name] for row in alone), 2) for name in alone[0]}
-    print(
-        json.dumps(
-            {
-                "one_customer": one,
-                f"batch_of_{len(draw[:BATCH])}": {k: round(v, 1) for k, v in batch.items()},
-                "configuration": {
-                    "preset": options.preset,
-                    "threads": torch.get_num_threads(),
-                    "cache_digest": dataset.cache.digest,
-                },
-            }
-            | machine(),
-            indent=2,
-        )
+        batch = figures(model, dataset, draw[:BATCH], device)
+    one = {name: statistics.median(row[name] for row in alone) for name in alone[0]}
+    return facts(
+        "inference",
+        {
+            "preset": options.preset,
+            "customers": len(alone),
+            "batch": len(draw[:BATCH]),
+            "cache_digest": dataset.cache.digest,
+        },
+        device,
+    ) | {
+        "one_customer": {name: round(value, 2) for name, value in one.items()},
+        "batch": {name: round(value, 2) for name, value in batch.items()},
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    made = parser(__doc__)
+    model_options(made, PRESETS)
+    made.add_argument(
+        "--customers", type=int, default=25, help="customers to take the median over (default: 25)"
     )
-    return 0
+    device_options(made)
+    return answer(made, run, arguments)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Speed and memory of the synthetic chain generator, as JSON.
 
-    python benchmarks/sample.py --customers 4000 --products 5000 --stores 760
+    python -m benchmarks.sample --customers 4000 --products 5000 --stores 760
 
 writes a chain into a temporary folder, which is deleted, and prints rows, seconds, rows per
 second, peak memory of the main process and of its workers together, versions, hardware and
@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.common import processor
 from dbt_project.sample import ChainConfig, generate_chain
 
 
@@ -70,15 +71,6 @@ class PeakMemory(threading.Thread):
         return self.peak or None
 
 
-def _hardware() -> dict:
-    model = platform.processor()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        names = [x for x in info.read_text().splitlines() if x.startswith("model name")]
-        model = names[0].split(":", 1)[1].strip() if names else model
-    return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform()}
-
-
 def main() -> int:
     """Run the benchmark."""
     default = ChainConfig()
@@ -119,7 +111,11 @@ def main() -> int:
             "numpy": np.__version__,
             "pyarrow": pa.__version__,
         },
-        "hardware": _hardware(),
+        "hardware": {
+            "processor": processor(),
+            "cores": os.cpu_count(),
+            "system": platform.platform(),
+        },
     }
     print(json.dumps(report, indent=2))
     return 0

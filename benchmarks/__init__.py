@@ -1,0 +1,1 @@
+"""How fast things are, each measured by one command: `python -m benchmarks.NAME --help`."""

@@ -1,0 +1,61 @@
+"""Epochs of training on a cache, as one of the processes that `benchmarks.scaling` starts.
+
+    python -m benchmarks.epoch --cache cache [--epochs 2]
+    torchrun --nproc-per-node 2 -m benchmarks.epoch --cache cache
+
+Speed is that of the last epoch; memory the mean over processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.common import answer, device_options, model_options, parser
+from benchmarks.timing import joined, peak_memory_gb
+from benchmarks.training import longest_phase
+from trainer.data.cache import TensorCache
+from trainer.model import create_world_model
+from trainer.training import SCHEDULES, Trainer
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Train; every process returns the same."""
+    cache = TensorCache(options.cache)
+    config = longest_phase(options, options.epochs)
+    with joined(options) as ranks, tempfile.TemporaryDirectory() as folder:
+        torch.manual_seed(0)
+        model = create_world_model(config.model, cache)
+        trainer = Trainer(
+            model, cache, config, Path(folder), lambda model: (0.0, {}), ranks, progress=False
+        )
+        seconds = trainer.fit()[-1]["seconds"]
+        (dataset,) = trainer.datasets.values()
+        items = int(dataset.items.sum())
+        memory = ranks.sum(torch.tensor(peak_memory_gb(ranks.device))) / ranks.count
+        return {
+            "customers": len(dataset),
+            "items": items,
+            "items_per_s": items / seconds,
+            "peak_memory_gb": float(memory),
+        }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    made = parser(__doc__)
+    model_options(made, SCHEDULES)
+    add = made.add_argument
+    add("--tokens", type=int, help="trips + items of a batch (default: the preset's)")
+    add("--epochs", type=int, default=2, help="epochs, the last of which counts (default: 2)")
+    device_options(made)
+    return answer(made, run, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Time and memory of training against the number of customers and of processes.
+
+    python -m benchmarks.scaling [--customers 60] [--times 1 2 4 8] [--ranks 1 2]
+    python -m benchmarks.scaling --caches A B C D
+
+Makes synthetic chains of once, twice, ... so many customers, their warehouses (`dbt run`) and
+caches in a temporary folder, and trains on each: two epochs in a process of its own, the second of
+which counts. On the largest, several processes share every batch out among them as well: on a CPU
+each with --threads threads, on GPUs one for each. Medians over rounds, in each of which all of them
+take their turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from benchmarks.common import answer, dbt, device_options, measure, parser
+from benchmarks.timing import facts, joined
+from trainer.data.cache import TensorCache
+from trainer.training import SCHEDULES
+
+
+def make_cache(customers: int, folder: Path) -> Path:
+    """The cache of a synthetic chain, made in a folder of its own."""
+    raw, cache = folder / "raw", folder / "cache"
+    python = [sys.executable, "-m"]
+    command, environment = dbt(raw, folder)
+    number = str(customers)
+    sample = ["dbt_project.sample", "--customers", number, "--out", str(raw), "--workers", "1"]
+    measure([*python, *sample], {})
+    measure([*command, "run"], environment)
+    measure([*python, "dbt_project.export", "--out", str(cache)], environment)
+    return cache
+
+
+def train(
+    cache: Path, ranks: int, options: argparse.Namespace, device: torch.device
+) -> dict[str, Any]:
+    """What `benchmarks.epoch` says of some processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        command = ["benchmarks.epoch", "--cache", str(cache.resolve()), "--json", str(result)]
+        command += ["--preset", options.preset, "--device", device.type]
+        command += ["--tokens", str(options.tokens)] if options.tokens else []
+        command += ["--threads", str(options.threads)] if options.threads else []
+        if ranks > 1:
+            several = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+            command = [*several, "-m", *command]
+        # numpy's products have threads of their own, which --threads does not reach.
+        threads = {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
+        measure([sys.executable, "-m", *command], threads)
+        return json.loads(result.read_text(encoding="utf-8"))
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """What the command line asks for."""
+    with joined(options) as ranks:
+        device = ranks.device
+    gpus = torch.cuda.device_count() if device.type == "cuda" else 2
+    counts = sorted(set(options.ranks or (1, gpus)))
+    if min(*counts, options.rounds, options.customers, *options.times) < 1:
+        raise ValueError("--ranks, --rounds, --customers and --times: at least 1 each")
+    for cache in options.caches or ():
+        TensorCache(cache)
+    with tempfile.TemporaryDirectory() as folder:
+        caches = options.caches or [
+            make_cache(options.customers * times, Path(folder) / str(times))
+            for times in tqdm(sorted(options.times), desc="chains", unit="chain")
+        ]
+        runs = [(number, 1) for number in range(len(caches))]
+        runs += [(len(caches) - 1, count) for count in counts if count > 1]
+        found: dict[tuple[int, int], list[dict[str, Any]]] = {key: [] for key in runs}
+        for number, count in tqdm(runs * options.rounds, desc="training", unit="run"):
+            found[number, count].append(train(caches[number], count, options, device))
+    medians = {
+        key: {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+        for key, rows in found.items()
+    }
+    return facts(
+        "scaling",
+        {
+            "preset": options.preset,
+            "tokens_per_batch": options.tokens or SCHEDULES[options.preset].tokens,
+            "rounds": options.rounds,
+            "threads_per_process": options.threads,
+        },
+        device,
+    ) | summary(medians)
+
+
+def summary(found: dict[tuple[int, int], dict[str, Any]]) -> dict[str, Any]:
+    """Figures by (number of the cache, processes), as ratios to the first cache and to one process.
+
+    Memory is mostly torch's own, so beside each process's peak stands what every further item added
+    to it between the smallest and the largest cache.
+    """
+    sizes = [figures for (_, ranks), figures in sorted(found.items()) if ranks == 1]
+    first, last = sizes[0], sizes[-1]
+    rates = [size["items_per_s"] for size in sizes]
+    added = last["items"] - first["items"]
+    more = (last["peak_memory_gb"] - first["peak_memory_gb"]) * 1e9
+    most = max(number for number, _ in found)
+    return {
+        "sizes": [
+            _rounded(size)
+            | {
+                "us_per_item": round(1e6 / size["items_per_s"], 2),
+                "time_per_item_over_first": round(first["items_per_s"] / size["items_per_s"], 3),
+                "memory_over_first": round(size["peak_memory_gb"] / first["peak_memory_gb"], 3),
+            }
+            for size in sizes
+        ],
+        "time_per_item_max_over_min": round(max(rates) / min(rates), 3),
+        "bytes_per_added_item": round(more / added) if added else None,
+        "ranks": [
+            _rounded(figures)
+            | {"ranks": ranks, "over_one": round(figures["items_per_s"] / last["items_per_s"], 3)}
+            for (number, ranks), figures in sorted(found.items())
+            if number == most
+        ],
+    }
+
+
+def _rounded(figures: dict[str, Any]) -> dict[str, Any]:
+    memory = round(figures["peak_memory_gb"], 3)
+    return figures | {"items_per_s": round(figures["items_per_s"]), "peak_memory_gb": memory}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    made = parser(__doc__)
+    add = made.add_argument
+    add("--customers", type=int, default=60, help="of the smallest chain (default: 60)")
+    add(
+        "--times",
+        type=int,
+        nargs="+",
+        default=[1, 2, 4, 8],
+        help="its multiples (default: 1 2 4 8)",
+    )
+    add("--caches", type=Path, nargs="+", help="caches to train on instead, the smallest first")
+    add("--preset", choices=SCHEDULES, default="small", help="what to train (default: small)")
+    add("--tokens", type=int, help="trips + items of a batch (default: the preset's)")
+    add("--ranks", type=int, nargs="+", help="processes (default: 1 and 2, or 1 and all GPUs)")
+    add("--rounds", type=int, default=2, help="rounds to take medians of (default: 2)")
+    device_options(made, threads=1)
+    return answer(made, run, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

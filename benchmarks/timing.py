@@ -1,0 +1,125 @@
+"""Timing on any device: what waits for a GPU, what is compared in turns, what memory was held.
+
+Machines are shared, so figures that are compared are measured in turns, round after round, and
+medians are reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeVar
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+from tqdm import tqdm
+
+from benchmarks.common import processor
+from trainer.evaluate import machine
+from trainer.training.allocator import keep_freed_memory
+from trainer.training.ranks import Ranks, join_ranks
+
+Name = TypeVar("Name")
+
+
+@contextmanager
+def joined(options: argparse.Namespace) -> Iterator[Ranks]:
+    """This process, on the device and with the threads that the command line asks for."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    with join_ranks(options.device) as ranks:
+        yield ranks
+
+
+def seconds(run: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call, from an idle device to an idle device."""
+    _wait(device)
+    start = time.perf_counter()
+    run()
+    _wait(device)
+    return time.perf_counter() - start
+
+
+def in_turns(
+    runs: Mapping[Name, Callable[[], object]], rounds: int, device: torch.device, title: str
+) -> dict[Name, list[float]]:
+    """Seconds of each call in every round, after one round to warm up."""
+    found = {name: [] for name in runs}
+    bar = tqdm(total=(rounds + 1) * len(runs), desc=title, unit="call")
+    with bar:
+        for number in range(rounds + 1):
+            for name, run in runs.items():
+                taken = seconds(run, device)
+                if number:
+                    found[name].append(taken)
+                bar.update()
+    return found
+
+
+def medians(found: Mapping[Name, list[float]]) -> dict[Name, float]:
+    """The median of each list."""
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def precision(device: torch.device) -> AbstractContextManager:
+    """bfloat16 where the trainer uses it, on a GPU."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def peak_memory_gb(device: torch.device) -> float:
+    """The most memory this process held: tensors on a GPU, the whole process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def peak_allocated(run: Callable[[], object], device: torch.device) -> int:
+    """Bytes of tensors that a call held at once, at most, beyond those from before it."""
+    if device.type == "cuda":
+        run()  # cuBLAS allocates its workspace once
+        _wait(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        run()
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    events = profiler.profiler.kineto_results.events()
+    held = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak
+
+
+def matrix_product(dtype: torch.dtype, device: torch.device) -> tuple[Callable[[], object], float]:
+    """Products of square matrices that saturate the device, and their FLOP: a call's ceiling."""
+    size, times = (8192, 10) if device.type == "cuda" else (2048, 1)
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+
+    def run() -> None:
+        for _ in range(times):
+            torch.mm(a, b)
+
+    return run, 2.0 * size**3 * times
+
+
+def facts(benchmark: str, configuration: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """What every result says beside its figures."""
+    about = machine()
+    about["hardware"] |= {"processor": processor(), "device": device.type}
+    threads = {"threads": torch.get_num_threads()}
+    return {"benchmark": benchmark, "configuration": configuration | threads} | about
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
