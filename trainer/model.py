@@ -85,7 +85,7 @@ PRESETS: dict[str, WorldModelConfig] = {
     ),
     "small": WorldModelConfig(
         width=128, encoder_layers=2, state=32, head=32, chunk=32, decoder_layers=1, heads=4,
-        hidden=384, memory=16, repurchase=32, contrastive=64,
+        hidden=384, memory=16, repurchase=64, contrastive=64,
     ),
     "base": WorldModelConfig(),
 }  # fmt: skip

@@ -71,7 +71,7 @@ class TrainingConfig:
 
     model: str = "small"
     """A preset of `trainer.model.PRESETS`."""
-    phases: tuple[Phase, ...] = field(default_factory=lambda: two_phases(1e-3, (4, 4)))
+    phases: tuple[Phase, ...] = field(default_factory=lambda: two_phases(1e-3, (5, 5)))
     tokens: int = 8192
     """Trips + items of a batch, over all ranks."""
     whole: float = 0.5
