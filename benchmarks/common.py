@@ -43,8 +43,7 @@ def device_options(made: argparse.ArgumentParser, threads: int | None = None) ->
     )  # fmt: skip
     made.add_argument(
         "--threads", type=int, default=threads,
-        help=f"torch's CPU threads in a process (default: {threads or 'its own choice'}); set "
-        "OMP_NUM_THREADS as well, which holds for numpy too",
+        help=f"torch's CPU threads in a process (default: {threads or 'its own choice'})",
     )  # fmt: skip
 
 

@@ -55,9 +55,7 @@ def train(
         if ranks > 1:
             several = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
             command = [*several, "-m", *command]
-        # numpy's products have threads of their own, which --threads does not reach.
-        threads = {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
-        measure([sys.executable, "-m", *command], threads)
+        measure([sys.executable, "-m", *command], {})
         return json.loads(result.read_text(encoding="utf-8"))
 
 
