@@ -31,9 +31,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from benchmarks.common import answer, device_options, parser
-from benchmarks.timing import facts, in_turns, joined, medians, peak_allocated, precision
+from benchmarks.timing import facts, in_turns, joined, medians, peak_allocated
 from trainer.mamba import Mamba2Encoder
 from trainer.model import PRESETS, WorldModelConfig
+from trainer.training.precision import Precision
 
 LENGTHS = tuple(2**power for power in range(6, 14))
 """64 to 8,192 trips."""
@@ -110,13 +111,13 @@ def call(
     """Forward and backward of rows of one history each; only the last output counts, or all."""
     width = next(encoder.parameters()).shape[-1]
     u = torch.randn(rows, length, width, device=device, requires_grad=True)
-    packed = {}
+    packed, precision = {}, Precision.of("auto", device)
     if isinstance(encoder, Mamba2Encoder):  # told apart by ids, as the loader's packed rows are
         ids = torch.arange(rows, dtype=torch.int32, device=device)
         packed = {"seq_idx": ids[:, None].expand(rows, length).contiguous()}
 
     def run() -> None:
-        with precision(device):
+        with precision.for_model():
             y = encoder(u, **packed)
         (y[:, -1] if last else y).sum().backward()
         encoder.zero_grad()

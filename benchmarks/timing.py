@@ -11,7 +11,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -64,13 +64,6 @@ def in_turns(
 def medians(found: Mapping[Name, list[float]]) -> dict[Name, float]:
     """The median of each list."""
     return {name: statistics.median(values) for name, values in found.items()}
-
-
-def precision(device: torch.device) -> AbstractContextManager:
-    """bfloat16 where the trainer uses it, on a GPU."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return nullcontext()
 
 
 def peak_memory_gb(device: torch.device) -> float:

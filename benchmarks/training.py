@@ -42,19 +42,17 @@ from benchmarks.timing import (
     matrix_product,
     medians,
     peak_memory_gb,
-    precision,
 )
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
 from trainer.data.loader import WorldModelDataLoader, padding_waste
 from trainer.losses import WorldModelLoss
 from trainer.model import create_world_model
-from trainer.objective import targets
 from trainer.training import SCHEDULES, Trainer, TrainingConfig
 from trainer.training.ranks import Ranks
 
 DTYPES = {"cuda": "bfloat16", "cpu": "float32"}
-"""What the trainer's matrix products are made in."""
+"""What the trainer's matrix products are made in; on a CPU most of them."""
 
 
 def longest_phase(options: argparse.Namespace, epochs: int = 1) -> TrainingConfig:
@@ -99,12 +97,7 @@ class Setup:
 
     def forward_backward(self, batch: TimelineBatch) -> None:
         """A step without clipping and optimiser."""
-        batch = batch.to(self.trainer.ranks.device)
-        with precision(self.trainer.ranks.device):
-            predictions = self.trainer.model(batch)
-        total, _ = self.loss(predictions, targets(batch, self.trainer.config.trip_power))
-        self.trainer.optimiser.zero_grad()
-        total.backward()
+        self.trainer._gradients(batch.to(self.trainer.ranks.device), self.loss)
 
 
 def tokens(batch: TimelineBatch) -> int:

@@ -189,8 +189,8 @@ class Trainer:
                 self._checkpoint(BEST, epoch + 1, 0)
         self._save(epoch + 1, 0)
 
-    def _step(self, batch, loss: WorldModelLoss, clip: float) -> Tensor:
-        """One update; returns the sums of all parts and their counts, (2 x parts,)."""
+    def _gradients(self, batch, loss: WorldModelLoss) -> dict[str, Tensor]:
+        """Gradients of the loss of a batch; returns the loss's parts and their counts."""
         with self.precision.for_model():
             predictions = self._runs(batch, dense=False)
         with self.precision.for_loss():
@@ -198,6 +198,11 @@ class Trainer:
         total = total + _touch(predictions)
         self.optimiser.zero_grad()
         total.backward()
+        return parts
+
+    def _step(self, batch, loss: WorldModelLoss, clip: float) -> Tensor:
+        """One update; returns the sums of all parts and their counts, (2 x parts,)."""
+        parts = self._gradients(batch, loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.optimiser.step()
         zero = torch.zeros((), device=self.ranks.device)

@@ -311,6 +311,16 @@ def test_workers_do_not_change_a_batch(loader):
     assert all(same(a, b) for a, b in zip(loader(), loader(workers=2), strict=True))
 
 
+def test_rows_of_logits_have_their_questions_own_products(loader):
+    questions = next(iter(loader())).questions
+    own, rows = questions.own, questions.entry_row
+    assert len(questions.logit) > len(questions.trip)  # some items have to be told
+    assert (rows.diff() >= 0).all()
+    for row, question in enumerate(questions.question[questions.logit].tolist()):
+        tokens = own.token[questions.entry[rows == row]]
+        assert torch.equal(tokens, own.token[own.question == question])
+
+
 def test_waste_is_told(loader):
     batch = next(iter(loader()))
     waste = padding_waste(batch)
