@@ -25,7 +25,7 @@ from trainer.training import SCHEDULES, Trainer
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Train; every process returns the same."""
+    """Train; every process returns the same but for seconds, which differ by the last step's."""
     cache = TensorCache(options.cache)
     config = longest_phase(options, options.epochs)
     with joined(options) as ranks, tempfile.TemporaryDirectory() as folder:

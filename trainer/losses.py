@@ -91,7 +91,9 @@ class FocalLoss(nn.Module):
     """Focal loss with a softmax over tokens: -(1 - p)^gamma log p, p the target's probability.
 
     Source: Lin et al., Focal Loss for Dense Object Detection, 2017, equation 4; there per class
-    with a sigmoid, here over a softmax. With gamma 0 it is the cross-entropy.
+    with a sigmoid, here over a softmax. With gamma 0 it is the cross-entropy. This form takes
+    the logits as a matrix; `TokenScores.focal` is the same from logits in parts, as training has
+    them.
     """
 
     def __init__(self, gamma: float = 2.0):
@@ -286,11 +288,15 @@ class WorldModelLoss(nn.Module):
         sums = {}
         if self.weights.focal:
             logits = _needed("logits", predictions.logits, "focal")
-            asked = (targets.tokens, targets.token_weights, targets.rows)
+            tokens, weights, rows = targets.tokens, targets.token_weights, targets.rows
             if isinstance(logits, TokenScores):
-                sums["focal"] = logits.focal(*asked, self.focal.gamma)
+                rows = _needed("rows", rows, "focal")
+                weights = (
+                    torch.ones_like(tokens, dtype=torch.float32) if weights is None else weights
+                )
+                sums["focal"] = logits.focal(tokens, weights, rows, self.focal.gamma)
             else:
-                sums["focal"], _ = self.focal(logits, *asked)
+                sums["focal"], _ = self.focal(logits, tokens, weights, rows)
         if self.weights.contrastive:
             embeddings = _needed("embeddings", predictions.embeddings, "contrastive")
             basket_ids = _needed("basket_ids", targets.basket_ids, "contrastive")

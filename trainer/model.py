@@ -329,11 +329,15 @@ class WorldModel(nn.Module):
         # The [MASK] rows come first, one per question.
         asked = z[: len(questions.trip)]
         again = self.repurchase(questions, asked, rows, share, ratios.detach(), lifts)
+        # Log-scores of counting are as large as 16: in bfloat16 they would be off by .03.
+        with torch.autocast(z.device.type, enabled=False):
+            own_scores = ratios @ self.prior.weight
+            tables = self.prior.tables(questions, bias)
         return TokenScores(
             z=self.logit(z),
             vectors=rows[: len(bias)],
-            tables=self.prior.tables(questions, bias),
-            own=ratios @ self.prior.weight + again,
+            tables=tables,
+            own=own_scores + again,
             entries=(questions.entry, questions.entry_row, own.token[questions.entry]),
             question=questions.question[questions.logit],
         )

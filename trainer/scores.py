@@ -117,8 +117,9 @@ class _Focal(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
+        # Scaled before it is rounded: a factor in bfloat16 would be off for all alike.
         of_z, of_vectors, of_own, *of_tables = (
-            made * gradient.to(made.dtype) for made in ctx.saved_tensors
+            (made.to(gradient.dtype) * gradient).to(made.dtype) for made in ctx.saved_tensors
         )
         return of_z, of_vectors, of_own, *[None] * 5, *of_tables
 

@@ -302,11 +302,14 @@ class EvaluationDataLoader(_Loader):
 
 
 def padding_waste(batch: TimelineBatch) -> dict[str, float]:
-    """Shares of padding: `encoder` of the rows' steps, `decoder` of the attention's slots."""
-    slots = sum(bucket.valid.numel() for bucket in batch.questions.baskets.buckets)
+    """Shares of padding: `encoder` of the rows' steps, `decoder` of the slots that attention sees,
+    in its last layer, where only what is asked looks, and in one before it."""
+    questions = batch.questions
+    valid = [b.valid for part in (questions.baskets, questions.asked) for b in part.buckets]
+    slots = sum(part.numel() for part in valid)
     return {
         "encoder": 1 - len(batch.step) / batch.sequence.numel(),
-        "decoder": 1 - len(batch.questions.token) / max(slots, 1),
+        "decoder": 1 - sum(int(part.sum()) for part in valid) / max(slots, 1),
     }
 
 

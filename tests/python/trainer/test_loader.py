@@ -325,8 +325,12 @@ def test_waste_is_told(loader):
     batch = next(iter(loader()))
     waste = padding_waste(batch)
     assert waste["encoder"] == pytest.approx(1 - len(batch.trips) / batch.sequence.numel())
-    slots = sum(b.valid.numel() for b in batch.questions.baskets.buckets)
-    assert waste["decoder"] == pytest.approx(1 - len(batch.questions.token) / slots)
+    questions = batch.questions
+    lengths = torch.bincount(questions.question)
+    needed = lengths.sum() + lengths[questions.question[questions.logit]].sum()
+    buckets = (*questions.baskets.buckets, *questions.asked.buckets)
+    slots = sum(bucket.valid.numel() for bucket in buckets)
+    assert waste["decoder"] == pytest.approx(1 - int(needed) / slots)
 
 
 def test_one_trip_customers_and_large_baskets_pass(tmp_path):
