@@ -18,10 +18,9 @@ import torch
 
 from benchmarks.common import answer, device_options, model_options, parser
 from benchmarks.timing import joined, peak_memory_gb
-from benchmarks.training import longest_phase
+from benchmarks.training import longest_phase, ready
 from trainer.data.cache import TensorCache
-from trainer.model import create_world_model
-from trainer.training import SCHEDULES, Trainer
+from trainer.training import SCHEDULES
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -29,11 +28,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     cache = TensorCache(options.cache)
     config = longest_phase(options, options.epochs)
     with joined(options) as ranks, tempfile.TemporaryDirectory() as folder:
-        torch.manual_seed(0)
-        model = create_world_model(config.model, cache)
-        trainer = Trainer(
-            model, cache, config, Path(folder), lambda model: (0.0, {}), ranks, progress=False
-        )
+        trainer = ready(config, cache, Path(folder), ranks)
         seconds = trainer.fit()[-1]["seconds"]
         (dataset,) = trainer.datasets.values()
         items = int(dataset.items.sum())

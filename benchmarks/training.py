@@ -62,6 +62,13 @@ def longest_phase(options: argparse.Namespace, epochs: int = 1) -> TrainingConfi
     return replace(config, phases=(phase,), tokens=options.tokens or config.tokens)
 
 
+def ready(config: TrainingConfig, cache: TensorCache, folder: Path, ranks: Ranks) -> Trainer:
+    """A trainer that validates nothing. Weights as drawn: they do not change the time."""
+    torch.manual_seed(0)
+    model = create_world_model(config.model, cache)
+    return Trainer(model, cache, config, folder, lambda model: (0.0, {}), ranks, progress=False)
+
+
 @dataclass(frozen=True)
 class Setup:
     """A preset's longest phase, ready to train."""
@@ -73,21 +80,12 @@ class Setup:
 
     @classmethod
     def of(cls, options: argparse.Namespace, cache: TensorCache, device: torch.device) -> Setup:
-        """Weights as drawn: they do not change the time."""
+        """That of the command line."""
         config = longest_phase(options)
         (phase,) = config.phases
-        torch.manual_seed(0)
-        trainer = Trainer(
-            create_world_model(config.model, cache), cache, config, Path(tempfile.gettempdir()),
-            lambda model: (0.0, {}), Ranks(0, 1, device),
-        )  # fmt: skip
-        loader = WorldModelDataLoader(
-            trainer.datasets[phase],
-            masking=config.masking(0),
-            tokens=config.tokens,
-            chunk=trainer.model.config.chunk,
-            pin_memory=device.type == "cuda",
-        )
+        trainer = ready(config, cache, Path(tempfile.gettempdir()), Ranks(0, 1, device))
+        loader = trainer._loader(0)
+        loader.workers = 0  # a worker's time would not be counted
         loss = WorldModelLoss(phase.losses, config.gamma).to(device)
         return cls(trainer, loss, loader, phase.clip)
 

@@ -54,9 +54,7 @@ def scan_by(
         ValueError: as `ssd_scan`, and for what the kernel cannot do: float64, negative steps, a
             row so long that its offsets do not fit into 32 bits.
     """
-    check_scan(x, dt, A, B, C, D, dt_bias, seq_idx, initial_states=initial_states)
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    check_scan(x, dt, A, B, C, D, dt_bias, seq_idx, chunk_size, initial_states=initial_states)
     for name, value in (("x", x), ("B", B), ("C", C)):
         _check_not_double(name, value, "mamba-ssm")
     length, dtype = x.shape[1], x.dtype

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainer.scores import TokenScores
+from trainer.sequences import occurrences
 from trainer.tokens import PAD, UNKNOWN
 
 IGNORED = -100
@@ -184,7 +185,7 @@ class ContrastiveLoss(nn.Module):
             # The mean similarity to the positives is that to their sum, divided.
             together_MD = torch.zeros_like(z_MD).index_add(0, basket, z_MD)[basket] - z_MD
             attraction = (scaled_MD * together_MD).sum(1) / (size - 1).clamp_min(1)
-            return (log_sum - attraction).where(anchor, 0).sum(), contrastive_count(basket_ids)
+            return (log_sum - attraction).where(anchor, 0).sum(), anchor.sum()
 
 
 def context_cross_entropy(logits: Tensor, codes: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -355,7 +356,7 @@ def _groups(ids: Tensor) -> tuple[Tensor, Tensor]:
     ordered = ids[order]
     number = F.pad((ordered[1:] != ordered[:-1]).cumsum(0), (min(len(ids), 1), 0))
     group = torch.empty_like(number).scatter(0, order, number)
-    return group, torch.zeros_like(group).index_add(0, group, torch.ones_like(group))[group]
+    return group, occurrences(group, len(ids))[group]
 
 
 def _same_length(name: str, vector: Tensor, rows: Tensor) -> None:

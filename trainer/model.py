@@ -333,13 +333,13 @@ class WorldModel(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             own_scores = ratios @ self.prior.weight
             tables = self.prior.tables(questions, bias)
+        question = questions.question[questions.logit]
         return TokenScores(
             z=self.logit(z),
             vectors=rows[: len(bias)],
-            tables=tables,
+            tables=tuple((table, row.index_select(0, question)) for table, row in tables),
             own=own_scores + again,
             entries=(questions.entry, questions.entry_row, own.token[questions.entry]),
-            question=questions.question[questions.logit],
         )
 
     def _check_customers(self, state: TimelineState, trips: Trips) -> None:

@@ -58,9 +58,7 @@ def ssd_scan(
     Raises:
         ValueError: a shape or dtype does not fit; the message names the argument.
     """
-    check_scan(x, dt, A, B, C, D, dt_bias, seq_idx, initial_states=initial_states)
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    check_scan(x, dt, A, B, C, D, dt_bias, seq_idx, chunk_size, initial_states=initial_states)
     with torch.autocast(x.device.type, enabled=False):
         wide = _wide(x)
         x_, B_, C_ = x.to(wide), B.to(wide), C.to(wide)
@@ -290,12 +288,15 @@ def check_scan(
     D: Tensor | None,
     dt_bias: Tensor | None,
     seq_idx: Tensor | None = None,
+    chunk_size: int | None = None,
     **states: Tensor | None,
 ) -> None:
     """Raise ValueError where the scan's arguments do not fit, as `ssd_scan` says.
 
     states: under the caller's own name for them.
     """
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
     if x.dim() != 4 or x.shape[1] == 0:
         raise ValueError(
             f"x must be (batch, time, heads, channels) with at least one step, got {tuple(x.shape)}"

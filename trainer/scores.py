@@ -6,7 +6,7 @@ memory. So it is made once, turned into its own gradient block by block while a 
 processor's cache, and used up in two matrix products. The idea is that of Liger Kernel's
 FusedLinearCrossEntropy (Hsu et al., Liger Kernel, 2024, section 3.2).
 
-Shape letters: R rows, C channels, V tokens, Q questions, E own products of questions, G targets.
+Shape letters: R rows, C channels, V tokens, E own products of questions, G targets.
 """
 
 from __future__ import annotations
@@ -30,19 +30,17 @@ class TokenScores:
     vectors: Tensor
     """(V, C)."""
     tables: tuple[tuple[Tensor, Tensor], ...]
-    """Pairs of a table (n, V) and the row of it that each question adds, (Q,) int64."""
+    """Pairs of a table (n, V) and the row of it that each row of logits adds, (R,) int64."""
     own: Tensor
     """(E,) scores of questions' own products."""
     entries: tuple[Tensor, Tensor, Tensor]
     """Where they are added: index (n,) into `own`, row (n,) ascending and token (n,), int64."""
-    question: Tensor
-    """(R,) int64 the question of each row; the first Q rows are the questions in order."""
 
     def dense(self) -> Tensor:
         """The logits (R, V)."""
         logits = self.z @ self.vectors.T
-        for table, of_question in self.tables:
-            logits = logits + table.index_select(0, of_question.index_select(0, self.question))
+        for table, of_row in self.tables:
+            logits = logits + table.index_select(0, of_row)
         entry, row, token = self.entries
         cell = row * logits.shape[1] + token
         added = self.own.to(logits.dtype).index_select(0, entry)
@@ -56,13 +54,13 @@ class TokenScores:
         """
         order = rows.argsort(stable=True)
         asked = rows[order], targets[order].long(), weights[order]
-        index = [of_question.index_select(0, self.question) for _, of_question in self.tables]
+        tables, index = zip(*self.tables, strict=True)
         device = self.z.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         with torch.autocast(device, enabled=False):
             return _Focal.apply(
                 self.z, self.vectors, self.own, self.entries, asked, index,
-                gamma, dtype or self.z.dtype, *(table for table, _ in self.tables),
+                gamma, dtype or self.z.dtype, *tables,
             )  # fmt: skip
 
 

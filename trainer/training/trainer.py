@@ -133,17 +133,7 @@ class Trainer:
         config, epoch = self.config, self.epoch
         phase, _ = config.phase(epoch)
         loss = WorldModelLoss(phase.losses, config.gamma).to(self.ranks.device)
-        loader = WorldModelDataLoader(
-            self.datasets[phase],
-            masking=config.masking(epoch),
-            tokens=max(1, int(config.tokens * phase.batch)),
-            chunk=self.model.config.chunk,
-            seed=config.seed,
-            workers=self.ranks.loader_workers(),
-            pin_memory=self.ranks.device.type == "cuda",
-            rank=self.ranks.rank,
-            ranks=self.ranks.count,
-        )
+        loader = self._loader(epoch)
         loader.load_state_dict({"seed": config.seed, "epoch": epoch, "next": self._start})
         total, start, items = len(loader), time.perf_counter(), 0
         self.model.train()
@@ -188,6 +178,22 @@ class Trainer:
             if self._best() == len(self.curves) - 1:
                 self._checkpoint(BEST, epoch + 1, 0)
         self._save(epoch + 1, 0)
+
+    def _loader(self, epoch: int) -> WorldModelDataLoader:
+        """This rank's batches under the rules of an epoch."""
+        config, ranks = self.config, self.ranks
+        phase, _ = config.phase(epoch)
+        return WorldModelDataLoader(
+            self.datasets[phase],
+            masking=config.masking(epoch),
+            tokens=max(1, int(config.tokens * phase.batch)),
+            chunk=self.model.config.chunk,
+            seed=config.seed,
+            workers=ranks.loader_workers(),
+            pin_memory=ranks.device.type == "cuda",
+            rank=ranks.rank,
+            ranks=ranks.count,
+        )
 
     def _gradients(self, batch, loss: WorldModelLoss) -> dict[str, Tensor]:
         """Gradients of the loss of a batch; returns the loss's parts and their counts."""

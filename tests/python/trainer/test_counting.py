@@ -251,7 +251,6 @@ def log_scores(prior, questions):
         tables=prior.tables(questions, torch.zeros_like(prior.share)),
         own=ratios @ prior.weight,
         entries=(torch.arange(len(own.token)), own.question, own.token),
-        question=torch.arange(count),
     ).dense()
 
 
