@@ -41,6 +41,7 @@ from trainer.tensors import (
     TimeEmbedding,
     TripEmbedding,
 )
+from trainer.tensors.product import INPUT_SCALE
 
 CONTEXT = CustomerEmbedding.WIDTH + TimeEmbedding.WIDTH + StoreEmbedding.WIDTH + TripEmbedding.WIDTH
 ITEM = ProductEmbedding.WIDTH + PriceEmbedding.WIDTH
@@ -159,12 +160,13 @@ class WorldModel(nn.Module):
         """
         questions = batch.questions
         rows = self.product.rows()
+        mapped = self._mapped(rows, batch)
         described = self._describe(batch.trips)
-        baskets = self._baskets(rows, batch.items, len(batch.trips))
+        baskets = self._baskets(rows, batch.items, len(batch.trips), mapped)
         past = self._encode(described, baskets, batch)
         slots, known = self._slots(questions.trip, batch.position[questions.trip])
         answer = self._answer(
-            rows, described[questions.trip], questions, past, slots, known, baskets
+            rows, described[questions.trip], questions, past, slots, known, baskets, mapped
         )
         return replace(answer, logits=answer.logits.dense()) if dense else answer
 
@@ -252,18 +254,32 @@ class WorldModel(nn.Module):
             dim=1,
         )  # fmt: skip
 
-    def _item(self, rows: Tensor, token: Tensor, pence: Tensor, hidden: Tensor) -> Tensor:
+    def _mapped(self, rows: Tensor, batch: TimelineBatch) -> Tensor | None:
+        """What `_item` makes of every product, (tokens, d), where a batch has more items."""
+        if len(batch.items.token) + len(batch.questions.token) < len(rows):
+            return None
+        return F.linear(rows * INPUT_SCALE, self.item.weight[:, : ProductEmbedding.WIDTH])
+
+    def _item(
+        self, rows: Tensor, token: Tensor, pence: Tensor, hidden: Tensor,
+        mapped: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """T2 and T4 of items, through one map: (I, d)."""
         price = self.price(*pence.unbind(1), self.category_pence[token], hidden)
-        return self.item(torch.cat([self.product(token, rows), price], dim=1))
+        if mapped is None:
+            return self.item(torch.cat([self.product(token, rows), price], dim=1))
+        of_price = self.item.weight[:, ProductEmbedding.WIDTH :]
+        return F.linear(price, of_price, self.item.bias) + mapped.index_select(0, token)
 
-    def _baskets(self, rows: Tensor, items: Items, trips: int) -> Tensor:
+    def _baskets(
+        self, rows: Tensor, items: Items, trips: int, mapped: Tensor | None = None
+    ) -> Tensor:
         """True baskets as sets, (T, d): a map of a sum over items (Zaheer et al., Deep Sets, 2017).
 
         The sum is divided by the root of the number of items, which keeps its scale.
         """
         hidden = torch.zeros_like(items.token, dtype=torch.bool)
-        vectors = F.silu(self._item(rows, items.token, items.pence, hidden))
+        vectors = F.silu(self._item(rows, items.token, items.pence, hidden, mapped))
         size = occurrences(items.trip, trips).clamp_min(1).to(vectors.dtype)
         total = vectors.new_zeros(trips, vectors.shape[1]).index_add(0, items.trip, vectors)
         return self.basket(total * size.rsqrt()[:, None])
@@ -287,11 +303,11 @@ class WorldModel(nn.Module):
 
     def _answer(
         self, rows: Tensor, described: Tensor, questions: Questions, past: Tensor, slots: Tensor,
-        known: Tensor, baskets: Tensor | None,
+        known: Tensor, baskets: Tensor | None, mapped: Tensor | None = None,
     ) -> Predictions:  # fmt: skip
         """Decode: described (Q, 352), past (rows, d), slots and known (Q, memory)."""
         context = self.context(torch.cat([described, self.trip(questions.context)], dim=1))
-        x = self._item(rows, questions.token, questions.pence, questions.price_hidden)
+        x = self._item(rows, questions.token, questions.pence, questions.price_hidden, mapped)
         # The [MASK] starts from the trip's context and from the state before it.
         before = self.last(past[slots[:, 0]]).masked_fill(~known[:, :1], 0)
         count = len(questions.trip)
@@ -331,7 +347,7 @@ class WorldModel(nn.Module):
         again = self.repurchase(questions, asked, rows, share, ratios.detach(), lifts)
         # Log-scores of counting are as large as 16: in bfloat16 they would be off by .03.
         with torch.autocast(z.device.type, enabled=False):
-            own_scores = ratios @ self.prior.weight
+            own_scores = ratios @ self.prior.weight + own.log_weight
             tables = self.prior.tables(questions, bias)
         question = questions.question[questions.logit]
         return TokenScores(
@@ -339,7 +355,8 @@ class WorldModel(nn.Module):
             vectors=rows[: len(bias)],
             tables=tuple((table, row.index_select(0, question)) for table, row in tables),
             own=own_scores + again,
-            entries=(questions.entry, questions.entry_row, own.token[questions.entry]),
+            entries=(questions.entry_row, own.token[questions.entry], questions.entry),
+            absent=(questions.left_row, questions.left_token),
         )
 
     def _check_customers(self, state: TimelineState, trips: Trips) -> None:

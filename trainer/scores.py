@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BLOCK = 1 << 17
-"""Logits of a block on a CPU: half a megabyte stays in the cache of a core."""
+BLOCK = 1 << 19
+"""Logits of a block on a CPU: two megabytes stay in its cache."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,22 @@ class TokenScores:
     own: Tensor
     """(E,) scores of questions' own products."""
     entries: tuple[Tensor, Tensor, Tensor]
-    """Where they are added: index (n,) into `own`, row (n,) ascending and token (n,), int64."""
+    """Where they are added: row (n,) ascending, token (n,) and index (n,) into `own`, int64."""
+    absent: tuple[Tensor, Tensor]
+    """Row (n,) ascending and token (n,) of what has no logit: minus infinity, int64."""
 
     def dense(self) -> Tensor:
         """The logits (R, V)."""
         logits = self.z @ self.vectors.T
         for table, of_row in self.tables:
             logits = logits + table.index_select(0, of_row)
-        entry, row, token = self.entries
+        row, token, entry = self.entries
         cell = row * logits.shape[1] + token
         added = self.own.to(logits.dtype).index_select(0, entry)
-        return logits.flatten().index_add(0, cell, added).view_as(logits)
+        row, token = self.absent
+        absent = row * logits.shape[1] + token
+        flat = logits.flatten().index_add(0, cell, added).index_fill(0, absent, -torch.inf)
+        return flat.view_as(logits)
 
     def focal(self, targets: Tensor, weights: Tensor, rows: Tensor, gamma: float) -> Tensor:
         """The weighted sum of focal losses, 0-dimensional: see `trainer.losses.FocalLoss`.
@@ -59,7 +64,7 @@ class TokenScores:
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         with torch.autocast(device, enabled=False):
             return _Focal.apply(
-                self.z, self.vectors, self.own, self.entries, asked, index,
+                self.z, self.vectors, self.own, self.entries, self.absent, asked, index,
                 gamma, dtype or self.z.dtype, *tables,
             )  # fmt: skip
 
@@ -69,24 +74,26 @@ class _Focal(torch.autograd.Function):
     back, so that the logits need not be kept."""
 
     @staticmethod
-    def forward(ctx, z, vectors, own, entries, asked, index, gamma, dtype, *tables):
+    def forward(ctx, z, vectors, own, entries, absent, asked, index, gamma, dtype, *tables):
         wide = torch.promote_types(z.dtype, torch.float32)
         narrow_z, narrow_vectors = z.to(dtype), vectors.to(dtype)
-        logits = (narrow_z @ narrow_vectors.T).to(wide)
-        total = logits.new_zeros(())
+        logits = narrow_z @ narrow_vectors.T
+        total = logits.new_zeros((), dtype=wide)
         of_own = torch.zeros_like(own, dtype=wide)
         of_tables = [torch.zeros_like(table, dtype=wide) for table in tables]
-        for rows, (entry, own_row, own_token), (row, token, weight) in _blocks(
-            logits, entries, asked
+        for rows, (own_row, own_token, entry), out, (row, token, weight) in _blocks(
+            logits, entries, absent, asked
         ):
-            x = logits[rows]
+            x = logits[rows].to(wide)
             flat = x.view(-1)
             for table, of_row in zip(tables, index, strict=True):
                 x += table.index_select(0, of_row[rows])
-            cell = (own_row - rows.start) * x.shape[1] + own_token
+            width = x.shape[1]
+            cell = (own_row - rows.start) * width + own_token
             flat.index_add_(0, cell, own[entry].to(wide))
+            flat.index_fill_(0, (out[0] - rows.start) * width + out[1], -torch.inf)
             row = row - rows.start
-            target = row * x.shape[1] + token
+            target = row * width + token
             at_target = flat[target]
             # From here on x is softmax, then gradient.
             top = x.amax(1, keepdim=True)
@@ -103,10 +110,11 @@ class _Focal(torch.autograd.Function):
             of_own.index_add_(0, entry, flat[cell])
             for gradient, of_row in zip(of_tables, index, strict=True):
                 gradient.index_add_(0, of_row[rows], x)
-        gradient = logits.to(dtype)
+            if dtype != wide:
+                logits[rows] = x
         ctx.save_for_backward(
-            (gradient @ narrow_vectors).to(z.dtype),
-            (gradient.T @ narrow_z).to(vectors.dtype),
+            (logits @ narrow_vectors).to(z.dtype),
+            (logits.T @ narrow_z).to(vectors.dtype),
             of_own.to(own.dtype),
             *(made.to(table.dtype) for made, table in zip(of_tables, tables, strict=True)),
         )
@@ -119,26 +127,29 @@ class _Focal(torch.autograd.Function):
         of_z, of_vectors, of_own, *of_tables = (
             (made.to(gradient.dtype) * gradient).to(made.dtype) for made in ctx.saved_tensors
         )
-        return of_z, of_vectors, of_own, *[None] * 5, *of_tables
+        return of_z, of_vectors, of_own, *[None] * 6, *of_tables
 
 
-def _blocks(logits: Tensor, entries: tuple[Tensor, ...], asked: tuple[Tensor, ...]):
-    """Slices of rows with the entries and the targets of each; a GPU takes all rows at once."""
+def _blocks(logits: Tensor, *parts: tuple[Tensor, ...]):
+    """Slices of rows with what belongs to each; a GPU takes all rows at once.
+
+    parts: tensors of one length each, the first of which are rows, ascending.
+    """
     count, width = logits.shape
     if logits.device.type != "cpu" or not count:
-        yield slice(0, count), entries, asked
+        yield slice(0, count), *parts
         return
     edges = torch.arange(0, count + 1, max(1, BLOCK // width))
     if edges[-1] < count:
         edges = F.pad(edges, (0, 1), value=count)
-    splits = [torch.searchsorted(part, edges).tolist() for part in (entries[1], asked[0])]
+    splits = [torch.searchsorted(rows, edges).tolist() for rows, *_ in parts]
     for number, (start, stop) in enumerate(
         zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
     ):
         yield (
             slice(start, stop),
             *(
-                tuple(part[split[number] : split[number + 1]] for part in parts)
-                for parts, split in zip((entries, asked), splits, strict=True)
+                tuple(column[split[number] : split[number + 1]] for column in part)
+                for part, split in zip(parts, splits, strict=True)
             ),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import groupby
 from typing import Any, TypeVar
 
 import torch
@@ -111,6 +112,15 @@ class Baskets(_Movable):
     """(queries,) int64 place of each token that looks, in the slots of all buckets, one bucket
     after the other."""
 
+    def by_queries(self) -> list[tuple[Tensor, Tensor]]:
+        """Questions (n,) and queries (n, K) of the buckets, those of one K after another together:
+        for what does not depend on a basket's length."""
+        together = groupby(self.buckets, key=lambda bucket: bucket.query.shape[1])
+        return [
+            (torch.cat([b.question for b in group]), torch.cat([b.query for b in group]))
+            for group in (list(buckets) for _, buckets in together)
+        ]
+
     def flat(self, padded: list[Tensor]) -> Tensor:
         """One (n, K, width) per bucket to (queries, width)."""
         slots = torch.cat([part.flatten(0, 1) for part in padded])
@@ -143,6 +153,12 @@ class OwnProducts(_Movable):
     """(E, counts) float32: how often, in the ways of `trainer.data.own.COUNTS`."""
     gaps: Tensor
     """(E, gaps) float32: when, `trainer.data.own.GAPS`."""
+    log_weight: Tensor
+    """(E,) float32: logarithm of how many such products each stands for (`OwnSampling`)."""
+    left_question: Tensor
+    """(n,) int64 index into the questions, ascending, and"""
+    left_token: Tensor
+    """(n,) int64 own products that are not scored; none unless sampled."""
     trips: EarlierTrips
     """The trips that they were bought on."""
 
@@ -198,6 +214,10 @@ class Questions(_Movable):
     """(n,) int64 index into the own products: those of the question of each row of logits."""
     entry_row: Tensor
     """(n,) int64 row of the logits of each, ascending."""
+    left_row: Tensor
+    """(n,) int64 row of the logits, ascending, and"""
+    left_token: Tensor
+    """(n,) int64 product that has no logit in it: own products that are not scored."""
     target: Tensor
     """(G,) int64 true tokens."""
     target_row: Tensor

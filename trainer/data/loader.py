@@ -14,6 +14,7 @@ from trainer.data.batch import TimelineBatch
 from trainer.data.packing import pack_rows, sequence_ids
 from trainer.data.questions import ask
 from trainer.data.ragged import ranges
+from trainer.data.sampling import OwnSampling
 from trainer.data.timelines import Spans, WorldModelDataset, read
 from trainer.masking import MaskedItems, evaluation_mask, hide_context, mask_items
 
@@ -35,6 +36,8 @@ class Masking:
     """Share of trips whose context (T6) is hidden."""
     hide_store: float = 0.05
     """Share of trips whose store goes by its attributes alone, as stores not seen before do."""
+    least_own: float = 0.15
+    """Smallest probability of an own product to be scored (`OwnSampling`); with 1 all are."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,8 @@ class _Loader(ABC):
         if self.ranks > 1:
             mine = self._share(chosen)
             hidden = hidden.of(torch.from_numpy(np.repeat(mine, asks)), question)
-            spans = spans[mine]
-        return self._pack(spans, hidden)
+            spans, chosen = spans[mine], chosen[mine]
+        return self._pack(spans, hidden, self.sampling(chosen, epoch))
 
     def _share(self, chosen: np.ndarray) -> np.ndarray:
         """Which of the batch's timelines are this rank's, (n,) bool: about equally many tokens."""
@@ -141,7 +144,7 @@ class _Loader(ABC):
         mine[np.argsort(-size, kind="stable")[self.rank :: self.ranks]] = True
         return mine
 
-    def _pack(self, spans: Spans, hidden: Hidden) -> TimelineBatch:
+    def _pack(self, spans: Spans, hidden: Hidden, sampling: OwnSampling | None) -> TimelineBatch:
         lengths = spans.stop - spans.first
         rows = pack_rows(lengths, self.chunk)
         trips, items = read(self.dataset.cache, ranges(spans.first, lengths))
@@ -158,7 +161,7 @@ class _Loader(ABC):
             position=torch.from_numpy(position),
             questions=ask(
                 torch.from_numpy(lengths), trips, items, asked, hidden.items, hidden.context,
-                self.dataset.sales.as_of(week), self.products,
+                self.dataset.sales.as_of(week), self.products, sampling,
             ),
         )  # fmt: skip
 
@@ -168,6 +171,10 @@ class _Loader(ABC):
         index: int,
     ) -> Hidden:  # fmt: skip
         """What to hide of n trips: token (I,), trip (I,) in 0..n-1, basket_id (n,)."""
+
+    def sampling(self, chosen: np.ndarray, epoch: int) -> OwnSampling | None:
+        """Which own products of these timelines are scored; None for all."""
+        return None
 
     def _batches(self, plan: list[np.ndarray], epoch: int, first: int) -> Iterator[TimelineBatch]:
         yield from DataLoader(
@@ -245,6 +252,11 @@ class WorldModelDataLoader(_Loader):
             for share in (self.masking.hide_context, self.masking.hide_store)
         )
         return Hidden(masked, context, store)
+
+    def sampling(self, chosen, epoch):
+        # By timeline, not by batch, so that it does not depend on how many ranks share it.
+        seeds = [(self.seed, epoch, timeline) for timeline in chosen.tolist()]
+        return OwnSampling(self.masking.least_own, seeds)
 
     def _plan(self) -> list[np.ndarray]:
         if self._planned is None or self._planned[0] != self._epoch:

@@ -31,6 +31,7 @@ import torch
 
 from trainer.data.batch import EarlierTrips, Items, OwnProducts, Trips
 from trainer.data.ragged import offsets, ranges
+from trainer.data.sampling import RECENT, OwnSampling
 
 RATES = (1.0, 0.98, 0.95, 0.8, 0.5)
 DAYS = 60.0
@@ -79,138 +80,190 @@ def own_products(
     items: Items,
     asked: np.ndarray,
     shown_kind: np.ndarray,
-    seen_trip: np.ndarray,
-    seen_token: np.ndarray,
+    seen: tuple[np.ndarray, np.ndarray],
+    targets: tuple[np.ndarray, np.ndarray],
     products: int,
+    sampling: OwnSampling | None = None,
 ) -> OwnProducts:
     """Counts and gaps for the asked trips of a batch of timelines.
 
     timelines (n,) trips of each; items the true ones; asked (T,) bool; shown_kind (Q, 4) codes of
-    the asked trips, 0 where hidden; seen_trip (S,) and seen_token (S,) what is visible of the asked
-    baskets, by trip. Products without a token of their own (token > products) are left out.
+    the asked trips, 0 where hidden; seen and targets: trips and tokens (S,) of what is visible of
+    the asked baskets and of what they are asked for. Products without a token of their own (token >
+    products) are left out. sampling: score some of the products only; all if left out.
     """
-    trip, token = items.trip.numpy(), items.token.numpy()
-    question = offsets(asked)
-    first_trip = offsets(timelines)
-    item_range = np.searchsorted(trip, first_trip)
-    seen_range = np.searchsorted(seen_trip, first_trip)
-    parts, entries, pairs = [], 0, 0
-    for index, (start, stop) in enumerate(zip(first_trip[:-1], first_trip[1:], strict=True)):
-        own_items = slice(item_range[index], item_range[index + 1])
-        seen = slice(seen_range[index], seen_range[index + 1])
-        timeline = _Timeline(
-            trips[start:stop],
-            trip[own_items] - start, token[own_items],
-            seen_trip[seen] - start, seen_token[seen],
-            np.flatnonzero(asked[start:stop]),
-            shown_kind[question[start] : question[stop]],
-        )  # fmt: skip
-        entry, *columns = timeline.products(products)
-        of_pair, likeness, pair, of_entry = timeline.earlier_trips(entry, columns[0])
-        parts.append(
-            (
-                question[start] + entry, *columns,
-                question[start] + of_pair, likeness, pairs + pair, entries + of_entry,
-            )
-        )  # fmt: skip
-        entries, pairs = entries + len(entry), pairs + len(of_pair)
-    columns = [torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True)]
-    return OwnProducts(*columns[:4], EarlierTrips(*columns[4:]))
+    pairs = _Pairs.of(timelines, asked)
+    bought = _Purchases(pairs, items, seen[1], targets[1])
+    scored = bought.before & (bought.token <= products)
+    log_weight, left = np.zeros(len(scored), dtype=np.float32), np.zeros_like(scored)
+    if sampling:
+        recent = bought.sum(_power(RECENT, pairs.age))
+        drawn, log_weight = sampling.draw(recent, bought.at(targets), bought.of_timelines())
+        scored, left = scored & drawn, scored & ~drawn
+    entry, left = np.flatnonzero(scored), np.flatnonzero(left)
+
+    entry_of_cell = np.full(len(scored), -1)
+    entry_of_cell[entry] = np.arange(len(entry))
+    of_item = entry_of_cell[bought.cell]
+    kept = np.flatnonzero(of_item >= 0)
+    flat = torch.from_numpy
+    of_item, pair = flat(of_item[kept]), flat(bought.pair[kept])
+    likeness, weights = _likeness(pairs, bought, trips, shown_kind, seen)
+    counts = torch.zeros(len(entry), len(COUNTS))
+    counts.index_add_(0, of_item, flat(weights).index_select(0, pair))
+    return OwnProducts(
+        question=flat(bought.question[entry]),
+        token=flat(bought.token[entry]),
+        counts=counts,
+        gaps=flat(bought.gaps(entry, trips.day)),
+        log_weight=flat(log_weight[entry]),
+        left_question=flat(bought.question[left]),
+        left_token=flat(bought.token[left]),
+        trips=EarlierTrips(flat(pairs.question), flat(likeness), pair, of_item),
+    )
 
 
-class _Timeline:
-    """One timeline as matrices: R asked trips, T trips, and the products bought on any of them."""
+@dataclass(frozen=True)
+class _Pairs:
+    """P pairs of a question and an earlier trip of its timeline, by question, then by time."""
 
-    def __init__(self, trips, trip, token, seen_trip, seen_token, rows, shown_kind) -> None:
-        self.trips, self.rows = trips, rows
-        self.count = len(trips.day)
-        self.own, self.slot = np.unique(token, return_inverse=True)
-        self.offsets = np.searchsorted(trip, np.arange(self.count + 1))
-        self.bought = np.zeros((self.count, len(self.own)), dtype=np.float32)
-        self.bought[trip, self.slot] = 1
-        age = rows[:, None] - 1 - np.arange(self.count)
-        self.earlier, self.age = age >= 0, age.clip(min=0)
-        self.days = (trips.day[rows, None] - trips.day).clip(min=0)
-        self.hours = np.abs(trips.hour[rows, None] - trips.hour)
-        self.same_store = (trips.store[rows, None] == trips.store) & (trips.store > 0)
-        self.agree = (shown_kind[:, None] == trips.kind) & (shown_kind[:, None] > 0)
-        self.cosine = _overlap(self.bought, seen_trip, seen_token, self.own)[rows]
+    timeline: np.ndarray
+    """(T,) of each trip."""
+    asked: np.ndarray
+    """(Q,) the trip of each question."""
+    question: np.ndarray
+    """(P,)."""
+    trip: np.ndarray
+    """(P,) the earlier one."""
+    age: np.ndarray
+    """(P,) trips between the two."""
 
-    def products(self, products):
-        """Rows (E,), tokens (E,), counts (E, COUNTS) and gaps (E, GAPS)."""
-        rates = {*RATES, LIKENESS_RATE, NEIGHBOUR_RATE}
-        # Zero after the powers, so that what is later weighs nothing at any rate.
-        powers = {r: np.where(self.earlier, _powers(r, self.count)[self.age], 0) for r in rates}
-        likeness = powers[LIKENESS_RATE]
-        weights = [
-            *(powers[rate] for rate in RATES),
-            np.where(self.earlier, np.exp(-self.days / DAYS, dtype=np.float32), 0),
-            likeness * self.same_store,
-            likeness * np.exp(-self.hours / HOURS, dtype=np.float32),
-            _scaled(likeness, np.exp(KIND_GAIN * self.agree.sum(2), dtype=np.float32)),
-            _scaled(powers[NEIGHBOUR_RATE], np.exp(NEIGHBOUR_GAIN * self.cosine)),
-        ]
-        # One product of matrices by torch, whose threads are the trainer's: numpy's would compete.
-        weights = torch.from_numpy(np.concatenate(weights, dtype=np.float32))
-        counts = (weights @ torch.from_numpy(self.bought)).numpy()
-        counts = counts.reshape(len(COUNTS), len(self.rows), len(self.own))
-        entry, column = np.nonzero((counts[0] > 0) & (self.own <= products))
-        token = self.own[column].astype(np.int64)
-        return entry, token, counts[:, entry, column].T, self._gaps(entry, column, counts[0])
+    @classmethod
+    def of(cls, timelines: np.ndarray, asked: np.ndarray) -> _Pairs:
+        timeline = np.repeat(np.arange(len(timelines)), timelines)
+        asked = np.flatnonzero(asked)
+        first = offsets(timelines)[timeline[asked]]
+        question, trip = (
+            np.repeat(np.arange(len(asked)), asked - first),
+            ranges(first, asked - first),
+        )
+        return cls(timeline, asked, question, trip, asked[question] - 1 - trip)
 
-    def _gaps(self, entry, column, times):
-        """(E, GAPS) float32; times (R, own): on how many earlier trips each was bought."""
-        day, row = self.trips.day, self.rows[entry]
-        trip = np.arange(self.count)[:, None]
-        last = np.maximum.accumulate(np.where(self.bought > 0, trip, 0))[row - 1, column]
-        first = self.bought.argmax(0)[column]
-        times = times[entry, column]
+
+class _Purchases:
+    """What was bought on the trips of pairs, as cells: a question and a product bought on any trip
+    of its timeline, by question, then by token."""
+
+    def __init__(self, pairs: _Pairs, items: Items, *tokens: np.ndarray) -> None:
+        """tokens: others that `at` will be asked for."""
+        self.pairs = pairs
+        token = items.token.numpy()
+        self.base = 1 + max(int(part.max(initial=0)) for part in (token, *tokens))
+        # Unknown products share tokens: one that is twice in a basket counts once.
+        trip, token = np.divmod(np.unique(items.trip.numpy() * self.base + token), self.base)
+        self.key, product = np.unique(pairs.timeline[trip] * self.base + token, return_inverse=True)
+        timeline = pairs.timeline[pairs.asked]
+        first = np.searchsorted(self.key, np.arange(pairs.timeline[-1] + 2) * self.base)
+        cells = np.diff(first)[timeline]
+        self.first = offsets(cells)
+        self.shift = self.first[:-1] - first[timeline]
+        self.question = np.repeat(np.arange(len(cells)), cells)
+        """(cells,)."""
+        self.token = self.key[ranges(first[timeline], cells)] % self.base
+        """(cells,)."""
+        item = np.searchsorted(trip, np.arange(len(pairs.timeline) + 1))
+        self.sizes = np.diff(item)
+        """(T,) products of each trip."""
+        self.items = np.bincount(items.trip.numpy(), minlength=len(self.sizes))
+        """(T,) items of each trip."""
+        sizes = self.sizes[pairs.trip]
+        self.pair = np.repeat(np.arange(len(sizes)), sizes)
+        """(U,) the pair of each purchase."""
+        self.cell = self.shift[pairs.question[self.pair]] + product[ranges(item[pairs.trip], sizes)]
+        """(U,) and its cell."""
+        self.times = np.bincount(self.cell, minlength=len(self.token))
+        """(cells,) earlier trips with the product."""
+
+    @property
+    def before(self) -> np.ndarray:
+        """(cells,) bool: bought on an earlier trip."""
+        return self.times > 0
+
+    def sum(self, weights: np.ndarray) -> np.ndarray:
+        """(cells,): of weights (P,) over the earlier trips with the product."""
+        return np.bincount(self.cell, weights[self.pair], minlength=len(self.token))
+
+    def at(self, listed: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """(cells,) bool: these products of these asked trips."""
+        trip, token = listed
+        key = self.pairs.timeline[trip] * self.base + token
+        place = np.searchsorted(self.key, key).clip(max=len(self.key) - 1)
+        known = self.key[place] == key
+        question = np.searchsorted(self.pairs.asked, trip[known])
+        found = np.zeros(len(self.token), dtype=bool)
+        found[self.shift[question] + place[known]] = True
+        return found
+
+    def of_timelines(self) -> np.ndarray:
+        """(n,) cells of each timeline."""
+        timeline = self.pairs.timeline
+        question = np.searchsorted(timeline[self.pairs.asked], np.arange(timeline[-1] + 2))
+        return np.diff(self.first[question])
+
+    def gaps(self, entry: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """(E, GAPS) float32 of cells (E,) that were bought before; day (T,)."""
+        trip = self.pairs.trip[self.pair]
+        first, last = (np.zeros(len(self.token), dtype=np.int64) for _ in range(2))
+        last[self.cell] = trip  # of several the last one stays
+        first[self.cell[::-1]] = trip[::-1]
+        first, last, times = first[entry], last[entry], self.times[entry]
+        now = self.pairs.asked[self.question[entry]]
         usual = np.where(times > 1, (day[last] - day[first]) / np.maximum(times - 1, 1), -1)
-        now = day[row]
-        gaps = [now - day[last], row - 1 - last, now - day[first], usual]
+        gaps = [day[now] - day[last], now - 1 - last, day[now] - day[first], usual]
         return np.stack(gaps, axis=1).astype(np.float32)
 
-    def earlier_trips(self, row, token):
-        """Of each pair its row and likeness; of each item in a pair its pair and its entry.
 
-        row, token (E,): the entries of `products`.
-        """
-        of_pair, trip = np.nonzero(self.earlier)
-        age = self.age[of_pair, trip]
-        size = np.log(np.diff(self.offsets).clip(min=1))
-        weekday = self.trips.day % 7
-        likeness = [
-            age / 20, np.log1p(age), self.days[of_pair, trip] / 60,
-            *self.agree[of_pair, trip].T, self.same_store[of_pair, trip],
-            weekday[self.rows[of_pair]] == weekday[trip], self.hours[of_pair, trip] / 4,
-            self.cosine[of_pair, trip], size[trip],
-        ]  # fmt: skip
-        lengths = np.diff(self.offsets)[trip]
-        pair = np.repeat(np.arange(len(trip)), lengths)
-        grid = np.full((len(self.rows), len(self.own)), -1)
-        grid[row, np.searchsorted(self.own, token)] = np.arange(len(row))
-        entry = grid[of_pair[pair], self.slot[ranges(self.offsets[trip], lengths)]]
-        own = entry >= 0  # not a product without a token of its own
-        return of_pair, np.stack(likeness, axis=1).astype(np.float32), pair[own], entry[own]
+def _likeness(
+    pairs: _Pairs, bought: _Purchases, trips: Circumstances, shown_kind: np.ndarray,
+    seen: tuple[np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """How like each pair's trips are, (P, LIKENESS), and what they weigh in counts, (P, COUNTS)."""
+    question, trip, age = pairs.question, pairs.trip, pairs.age
+    now = pairs.asked[question]
+    days = (trips.day[now] - trips.day[trip]).clip(min=0)
+    hours = np.abs(trips.hour[now] - trips.hour[trip])
+    same_store = (trips.store[now] == trips.store[trip]) & (trips.store[trip] > 0)
+    agree = [
+        (shown[question] == kind[trip]) & (shown > 0)[question]
+        for shown, kind in zip(shown_kind.T.copy(), trips.kind.T.copy(), strict=True)
+    ]
+    visible = np.bincount(np.searchsorted(pairs.asked, seen[0]), minlength=len(pairs.asked))
+    both = np.bincount(bought.pair, bought.at(seen)[bought.cell], minlength=len(trip))
+    cosine = both / np.sqrt(np.maximum(visible[question] * bought.sizes[trip], 1))
+    likeness = [
+        age / 20, np.log1p(age), days / 60, *agree, same_store,
+        trips.day[now] % 7 == trips.day[trip] % 7, hours / 4, cosine,
+        np.log(bought.items.clip(min=1))[trip],
+    ]  # fmt: skip
+    recent, near = _power(LIKENESS_RATE, age), _power(NEIGHBOUR_RATE, age)
+    weights = [
+        *(_power(rate, age) for rate in RATES),
+        np.exp(-days / DAYS),
+        recent * same_store,
+        recent * np.exp(-hours / HOURS),
+        _scaled(recent, np.exp(KIND_GAIN * np.sum(agree, axis=0)), question),
+        _scaled(near, np.exp(NEIGHBOUR_GAIN * cosine), question),
+    ]
+    return tuple(np.stack(part, dtype=np.float32).T.copy() for part in (likeness, weights))
 
 
-def _scaled(weight: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """weight x gain, each row with the sum of weight's row."""
+def _scaled(weight: np.ndarray, gain: np.ndarray, question: np.ndarray) -> np.ndarray:
+    """weight x gain (P,), each question's with the sum of its weights."""
     gained = weight * gain
-    least = np.finfo(np.float32).tiny
-    return gained * (weight.sum(1) / np.maximum(gained.sum(1), least))[:, None]
+    sums, least = np.bincount(question, weight), np.finfo(np.float64).tiny
+    return gained * (sums / np.maximum(np.bincount(question, gained), least))[question]
 
 
-def _overlap(bought, seen_trip, seen_token, own) -> np.ndarray:
-    """Cosine of what is visible of each trip (rows) with each trip (columns)."""
-    visible = np.zeros_like(bought)
-    place = np.searchsorted(own, seen_token).clip(max=len(own) - 1)
-    known = own[place] == seen_token
-    visible[seen_trip[known], place[known]] = 1
-    lengths = np.bincount(seen_trip, minlength=len(bought))[:, None] * bought.sum(1)
-    both = (torch.from_numpy(visible) @ torch.from_numpy(bought).T).numpy()
-    return both / np.sqrt(np.maximum(lengths, 1, dtype=np.float32))
-
-
-def _powers(rate: float, count: int) -> np.ndarray:
-    return rate ** np.arange(count, dtype=np.float32)
+def _power(rate: float, age: np.ndarray) -> np.ndarray:
+    """rate^age of whole numbers (P,)."""
+    return (rate ** np.arange(age.max(initial=0) + 1))[age]

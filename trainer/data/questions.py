@@ -13,6 +13,7 @@ from trainer.data.batch import Items, Questions, Trips, WeeklySales
 from trainer.data.own import Circumstances, own_products
 from trainer.data.packing import pack_asked, pack_baskets
 from trainer.data.ragged import ranges
+from trainer.data.sampling import OwnSampling
 from trainer.masking import MaskedItems, apply_hidden
 
 
@@ -25,6 +26,7 @@ def ask(
     hidden: Tensor,
     sales: WeeklySales,
     products: int,
+    sampling: OwnSampling | None = None,
 ) -> Questions:
     """Questions about some of the trips of a batch.
 
@@ -33,6 +35,7 @@ def ask(
     their order, `trip` counted among the asked. hidden (Q,) bool: trip contexts to hide.
     sales: what the chain sold lately, as of the week of each asked trip.
     products: N of the vocabulary.
+    sampling: of own products; all are scored if left out.
 
     A target without a token of its own (a product unknown to the model) cannot be asked; evaluation
     counts it as missed.
@@ -76,14 +79,15 @@ def ask(
         items,
         asked.numpy(),
         context.numpy(),
-        trip[seen].numpy(),
-        masked.tokens[visible].numpy(),
+        (trip[seen].numpy(), masked.tokens[visible].numpy()),
+        (trip[question[asks]].numpy(), target[asks].numpy()),
         products,
+        sampling,
     )
     # The questions of the rows of logits, and the own products of each.
     of_row = torch.cat([torch.arange(questions), question[told]]).numpy()
-    first_own = np.searchsorted(own.question.numpy(), np.arange(questions + 1))
-    owns = np.diff(first_own)[of_row]
+    entry_row, entry = _of_rows(own.question, of_row)
+    left_row, left = _of_rows(own.left_question, of_row)
     return Questions(
         trip=trip,
         context=context,
@@ -98,9 +102,20 @@ def ask(
         own=own,
         sales=sales,
         logit=torch.cat([first, place_of_item[told]]),
-        entry=torch.from_numpy(ranges(first_own[of_row], owns)),
-        entry_row=torch.from_numpy(np.repeat(np.arange(len(of_row)), owns)),
+        entry=entry,
+        entry_row=entry_row,
+        left_row=left_row,
+        left_token=own.left_token[left],
         target=target[asks],
         target_row=rows[asks],
         target_question=question[asks],
     )
+
+
+def _of_rows(question: Tensor, of_row: np.ndarray) -> tuple[Tensor, Tensor]:
+    """For rows about questions (R,): each row, and each of its question's places in question (n,),
+    which ascends."""
+    first = np.searchsorted(question.numpy(), np.arange(of_row.max(initial=-1) + 2))
+    counts = np.diff(first)[of_row]
+    row = np.repeat(np.arange(len(of_row)), counts)
+    return torch.from_numpy(row), torch.from_numpy(ranges(first[of_row], counts))

@@ -78,6 +78,8 @@ class TrainingConfig:
     """Share of baskets that are hidden wholly."""
     hide_context: float = 0.4
     """Share of trips whose kind is hidden."""
+    least_own: float = 0.15
+    """Smallest probability of an own product to be scored in training; with 1 all are."""
     gamma: float = 2.0
     """Focal loss: 0 is the cross-entropy."""
     trip_power: float = 0.5
@@ -122,7 +124,7 @@ class TrainingConfig:
     def masking(self, epoch: int) -> Masking:
         """What the batches of an epoch hide."""
         phase, _ = self.phase(epoch)
-        return Masking(phase.mask_rate, self.whole, self.hide_context)
+        return Masking(phase.mask_rate, self.whole, self.hide_context, least_own=self.least_own)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values that `from_dict` reads."""

@@ -34,14 +34,21 @@ from trainer.scores import TokenScores
 PRODUCTS = 9
 
 
-def own(timelines, baskets, asked=None, seen=(), shown=None, **circumstances):
-    """baskets: a list of tokens per trip; seen: (trip, token) pairs that are visible.
+def listed(pairs):
+    """Trips and tokens of (trip, token) pairs."""
+    return tuple(np.array(pairs, dtype=np.int64).reshape(-1, 2).T)
+
+
+def own(
+    timelines, baskets, asked=None, seen=(), shown=None, targets=(), sampling=None, **circumstances
+):
+    """baskets: a list of tokens per trip; seen, targets: (trip, token) pairs that are visible and
+    asked for.
 
     circumstances: columns of `Circumstances`, else a trip a day at noon in a store of its own.
     """
     trips = len(baskets)
     asked = np.ones(trips, dtype=bool) if asked is None else np.array(asked)
-    seen = np.array(seen, dtype=np.int64).reshape(-1, 2)
     columns = {
         "day": np.arange(trips), "hour": np.full(trips, 12), "store": np.arange(trips) + 1,
         "kind": np.zeros((trips, 4), dtype=np.int64),
@@ -55,7 +62,7 @@ def own(timelines, baskets, asked=None, seen=(), shown=None, **circumstances):
     )
     return own_products(
         np.array(timelines), Circumstances(**columns), items, asked, shown,
-        seen[:, 0], seen[:, 1], PRODUCTS,
+        listed(seen), listed(targets), PRODUCTS, sampling,
     )  # fmt: skip
 
 
@@ -219,7 +226,7 @@ def questions(context, own) -> Questions:
         trip=torch.arange(len(context)), context=torch.tensor(context), hidden=empty.bool(),
         whole=empty.bool(), token=empty, question=empty, pence=empty, price_hidden=empty.bool(),
         baskets=None, asked=None, own=own, sales=nothing_sold(len(context), own.counts.dtype),
-        logit=empty, entry=empty, entry_row=empty,
+        logit=empty, entry=empty, entry_row=empty, left_row=empty, left_token=empty,
         target=empty, target_row=empty, target_question=empty,
     )  # fmt: skip
 
@@ -230,7 +237,8 @@ def own_of(tokens, counts) -> OwnProducts:
     gaps = torch.zeros(len(tokens), len(GAPS))
     nothing = torch.zeros(0, dtype=torch.long)
     trips = EarlierTrips(nothing, torch.zeros(0, len(LIKENESS)), nothing, nothing)
-    return OwnProducts(torch.zeros_like(token), token, counts, gaps, trips)
+    weights = counts.new_zeros(len(tokens))
+    return OwnProducts(torch.zeros_like(token), token, counts, gaps, weights, *[nothing] * 2, trips)
 
 
 def test_kinds_are_different_numbers_and_unknown_is_zero():
@@ -250,7 +258,8 @@ def log_scores(prior, questions):
         vectors=prior.share.new_zeros(len(prior.share), 0),
         tables=prior.tables(questions, torch.zeros_like(prior.share)),
         own=ratios @ prior.weight,
-        entries=(torch.arange(len(own.token)), own.question, own.token),
+        entries=(own.question, own.token, torch.arange(len(own.token))),
+        absent=(own.left_question, own.left_token),
     ).dense()
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from test_counting import own_of
 from toy import toy_cache
 
-from trainer.data.batch import EarlierTrips, OwnProducts
+from trainer.data.batch import EarlierTrips
 from trainer.data.loader import EvaluationDataLoader
-from trainer.data.own import COUNTS, GAPS, LIKENESS, NEIGHBOUR_RATE
+from trainer.data.own import COUNTS, LIKENESS, NEIGHBOUR_RATE
 from trainer.data.timelines import WorldModelDataset
 from trainer.model import create_world_model
 from trainer.similar import AGE, HEADS, SimilarTrips
@@ -38,11 +39,7 @@ def test_weights_by_hand():
         question=torch.zeros(3, dtype=torch.long), likeness=likeness,
         pair=torch.tensor([0, 1, 2]), entry=torch.tensor([0, 1, 0]),
     )  # fmt: skip
-    token = torch.tensor([5, 6])
-    own = OwnProducts(
-        torch.zeros(2, dtype=torch.long), token, torch.zeros(2, len(COUNTS)),
-        torch.zeros(2, len(GAPS)), trips,
-    )  # fmt: skip
+    own = replace(own_of([5, 6], torch.zeros(2, len(COUNTS))), trips=trips)
     counts = SimilarTrips(WIDTH)(own, torch.randn(1, WIDTH))
     first, second = math.exp(-2 / 20 + 4 * 0.5), math.exp(-1 / 20)
     scale = (1 + NEIGHBOUR_RATE + NEIGHBOUR_RATE**2) / (first + second + 1)
@@ -57,7 +54,7 @@ def test_all_heads_share_out_the_same_weight(cache):
     pairs = torch.arange(len(trips.question))
     each = EarlierTrips(trips.question, trips.likeness, pairs, pairs)  # a product per trip
     own = own_of([0] * len(pairs), torch.zeros(len(pairs), len(COUNTS)))
-    own = OwnProducts(trips.question, own.token, own.counts, own.gaps, each)
+    own = replace(own, question=trips.question, trips=each)
     layer = SimilarTrips(WIDTH)
     torch.nn.init.normal_(layer.question.weight)
     weights = layer(own, torch.randn(count, WIDTH))

@@ -30,10 +30,11 @@ def made(dtype=torch.float64, seed=0):
         ),
         own=random(8),
         entries=(
-            torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 6, 7]),
             torch.tensor([0, 0, 1, 3, 3, 3, 4, 4, 5, 5, 6, 6]),
             torch.tensor([1, 5, 2, 9, 1, 3, 7, 2, 1, 5, 7, 2]),
+            torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 6, 7]),
         ),
+        absent=(torch.tensor([0, 3, 3, 5]), torch.tensor([8, 10, 7, 8])),
     )
 
 
@@ -54,9 +55,12 @@ def test_dense_by_hand():
     for row in range(ROWS):
         expected = scores.vectors @ scores.z[row]
         expected = expected + kinds[kind[row]] + weeks[week[row]]
-        for entry, of, token in zip(*scores.entries, strict=True):
+        for of, token, entry in zip(*scores.entries, strict=True):
             if of == row:
                 expected = expected + scores.own[entry] * torch.eye(TOKENS)[token]
+        for of, token in zip(*scores.absent, strict=True):
+            if of == row:
+                expected = expected.index_fill(0, token, -torch.inf)
         torch.testing.assert_close(scores.dense()[row], expected)
 
 
