@@ -90,13 +90,13 @@ class MemoryAttention(_Heads):
         """x (queries, width) to (queries, width)."""
         query, (key, value) = self.query(x), self.key_value(memory.vectors).chunk(2, -1)
         padded = []
-        for bucket in baskets.buckets:
-            slots = memory.slots.index_select(0, bucket.question)  # (n, M)
-            known = memory.known[bucket.question][:, None, None, :]
-            age = self.age.to(key.dtype)
+        age = self.age.to(key.dtype)
+        for question, looking in baskets.by_queries():
+            slots = memory.slots.index_select(0, question)  # (n, M)
+            known = memory.known[question][:, None, None, :]
             padded.append(
                 self.attend(
-                    _take(query, bucket.query), _take(key, slots) + age, _take(value, slots), known
+                    _take(query, looking), _take(key, slots) + age, _take(value, slots), known
                 )
             )
         return self.out(baskets.flat(padded))

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainer.log_sums import sum_of_log_sums
 from trainer.scores import TokenScores
 from trainer.sequences import occurrences
 from trainer.tokens import PAD, UNKNOWN
@@ -175,17 +176,15 @@ class ContrastiveLoss(nn.Module):
         with _no_autocast(embeddings):
             z_MD = F.normalize(_at_least_float32(embeddings), dim=-1, eps=1e-6)
             scaled_MD = z_MD / self.temperature
-            similarity_MM = scaled_MD @ z_MD.T
-            # Not -inf: the sum of an embedding without any other would have no slope.
-            similarity_MM.fill_diagonal_(torch.finfo(z_MD.dtype).min)
-            log_sum = similarity_MM.logsumexp(1)
+            keys = z_MD
             if others is not None:
                 z_OD = F.normalize(_at_least_float32(others), dim=-1, eps=1e-6)
-                log_sum = torch.logaddexp(log_sum, (scaled_MD @ z_OD.T).logsumexp(1))
+                keys = torch.cat([z_MD, z_OD])
+            log_sums = sum_of_log_sums(scaled_MD, keys, anchor.to(z_MD.dtype))
             # The mean similarity to the positives is that to their sum, divided.
             together_MD = torch.zeros_like(z_MD).index_add(0, basket, z_MD)[basket] - z_MD
             attraction = (scaled_MD * together_MD).sum(1) / (size - 1).clamp_min(1)
-            return (log_sum - attraction).where(anchor, 0).sum(), anchor.sum()
+            return log_sums - attraction.where(anchor, 0).sum(), anchor.sum()
 
 
 def context_cross_entropy(logits: Tensor, codes: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:

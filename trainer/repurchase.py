@@ -7,6 +7,8 @@ the pair of customer and product, of the product and of the question.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -41,6 +43,8 @@ class RepurchaseScore(nn.Module):
         self.inner = nn.Linear(hidden, hidden)
         self.score = nn.Linear(hidden, 1, bias=False)
         nn.init.zeros_(self.score.weight)
+        self.narrow = False
+        """Train in bfloat16 what is large, whatever the rest of the model is in."""
 
     def forward(
         self, questions: Questions, z: Tensor, products: Tensor, share: Tensor, ratios: Tensor,
@@ -54,11 +58,15 @@ class RepurchaseScore(nn.Module):
         floor = SMOOTHING * share[:, None]
         similar = (self.similar(own, z) / floor).log1p()
         known = self._features(questions, share, ratios, lifts)
-        x = self.features(torch.cat([known, similar / 4 - 1], dim=1))
-        # In place: these are the largest tensors of a step on a CPU.
-        x += self.question(z).index_select(0, own.question)
-        x += self.product(products).index_select(0, own.token)
-        return self.score(F.silu(self.inner(F.silu(x)))).squeeze(1) + similar @ self.weight
+        narrow = torch.autocast(z.device.type, torch.bfloat16)
+        with narrow if self.narrow and self.training else nullcontext():
+            x = self.features(torch.cat([known, similar / 4 - 1], dim=1))
+            # In place: these are the largest tensors of a step on a CPU.
+            x += self.question(z).index_select(0, own.question)
+            x += self.product(products).index_select(0, own.token)
+            score = self.score(F.silu(self.inner(F.silu(x)))).squeeze(1)
+        # Not a product of matrices, which autocast would round.
+        return score + (similar * self.weight).sum(1)
 
     def _features(
         self, questions: Questions, share: Tensor, ratios: Tensor, lifts: Tensor

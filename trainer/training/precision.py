@@ -13,24 +13,26 @@ NATIVE = ("amx_bf16", "avx512_bf16")
 
 @dataclass(frozen=True)
 class Precision:
-    """Autocast of the model and of the loss; sums, the scan and the softmax stay in float32."""
+    """Where autocast is on; sums, the scan and the softmax stay in float32."""
 
     device: str
     model: bool
-    loss: bool
+    """In the model as a whole."""
+    large: bool
+    """Where products of matrices are large: logits and the scores of own products."""
 
     @classmethod
     def of(cls, name: str, device: torch.device) -> Precision:
         """What a name of `PRECISIONS` means on a device.
 
-        A GPU gains by bfloat16 everywhere. A CPU does in the logits, whose products of matrices
-        are large; elsewhere it loses more by conversions. `auto` takes it where it is native.
+        A GPU gains by bfloat16 everywhere, a CPU only in large products: elsewhere it loses more
+        by conversions. `auto` takes it where it is native.
         """
         if name not in PRECISIONS:
             raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, not {name!r}")
         gpu = device.type == "cuda"
         narrow = name == "bfloat16" or (name == "auto" and (gpu or _native()))
-        return cls(device.type, model=narrow and gpu, loss=narrow)
+        return cls(device.type, model=narrow and gpu, large=narrow)
 
     def for_model(self) -> torch.autocast:
         """The context to run the model in."""
@@ -38,7 +40,7 @@ class Precision:
 
     def for_loss(self) -> torch.autocast:
         """The context to run the loss in."""
-        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.loss)
+        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.large)
 
 
 def _native() -> bool:

@@ -63,6 +63,7 @@ class Trainer:
         self.cache, self.config, self.folder, self.validate = cache, config, folder, validate
         self.model = model.to(self.ranks.device)
         self.precision = Precision.of(config.precision, self.ranks.device)
+        self.model.repurchase.narrow = self.precision.large
         self.progress = progress and self.ranks.is_first
         self.optimiser = torch.optim.AdamW(
             _groups(self.model, config.weight_decay),
