@@ -6,6 +6,7 @@
 - step: a finished trip is added to the past of one customer, and of a batch of them.
 - query: the next basket of one customer, and of a batch, given their state; what counting knows of
   them (`questions`) and the model's answer apart.
+- all: the same for every customer of the validation weeks, in batches; seconds, one pass.
 
 Medians over customers of the validation weeks, weights as drawn: they do not change the time. What
 is read lies on the device already; an answer has to be there before a time is taken.
@@ -16,9 +17,9 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,10 +66,10 @@ def next_basket(dataset: WorldModelDataset, spans: Spans) -> Questions:
     )  # fmt: skip
 
 
-def figures(
+def calls(
     model: WorldModel, dataset: WorldModelDataset, chosen: np.ndarray, device: torch.device
-) -> dict[str, float]:
-    """Milliseconds for the chosen customers together."""
+) -> dict[str, Callable[[], object]]:
+    """What is timed, for the chosen customers together."""
     cache, spans = dataset.cache, dataset.spans[chosen]
     past = spans.stop - 1 - spans.first
     before = [part.to(device) for part in read(cache, ranges(spans.first, past))]
@@ -76,14 +77,36 @@ def figures(
     lengths = torch.from_numpy(past).to(device)
     state = model.prefill(*before, lengths)
     together = replace(next_basket(dataset, spans), trip=torch.arange(len(chosen))).to(device)
-    median = partial(median_ms, device=device)
     return {
-        "trips": int(past.sum()),
-        "prefill_ms": median(lambda: model.prefill(*before, lengths), max(TIMES // 4, 1)),
-        "step_ms": median(lambda: model.step(state, *last), TIMES),
-        "questions_ms": median(lambda: next_basket(dataset, spans), TIMES),
-        "answer_ms": median(lambda: model.answer(state, last[0], together), TIMES),
+        "prefill": lambda: model.prefill(*before, lengths),
+        "step": lambda: model.step(state, *last),
+        "questions": lambda: next_basket(dataset, spans),
+        "answer": lambda: model.answer(state, last[0], together),
     }
+
+
+def figures(
+    model: WorldModel, dataset: WorldModelDataset, chosen: np.ndarray, device: torch.device
+) -> dict[str, float]:
+    """Milliseconds for the chosen customers together."""
+    timed = {
+        f"{name}_ms": median_ms(run, 1 if name == "prefill" else TIMES, device)
+        for name, run in calls(model, dataset, chosen, device).items()
+    }
+    return {"trips": int((dataset.trips[chosen] - 1).sum())} | timed
+
+
+def everyone(
+    model: WorldModel, dataset: WorldModelDataset, device: torch.device
+) -> dict[str, float]:
+    """Seconds for all customers, in batches of about equally long histories."""
+    order = np.argsort(-dataset.trips, kind="stable")
+    order = order[dataset.trips[order] > 1]
+    total: dict[str, float] = defaultdict(float)
+    for start in tqdm(range(0, len(order), BATCH), desc="all customers", unit="batch"):
+        for name, run in calls(model, dataset, order[start : start + BATCH], device).items():
+            total[f"{name}_s"] += seconds(run, device)
+    return {"customers": len(order), "trips": int((dataset.trips[order] - 1).sum())} | total
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -101,6 +124,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             for i in tqdm(range(min(options.customers, len(draw))), desc="one customer")
         ]
         batch = figures(model, dataset, draw[:BATCH], device)
+        every = everyone(model, dataset, device)
     one = {name: statistics.median(row[name] for row in alone) for name in alone[0]}
     return facts(
         "inference",
@@ -114,6 +138,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     ) | {
         "one_customer": {name: round(value, 2) for name, value in one.items()},
         "batch": {name: round(value, 2) for name, value in batch.items()},
+        "all": {name: round(value, 2) for name, value in every.items()},
     }
 
 

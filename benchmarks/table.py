@@ -104,13 +104,19 @@ def inference(result: Result) -> list[Row]:
     """Rows of `benchmarks.inference`."""
     config = result["configuration"]
 
-    def figures(measured: dict[str, float]) -> str:
-        past, step, answer = (number(measured[f"{n}_ms"]) for n in ("prefill", "step", "answer"))
-        return f"past {past} ms, a finished trip {step} ms, next basket {answer} ms"
+    def figures(measured: dict[str, float], unit: str = "ms") -> str:
+        past, step, asked, answer = (
+            measured[f"{name}_{unit}"] for name in ("prefill", "step", "questions", "answer")
+        )
+        return (
+            f"past {number(past)} {unit}, a finished trip {number(step)} {unit}, "
+            f"next basket {number(asked + answer)} {unit}"
+        )
 
     return [
         (f"`{config['preset']}` in use, one customer", figures(result["one_customer"])),
         (f"and {config['batch']} customers together", figures(result["batch"])),
+        (f"and all {result['all']['customers']:,}, in such batches", figures(result["all"], "s")),
     ]
 
 
