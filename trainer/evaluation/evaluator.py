@@ -189,15 +189,14 @@ def run_evaluation(
     Raises CheckpointError where the checkpoint is unusable or does not fit the cache, OSError where
     the file cannot be written, and what `Evaluator` and `choose` raise.
     """
-    chosen = None if checkpoint is None else choose(backend)
-    evaluator = Evaluator(cache, split, **options)
     model = digest = None
     if checkpoint is not None:
-        read = load_checkpoint(checkpoint)
+        chosen, read = choose(backend), load_checkpoint(checkpoint)
         model, digest = model_for(read, cache), read.weights_digest
         model.to("cuda" if torch.cuda.is_available() else "cpu")
         model.encoder.use(chosen)
-        if evaluator.progress:
-            print(chosen.reason, file=sys.stderr)
+    evaluator = Evaluator(cache, split, **options)
+    if checkpoint is not None and evaluator.progress:
+        print(chosen.reason, file=sys.stderr)
     with prediction_file(predictions, cache) if predictions else nullcontext() as record:
         return replace(evaluator.run(model, record), weights_digest=digest)

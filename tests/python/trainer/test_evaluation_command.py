@@ -114,7 +114,9 @@ def test_rules_alone_and_a_sample(folder, capsys):
         ),
     ],
 )
-def test_errors_are_one_line(folder, monkeypatch, capsys, arguments, message):
+@pytest.mark.parametrize("lightgbm", [True, False])
+def test_errors_are_one_line(folder, monkeypatch, capsys, arguments, message, lightgbm):
+    monkeypatch.setattr("trainer.evaluation.baselines.is_installed", lambda: lightgbm)
     monkeypatch.chdir(folder)
     assert main(arguments) == 2
     printed, error = capsys.readouterr()
