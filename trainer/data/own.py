@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from trainer.data.batch import EarlierTrips, Items, OwnProducts, Trips
-from trainer.data.ragged import offsets, ranges
+from trainer.data.purchases import Pairs, Purchases
 from trainer.data.sampling import RECENT, OwnSampling
 
 RATES = (1.0, 0.98, 0.95, 0.8, 0.5)
@@ -70,9 +70,6 @@ class Circumstances:
             trips.context.numpy(),
         )  # fmt: skip
 
-    def __getitem__(self, part: slice) -> Circumstances:
-        return Circumstances(self.day[part], self.hour[part], self.store[part], self.kind[part])
-
 
 def own_products(
     timelines: np.ndarray,
@@ -92,9 +89,9 @@ def own_products(
     the asked baskets and of what they are asked for. Products without a token of their own (token >
     products) are left out. sampling: score some of the products only; all if left out.
     """
-    pairs = _Pairs.of(timelines, asked)
-    bought = _Purchases(pairs, items, seen[1], targets[1])
-    scored = bought.before & (bought.token <= products)
+    pairs = Pairs.of(timelines, asked)
+    bought = Purchases(pairs, items, seen[1], targets[1])
+    scored = (bought.times > 0) & (bought.token <= products)
     log_weight, left = np.zeros(len(scored), dtype=np.float32), np.zeros_like(scored)
     if sampling:
         recent = bought.sum(_power(RECENT, pairs.age))
@@ -123,108 +120,8 @@ def own_products(
     )
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    """P pairs of a question and an earlier trip of its timeline, by question, then by time."""
-
-    timeline: np.ndarray
-    """(T,) of each trip."""
-    asked: np.ndarray
-    """(Q,) the trip of each question."""
-    question: np.ndarray
-    """(P,)."""
-    trip: np.ndarray
-    """(P,) the earlier one."""
-    age: np.ndarray
-    """(P,) trips between the two."""
-
-    @classmethod
-    def of(cls, timelines: np.ndarray, asked: np.ndarray) -> _Pairs:
-        timeline = np.repeat(np.arange(len(timelines)), timelines)
-        asked = np.flatnonzero(asked)
-        first = offsets(timelines)[timeline[asked]]
-        question, trip = (
-            np.repeat(np.arange(len(asked)), asked - first),
-            ranges(first, asked - first),
-        )
-        return cls(timeline, asked, question, trip, asked[question] - 1 - trip)
-
-
-class _Purchases:
-    """What was bought on the trips of pairs, as cells: a question and a product bought on any trip
-    of its timeline, by question, then by token."""
-
-    def __init__(self, pairs: _Pairs, items: Items, *tokens: np.ndarray) -> None:
-        """tokens: others that `at` will be asked for."""
-        self.pairs = pairs
-        token = items.token.numpy()
-        self.base = 1 + max(int(part.max(initial=0)) for part in (token, *tokens))
-        # Unknown products share tokens: one that is twice in a basket counts once.
-        trip, token = np.divmod(np.unique(items.trip.numpy() * self.base + token), self.base)
-        self.key, product = np.unique(pairs.timeline[trip] * self.base + token, return_inverse=True)
-        timeline = pairs.timeline[pairs.asked]
-        first = np.searchsorted(self.key, np.arange(pairs.timeline[-1] + 2) * self.base)
-        cells = np.diff(first)[timeline]
-        self.first = offsets(cells)
-        self.shift = self.first[:-1] - first[timeline]
-        self.question = np.repeat(np.arange(len(cells)), cells)
-        """(cells,)."""
-        self.token = self.key[ranges(first[timeline], cells)] % self.base
-        """(cells,)."""
-        item = np.searchsorted(trip, np.arange(len(pairs.timeline) + 1))
-        self.sizes = np.diff(item)
-        """(T,) products of each trip."""
-        self.items = np.bincount(items.trip.numpy(), minlength=len(self.sizes))
-        """(T,) items of each trip."""
-        sizes = self.sizes[pairs.trip]
-        self.pair = np.repeat(np.arange(len(sizes)), sizes)
-        """(U,) the pair of each purchase."""
-        self.cell = self.shift[pairs.question[self.pair]] + product[ranges(item[pairs.trip], sizes)]
-        """(U,) and its cell."""
-        self.times = np.bincount(self.cell, minlength=len(self.token))
-        """(cells,) earlier trips with the product."""
-
-    @property
-    def before(self) -> np.ndarray:
-        """(cells,) bool: bought on an earlier trip."""
-        return self.times > 0
-
-    def sum(self, weights: np.ndarray) -> np.ndarray:
-        """(cells,): of weights (P,) over the earlier trips with the product."""
-        return np.bincount(self.cell, weights[self.pair], minlength=len(self.token))
-
-    def at(self, listed: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """(cells,) bool: these products of these asked trips."""
-        trip, token = listed
-        key = self.pairs.timeline[trip] * self.base + token
-        place = np.searchsorted(self.key, key).clip(max=len(self.key) - 1)
-        known = self.key[place] == key
-        question = np.searchsorted(self.pairs.asked, trip[known])
-        found = np.zeros(len(self.token), dtype=bool)
-        found[self.shift[question] + place[known]] = True
-        return found
-
-    def of_timelines(self) -> np.ndarray:
-        """(n,) cells of each timeline."""
-        timeline = self.pairs.timeline
-        question = np.searchsorted(timeline[self.pairs.asked], np.arange(timeline[-1] + 2))
-        return np.diff(self.first[question])
-
-    def gaps(self, entry: np.ndarray, day: np.ndarray) -> np.ndarray:
-        """(E, GAPS) float32 of cells (E,) that were bought before; day (T,)."""
-        trip = self.pairs.trip[self.pair]
-        first, last = (np.zeros(len(self.token), dtype=np.int64) for _ in range(2))
-        last[self.cell] = trip  # of several the last one stays
-        first[self.cell[::-1]] = trip[::-1]
-        first, last, times = first[entry], last[entry], self.times[entry]
-        now = self.pairs.asked[self.question[entry]]
-        usual = np.where(times > 1, (day[last] - day[first]) / np.maximum(times - 1, 1), -1)
-        gaps = [day[now] - day[last], now - 1 - last, day[now] - day[first], usual]
-        return np.stack(gaps, axis=1).astype(np.float32)
-
-
 def _likeness(
-    pairs: _Pairs, bought: _Purchases, trips: Circumstances, shown_kind: np.ndarray,
+    pairs: Pairs, bought: Purchases, trips: Circumstances, shown_kind: np.ndarray,
     seen: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """How like each pair's trips are, (P, LIKENESS), and what they weigh in counts, (P, COUNTS)."""

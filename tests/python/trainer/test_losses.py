@@ -213,10 +213,25 @@ def test_contrastive_without_positives_is_zero(ids):
     assert torch.equal(embeddings.grad, torch.zeros(len(ids), 4))
 
 
-def test_contrastive_gradient():
-    embeddings = torch.randn(7, 4, dtype=torch.float64, requires_grad=True)
+@pytest.mark.parametrize("block", [1, 30, 1 << 19])
+def test_contrastive_gradient(monkeypatch, block):
+    """Of own embeddings and of other ranks', whatever the number of rows in a block."""
+    monkeypatch.setattr("trainer.log_sums.BLOCK", block)
+    embeddings, others = torch.randn(2, 7, 4, dtype=torch.float64, requires_grad=True)
     ids = torch.tensor([0, 1, 0, 2, 1, 1, 3])
-    assert torch.autograd.gradcheck(lambda x: ContrastiveLoss(0.3)(x, ids)[0], embeddings)
+    loss = ContrastiveLoss(0.3)
+    assert torch.autograd.gradcheck(lambda x: loss(x, ids)[0], embeddings)
+    assert torch.autograd.gradcheck(lambda x, y: loss(x, ids, y)[0], (embeddings, others))
+
+
+def test_contrastive_takes_other_ranks_as_negatives():
+    """As if they were baskets of one embedding each, which are no anchors."""
+    embeddings, others = torch.randn(2, 6, 4, dtype=torch.float64)
+    ids = torch.tensor([0, 1, 0, 2, 1, 1])
+    together = torch.cat([embeddings, others]), torch.cat([ids, torch.arange(10, 16)])
+    torch.testing.assert_close(
+        ContrastiveLoss()(embeddings, ids, others), ContrastiveLoss()(*together)
+    )
 
 
 # auxiliary
