@@ -31,7 +31,15 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from benchmarks.common import answer, device_options, parser
-from benchmarks.timing import facts, in_turns, joined, medians, peak_allocated
+from benchmarks.timing import (
+    backend_option,
+    facts,
+    in_turns,
+    joined,
+    medians,
+    peak_allocated,
+    use_backend,
+)
 from trainer.mamba import Mamba2Encoder
 from trainer.model import PRESETS, WorldModelConfig
 from trainer.training.precision import Precision
@@ -142,6 +150,7 @@ def figures(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
     config = PRESETS[preset]
     torch.manual_seed(0)
     ours, other = mamba(config).to(device), transformer(config).to(device)
+    backend = use_backend(ours, options.backend, device)
     make = partial(call, device=device)
     calls, trips = {}, {}
     for length in options.lengths:
@@ -179,6 +188,7 @@ def figures(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
             "width": config.width,
             "layers": config.encoder_layers,
             "dtype": "bfloat16" if device.type == "cuda" else "float32",
+            "backend": backend,
         },
         device,
     ) | {
@@ -205,6 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--strata", type=int, default=2, help="prefixes timed for encoding afresh (default: 2)")
     add("--rounds", type=int, default=5, help="rounds to take medians of (default: 5)")
     device_options(made)
+    backend_option(made)
     return answer(made, run, arguments)
 
 

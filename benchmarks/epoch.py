@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import answer, device_options, model_options, parser
-from benchmarks.timing import joined, peak_memory_gb
+from benchmarks.timing import backend_option, joined, peak_memory_gb, use_backend
 from benchmarks.training import longest_phase, ready
 from trainer.data.cache import TensorCache
 from trainer.training import SCHEDULES
@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     config = longest_phase(options, options.epochs)
     with joined(options) as ranks, tempfile.TemporaryDirectory() as folder:
         trainer = ready(config, cache, Path(folder), ranks)
+        use_backend(trainer.model.encoder, options.backend, ranks.device)
         seconds = trainer.fit()[-1]["seconds"]
         (dataset,) = trainer.datasets.values()
         items = int(dataset.items.sum())
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--tokens", type=int, help="trips + items of a batch (default: the preset's)")
     add("--epochs", type=int, default=2, help="epochs, the last of which counts (default: 2)")
     device_options(made)
+    backend_option(made)
     return answer(made, run, arguments)
 
 

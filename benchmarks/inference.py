@@ -27,7 +27,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.common import answer, device_options, model_options, parser
-from benchmarks.timing import facts, joined, seconds
+from benchmarks.timing import backend_option, facts, joined, seconds, use_backend
 from trainer.data.batch import Questions
 from trainer.data.cache import TensorCache
 from trainer.data.questions import ask
@@ -119,6 +119,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with joined(options) as ranks, torch.inference_mode():
         device = ranks.device
         model = create_world_model(options.preset, dataset.cache).eval().to(device)
+        backend = use_backend(model.encoder, options.backend, device)
         alone = [
             figures(model, dataset, draw[i : i + 1], device)
             for i in tqdm(range(min(options.customers, len(draw))), desc="one customer")
@@ -132,6 +133,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "preset": options.preset,
             "customers": len(alone),
             "batch": len(draw[:BATCH]),
+            "backend": backend,
             "cache_digest": dataset.cache.digest,
         },
         device,
@@ -150,6 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--customers", type=int, default=25, help="customers to take the median over (default: 25)"
     )
     device_options(made)
+    backend_option(made)
     return answer(made, run, arguments)
 
 

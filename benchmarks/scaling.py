@@ -24,7 +24,8 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.common import answer, dbt, device_options, measure, parser
-from benchmarks.timing import facts, joined
+from benchmarks.timing import backend_option, facts, joined
+from trainer.backends import choose
 from trainer.data.cache import TensorCache
 from trainer.training import SCHEDULES
 
@@ -50,6 +51,7 @@ def train(
         result = Path(folder) / "result.json"
         command = ["benchmarks.epoch", "--cache", str(cache.resolve()), "--json", str(result)]
         command += ["--preset", options.preset, "--device", device.type]
+        command += ["--backend", options.backend]
         command += ["--tokens", str(options.tokens)] if options.tokens else []
         command += ["--threads", str(options.threads)] if options.threads else []
         if ranks > 1:
@@ -90,6 +92,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "tokens_per_batch": options.tokens or SCHEDULES[options.preset].tokens,
             "rounds": options.rounds,
             "threads_per_process": options.threads,
+            "backend": choose(options.backend, device).name,
         },
         device,
     ) | summary(medians)
@@ -151,6 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--ranks", type=int, nargs="+", help="processes (default: 1 and 2, or 1 and all GPUs)")
     add("--rounds", type=int, default=2, help="rounds to take medians of (default: 2)")
     device_options(made, threads=1)
+    backend_option(made)
     return answer(made, run, arguments)
 
 

@@ -41,7 +41,7 @@ def training(result: Result) -> list[Row]:
     share, inner = (result[name]["share_of_ceiling"] for name in ("step", "forward_backward"))
     return [
         (
-            f"training `{config['preset']}`",
+            f"training `{config['preset']}`, scan by {config['backend']}",
             f"{number(step['items_per_s'])} items/s, {number(step['tokens_per_s'])} tokens/s; "
             f"{number(result['peak_memory_gb'])} GB",
         ),
@@ -70,7 +70,8 @@ def encoder(result: Result) -> list[Row]:
 
     return [
         (
-            f"encoder of `{result['configuration']['preset']}`, per trip of history",
+            f"encoder of `{result['configuration']['preset']}`, scan by "
+            f"{result['configuration']['backend']}, per trip of history",
             f"{number(last['us_per_trip']['ours'])} µs and "
             f"{number(last['bytes_per_trip']['ours'] / 1000)} kB at {last['length']:,} trips; "
             f"largest over smallest from {first['length']:,} on: {number(spread['time'])} and "

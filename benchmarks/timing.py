@@ -19,7 +19,9 @@ from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
 
 from benchmarks.common import processor
+from trainer.backends import NAMES, choose
 from trainer.evaluate import machine
+from trainer.mamba import Mamba2Encoder
 from trainer.training.allocator import keep_freed_memory
 from trainer.training.ranks import Ranks, join_ranks
 
@@ -34,6 +36,21 @@ def joined(options: argparse.Namespace) -> Iterator[Ranks]:
     keep_freed_memory()
     with join_ranks(options.device) as ranks:
         yield ranks
+
+
+def backend_option(made: argparse.ArgumentParser) -> None:
+    """`--backend`."""
+    made.add_argument(
+        "--backend", choices=NAMES, default="auto",
+        help="of the encoder's scan: auto (default) takes mamba-ssm on a GPU where it is installed",
+    )  # fmt: skip
+
+
+def use_backend(encoder: Mamba2Encoder, name: str, device: torch.device) -> str:
+    """Give the encoder the backend of this name; what the result calls it."""
+    chosen = choose(name, device)
+    encoder.use(chosen)
+    return chosen.name
 
 
 def seconds(run: Callable[[], object], device: torch.device) -> float:

@@ -36,12 +36,14 @@ from tqdm import tqdm
 from benchmarks.common import answer, device_options, model_options, parser
 from benchmarks.step_profile import profile_steps
 from benchmarks.timing import (
+    backend_option,
     facts,
     in_turns,
     joined,
     matrix_product,
     medians,
     peak_memory_gb,
+    use_backend,
 )
 from trainer.data.batch import TimelineBatch
 from trainer.data.cache import TensorCache
@@ -77,6 +79,7 @@ class Setup:
     loss: WorldModelLoss
     loader: WorldModelDataLoader
     clip: float
+    backend: str
 
     @classmethod
     def of(cls, options: argparse.Namespace, cache: TensorCache, device: torch.device) -> Setup:
@@ -87,7 +90,8 @@ class Setup:
         loader = trainer._loader(0)
         loader.workers = 0  # a worker's time would not be counted
         loss = WorldModelLoss(phase.losses, config.gamma).to(device)
-        return cls(trainer, loss, loader, phase.clip)
+        backend = use_backend(trainer.model.encoder, options.backend, device)
+        return cls(trainer, loss, loader, phase.clip, backend)
 
     def step(self, batch: TimelineBatch) -> None:
         """What the trainer does with a batch: its own method, so that what is timed is that."""
@@ -158,7 +162,10 @@ def figures(
     for name, each in passes.items():
         calls[name] = partial(_over, batches, each)
     taken = medians(in_turns(calls, options.rounds, device, f"{options.preset}, {device.type}"))
-    counted = setup if device.type == "cpu" else Setup.of(options, cache, torch.device("cpu"))
+    counted = setup
+    if device.type != "cpu":
+        plain = argparse.Namespace(**vars(options) | {"backend": "torch"})
+        counted = Setup.of(plain, cache, torch.device("cpu"))
     flop = sum(
         count_flop(partial(counted.forward_backward, batch))
         for batch in tqdm(batches, desc="FLOP", unit="batch")
@@ -184,6 +191,7 @@ def figures(
             "batches": len(batches),
             "rounds": options.rounds,
             "dtype": dtype,
+            "backend": setup.backend,
             "cache_digest": cache.digest,
         },
         device,
@@ -213,6 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--rounds", type=int, default=3, help="rounds to take medians of (default: 3)")
     add("--profile", action="store_true", help="print where the time of a step goes, no result")
     device_options(made)
+    backend_option(made)
     return answer(made, run, arguments)
 
 

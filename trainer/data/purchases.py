@@ -99,8 +99,9 @@ class Purchases:
         return np.diff(self._first[question])
 
     def gaps(self, entry: np.ndarray, day: np.ndarray) -> np.ndarray:
-        """Of cells (E,) that were bought before, given each trip's day (T,): days and trips since the
-        last purchase, days since the first, days between two (-1 where it is one); (E, 4) float32.
+        """Of cells (E,) that were bought before, given the days of trips (T,): days and trips since
+        the last purchase, days since the first, days between two (-1 where there is one); (E, 4)
+        float32.
         """
         trip = self._pairs.trip[self.pair]
         first, last = (np.zeros(len(self.token), dtype=np.int64) for _ in range(2))

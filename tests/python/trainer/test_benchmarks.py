@@ -129,6 +129,7 @@ def test_training_on_a_toy_chain(cache, tmp_path):
     arguments = ["--cache", str(cache.folder), "--preset", "tiny", "--tokens", "300"]
     made = result(training.main, [*arguments, "--batches", "2", "--rounds", "1"], tmp_path)
     assert made["benchmark"] == "training" and made["configuration"]["batches"] == 2
+    assert made["configuration"]["backend"] == "torch"
     step = made["step"]
     ceiling = made["ceiling_tflop_per_s"]["float32"]
     assert step["tokens_per_s"] > step["items_per_s"] > 0
@@ -194,6 +195,9 @@ def test_inference_on_a_toy_chain(cache, tmp_path):
     assert made["configuration"]["customers"] == 2
     assert set(made["one_customer"]) == set(made["batch"])
     assert all(value > 0 for value in made["batch"].values())
+    dataset = WorldModelDataset(cache, "validation")
+    assert made["all"]["customers"] == (dataset.trips > 1).sum()
+    assert made["all"]["trips"] == (dataset.trips[dataset.trips > 1] - 1).sum()
 
 
 def test_encoder_at_two_lengths(tmp_path):
@@ -211,6 +215,7 @@ def test_encoder_at_two_lengths(tmp_path):
         (training.main, ["--cache", "nowhere"], "nowhere/manifest.json does not exist"),
         (training.main, ["--cache", "nowhere", "--batches", "0"], "at least 1"),
         (encoder.main, ["--steps", "64"], "--steps must be at least 8192"),
+        (encoder.main, ["--device", "cpu", "--backend", "mamba-ssm"], "mamba-ssm cannot run"),
     ],
 )
 def test_errors_are_one_line(main, arguments, said, capsys):

@@ -13,7 +13,7 @@ CPU = {"processor": "Some CPU", "cores": 4, "gpu": None, "device": "cpu"}
 SPEED = {"items_per_s": 7712, "tokens_per_s": 8810, "share_of_ceiling": 0.381}
 TRAINING = {
     "benchmark": "training",
-    "configuration": {"preset": "small", "dtype": "float32", "threads": 1},
+    "configuration": {"preset": "small", "dtype": "float32", "backend": "torch", "threads": 1},
     "hardware": CPU,
     "step": SPEED,
     "forward_backward": SPEED | {"share_of_ceiling": 0.485},
@@ -31,6 +31,16 @@ SCALING = {
     "time_per_item_max_over_min": 1.074,
     "ranks": [{"ranks": 1, "over_one": 1.0}, {"ranks": 2, "over_one": 1.911}],
 }
+INFERENCE = {
+    "benchmark": "inference",
+    "configuration": {"preset": "small", "batch": 64, "threads": 1},
+    "hardware": CPU,
+    "one_customer": {"prefill_ms": 7.0, "step_ms": 2.78, "questions_ms": 1.7, "answer_ms": 7.17},
+    "batch": {"prefill_ms": 521.0, "step_ms": 6.43, "questions_ms": 49.84, "answer_ms": 18.66},
+    "all": {
+        "customers": 3012, "prefill_s": 20.4, "step_s": 0.31, "questions_s": 2.46, "answer_s": 0.9,
+    },
+}  # fmt: skip
 
 
 def write(path, content):
@@ -56,7 +66,7 @@ def test_known_results_give_known_rows(tmp_path, readme):
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == (
         "Above.\n\n<!-- speed: how -->\n"
         "| | | on |\n|---|---|---|\n"
-        f"| training `small` | 7,710 items/s, 8,810 tokens/s; 1.63 GB | {on} |\n"
+        f"| training `small`, scan by torch | 7,710 items/s, 8,810 tokens/s; 1.63 GB | {on} |\n"
         "| share of the float32 rate of large matrix products | "
         f"38 % in the whole step, 48 % in forward and backward | {on} |\n"
         "| its loader alone, one process | 102,000 items/s; padding 3 % of the encoder's steps, "
@@ -66,6 +76,14 @@ def test_known_results_give_known_rows(tmp_path, readme):
         "| in 2 processes | 1.91 times the items/s of one | Some GPU |\n"
         "<!-- /speed -->\n\nBelow.\n"
     )
+
+
+def test_a_next_basket_takes_counting_and_answer(tmp_path, readme):
+    assert run(readme, write(tmp_path / "a.json", INFERENCE)) == 0
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "one customer | past 7 ms, a finished trip 2.78 ms, next basket 8.87 ms |" in text
+    assert "64 customers together | past 521 ms, a finished trip 6.43 ms, next basket 68.5" in text
+    assert "all 3,012, in such batches | past 20.4 s, a finished trip 0.31 s, next ba" in text
 
 
 def test_writing_again_changes_nothing(tmp_path, readme):
