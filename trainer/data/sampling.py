@@ -23,12 +23,18 @@ scored."""
 
 @dataclass(frozen=True)
 class OwnSampling:
-    """For a batch of timelines."""
+    """For a batch of timelines. Raises ValueError where nothing would be scored but targets."""
 
     least: float
     """Smallest probability to be scored; others are recent trips with the product / `OFTEN`."""
     seeds: Sequence[Sequence[int]]
     """What the draws of each timeline depend on."""
+
+    def __post_init__(self):
+        if not 0 < self.least <= 1:
+            raise ValueError(
+                f"least_own: expected a probability above 0, at most 1, not {self.least}"
+            )
 
     def draw(
         self, recent: np.ndarray, targets: np.ndarray, lengths: np.ndarray

@@ -50,6 +50,12 @@ def test_weights_make_up_for_what_is_left_out():
     assert (np.abs(total / draws - 1) <= 5 * error + 1e-6).all()
 
 
+@pytest.mark.parametrize("least", [0.0, -0.1, 1.5])
+def test_a_probability_out_of_range_is_refused(cache, least):
+    with pytest.raises(ValueError, match="least_own: expected a probability"):
+        questions(cache, least)
+
+
 def test_a_timeline_draws_the_same_whatever_lies_beside_it():
     recent, targets = np.zeros(500), np.zeros(500, dtype=bool)
     both, _ = OwnSampling(LEAST, [[7], [9]]).draw(recent, targets, np.array([200, 300]))
