@@ -63,10 +63,16 @@ class RepurchaseScore(nn.Module):
             x = self.features(torch.cat([known, similar / 4 - 1], dim=1))
             # In place: these are the largest tensors of a step on a CPU.
             x += self.question(z).index_select(0, own.question)
-            x += self.product(products).index_select(0, own.token)
+            x += self._of_products(products, own.token)
             score = self.score(F.silu(self.inner(F.silu(x)))).squeeze(1)
         # Not a product of matrices, which autocast would round.
         return score + (similar * self.weight).sum(1)
+
+    def _of_products(self, products: Tensor, token: Tensor) -> Tensor:
+        """(E, hidden): all products are mapped, or one per pair where those are fewer."""
+        if len(token) < len(products):
+            return self.product(products.index_select(0, token))
+        return self.product(products).index_select(0, token)
 
     def _features(
         self, questions: Questions, share: Tensor, ratios: Tensor, lifts: Tensor
