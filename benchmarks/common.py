@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from trainer.data.cache import CacheError
-from trainer.files import new_file
+from trainer.cache.atomic import new_file
+from trainer.cache.reader import CacheError
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -5,7 +5,7 @@
 A step is a trip. Every call, forward and backward over random numbers, has the same number of
 steps, in rows of one history each:
 
-- ours: `trainer.mamba.Mamba2Encoder`.
+- ours: `trainer.model.encoder.mamba2.Mamba2Encoder`.
 - transformer: causal attention (fused), feed-forward, as wide and deep; the feed-forward part is
   made so large that the numbers of parameters agree.
 - afresh: for every trip its whole history is encoded anew by our encoder, so the cost of a trip
@@ -40,8 +40,8 @@ from benchmarks.timing import (
     peak_allocated,
     use_backend,
 )
-from trainer.mamba import Mamba2Encoder
-from trainer.model import PRESETS, WorldModelConfig
+from trainer.model.config import PRESETS, WorldModelConfig
+from trainer.model.encoder.mamba2 import Mamba2Encoder
 from trainer.training.precision import Precision
 
 LENGTHS = tuple(2**power for power in range(6, 14))

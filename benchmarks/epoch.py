@@ -19,7 +19,7 @@ import torch
 from benchmarks.common import answer, device_options, model_options, parser
 from benchmarks.timing import backend_option, joined, peak_memory_gb, use_backend
 from benchmarks.training import longest_phase, ready
-from trainer.data.cache import TensorCache
+from trainer.cache.reader import TensorCache
 from trainer.training import SCHEDULES
 
 

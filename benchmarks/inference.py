@@ -28,13 +28,15 @@ from tqdm import tqdm
 
 from benchmarks.common import answer, device_options, model_options, parser
 from benchmarks.timing import backend_option, facts, joined, seconds, use_backend
-from trainer.data.batch import Questions
-from trainer.data.cache import TensorCache
-from trainer.data.questions import ask
-from trainer.data.ragged import ranges
-from trainer.data.timelines import Spans, WorldModelDataset, read
-from trainer.masking import MaskedItems
-from trainer.model import PRESETS, WorldModel, create_world_model
+from trainer.batches.batch import Questions
+from trainer.batches.masking import MaskedItems
+from trainer.batches.questions import ask
+from trainer.batches.timelines import Spans, WorldModelDataset
+from trainer.cache.ragged import ranges
+from trainer.cache.reader import TensorCache
+from trainer.features.trips import read
+from trainer.model.config import PRESETS
+from trainer.model.world_model import WorldModel, create_world_model
 
 BATCH, TIMES = 64, 5
 """Customers of a batch; calls that a median is taken of."""

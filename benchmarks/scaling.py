@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from benchmarks.common import answer, dbt, device_options, measure, parser
 from benchmarks.timing import backend_option, facts, joined
-from trainer.backends import choose
-from trainer.data.cache import TensorCache
+from trainer.cache.reader import TensorCache
+from trainer.model.encoder.backends import choose
 from trainer.training import SCHEDULES
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ROOT, parser
-from trainer.files import new_file
+from trainer.cache.atomic import new_file
 
 PLACE = re.compile(r"(<!-- speed: [^\n]* -->\n).*?(<!-- /speed -->)", re.DOTALL)
 Result = dict[str, Any]

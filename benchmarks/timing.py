@@ -19,9 +19,9 @@ from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
 
 from benchmarks.common import processor
-from trainer.backends import NAMES, choose
 from trainer.evaluate import machine
-from trainer.mamba import Mamba2Encoder
+from trainer.model.encoder.backends import NAMES, choose
+from trainer.model.encoder.mamba2 import Mamba2Encoder
 from trainer.training.allocator import keep_freed_memory
 from trainer.training.ranks import Ranks, join_ranks
 

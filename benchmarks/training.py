@@ -45,12 +45,12 @@ from benchmarks.timing import (
     peak_memory_gb,
     use_backend,
 )
-from trainer.data.batch import TimelineBatch
-from trainer.data.cache import TensorCache
-from trainer.data.loader import WorldModelDataLoader, padding_waste
-from trainer.losses import WorldModelLoss
-from trainer.model import create_world_model
+from trainer.batches.batch import TimelineBatch
+from trainer.batches.loaders import WorldModelDataLoader, padding_waste
+from trainer.cache.reader import TensorCache
+from trainer.model.world_model import create_world_model
 from trainer.training import SCHEDULES, Trainer, TrainingConfig
+from trainer.training.losses import WorldModelLoss
 from trainer.training.ranks import Ranks
 
 DTYPES = {"cuda": "bfloat16", "cpu": "float32"}

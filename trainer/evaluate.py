@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer.backends import NAMES
-from trainer.checkpoint import CheckpointError
-from trainer.data.cache import CacheError, TensorCache
-from trainer.data.loader import TASKS
+from trainer.batches.tasks import TASKS
+from trainer.cache.atomic import new_file
+from trainer.cache.reader import CacheError, TensorCache
 from trainer.evaluation import EvaluationMetrics, run_evaluation
-from trainer.evaluation.report import report
-from trainer.files import new_file
+from trainer.evaluation.text_report import report
+from trainer.model.checkpoint import CheckpointError
+from trainer.model.encoder.backends import NAMES
 
 
 def _parser() -> argparse.ArgumentParser:

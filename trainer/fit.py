@@ -9,13 +9,13 @@ from pathlib import Path
 
 import torch
 
-from trainer.backends import NAMES, choose
-from trainer.checkpoint import CheckpointError
-from trainer.data.cache import CacheError, TensorCache
+from trainer.cache.reader import CacheError, TensorCache
 from trainer.evaluation import Evaluator
-from trainer.evaluation.recalibrating import ScoreCounts
+from trainer.evaluation.calibration_fit import ScoreCounts
 from trainer.graph import product_embeddings
-from trainer.model import WorldModel, create_world_model
+from trainer.model.checkpoint import CheckpointError
+from trainer.model.encoder.backends import NAMES, choose
+from trainer.model.world_model import WorldModel, create_world_model
 from trainer.training import SCHEDULES, Trainer, TrainingConfig
 from trainer.training.allocator import keep_freed_memory
 from trainer.training.precision import PRECISIONS

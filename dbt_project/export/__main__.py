@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from trainer.data.cache import CacheError, TensorCache
+from trainer.cache.reader import CacheError, TensorCache
 
 from .prepare import DEFAULT_COUNTRY, default_database, prepare_tensor_cache
 from .warehouse import ExportError

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.data.schema import LEVELS
+from trainer.cache.schema import LEVELS
 
 from .queries import CODES, STORE_FIGURES
 from .vocabulary import Vocabulary, encode, text

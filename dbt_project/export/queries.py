@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainer.data.schema import LABELS_OF_CONTEXT, LEVELS
+from trainer.cache.schema import LABELS_OF_CONTEXT, LEVELS
 
 HISTORY = (
     "trips", "history_weight", "weeks_with_trips", "recency_days", "tenure_days",

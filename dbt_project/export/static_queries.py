@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainer.data.schema import LEVELS
+from trainer.cache.schema import LEVELS
 
 from .queries import CODES, STORE_FIGURES
 

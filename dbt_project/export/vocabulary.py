@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.data.cache import MANIFEST, CacheError, read_columns
-from trainer.data.schema import (
+from trainer.cache.reader import MANIFEST, CacheError, read_columns
+from trainer.cache.schema import (
     COLUMNS,
     EDGE_TYPES,
     LABELS_FROM_TRAINING,

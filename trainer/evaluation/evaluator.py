@@ -14,24 +14,27 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from trainer.backends import choose
-from trainer.checkpoint import load_checkpoint, model_for
-from trainer.data.cache import TensorCache
-from trainer.data.loader import TASKS, EvaluationDataLoader
-from trainer.data.timelines import WorldModelDataset
-from trainer.evaluation.asked import Asked, Record
-from trainer.evaluation.baselines import baselines
+from trainer.baselines import baselines
+from trainer.baselines.scorer import Scorer
+from trainer.batches.loaders import EvaluationDataLoader
+from trainer.batches.tasks import TASKS
+from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.customer_sample import sample_customers
+from trainer.cache.reader import TensorCache
 from trainer.evaluation.bootstrap import CustomerBootstrap
-from trainer.evaluation.calibration import Calibration
+from trainer.evaluation.calibration_table import Calibration
+from trainer.evaluation.ground_truth import Asked, Record
 from trainer.evaluation.grouping import Grouping
 from trainer.evaluation.metrics import EvaluationMetrics, TaskMetrics
 from trainer.evaluation.per_trip import METRICS, metrics_per_trip
 from trainer.evaluation.predictions import prediction_file
 from trainer.evaluation.ranking import tie_breaker
-from trainer.evaluation.sampling import sample_customers
-from trainer.evaluation.scorers import MODEL, ModelScorer, Scorer
+from trainer.evaluation.scorers import MODEL, ModelScorer
 from trainer.evaluation.strata import AskedTrips
-from trainer.model import WorldModel, WorldModelConfig
+from trainer.model.checkpoint import load_checkpoint, model_for
+from trainer.model.config import WorldModelConfig
+from trainer.model.encoder.backends import choose
+from trainer.model.world_model import WorldModel
 
 OF_STRATA = ("recall@10", "ndcg@10")
 """Metrics of the strata."""
@@ -184,7 +187,7 @@ def run_evaluation(
 
     checkpoint: None measures the baselines alone. predictions: a Parquet file to write every answer
     to (`trainer.evaluation.predictions`). backend: of the model's scan, see
-    `trainer.backends.choose`; stderr says which it is. options: as for `Evaluator`.
+    `trainer.model.encoder.backends.choose`; stderr says which it is. options: as for `Evaluator`.
 
     Raises CheckpointError where the checkpoint is unusable or does not fit the cache, OSError where
     the file cannot be written, and what `Evaluator` and `choose` raise.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trainer.evaluation.bootstrap import Estimate
-from trainer.evaluation.calibration import CalibrationRow
+from trainer.evaluation.calibration_table import CalibrationRow
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class TaskMetrics:
     calibration: tuple[CalibrationRow, ...] = ()
     """Of the model, next-basket tasks, fresh trips only."""
     raw_calibration: tuple[CalibrationRow, ...] = ()
-    """The same without what was fitted on validation weeks (`trainer.recalibration`)."""
+    """The same without what was fitted on validation weeks (`trainer.model.calibration`)."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from trainer.data.schema import LABELS_OF_CONTEXT
-from trainer.evaluation.asked import Asked
+from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.evaluation.ground_truth import Asked
 from trainer.evaluation.ranking import ranks
 
 SHORT, LONG = 10, 20

@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from trainer.data.batch import TimelineBatch
-from trainer.data.cache import TensorCache
-from trainer.evaluation.asked import Asked, Record
+from trainer.batches.batch import TimelineBatch
+from trainer.cache.atomic import new_file
+from trainer.cache.reader import TensorCache
+from trainer.evaluation.ground_truth import Asked, Record
 from trainer.evaluation.ranking import first_tokens
-from trainer.files import new_file
 
 GUESSES = 20
 ROWS = 10_000

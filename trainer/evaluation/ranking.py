@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.data.cache import TensorCache
-from trainer.evaluation.asked import Asked
+from trainer.cache.reader import TensorCache
+from trainer.evaluation.ground_truth import Asked
 
 LAST = torch.iinfo(torch.int64).min
 

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 
-from trainer.data.batch import TimelineBatch
-from trainer.data.loader import TASKS
-from trainer.losses import Predictions
-from trainer.model import WorldModel
-from trainer.recalibration import Recalibration
+from trainer.batches.batch import TimelineBatch
+from trainer.batches.tasks import TASKS
+from trainer.model.calibration import Recalibration
+from trainer.model.outputs import Predictions
+from trainer.model.world_model import WorldModel
 
 MODEL = "model"
 """Name of the model among the scorers."""
-
-
-class Scorer(Protocol):
-    """Answers questions of some tasks."""
-
-    name: str
-    """Row of the tables, unique."""
-    tasks: tuple[str, ...]
-    """The tasks of `trainer.data.loader.TASKS` it applies to."""
-
-    def scores(self, batch: TimelineBatch) -> Predictions:
-        """Logits (Q, N + 3) for a batch's questions, higher is better; context logits if any.
-
-        Log-probabilities but for a constant per question. Tensors are on the batch's device.
-        """
-        ...
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.data.cache import TensorCache
-from trainer.data.heldout import held_out
-from trainer.data.ragged import ranges
-from trainer.data.rows import customer_of
-from trainer.data.timelines import WorldModelDataset
+from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.held_out import held_out
+from trainer.cache.ragged import ranges
+from trainer.cache.reader import TensorCache
+from trainer.cache.rows import customer_of
 
 SIZES = {"1 item": 1, "2-3 items": 2, "4-10 items": 4, "11+ items": 11}
 """Basket sizes, each from this many items on."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainer.data.cache import CacheError, TensorCache
+from trainer.cache.reader import CacheError, TensorCache
 from trainer.graph import link_quality, product_embeddings
 from trainer.graph.holdout import NothingToHoldOut
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.data.cache import TensorCache
-from trainer.data.schema import EDGE_TYPES
+from trainer.cache.reader import TensorCache
+from trainer.cache.schema import EDGE_TYPES
 from trainer.graph.config import SageConfig
 from trainer.graph.known import COPURCHASE, HIERARCHY, KnownGraph, known_graph
 from trainer.graph.training import train_vectors

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.data.cache import CacheError, TensorCache
-from trainer.data.schema import EDGE_TYPES, LEVELS, TIERS
+from trainer.cache.reader import CacheError, TensorCache
+from trainer.cache.schema import EDGE_TYPES, LEVELS, TIERS
 
 COPURCHASE, SUBSTITUTION, HIERARCHY = range(len(EDGE_TYPES))
 BUMPS = 16

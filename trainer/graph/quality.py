@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from trainer.data.cache import TensorCache
+from trainer.cache.reader import TensorCache
 from trainer.graph.config import SageConfig
 from trainer.graph.degrees import degrees
 from trainer.graph.holdout import Holdout, Scorer, hold_out

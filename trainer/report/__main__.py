@@ -7,10 +7,10 @@ import shlex
 import sys
 from pathlib import Path
 
-from trainer.checkpoint import CheckpointError
-from trainer.data.cache import CacheError, TensorCache
+from trainer.cache.atomic import new_file
+from trainer.cache.reader import CacheError, TensorCache
 from trainer.evaluation import Evaluator
-from trainer.files import new_file
+from trainer.model.checkpoint import CheckpointError
 from trainer.report.measured import read_evaluation
 from trainer.report.page import page
 from trainer.report.run import Run

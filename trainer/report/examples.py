@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.data.batch import TimelineBatch
-from trainer.data.cache import TensorCache
-from trainer.data.loader import EvaluationDataLoader
-from trainer.data.rows import customer_of
-from trainer.data.timelines import WorldModelDataset
-from trainer.evaluation.asked import Asked
+from trainer.batches.batch import TimelineBatch
+from trainer.batches.loaders import EvaluationDataLoader
+from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.reader import TensorCache
+from trainer.cache.rows import customer_of
+from trainer.evaluation.ground_truth import Asked
 from trainer.evaluation.ranking import sort_keys, tie_breaker
 from trainer.evaluation.scorers import ModelScorer
 from trainer.evaluation.strata import AskedTrips
-from trainer.model import WorldModel
+from trainer.model.world_model import WorldModel
 
 EXAMPLES, GUESSES = 4, 10
 FEWEST_ITEMS, MOST_ITEMS = 4, 10

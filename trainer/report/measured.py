@@ -9,11 +9,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from trainer.data.cache import TensorCache
-from trainer.data.loader import TASKS
+from trainer.batches.tasks import TASKS
+from trainer.cache.reader import TensorCache
 from trainer.evaluation import EvaluationMetrics
 from trainer.evaluation.bootstrap import Estimate
-from trainer.evaluation.calibration import CalibrationRow
+from trainer.evaluation.calibration_table import CalibrationRow
 from trainer.evaluation.metrics import GroupMetrics, TaskMetrics
 from trainer.evaluation.scorers import MODEL
 from trainer.report.run import Run

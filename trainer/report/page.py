@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from trainer.data.cache import TensorCache
+from trainer.cache.reader import TensorCache
 from trainer.evaluation import EvaluationMetrics
 from trainer.report.figures import count
 from trainer.report.markup import Markup, element, join

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from trainer.checkpoint import load_checkpoint, model_for
-from trainer.data.cache import TensorCache
-from trainer.model import WorldModel
+from trainer.cache.reader import TensorCache
+from trainer.model.checkpoint import load_checkpoint, model_for
+from trainer.model.world_model import WorldModel
 from trainer.training.trainer import BEST, CURVES
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from trainer.data.loader import Masking
-from trainer.losses import LossWeights
+from trainer.batches.loaders import Masking
+from trainer.training.losses import LossWeights
 
 FOCAL_ONLY = LossWeights(focal=1.0, contrastive=0, size=0, sensitivity=0, mission=0)
 
@@ -70,7 +70,7 @@ class TrainingConfig:
     """A run: the model's preset and everything that decides what comes out of it."""
 
     model: str = "small"
-    """A preset of `trainer.model.PRESETS`."""
+    """A preset of `trainer.model.config.PRESETS`."""
     phases: tuple[Phase, ...] = field(default_factory=lambda: two_phases(1e-3, (5, 5)))
     tokens: int = 8192
     """Trips + items of a batch, over all ranks."""

@@ -15,16 +15,17 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from trainer.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from trainer.data.cache import TensorCache
-from trainer.data.loader import WorldModelDataLoader, draw_seed
-from trainer.data.timelines import WorldModelDataset
-from trainer.losses import PARTS, Predictions, WorldModelLoss
-from trainer.model import WorldModel
-from trainer.objective import targets
+from trainer.batches.loaders import WorldModelDataLoader, draw_seed
+from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.reader import TensorCache
+from trainer.model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from trainer.model.outputs import Predictions
+from trainer.model.world_model import WorldModel
 from trainer.training.config import Phase, TrainingConfig
+from trainer.training.losses import PARTS, WorldModelLoss
 from trainer.training.precision import Precision
 from trainer.training.ranks import Ranks
+from trainer.training.targets import targets
 
 LAST, BEST, CURVES, TENSORBOARD = "last", "best", "curves.jsonl", "tensorboard"
 CHECK_BATCHES = 20

@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from dbt_project import prepare_tensor_cache
-from trainer.data.cache import TensorCache
+from trainer.cache.reader import TensorCache
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import pytest
 import tiny
 
 from dbt_project import prepare_tensor_cache
-from trainer.data import cache as cache_module
-from trainer.data.cache import MANIFEST, CacheError, TensorCache, write_cache
-from trainer.data.schema import COLUMN
+from trainer.cache import cache as cache_module
+from trainer.cache.reader import MANIFEST, CacheError, TensorCache, write_cache
+from trainer.cache.schema import COLUMN
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_a_kill_at_any_moment_leaves_a_cache_or_none(tiny_cache, tmp_path):
 import sys
 from pathlib import Path
 import numpy as np
-from trainer.data.cache import TensorCache, write_cache
-from trainer.data.schema import COLUMN
+from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.schema import COLUMN
 cache = TensorCache(sys.argv[1])
 columns = {name: np.array(cache[name]) for name in COLUMN}
 manifest = {name: cache.manifest[name] for name in ("labels", "split", "totals", "settings")}

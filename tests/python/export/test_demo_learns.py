@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from trainer import fit
-from trainer.checkpoint import load_model
 from trainer.evaluation import Evaluator
+from trainer.model.checkpoint import load_model
 
 
 def test_the_demo_s_model_beats_the_frequencies(default_cache, tmp_path):

@@ -13,7 +13,7 @@ import tiny
 
 from dbt_project.export.__main__ import main
 from dbt_project.export.queries import MARTS
-from trainer.data.cache import TensorCache
+from trainer.cache.reader import TensorCache
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from futures import cut, scramble
 
 from dbt_project import prepare_tensor_cache
-from trainer.data.cache import TensorCache
-from trainer.data.schema import COLUMN, COLUMNS, STATIC_TABLES
+from trainer.cache.reader import TensorCache
+from trainer.cache.schema import COLUMN, COLUMNS, STATIC_TABLES
 
 STATIC = [column.name for column in COLUMNS if column.table in STATIC_TABLES]
 LINKS = {"trips.customer_week", "trips.day", "trips.item_offsets"}

@@ -10,11 +10,11 @@ import torch
 from futures import cut, scramble
 
 from dbt_project import prepare_tensor_cache
-from trainer.data.cache import TensorCache
-from trainer.data.loader import EvaluationDataLoader
-from trainer.data.timelines import WorldModelDataset
+from trainer.batches.loaders import EvaluationDataLoader
+from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.reader import TensorCache
 from trainer.graph import product_embeddings
-from trainer.model import WorldModel, create_world_model
+from trainer.model.world_model import WorldModel, create_world_model
 
 WEEK = 100  # validation ends before it
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainer.data.schema import LABELS_FROM_TRAINING, LABELS_OF_CONTEXT
+from trainer.cache.schema import LABELS_FROM_TRAINING, LABELS_OF_CONTEXT
 
 TRAIN_LAST_WEEK = 80
 LABELS = {

@@ -11,7 +11,7 @@ import yaml
 
 from dbt_project.export.calendar import day_columns, public_holidays
 from dbt_project.export.queries import MARTS
-from trainer.data.schema import COLUMN
+from trainer.cache.schema import COLUMN
 
 
 @pytest.fixture

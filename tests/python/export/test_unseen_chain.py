@@ -14,14 +14,15 @@ import torch
 
 from dbt_project.export.__main__ import main as export
 from dbt_project.sample import ChainConfig, generate_chain
-from trainer.checkpoint import load_checkpoint, load_model
-from trainer.data.cache import TensorCache
-from trainer.data.loader import TASKS, EvaluationDataLoader
-from trainer.data.sales import own_item_shares
-from trainer.data.timelines import WorldModelDataset
+from trainer.batches.loaders import EvaluationDataLoader
+from trainer.batches.tasks import TASKS
+from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.reader import TensorCache
 from trainer.evaluate import main as evaluate
 from trainer.evaluation import Evaluator
+from trainer.features.chain_sales import own_item_shares
 from trainer.fit import main as fit
+from trainer.model.checkpoint import load_checkpoint, load_model
 
 TRAIN_LAST = 80
 CODE, SEGMENTS = "CUST_CODE", ("seg_1", "seg_2")

@@ -18,5 +18,5 @@ def test_the_format_needs_no_torch_and_the_trainer_no_warehouse():
         code = f"import sys; {statement}; print(*sys.modules)"
         return set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
 
-    assert "torch" not in modules("import trainer.data.cache")
+    assert "torch" not in modules("import trainer.cache.reader")
     assert not {"dbt", "duckdb"} & modules("import trainer.fit, trainer.evaluate")

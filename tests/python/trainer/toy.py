@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.data.cache import TensorCache, write_cache
-from trainer.data.schema import COLUMNS, LABELS_OF_CONTEXT
+from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.schema import COLUMNS, LABELS_OF_CONTEXT
 
 WEEKS, TRAIN_LAST, VALIDATION_LAST = 30, 20, 25
 SHARES = 0.5

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.data.cache import TensorCache
-from trainer.data.rows import customer_of
-from trainer.data.schema import LABELS_OF_CONTEXT
+from trainer.cache.reader import TensorCache
+from trainer.cache.rows import customer_of
+from trainer.cache.schema import LABELS_OF_CONTEXT
 from trainer.report.examples import RULE, Answer, answers, choose
 from trainer.report.figures import count, fixed
 from trainer.report.markup import Markup, element, join

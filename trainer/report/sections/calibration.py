@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from trainer.evaluation.calibration import CalibrationRow
+from trainer.evaluation.calibration_table import CalibrationRow
 from trainer.evaluation.metrics import EvaluationMetrics, TaskMetrics
-from trainer.evaluation.report import TITLES
 from trainer.evaluation.scorers import MODEL
+from trainer.evaluation.text_report import TITLES
 from trainer.report.charts.points import Axis, Group, points
 from trainer.report.charts.scales import decades
 from trainer.report.figures import count, fixed

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from trainer.evaluation.metrics import EvaluationMetrics, GroupMetrics, TaskMetrics
-from trainer.evaluation.report import HEADLINE, PARTS, TITLES, best_scorers
 from trainer.evaluation.scorers import MODEL
+from trainer.evaluation.text_report import HEADLINE, PARTS, TITLES, best_scorers
 from trainer.report.charts.dots import Panel, dots
 from trainer.report.figures import NONE, count, fixed, signed, with_interval
 from trainer.report.markup import Markup, element, join

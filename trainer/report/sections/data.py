@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainer.data.cache import TensorCache
-from trainer.data.rows import customer_of
-from trainer.data.schema import LEVELS
+from trainer.cache.reader import TensorCache
+from trainer.cache.rows import customer_of
+from trainer.cache.schema import LEVELS
 from trainer.report.charts.bars import bars
 from trainer.report.figures import count, fixed, percent, spans
 from trainer.report.markup import Markup, element, join

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainer.data.cache import TensorCache
+from trainer.cache.reader import TensorCache
 from trainer.evaluation import EvaluationMetrics
 from trainer.report.figures import NONE, count, fixed
 from trainer.report.markup import Markup, element, join

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trainer.evaluation.metrics import EvaluationMetrics, GroupMetrics
-from trainer.evaluation.report import TITLES
+from trainer.evaluation.text_report import TITLES
 from trainer.report.figures import count, fixed, interval, signed
 from trainer.report.markup import Markup, element, join
 from trainer.report.verdict import (

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.data.cache import TensorCache
-from trainer.model import WorldModel
+from trainer.cache.reader import TensorCache
+from trainer.model.world_model import WorldModel
 from trainer.report.charts.points import Axis, Group, points
 from trainer.report.charts.scales import around
 from trainer.report.figures import count, percent

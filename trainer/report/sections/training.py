@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from trainer.evaluation.report import TITLES
+from trainer.evaluation.text_report import TITLES
 from trainer.report.charts.lines import Epochs, Series, lines
 from trainer.report.figures import fixed
 from trainer.report.markup import Markup, element, join

@@ -1,0 +1,386 @@
+"""Datasets and loaders: what a batch holds is what the cache says, once, and reproducibly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from toy import TRAIN_LAST, VALIDATION_LAST, WEEKS, toy_cache, toy_columns, toy_manifest
+
+from trainer.batches.loaders import (
+    EvaluationDataLoader,
+    Masking,
+    WorldModelDataLoader,
+    padding_waste,
+)
+from trainer.batches.tasks import TASKS
+from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.held_out import training_trips
+from trainer.cache.reader import CacheError, TensorCache, write_cache
+
+SPLITS = {
+    "train": (1, TRAIN_LAST),
+    "validation": (TRAIN_LAST + 1, VALIDATION_LAST),
+    "test": (VALIDATION_LAST + 1, WEEKS),
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return toy_cache(tmp_path_factory.mktemp("cache"), customers=30)
+
+
+@pytest.fixture
+def loader(cache):
+    def make(**options):
+        return WorldModelDataLoader(
+            WorldModelDataset(cache), **({"tokens": 300, "chunk": 8} | options)
+        )
+
+    return make
+
+
+def same(one, other) -> bool:
+    """Whether two batches are the same to the bit."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(part):
+    if isinstance(part, torch.Tensor):
+        return part.numpy().tobytes(), str(part.dtype), tuple(part.shape)
+    if isinstance(part, (tuple, list)):
+        return [_plain(value) for value in part]
+    if isinstance(part, dict):
+        return {name: _plain(value) for name, value in part.items()}
+    return {name: _plain(value) for name, value in vars(part).items()}
+
+
+def asked_rows(batch) -> list[int]:
+    return batch.trips.row[batch.questions.trip].tolist()
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_timelines_end_with_the_split_and_ask_its_weeks(cache, split):
+    first_week, last_week = SPLITS[split]
+    dataset = WorldModelDataset(cache, split)
+    week = cache["trips.week"]
+    expected = np.flatnonzero((week >= first_week) & (week <= last_week))
+    if split == "train":
+        expected = training_trips(cache)
+    asked = []
+    for index in range(len(dataset)):
+        trips, items, count = dataset[index]
+        customer = dataset.customers[index]
+        begin = int(cache["customers.trip_offsets"][customer])
+        rows = trips.row.tolist()
+        assert rows == list(range(begin, begin + len(rows)))  # from the very first trip
+        assert week[rows].max() <= last_week
+        asked += rows[len(rows) - count :]
+        assert (len(rows), len(items.token)) == (dataset.trips[index], dataset.items[index])
+    assert asked == expected.tolist()
+    with pytest.raises(IndexError):
+        dataset[len(dataset)]
+
+
+def test_batches_hold_what_the_cache_says(cache, loader):
+    batch = next(iter(loader()))
+    assert batch.items.trip.diff().min() >= 0
+    for index, row in enumerate(batch.trips.row.tolist()):
+        start, stop = cache["trips.item_offsets"][row : row + 2]
+        mine = batch.items.trip == index
+        assert batch.items.token[mine].tolist() == cache["items.token"][start:stop].tolist()
+        price = cache["items.price"][start:stop]
+        pence = np.stack(
+            [cache[f"shelf_prices.{n}"][price] for n in ("pence", "previous_pence", "base_pence")],
+            axis=1,
+        )
+        assert np.array_equal(batch.items.pence[mine].numpy(), pence)
+        frame = cache["trips.customer_week"][row]
+        day = cache["trips.day"][row]
+        store = int(cache["trips.store"][row])
+        assert batch.trips.basket_id[index] == cache["trips.basket_id"][row]
+        assert batch.trips.history[index, 0] == cache["customer_weeks.trips"][frame]
+        assert batch.trips.history_weight[index] == cache["customer_weeks.history_weight"][frame]
+        assert batch.trips.affinity[index, 0] == np.float32(
+            cache["customer_weeks.primary_store_share"][frame]
+        )
+        assert batch.trips.at_primary[index] == (
+            cache["customer_weeks.primary_store"][frame] == store + 1
+        )
+        assert batch.trips.calendar["weekday"][index] == cache["days.weekday"][day]
+        assert batch.trips.calendar["until_holiday"][index] == cache["days.until_holiday"][day]
+        assert batch.trips.calendar["day"][index] == day  # training begins with the calendar
+        assert batch.trips.calendar["hour"][index] == cache["trips.hour"][row]
+        novel = cache["stores.is_novel"][store]
+        assert batch.trips.store[index, 2] in (0, 0 if novel else store + 1)
+        codes = [cache[f"trips.{name}"][row] for name in ("size", "sensitivity", "type", "focus")]
+        assert batch.trips.context[index].tolist() == codes
+
+
+def test_one_store_in_twenty_is_hidden_in_training_and_none_in_evaluation(cache):
+    novel = cache["stores.is_novel"]
+    dataset = WorldModelDataset(cache)
+    loader = WorldModelDataLoader(dataset, tokens=10**6, chunk=8)
+    batches = [batch for _ in range(30) for batch in loader]
+    batches += list(EvaluationDataLoader(WorldModelDataset(cache, "test"), "completion", chunk=8))
+    hidden = []
+    for batch in batches:
+        store = cache["trips.store"][batch.trips.row.numpy()].astype(int)
+        hidden.append((batch.trips.store[:, 2].numpy() == 0)[~novel[store]].mean())
+    assert 0.03 < np.mean(hidden[:30]) < 0.07
+    assert not np.any(hidden[30:])
+
+
+def test_ranks_share_each_batch(cache):
+    """Together they ask what one rank asks, with the same items hidden."""
+    dataset = WorldModelDataset(cache)
+    budget = int((dataset.trips + dataset.items).sum() / 4)
+
+    def loader(rank, ranks):
+        return WorldModelDataLoader(dataset, tokens=budget, chunk=8, rank=rank, ranks=ranks)
+
+    def asked(batch):
+        q = batch.questions
+        rows = batch.trips.row[q.trip]
+        trips = zip(rows.tolist(), q.context.tolist(), q.whole.tolist(), strict=True)
+        targets = zip(rows[q.target_question].tolist(), q.target.tolist(), strict=True)
+        return sorted([*map(str, trips), *map(str, targets)])
+
+    whole = list(loader(0, 1))
+    parts = list(zip(*(loader(rank, 2) for rank in range(2)), strict=True))
+    assert len(whole) == len(parts) > 2
+    for one, shares in zip(whole, parts, strict=True):
+        assert asked(one) == sorted(sum((asked(share) for share in shares), start=[]))
+        sizes = [len(share.items.token) for share in shares]
+        assert min(sizes) > 0
+
+
+def test_rows_hold_whole_timelines(cache, loader):
+    for batch in loader():
+        placed = batch.sequence.flatten()[batch.step]
+        assert len(set(batch.step.tolist())) == len(batch.step)
+        assert (placed > 0).all() and int((batch.sequence > 0).sum()) == len(batch.step)
+        starts = batch.position == 0
+        assert torch.equal(placed, starts.cumsum(0).to(placed.dtype))
+        assert (batch.step.diff()[~starts[1:]] == 1).all()
+
+
+def test_from_a_later_week_on_earlier_trips_are_history(cache):
+    first_week = 15
+    dataset = WorldModelDataset(cache, first_week=first_week)
+    rows = [row for b in WorldModelDataLoader(dataset, chunk=8) for row in asked_rows(b)]
+    training = training_trips(cache)
+    assert sorted(rows) == training[cache["trips.week"][training] >= first_week].tolist()
+    first = cache["customers.trip_offsets"][dataset.customers].astype(int)
+    assert (dataset.spans.first == first).all()  # whole histories
+    assert (dataset.spans.asked > first).any()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_asks_every_training_trip_once(cache, loader, workers):
+    rows = [row for batch in loader(workers=workers) for row in asked_rows(batch)]
+    assert len(rows) == len(set(rows))
+    assert set(rows) == set(training_trips(cache).tolist())
+
+
+def test_batches_stay_within_the_budget_unless_a_timeline_does_not(cache):
+    dataset = WorldModelDataset(cache)
+    budget = int((dataset.trips + dataset.items).max()) - 1
+    loader = WorldModelDataLoader(dataset, tokens=budget, chunk=8)
+    batches = len(loader)
+    sizes = [len(b.trips) + len(b.items.token) for b in loader]
+    assert len(sizes) == batches
+    assert sum(size > budget for size in sizes) == 1
+    assert max(s for s in sizes if s <= budget) > budget / 2
+
+
+def test_what_is_asked_and_what_is_visible_make_up_the_basket(loader):
+    batch = next(iter(loader(masking=Masking(rate=0.5, whole=0.3))))
+    questions, mask = batch.questions, torch.tensor(loader().products + 1)
+    assert torch.equal(questions.token[questions.logit[: len(questions.trip)]].unique(), mask[None])
+    told = 0
+    for index, trip in enumerate(questions.trip.tolist()):
+        basket = sorted(batch.items.token[batch.items.trip == trip].tolist())
+        mine = questions.question == index
+        visible = questions.token[mine][1:].tolist()
+        targets = questions.target[questions.target_question == index].tolist()
+        rows = questions.target_row[questions.target_question == index]
+        assert targets and set(targets) <= set(basket)
+        assert (rows[rows < len(questions.trip)] == index).all()
+        stand = questions.logit[rows[rows >= len(questions.trip)]]
+        told += len(stand)
+        assert questions.price_hidden[stand].all()
+        shown = [t for t, h in zip(visible, questions.price_hidden[mine][1:], strict=True) if not h]
+        assert sorted(targets + shown) == basket
+        if questions.whole[index]:
+            assert visible == [] and sorted(targets) == basket
+    assert told > 0
+    assert (questions.pence[questions.price_hidden] == 0).all()
+    assert (questions.pence[~questions.price_hidden] > 0).all()
+
+
+def test_the_number_of_hidden_items_does_not_show(cache):
+    """A wholly hidden basket is one [MASK], whatever its size: that is part of the context."""
+    dataset = WorldModelDataset(cache, "test")
+    for batch in EvaluationDataLoader(dataset, "next_unknown", tokens=500, chunk=8):
+        questions = batch.questions
+        assert torch.equal(questions.logit, torch.arange(len(questions.trip)))
+        assert len(questions.token) == len(questions.trip)
+        assert (questions.context == 0).all() and questions.hidden.all()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_evaluation_asks_every_trip_once_and_always_alike(cache, task):
+    dataset = WorldModelDataset(cache, "validation")
+    loader = EvaluationDataLoader(dataset, task, tokens=500, chunk=8)
+    batches, again = list(loader), list(loader)
+    assert len(batches) == len(loader)
+    assert all(same(a, b) for a, b in zip(batches, again, strict=True))
+    rows = sorted(row for batch in batches for row in asked_rows(batch))
+    week = cache["trips.week"]
+    expected = np.flatnonzero((week > TRAIN_LAST) & (week <= VALIDATION_LAST))
+    assert rows == expected.tolist()
+    for batch in batches:
+        questions = batch.questions
+        assert torch.equal(
+            questions.context,
+            torch.zeros_like(questions.context)
+            if task == "next_unknown"
+            else batch.trips.context[questions.trip],
+        )
+        assert torch.equal(questions.target_row, questions.target_question)
+        assert bool(questions.whole.all()) == (task != "completion")
+
+
+def test_completion_hides_the_same_items_in_any_batch(cache):
+    dataset = WorldModelDataset(cache, "test")
+
+    def targets(tokens):
+        found = {}
+        for batch in EvaluationDataLoader(dataset, "completion", tokens=tokens, chunk=8):
+            q = batch.questions
+            for question, target in zip(q.target_question.tolist(), q.target.tolist(), strict=True):
+                found.setdefault(int(batch.trips.row[q.trip[question]]), []).append(target)
+        return found
+
+    few, many = targets(100), targets(5000)
+    assert few == many
+    offsets = cache["trips.item_offsets"].astype(int)
+    for row, hidden in few.items():
+        n = offsets[row + 1] - offsets[row]
+        assert len(hidden) == max(1, int(0.15 * n + 0.5))
+
+
+def test_epochs_and_seeds_shuffle(loader):
+    one = loader()
+    first, second = list(one), list(one)
+    assert one.epoch == 2
+    other = list(loader(seed=1))
+    orders = [[row for b in batches for row in asked_rows(b)] for batches in (first, second, other)]
+    assert sorted(orders[0]) == sorted(orders[1]) == sorted(orders[2])
+    assert orders[0] != orders[1] and orders[0] != orders[2]
+    assert all(same(a, b) for a, b in zip(first, loader(), strict=True))
+
+
+def test_masks_change_from_epoch_to_epoch(cache):
+    dataset = WorldModelDataset(cache)
+    loader = WorldModelDataLoader(dataset, tokens=10**6, chunk=8)
+    (one,), (two,) = list(loader), list(loader)
+    assert sorted(asked_rows(one)) == sorted(asked_rows(two))
+    assert one.questions.target.sort()[0].tolist() != two.questions.target.sort()[0].tolist()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("seen", [0, 1, 4])
+def test_resuming_replays_what_was_left(loader, workers, seen):
+    straight = loader()
+    expected = [*straight, *straight]
+    stopped = loader()
+    batches = iter(stopped)
+    for _ in range(seen):
+        next(batches)
+    state = stopped.state_dict()
+    resumed = loader(seed=99, workers=workers)
+    resumed.load_state_dict(state)
+    rest = [*resumed, *resumed]
+    assert len(rest) == len(expected) - seen
+    assert all(same(a, b) for a, b in zip(rest, expected[seen:], strict=True))
+
+
+def test_workers_do_not_change_a_batch(loader):
+    assert all(same(a, b) for a, b in zip(loader(), loader(workers=2), strict=True))
+
+
+def test_rows_of_logits_have_their_questions_own_products(loader):
+    questions = next(iter(loader())).questions
+    own, rows = questions.own, questions.entry_row
+    assert len(questions.logit) > len(questions.trip)  # some items have to be told
+    assert (rows.diff() >= 0).all()
+    for row, question in enumerate(questions.question[questions.logit].tolist()):
+        tokens = own.token[questions.entry[rows == row]]
+        assert torch.equal(tokens, own.token[own.question == question])
+
+
+def test_waste_is_told(loader):
+    batch = next(iter(loader()))
+    waste = padding_waste(batch)
+    assert waste["encoder"] == pytest.approx(1 - len(batch.trips) / batch.sequence.numel())
+    questions = batch.questions
+    lengths = torch.bincount(questions.question)
+    needed = lengths.sum() + lengths[questions.question[questions.logit]].sum()
+    buckets = (*questions.baskets.buckets, *questions.asked.buckets)
+    slots = sum(bucket.valid.numel() for bucket in buckets)
+    assert waste["decoder"] == pytest.approx(1 - int(needed) / slots)
+
+
+def test_one_trip_customers_and_large_baskets_pass(tmp_path):
+    cache = toy_cache(
+        tmp_path / "cache", trips_of=[1, 1, 3], products=300, largest_basket=200, seed=3
+    )
+    assert np.diff(cache["trips.item_offsets"].astype(int)).max() > 100
+    batches = list(WorldModelDataLoader(WorldModelDataset(cache), tokens=50, chunk=8))
+    assert sum(len(b.questions.trip) for b in batches) == len(training_trips(cache))
+
+
+def test_products_without_a_token_are_history_but_no_targets(tmp_path):
+    columns = toy_columns(customers=6)
+    products = len(columns["products.code"])
+    token = columns["items.token"]
+    unknown = token == 2
+    columns["items.token"] = np.where(
+        unknown, products + 3 + columns["products.category"][1], token
+    )
+    write_cache(tmp_path / "cache", columns, toy_manifest())
+    dataset = WorldModelDataset(TensorCache(tmp_path / "cache"), "test")
+    for task in TASKS:
+        for batch in EvaluationDataLoader(dataset, task, chunk=8):
+            assert (batch.questions.target <= products).all()
+            assert (batch.items.token > products + 2).any()
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"tokens": 0}, "tokens"),
+        ({"chunk": 0}, "chunk"),
+        ({"workers": -1}, "workers"),
+    ],
+)
+def test_bad_options_are_named(loader, options, message):
+    with pytest.raises(ValueError, match=message):
+        loader(**options)
+
+
+def test_unknown_names_list_the_known_ones(cache):
+    with pytest.raises(ValueError, match="train, validation, test"):
+        WorldModelDataset(cache, "holdout")
+    with pytest.raises(ValueError, match="completion"):
+        EvaluationDataLoader(WorldModelDataset(cache), "next")
+
+
+def test_a_split_without_trips_says_so(tmp_path):
+    columns = toy_columns(trips_of=[3])
+    columns["trips.week"] = np.minimum(columns["trips.week"], 2)
+    write_cache(tmp_path / "cache", columns, toy_manifest())
+    with pytest.raises(CacheError, match=r"no customer shops in weeks 26-30 \(test\)"):
+        WorldModelDataset(TensorCache(tmp_path / "cache"), "test")

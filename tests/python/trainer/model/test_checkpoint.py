@@ -1,0 +1,156 @@
+"""Checkpoints: what comes back is what was saved, or a clear error."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from toy import toy_cache, toy_columns, toy_manifest
+
+from trainer.batches.loaders import EvaluationDataLoader
+from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.atomic import new_version
+from trainer.cache.reader import TensorCache, write_cache
+from trainer.model.checkpoint import CheckpointError, load_checkpoint, load_model, save_checkpoint
+from trainer.model.world_model import create_world_model
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return toy_cache(tmp_path_factory.mktemp("cache"), customers=8)
+
+
+@pytest.fixture
+def model(cache):
+    torch.manual_seed(0)
+    model = create_world_model("tiny", cache, torch.randn(cache.products + 10, 256))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    return model.eval()
+
+
+@pytest.fixture
+def saved(model, cache, tmp_path):
+    state = {"optimiser.bias.step": torch.tensor(3.0)}
+    return save_checkpoint(tmp_path / "run", "last", "1", model, cache, {"epoch": 1}, state)
+
+
+def test_a_loaded_model_answers_alike_to_the_bit(model, cache, saved):
+    loaded = load_model(saved, cache)
+    batch = next(
+        iter(EvaluationDataLoader(WorldModelDataset(cache, "test"), "completion", chunk=16))
+    )
+    with torch.no_grad():
+        assert torch.equal(loaded(batch).logits, model(batch).logits)
+    checkpoint = load_checkpoint(saved)
+    assert checkpoint.progress == {"epoch": 1}
+    assert checkpoint.cache_digest == cache.digest
+    assert checkpoint.training["optimiser.bias.step"] == 3
+
+
+def test_the_vocabulary_travels_without_customers(cache, saved):
+    vocabulary = load_checkpoint(saved).vocabulary
+    assert vocabulary.rows("customers") == vocabulary.rows("trips") == 0
+    assert np.array_equal(vocabulary["products.code"], cache["products.code"])
+    assert vocabulary.labels == cache.labels and vocabulary.split == cache.split
+
+
+def test_data_with_new_stores_can_be_scored(cache, saved, tmp_path):
+    """As an export --like this checkpoint makes them: known stores first, new ones behind."""
+    columns = toy_columns(customers=8)
+    for name, values in columns.items():
+        if name.startswith("stores."):
+            columns[name] = np.concatenate([values, values[-1:]])
+    columns["stores.code"] = columns["stores.code"].astype("S9")
+    columns["stores.code"][-1] = b"STORE999"
+    columns["trips.store"] = np.full_like(columns["trips.store"], len(columns["stores.code"]) - 1)
+    write_cache(tmp_path / "like", columns, toy_manifest())
+    like = TensorCache(tmp_path / "like")
+    model = load_model(saved, like)
+    batch = next(
+        iter(EvaluationDataLoader(WorldModelDataset(like, "test"), "completion", chunk=16))
+    )
+    assert (batch.trips.store[:, 2] == 0).all()
+    assert model(batch).logits[:, 1:-2].isfinite().all()
+
+
+@pytest.mark.parametrize("change", ["products", "labels"])
+def test_another_vocabulary_is_refused_with_the_remedy(saved, tmp_path, change):
+    columns, manifest = toy_columns(customers=8), toy_manifest()
+    if change == "products":
+        columns["products.code"][3] = "PRDX"
+    else:
+        manifest["labels"] = manifest["labels"] | {"store_region": ["E01", "N01", "S01", "Z01"]}
+    write_cache(tmp_path / "other", columns, manifest)
+    with pytest.raises(CheckpointError, match="--like"):
+        load_model(saved, TensorCache(tmp_path / "other"))
+
+
+def edit(saved, change):
+    path = saved / "checkpoint.json"
+    facts = json.loads(path.read_text())
+    change(facts)
+    path.write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda s: (s / "checkpoint.json").unlink(), "is no checkpoint"),
+        (lambda s: (s / "checkpoint.json").write_text("{"), "damaged"),
+        (lambda s: (s / "checkpoint.json").write_text("[]"), "damaged"),
+        (lambda s: edit(s, lambda f: f.update(format=9)), "format 9, this code reads 1"),
+        (lambda s: edit(s, lambda f: f.pop("config")), "damaged"),
+        (lambda s: edit(s, lambda f: f["config"].update(depth=3)), "damaged"),
+        (lambda s: edit(s, lambda f: f["sha256"].pop("model.safetensors")), "names no model"),
+        (lambda s: (s / "model.safetensors").unlink(), "model.safetensors does not exist"),
+        (lambda s: (s / "model.safetensors").write_bytes(b"\x80"), "model.safetensors is damaged"),
+        (
+            lambda s: (s / "model.safetensors").write_bytes(
+                (s / "model.safetensors").read_bytes()[:-100]
+            ),
+            "model.safetensors is damaged",
+        ),
+        (lambda s: edit(s, lambda f: f["config"].update(width=64)), "does not fit its sizes"),
+        (lambda s: shutil.rmtree(s / "vocabulary"), "manifest.json does not exist"),
+    ],
+)  # fmt: skip
+def test_damage_is_named(cache, saved, damage, message):
+    damage(saved)
+    with pytest.raises(CheckpointError, match=message):
+        load_model(saved, cache)
+
+
+def test_a_pickle_is_not_loaded(cache, saved):
+    """Even where its digest is vouched for."""
+    import hashlib
+
+    torch.save({"x": torch.zeros(1)}, saved / "model.safetensors")
+    digest = hashlib.sha256((saved / "model.safetensors").read_bytes()).hexdigest()
+    edit(saved, lambda f: f["sha256"].update({"model.safetensors": digest}))
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_model(saved, cache)
+
+
+def test_a_new_version_replaces_the_old_in_one_step(tmp_path):
+    for version in ("1", "2", "2", "3"):
+        with new_version(tmp_path, "last", version) as folder:
+            (folder / "x").write_text(version)
+            assert not (tmp_path / "last" / "x").exists() or folder != (tmp_path / "last").resolve()
+        assert (tmp_path / "last" / "x").read_text() == version
+        assert len(list(tmp_path.glob("last-*"))) == 1
+
+
+def test_a_crash_while_writing_leaves_the_old_version(tmp_path):
+    with new_version(tmp_path, "last", "1") as folder:
+        (folder / "x").write_text("1")
+    with pytest.raises(RuntimeError), new_version(tmp_path, "last", "2") as folder:
+        (folder / "x").write_text("half")
+        raise RuntimeError
+    assert (tmp_path / "last" / "x").read_text() == "1"
+    with new_version(tmp_path, "last", "2") as folder:
+        assert list(folder.iterdir()) == []

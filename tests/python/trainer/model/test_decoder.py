@@ -1,0 +1,52 @@
+"""The decoder: what is not asked is not worked out, and changes nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from trainer.batches.packing import pack_asked, pack_baskets
+from trainer.model.decoder import BasketDecoder, Memory
+
+WIDTH, SLOTS = 16, 5
+LENGTHS = np.array([1, 4, 1, 9, 2, 30])
+
+
+@pytest.fixture(params=[1, 2])
+def decoder(request):
+    torch.manual_seed(0)
+    made = BasketDecoder(WIDTH, request.param, heads=4, hidden=24, slots=SLOTS, dropout=0.1)
+    return made.double().eval()
+
+
+def inputs():
+    draw = torch.Generator().manual_seed(1)
+    x = torch.randn(int(LENGTHS.sum()), WIDTH, generator=draw, dtype=torch.float64)
+    vectors = torch.randn(20, WIDTH, generator=draw, dtype=torch.float64)
+    slots = torch.randint(20, (len(LENGTHS), SLOTS), generator=draw)
+    known = torch.rand(len(LENGTHS), SLOTS, generator=draw) < 0.6
+    known[:, 0] = True
+    return x, Memory(vectors, slots, known)
+
+
+def answers(decoder, rows):
+    """What the decoder says for these tokens."""
+    x, memory = inputs()
+    question = np.repeat(np.arange(len(LENGTHS)), LENGTHS)[rows]
+    asked = pack_asked(LENGTHS, question)
+    return decoder(x, memory, pack_baskets(LENGTHS), torch.from_numpy(rows), asked)
+
+
+def test_some_tokens_alone_are_those_of_all(decoder):
+    every = np.arange(LENGTHS.sum())
+    some = np.array([0, 1, 5, 6, 15, 17, 16, 46, 9])
+    torch.testing.assert_close(answers(decoder, some), answers(decoder, every)[some])
+
+
+def test_dropout_is_for_training_only(decoder):
+    every = np.arange(LENGTHS.sum())
+    still = answers(decoder, every)
+    assert torch.equal(still, answers(decoder, every))
+    decoder.train()
+    assert not torch.equal(still, answers(decoder, every))

@@ -1,0 +1,122 @@
+"""Logits in parts: what they add up to, and the focal loss from them with all its gradients."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from trainer.model.token_scores import TokenScores
+from trainer.training.losses import FocalLoss
+
+ROWS, QUESTIONS, CHANNELS, TOKENS = 7, 5, 4, 11
+
+
+def made(dtype=torch.float64, seed=0):
+    """Random scores: question 2 has no own products, questions 0 and 4 have two rows."""
+    draw = torch.Generator().manual_seed(seed)
+
+    def random(*shape):
+        return torch.randn(*shape, generator=draw, dtype=torch.float64).to(dtype).requires_grad_()
+
+    question = torch.tensor([0, 1, 2, 3, 4, 0, 4])
+    return TokenScores(
+        z=random(ROWS, CHANNELS),
+        vectors=random(TOKENS, CHANNELS),
+        tables=(
+            (random(3, TOKENS), torch.tensor([2, 0, 0, 1, 2])[question]),
+            (random(2, TOKENS), torch.tensor([0, 1, 1, 0, 1])[question]),
+        ),
+        own=random(8),
+        entries=(
+            torch.tensor([0, 0, 1, 3, 3, 3, 4, 4, 5, 5, 6, 6]),
+            torch.tensor([1, 5, 2, 9, 1, 3, 7, 2, 1, 5, 7, 2]),
+            torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 6, 7]),
+        ),
+        absent=(torch.tensor([0, 3, 3, 5]), torch.tensor([8, 10, 7, 8])),
+    )
+
+
+def leaves(scores):
+    return [scores.z, scores.vectors, scores.own, *(t for t, _ in scores.tables)]
+
+
+ASKED = (
+    torch.tensor([1, 5, 2, 9, 4, 7, 7]),
+    torch.tensor([0.5, 1, 2, 0.25, 1, 1, 3]),
+    torch.tensor([3, 0, 0, 2, 6, 5, 4]),  # row 1 is asked nothing, row 0 twice
+)
+
+
+def test_dense_by_hand():
+    scores = made()
+    (kinds, kind), (weeks, week) = scores.tables
+    for row in range(ROWS):
+        expected = scores.vectors @ scores.z[row]
+        expected = expected + kinds[kind[row]] + weeks[week[row]]
+        for of, token, entry in zip(*scores.entries, strict=True):
+            if of == row:
+                expected = expected + scores.own[entry] * torch.eye(TOKENS)[token]
+        for of, token in zip(*scores.absent, strict=True):
+            if of == row:
+                expected = expected.index_fill(0, token, -torch.inf)
+        torch.testing.assert_close(scores.dense()[row], expected)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("block", [1, 3 * TOKENS, 1 << 17])
+def test_focal_is_that_of_the_dense_logits(monkeypatch, gamma, block):
+    """Loss and every gradient, whatever the number of rows in a block."""
+    monkeypatch.setattr("trainer.model.token_scores.BLOCK", block)
+    one, other = made(), made()
+    targets, weights, rows = ASKED
+    expected, _ = FocalLoss(gamma)(one.dense(), targets, weights, rows)
+    loss = other.focal(targets, weights, rows, gamma)
+    torch.testing.assert_close(loss, expected)
+    (0.3 * expected).backward()
+    (0.3 * loss).backward()
+    for mine, theirs in zip(leaves(other), leaves(one), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad)
+
+
+def test_tokens_of_no_chance_have_no_gradient():
+    scores = made()
+    (kinds, kind), weeks = scores.tables
+    shut = kinds.detach().clone()
+    shut[:, 3] = -torch.inf
+    shut.requires_grad_()
+    scores = replace(scores, tables=((shut, kind), weeks))
+    targets, weights, rows = ASKED
+    scores.focal(targets, weights, rows, 2.0).backward()
+    assert all(leaf.grad.isfinite().all() for leaf in leaves(scores))
+    assert not scores.vectors.grad[3].any() and not shut.grad[:, 3].any()
+
+
+@pytest.mark.parametrize("parts", [torch.float32, torch.bfloat16])
+def test_bfloat16_is_close(parts):
+    """Products in bfloat16 have 8 bits: gradients agree within 2 % of their norm.
+
+    parts: the dtype of what comes from the network, bfloat16 under autocast of the model.
+    """
+    one, other = made(torch.float32), made(torch.float32)
+    given = replace(
+        other, z=other.z.to(parts), vectors=other.vectors.to(parts), own=other.own.to(parts)
+    )
+    (0.37 * one.focal(*ASKED, 2.0)).backward()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = given.focal(*ASKED, 2.0)
+    (0.37 * loss).backward()
+    for mine, theirs in zip(leaves(other), leaves(one), strict=True):
+        assert mine.grad.dtype == torch.float32
+        assert (mine.grad - theirs.grad).norm() < 0.02 * theirs.grad.norm()
+    assert not torch.equal(other.z.grad, one.z.grad)
+
+
+def test_nothing_asked_is_nothing_lost():
+    scores = made()
+    none = torch.zeros(0, dtype=torch.long)
+    loss = scores.focal(none, torch.zeros(0), none, 2.0)
+    loss.backward()
+    assert loss == 0
+    assert not any(leaf.grad.any() for leaf in leaves(scores))

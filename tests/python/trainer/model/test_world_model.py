@@ -1,0 +1,464 @@
+"""The world model: what it sees and must not see, and that every way of running it agrees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from toy import toy_cache, toy_columns, toy_manifest
+
+from trainer.batches.batch import TimelineBatch
+from trainer.batches.loaders import EvaluationDataLoader, Masking, WorldModelDataLoader
+from trainer.batches.masking import MaskedItems
+from trainer.batches.packing import pack_rows, sequence_ids
+from trainer.batches.questions import ask
+from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.ragged import ranges
+from trainer.cache.reader import TensorCache, write_cache
+from trainer.features.chain_sales import WeeklySales
+from trainer.features.tensors import map_tensors
+from trainer.features.trips import Items, read
+from trainer.model.config import PRESETS
+from trainer.model.world_model import TimelineState, create_world_model
+from trainer.training.losses import WorldModelLoss
+from trainer.training.targets import targets
+
+EXACT = dict(rtol=1e-9, atol=1e-10)
+CHUNK = 16
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return toy_cache(
+        tmp_path_factory.mktemp("cache"), trips_of=[20, 15, 8, 12, 9, 25, 3, 11, 1, 6], seed=5
+    )
+
+
+@pytest.fixture
+def model(cache):
+    """A tiny model in float64 whose every parameter has a say."""
+    torch.manual_seed(0)
+    model = create_world_model("tiny", cache).double().eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("delta") or name == "logit.weight":
+                parameter.normal_(std=0.3)
+    return model
+
+
+def double(part):
+    """A batch, or a part of one, with its floats in float64."""
+    return map_tensors(part, lambda t: t.double() if t.is_floating_point() else t)
+
+
+def timelines(cache, customers, task="completion", hidden=None):
+    """One batch of these customers' whole timelines, every trip asked."""
+    first = cache["customers.trip_offsets"].astype(np.int64)
+    customers = np.asarray(customers)
+    starts, lengths = first[customers], np.diff(first)[customers]
+    return build(cache, starts, lengths, task, hidden)
+
+
+def build(cache, starts, lengths, task="completion", hidden=None, last_only=False) -> TimelineBatch:
+    rows = pack_rows(lengths, CHUNK)
+    trips, items = read(cache, ranges(starts, lengths))
+    return arrange(trips, items, rows, lengths, cache.products, task, hidden, last_only)
+
+
+def arrange(
+    trips, items, rows, lengths, products, task="completion", hidden=None, last_only=False
+) -> TimelineBatch:
+    """A batch that asks every trip, or the last of each timeline."""
+    position = torch.from_numpy(ranges(np.zeros_like(lengths), lengths))
+    asked = torch.ones(len(trips), dtype=torch.bool)
+    if last_only:
+        asked = torch.cat([position.eq(0)[1:], torch.tensor([True])])
+    if hidden is None:
+        hidden = trips.basket_id % 2 == 0
+    kept = asked[items.trip]
+    token = items.token[kept]
+    question = (asked.cumsum(0) - 1)[items.trip[kept]]
+    chosen = torch.ones_like(token, dtype=torch.bool)
+    if task == "completion":
+        chosen = (token * 7919 + trips.basket_id[items.trip[kept]]) % 3 == 0
+    masked = MaskedItems(
+        tokens=token.masked_fill(chosen, products + 1),
+        targets=token.masked_fill(~chosen, 0),
+        price_hidden=chosen,
+        whole=torch.bincount(question[~chosen], minlength=int(asked.sum())) == 0,
+    )
+    return TimelineBatch(
+        trips=trips,
+        items=items,
+        step=torch.from_numpy(ranges(rows.row * rows.length + rows.start, lengths)),
+        sequence=torch.from_numpy(sequence_ids(rows, lengths)),
+        position=position,
+        questions=ask(
+            torch.from_numpy(lengths), trips, items, asked, masked, hidden[asked],
+            sales(trips.row[asked], products), products,
+        ),
+    )  # fmt: skip
+
+
+def sales(row, products):
+    """Three weeks of random sales; which of them a trip sees depends on its row alone."""
+    draw = torch.Generator().manual_seed(0)
+    table = torch.randn(3, 2, products + 3, generator=draw)
+    return WeeklySales(table, torch.rand(3, products + 3, generator=draw), row % 3)
+
+
+def first_logits(predictions, batch):
+    return predictions.logits[: len(batch.questions.trip)]
+
+
+def item_trips(batch, trips):
+    return torch.isin(batch.items.trip, trips)
+
+
+# Equivalences
+
+
+def test_packed_equals_one_by_one_with_every_gradient(cache, model):
+    packed = double(timelines(cache, range(10)))
+    assert packed.sequence.shape[0] < 10  # several customers share a row
+    predictions = model(packed)
+    weight = torch.randn(first_logits(predictions, packed).shape, dtype=torch.float64)
+    value = (first_logits(predictions, packed) * weight).sum() + sum(
+        part.square().sum() for part in predictions.context.values()
+    )
+    value = value + predictions.embeddings.square().sum()
+    together = torch.autograd.grad(value, model.parameters())
+
+    alone, logits = None, []
+    at = 0
+    for customer in range(10):
+        batch = double(timelines(cache, [customer]))
+        p = model(batch)
+        logits.append(first_logits(p, batch))
+        n = len(batch.questions.trip)
+        v = (first_logits(p, batch) * weight[at : at + n]).sum()
+        v = v + sum(part.square().sum() for part in p.context.values())
+        v = v + p.embeddings.square().sum()
+        at += n
+        grads = torch.autograd.grad(v, model.parameters())
+        alone = grads if alone is None else [a + g for a, g in zip(alone, grads, strict=True)]
+    torch.testing.assert_close(first_logits(predictions, packed), torch.cat(logits), **EXACT)
+    for (name, _), one, other in zip(model.named_parameters(), together, alone, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-8, msg=name)
+
+
+def test_other_customers_and_the_row_they_share_do_not_matter(cache, model):
+    alone, packed = timelines(cache, [3]), timelines(cache, [8, 3, 1])
+    mine = packed.trips.row[packed.questions.trip]
+    mine = (mine >= alone.trips.row[0]) & (mine <= alone.trips.row[-1])
+    one, other = model(double(alone)), model(double(packed))
+    torch.testing.assert_close(first_logits(one, alone), first_logits(other, packed)[mine], **EXACT)
+
+
+@pytest.mark.parametrize("start", ["empty", "prefill"])
+def test_step_by_step_equals_the_full_pass(cache, model, start):
+    customers = [0, 2, 7]
+    first = cache["customers.trip_offsets"].astype(np.int64)
+    lengths = np.minimum(np.diff(first)[customers], 9)
+    common = int(lengths.min())
+    assert common > model.config.memory + 1  # the memory fills up and drops the oldest trip
+    full = build(cache, first[customers], np.full(3, common))
+    expected = model(double(full))
+    expected = first_logits(expected, full).view(3, common, -1)
+    done = 0
+    if start == "empty":
+        state = model.empty_state(3)
+    else:
+        done = 3
+        trips, items = read(cache, ranges(first[customers], np.full(3, done)))
+        state = model.prefill(double(trips), double(items), torch.full((3,), done))
+    for position in range(done, common):
+        # The next trips of the three, beside what counting knows of their past.
+        so_far = build(cache, first[customers], np.full(3, position + 1), last_only=True)
+        now = so_far.questions.trip
+        questions = double(replace(so_far.questions, trip=torch.arange(3)))
+        trips, items = (double(part) for part in read(cache, first[customers] + position))
+        assert torch.equal(trips.row, so_far.trips.row[now])
+        got = model.answer(state, trips, questions).logits[:3]
+        # Counts of earlier purchases are float32 sums, of more zeros in the full pass.
+        torch.testing.assert_close(got, expected[:, position], rtol=1e-6, atol=1e-6)
+        sizes = [part.state.shape for part in state.encoder]
+        state = model.step(state, trips, items)
+        assert sizes == [part.state.shape for part in state.encoder]
+        assert state.trips.tolist() == [position + 1] * 3
+
+
+def test_prefill_takes_timelines_of_different_lengths(cache, model):
+    first = cache["customers.trip_offsets"].astype(np.int64)
+    lengths = torch.tensor([2, 7, 1])
+    starts = first[[1, 4, 6]]
+    trips, items = read(cache, ranges(starts, lengths.numpy()))
+    together = model.prefill(double(trips), double(items), lengths)
+    for index, (begin, length) in enumerate(zip(starts, lengths, strict=True)):
+        trips, items = read(cache, np.arange(begin, begin + int(length)))
+        alone = model.prefill(double(trips), double(items), length[None])
+        for one, other in zip(together.encoder, alone.encoder, strict=True):
+            torch.testing.assert_close(one.state[index], other.state[0], **EXACT)
+            torch.testing.assert_close(one.conv[index], other.conv[0], **EXACT)
+        seen = min(int(length), model.config.memory)
+        torch.testing.assert_close(together.recent[index, :seen], alone.recent[0, :seen], **EXACT)
+
+
+def test_a_shuffled_basket_gives_the_same_logits(cache, model):
+    batch = double(timelines(cache, range(10)))
+    draw = torch.Generator().manual_seed(0)
+    order = torch.rand(len(batch.items.token), generator=draw) + batch.items.trip * 2
+    order = order.argsort()  # shuffled within each trip
+    assert not torch.equal(order, torch.arange(len(order)))
+    items = Items(*(getattr(batch.items, n)[order] for n in ("trip", "token", "pence")))
+    lengths = np.bincount(batch.position.eq(0).cumsum(0) - 1)
+    rows = pack_rows(lengths, CHUNK)
+    shuffled = double(arrange(batch.trips, items, rows, lengths, cache.products))
+    assert not torch.equal(shuffled.questions.token, batch.questions.token)
+    one, other = model(batch), model(shuffled)
+    torch.testing.assert_close(first_logits(one, batch), first_logits(other, shuffled), **EXACT)
+    for name in one.context:
+        torch.testing.assert_close(one.context[name], other.context[name], **EXACT)
+
+
+# Leaks
+
+
+def test_a_masked_items_price_and_identity_do_not_show(cache, model):
+    """Of the last trip of each timeline everything that is hidden is exchanged."""
+    batch = double(timelines(cache, range(10)))
+    ends = torch.cat([batch.position.eq(0)[1:], torch.tensor([True])])
+    last = ends.nonzero().squeeze(1)
+    hidden = item_trips(batch, last) & (
+        (batch.items.token * 7919 + batch.trips.basket_id[batch.items.trip]) % 3 == 0
+    )
+    assert hidden.any()
+    items = replace(
+        batch.items,
+        token=torch.where(hidden, batch.items.token % cache.products + 1, batch.items.token),
+        pence=torch.where(hidden[:, None], batch.items.pence * 3 + 1, batch.items.pence),
+    )
+    one, other = model(batch), model(replace(batch, items=items))
+    assert torch.equal(first_logits(one, batch), first_logits(other, batch))
+    for name in one.context:
+        assert torch.equal(one.context[name], other.context[name])
+
+
+def test_a_trips_own_basket_reaches_only_later_trips(cache, model):
+    batch = double(timelines(cache, [1]))
+    middle = len(batch.trips) // 2
+    changed = batch.items.trip == middle
+    items = replace(
+        batch.items,
+        token=torch.where(changed, batch.items.token % cache.products + 1, batch.items.token),
+    )
+    one = first_logits(model(batch), batch)
+    other = first_logits(model(replace(batch, items=items)), batch)
+    # Not only is the change small before: it is nothing.
+    assert torch.equal(one[: middle + 1], other[: middle + 1])
+    assert (one[middle + 1 :] != other[middle + 1 :]).any(1).all()
+
+
+def test_no_later_trip_reaches_an_earlier_one(cache, model):
+    """Features, items and kinds of all trips from the middle on are replaced by noise."""
+    batch = double(timelines(cache, [1], task="next", hidden=None))
+    trips, middle = batch.trips, len(batch.trips) // 2
+    later = torch.arange(len(trips)) >= middle
+    noise = torch.randperm(int(later.sum())) + middle
+    order = torch.cat([torch.arange(middle), noise])
+    mixed = replace(batch, trips=map_tensors(trips, lambda t: t[order]))
+    one = model(batch)
+    q = batch.questions
+    other = model(mixed)
+    assert torch.equal(
+        first_logits(one, batch)[q.trip < middle], first_logits(other, batch)[q.trip < middle]
+    )
+
+
+def test_a_hidden_trip_context_cannot_be_seen(cache, model):
+    """Changing the kind of a trip where it is hidden changes no output about that trip."""
+    everything = torch.ones(int(np.diff(cache["customers.trip_offsets"].astype(int))[1]))
+    batch = double(timelines(cache, [1], hidden=everything.bool()))
+    last = len(batch.trips) - 1
+    context = batch.trips.context.clone()
+    context[last] = (context[last] + 1) % 4
+    one, other = model(batch), model(replace(batch, trips=replace(batch.trips, context=context)))
+    assert torch.equal(first_logits(one, batch)[last], first_logits(other, batch)[last])
+    for name in one.context:
+        assert torch.equal(one.context[name], other.context[name])
+    # Where it is declared known it counts.
+    known = double(timelines(cache, [1], hidden=torch.zeros(len(batch.trips)).bool()))
+    assert (first_logits(model(known), known)[last] != first_logits(one, batch)[last]).any()
+
+
+def test_the_kind_of_an_earlier_trip_is_known_later(cache, model):
+    hidden = torch.ones(int(np.diff(cache["customers.trip_offsets"].astype(int))[1])).bool()
+    batch = double(timelines(cache, [1], hidden=hidden))
+    context = batch.trips.context.clone()
+    context[0] = (context[0] + 1) % 4
+    changed = replace(batch, trips=replace(batch.trips, context=context))
+    one, other = first_logits(model(batch), batch), first_logits(model(changed), batch)
+    assert torch.equal(one[0], other[0])
+    assert (one[1] != other[1]).any()
+
+
+def test_products_of_the_future_have_no_say_in_training(tmp_path):
+    """More novel products, sorted in among the others: the same loss and the same gradients."""
+    columns = toy_columns(customers=6, seed=2)
+    count = len(columns["products.code"])
+    novel_token = count  # the toy's last product is novel; training weeks must not hold it
+    columns["items.token"] = np.where(
+        columns["items.token"] == novel_token, 1, columns["items.token"]
+    )
+    more = dict(columns)
+    keep = np.arange(count)
+    # A new novel product right after product 5: all later ones move by one.
+    place = np.insert(keep, 5, count - 1)
+    for name, values in columns.items():
+        if name.startswith("products."):
+            more[name] = np.asarray(values)[place]
+    more["products.code"] = more["products.code"].astype("S8")
+    more["products.code"][5] = b"PRD0004B"
+    moved = np.where(columns["items.token"] > 5, 1, 0)
+    more["items.token"] = columns["items.token"] + moved
+    for end in ("graph.source", "graph.target"):
+        more[end] = columns[end] + (columns[end] >= 5)
+    losses = []
+    for name, cols in (("one", columns), ("more", more)):
+        write_cache(tmp_path / name, cols, toy_manifest())
+        cache = TensorCache(tmp_path / name)
+        torch.manual_seed(0)
+        model = create_world_model("tiny", cache, torch.zeros(cache.products + 10, 256)).double()
+        model.train()
+        masking = Masking(rate=1, whole=1, hide_context=1)
+        loader = WorldModelDataLoader(
+            WorldModelDataset(cache), tokens=10**6, chunk=CHUNK, masking=masking
+        )
+        (batch,) = loader
+        batch = double(batch)
+        torch.manual_seed(1)
+        total, _ = WorldModelLoss()(model(batch), targets(batch))
+        total.backward()
+        losses.append((total.item(), model.item.weight.grad.clone()))
+    assert losses[0][0] == pytest.approx(losses[1][0], rel=1e-9)
+    torch.testing.assert_close(losses[0][1], losses[1][1], rtol=1e-6, atol=1e-9)
+
+
+# Learning
+
+
+def test_every_parameter_learns(cache):
+    torch.manual_seed(0)
+    model = create_world_model("tiny", cache)
+    masking = Masking(rate=0.5, whole=0.3)
+    loader = WorldModelDataLoader(
+        WorldModelDataset(cache), tokens=10**6, chunk=CHUNK, masking=masking
+    )
+    # The output map starts small and the product deltas at zero: one step opens every path.
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    for batch in [*loader, *loader]:
+        optimiser.zero_grad()
+        total, _ = WorldModelLoss()(model(batch), targets(batch))
+        total.backward()
+        optimiser.step()
+    idle = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert idle == []
+
+
+def test_fifty_trips_can_be_learnt_by_heart(tmp_path):
+    """One hidden item a trip: several that share a [MASK] cannot all have probability 1."""
+    cache = toy_cache(tmp_path / "cache", trips_of=[10] * 5, products=60, seed=8)
+    torch.manual_seed(0)
+    model = create_world_model("tiny", cache, dropout=0)
+    first = cache["customers.trip_offsets"].astype(np.int64)
+    batch = build(cache, first[:-1], np.diff(first), task="next")
+    items = batch.items
+    one = torch.zeros(len(items.token), dtype=torch.bool)
+    one[torch.cat([torch.tensor([True]), items.trip.diff() > 0])] = True
+    masked = MaskedItems(
+        tokens=items.token.masked_fill(one, cache.products + 1),
+        targets=items.token.masked_fill(~one, 0),
+        price_hidden=one,
+        whole=torch.bincount(items.trip[~one], minlength=50) == 0,
+    )
+    hidden = torch.arange(50) % 2 == 0
+    asked = torch.ones(50, dtype=torch.bool)
+    lately = sales(batch.trips.row, cache.products)
+    questions = ask(
+        torch.full((5,), 10), batch.trips, items, asked, masked, hidden, lately, cache.products
+    )
+    batch = replace(batch, questions=questions)
+    assert len(questions.target) == 50
+    optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    loss = WorldModelLoss()
+    for _ in range(150):
+        optimiser.zero_grad()
+        total, parts = loss(model(batch), targets(batch))
+        total.backward()
+        optimiser.step()
+    assert parts["focal"] < 0.01
+    for part in ("size", "sensitivity", "mission"):
+        assert parts[part] < 0.1
+    model.eval()
+    guesses = model(batch).logits[: len(asked)].argmax(1)
+    assert (guesses == questions.target).float().mean() > 0.95
+
+
+def test_presets_have_the_sizes_they_claim(tmp_path):
+    """With a vocabulary of LGSR's size."""
+    cache = toy_cache(tmp_path / "cache", products=5000, customers=2)
+    sizes = {
+        preset: sum(p.numel() for p in create_world_model(preset, cache).parameters()) / 1e6
+        for preset in PRESETS
+    }
+    assert sizes["tiny"] < sizes["small"] < 3
+    assert 18 < sizes["base"] < 24
+
+
+# Bad input
+
+
+def test_baskets_of_two_hundred_and_single_trips_pass(tmp_path):
+    cache = toy_cache(tmp_path / "cache", trips_of=[1, 4], products=400, largest_basket=250, seed=1)
+    assert np.diff(cache["trips.item_offsets"].astype(int)).max() > 200
+    model = create_world_model("tiny", cache).eval()
+    batch = timelines(cache, [0, 1])
+    assert model(batch).logits[:, 1:-2].isfinite().all()
+
+
+def test_a_product_without_a_token_reads_as_its_category(tmp_path):
+    columns = toy_columns(customers=6)
+    count = len(columns["products.code"])
+    known = create_world_model("tiny", TensorCache(_written(tmp_path / "a", columns)))
+    columns["items.token"] = np.where(
+        columns["items.token"] == 2, count + 3 + columns["products.category"][1],
+        columns["items.token"],
+    )  # fmt: skip
+    cache = TensorCache(_written(tmp_path / "b", columns))
+    for task in ("next_unknown", "completion"):
+        for batch in EvaluationDataLoader(WorldModelDataset(cache, "test"), task, chunk=CHUNK):
+            predictions = known.eval()(batch)
+            assert predictions.logits[:, 1:].isfinite().all()
+            assert predictions.logits.shape[1] == count + 3
+
+
+def _written(folder, columns):
+    write_cache(folder, columns, toy_manifest())
+    return folder
+
+
+def test_errors_say_what_was_expected(cache, model):
+    with pytest.raises(ValueError, match="tiny, small, base"):
+        create_world_model("large", cache)
+    with pytest.raises(TypeError, match="depth"):
+        create_world_model("tiny", cache, depth=3)
+    with pytest.raises(ValueError, match="heads=5 must divide"):
+        create_world_model("tiny", cache, heads=5)
+    trips, items = read(cache, np.arange(3))
+    with pytest.raises(ValueError, match="add up to 3 trips"):
+        model.prefill(trips, items, torch.tensor([3, 0]))
+    state: TimelineState = model.empty_state(2)
+    with pytest.raises(ValueError, match="one for each of 2 customers"):
+        model.step(state, trips, items)

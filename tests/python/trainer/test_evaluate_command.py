@@ -1,0 +1,124 @@
+"""The command: what it prints, what it writes, and one line where it cannot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from toy import toy_cache
+
+from trainer.evaluate import main
+from trainer.model.checkpoint import save_checkpoint
+from trainer.model.world_model import create_world_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A cache and a checkpoint of an untrained model."""
+    folder = tmp_path_factory.mktemp("command")
+    cache = toy_cache(folder / "cache", customers=20)
+    torch.manual_seed(0)
+    model = create_world_model("tiny", cache)
+    save_checkpoint(folder, "best", "1", model, cache, {})
+    return folder
+
+
+def test_a_model_beside_the_rules(folder, tmp_path, capsys):
+    out = tmp_path / "figures.json"
+    arguments = [str(folder / "best"), "--cache", str(folder / "cache"), "--json", str(out)]
+    assert main([*arguments, "--detailed"]) == 0
+    printed, bar = capsys.readouterr()
+    assert printed.index("mission unknown") < printed.index("mission known")
+    lines = printed.splitlines()
+    fresh = next(i for i, line in enumerate(lines) if line.startswith("fresh: "))
+    replayed = lines.index(
+        next(line for line in lines if line.startswith("replayed weeks (copies of earlier trips)"))
+    )
+    assert fresh < replayed
+    assert lines[fresh + 1].split()[:2] == ["R@10", "R@20"]
+    assert lines[fresh + 2].split()[0] == "model" and "model - row, NDCG@10" in lines[fresh + 1]
+    assert lines[fresh + 3].count("[") == 4  # two metrics and two differences
+    for part in ("customer: known", "products: ", "basket: 1 item", "store: ", "ratio as trained",
+                 "explore R@10"):  # fmt: skip
+        assert part in printed
+    assert "next_unknown" in bar  # on stderr
+
+    content = json.loads(out.read_text())
+    manifest = json.loads((folder / "cache/manifest.json").read_text())
+    assert content["cache_digest"] == manifest["digest"]
+    weights = (folder / "best/model.safetensors").read_bytes()
+    assert content["weights_digest"] == hashlib.sha256(weights).hexdigest()
+    assert content["versions"]["torch"] == torch.__version__
+    assert content["hardware"]["cores"] >= 1
+    assert content["checkpoint"] == str(folder / "best")
+    shown = content["tasks"]["next_unknown"]["fresh"]["scorers"]["model"]["recall@10"]
+    assert f"{shown['value']:.3f}"[1:] in lines[fresh + 2]
+
+
+def test_strata_hold_the_difference_to_the_best_baseline(folder, tmp_path, capsys):
+    out = tmp_path / "figures.json"
+    arguments = [str(folder / "best"), "--cache", str(folder / "cache"), "--json", str(out)]
+    assert main([*arguments, "--detailed", "--tasks", "completion"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    task = json.loads(out.read_text())["tasks"]["completion"]
+    scorers = task["fresh"]["scorers"]
+    for title, metric in (("R@10", "recall@10"), ("NDCG@10", "ndcg@10")):
+        best = max(list(scorers)[1:], key=lambda name: scorers[name][metric]["value"])
+        start = lines.index(f"fresh, by kind of trip: {title}") + 1
+        assert best in lines[start] and lines[start].endswith("model - baseline")
+        for name, groups in task["strata"].items():
+            for label, group in groups.items():
+                start += 1
+                minus = group["model_minus"][best][metric]
+                cells = [f"{minus[part]:+.3f}".replace("0.", ".") for part in ("value", "low")]
+                assert lines[start].startswith(f"{name}: {label} ")
+                assert f"{cells[0]} [{cells[1]}, " in lines[start]
+
+
+def test_every_answer_in_a_file(folder, tmp_path, capsys):
+    out = tmp_path / "all.parquet"
+    common = ["--cache", str(folder / "cache"), "--tasks", "next_known", "--predictions", str(out)]
+    assert main([str(folder / "best"), *common]) == 0
+    assert "model" in pq.read_table(out)["scorer"].to_pylist()
+    assert main(["--baselines-only", *common]) == 0
+    assert "model" not in pq.read_table(out)["scorer"].to_pylist()
+    capsys.readouterr()
+
+
+def test_rules_alone_and_a_sample(folder, capsys):
+    options = ["--cache", str(folder / "cache"), "--customers", "4", "--tasks", "completion"]
+    assert main(["--baselines-only", *options, "--split", "validation"]) == 0
+    printed = capsys.readouterr().out
+    assert "validation, weeks 21-25, 4 customers" in printed
+    assert "own trips x context" in printed
+    assert "model" not in printed and "Next basket" not in printed and "by store" not in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "CHECKPOINT or --baselines-only"),
+        (["best", "--baselines-only"], "CHECKPOINT or --baselines-only"),
+        (["--baselines-only", "--cache", "nowhere"], "nowhere"),
+        (["nowhere"], "nowhere"),
+        (["--baselines-only", "--split", "tomorrow"], "split: expected one of"),
+        (["--baselines-only", "--customers", "0"], "customers: expected at least 1"),
+        (["--baselines-only", "--json", "nowhere/figures.json"], "nowhere is not a folder"),
+        (["--baselines-only", "--json", "cache"], "--json: cache is a folder"),
+        (
+            ["--baselines-only", "--predictions", "no/all.parquet"],
+            "--predictions: no is not a folder",
+        ),
+    ],
+)
+@pytest.mark.parametrize("lightgbm", [True, False])
+def test_errors_are_one_line(folder, monkeypatch, capsys, arguments, message, lightgbm):
+    monkeypatch.setattr("trainer.baselines.is_installed", lambda: lightgbm)
+    monkeypatch.chdir(folder)
+    assert main(arguments) == 2
+    printed, error = capsys.readouterr()
+    assert printed == "" and error.count("\n") == 1
+    assert error.startswith("error: ") and message in error

@@ -1,0 +1,365 @@
+"""Training: phases, resuming, several processes, and that something is learnt."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from toy import TRAIN_LAST, toy_cache
+
+from trainer.cache.reader import TensorCache
+from trainer.model.checkpoint import CheckpointError, load_checkpoint
+from trainer.model.world_model import create_world_model
+from trainer.training import SCHEDULES, Phase, Trainer, TrainingConfig
+from trainer.training import trainer as loop
+from trainer.training.config import FOCAL_ONLY, three_phases
+from trainer.training.precision import Precision
+from trainer.training.ranks import Ranks, join_ranks
+
+CONFIG = TrainingConfig(
+    model="tiny",
+    phases=three_phases(2e-3, (1, 1, 1)),
+    tokens=300,
+    checkpoint_seconds=0,
+    seed=3,
+    precision="float32",  # the same on every processor
+)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return toy_cache(tmp_path_factory.mktemp("cache"), customers=24, seed=6)
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch):
+    monkeypatch.setattr(loop, "CHECK_BATCHES", 2)
+
+
+def fixed_score(model):
+    return 0.5, {}
+
+
+def make(cache, folder, config=CONFIG, validate=fixed_score, ranks=None, **changes):
+    torch.manual_seed(config.seed)
+    model = create_world_model(config.model, cache, **changes)
+    return Trainer(model, cache, config, folder, validate, ranks, progress=False)
+
+
+# Schedule
+
+
+def test_the_design_s_three_phases():
+    config = SCHEDULES["base"]
+    names = [config.phase(epoch)[0].name for epoch in range(config.epochs)]
+    assert names == ["warm-up"] * 3 + ["main"] * 12 + ["fine-tune"] * 5
+    warm_up, main, fine_tune = config.phases
+    assert warm_up.losses == FOCAL_ONLY and main.losses.contrastive == 0.2
+    assert (warm_up.mask_rate, main.mask_rate, fine_tune.mask_rate) == (0.15, 0.15, 0.2)
+    assert (fine_tune.batch, fine_tune.clip) == (0.5, 0.5)
+    original = SCHEDULES["original"]
+    assert [original.learning_rate(epoch, 0.5) for epoch in (0, 5, 19)] == [1e-5, 5e-5, 1e-5]
+
+
+def test_learning_rate_by_hand():
+    config = replace(CONFIG, phases=(Phase("a", 2, 1.0, 3.0), Phase("b", 1, 0.5, 0.1)))
+    rates = [config.learning_rate(*at) for at in [(0, 0), (0, 0.5), (1, 0), (2, 0), (2, 0.5)]]
+    assert rates == pytest.approx([1, 1.5, 2, 0.5, 0.3])
+    with pytest.raises(ValueError, match="epoch 3 of 3"):
+        config.phase(3)
+
+
+def test_configurations_survive_json():
+    for config in SCHEDULES.values():
+        assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"phases": ()}, "phases"),
+        ({"tokens": 0}, "tokens"),
+        ({"patience": 0}, "patience"),
+        ({"validation_customers": 0}, "validation_customers"),
+    ],
+)
+def test_bad_configurations_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(CONFIG, **change)
+    with pytest.raises(ValueError, match="main: epochs"):
+        Phase("main", 0, 1e-3, 1e-3)
+
+
+def test_phases_change_what_happens(cache, tmp_path):
+    """Warm-up leaves the heads of the other losses as they were; masks and batches change."""
+    seen = []
+    trainer = make(cache, tmp_path)
+    step = trainer._step
+
+    def watch(batch, loss, clip):
+        before = trainer.model.kind.weight.clone()
+        out = step(batch, loss, clip)
+        moved = not torch.equal(before, trainer.model.kind.weight)
+        rate = trainer.optimiser.param_groups[0]["lr"]
+        seen.append((trainer.epoch, moved, clip, loss.weights, rate, len(batch.trips)))
+        return out
+
+    trainer._step = watch
+    curves = trainer.fit()
+    warm_up, main, fine_tune = ([s for s in seen if s[0] == epoch] for epoch in range(3))
+    assert not any(moved for _, moved, *_ in warm_up)
+    assert all(moved for _, moved, *_ in main)
+    assert {s[2] for s in main} == {1.0} and {s[2] for s in fine_tune} == {0.5}
+    assert len(fine_tune) > 1.5 * len(main)
+    assert [s[4] for s in warm_up] == sorted(s[4] for s in warm_up)
+    assert [row["phase"] for row in curves] == ["warm-up", "main", "fine-tune"]
+    assert "contrastive" not in curves[0] and curves[1]["contrastive"] > 0
+
+
+def test_a_phase_may_ask_about_the_last_weeks_only(cache, tmp_path):
+    phases = (Phase("all", 1, 1e-3, 1e-3), Phase("late", 1, 1e-3, 1e-3, recent=0.3))
+    trainer = make(cache, tmp_path, replace(CONFIG, phases=phases))
+    step, weeks = trainer._step, ([], [])
+
+    def watch(batch, loss, clip):
+        weeks[trainer.epoch].append(cache["trips.week"][batch.trips.row[batch.questions.trip]])
+        return step(batch, loss, clip)
+
+    trainer._step = watch
+    trainer.fit()
+    every, late = (np.concatenate(part) for part in weeks)
+    assert (every.min(), late.min(), late.max()) == (1, TRAIN_LAST - 5, TRAIN_LAST)
+    assert len(late) == (every >= TRAIN_LAST - 5).sum()
+    with pytest.raises(ValueError, match="recent"):
+        Phase("none", 1, 1e-3, 1e-3, recent=0)
+
+
+def test_golden_losses(cache, tmp_path):
+    """A fixed seed gives these losses: another figure is another model or another training."""
+    curves = make(cache, tmp_path).fit()
+    losses = [(row["focal"], row.get("mission")) for row in curves]
+    expected = GOLDEN
+    for (focal, mission), (golden_focal, golden_mission) in zip(losses, expected, strict=True):
+        assert focal == pytest.approx(golden_focal, rel=2e-3)
+        assert (mission or 0) == pytest.approx(golden_mission, rel=2e-3)
+
+
+GOLDEN = [(3.0176, 0), (2.9967, 1.7795), (2.9769, 1.5449)]
+
+
+# Checkpoints and resuming
+
+
+def weights(folder):
+    return load_checkpoint(folder).weights
+
+
+def assert_same_run(one: Path, other: Path):
+    for name in ("last", "best"):
+        a, b = weights(one / name), weights(other / name)
+        assert all(torch.equal(a[key], b[key]) for key in a), name
+    first, second = (load_checkpoint(folder / "last") for folder in (one, other))
+    assert all(torch.equal(first.training[key], second.training[key]) for key in first.training)
+    timeless = [
+        [
+            {k: v for k, v in row.items() if k not in ("seconds", "items_per_s")}
+            for row in run.progress["curves"]
+        ]
+        for run in (first, second)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+class Killed(BaseException):
+    """Nothing in the program catches it."""
+
+
+@pytest.mark.parametrize("after", [1, 4, 9, 14])
+def test_a_resumed_run_is_an_uninterrupted_one(cache, tmp_path, after):
+    make(cache, tmp_path / "whole").fit()
+    trainer = make(cache, tmp_path / "cut")
+    step, done = trainer._step, 0
+
+    def until(*arguments):
+        nonlocal done
+        if done == after:
+            raise Killed
+        done += 1
+        return step(*arguments)
+
+    trainer._step = until
+    with pytest.raises(Killed):
+        trainer.fit()
+    again = make(cache, tmp_path / "cut")
+    assert again.resume() == (after >= 2)
+    again.fit()
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = {tests!r}
+import torch
+from test_trainer import CONFIG, make, loop
+from trainer.cache.reader import TensorCache
+loop.CHECK_BATCHES = 2
+torch.set_num_threads(1)
+trainer = make(TensorCache({cache!r}), __import__("pathlib").Path(sys.argv[1]))
+trainer.resume()
+print("ready", flush=True)
+trainer.fit()
+"""
+
+
+def test_killing_the_process_at_any_moment_changes_nothing(cache, tmp_path):
+    script = SCRIPT.format(
+        tests=[str(Path(__file__).parents[up]) for up in (0, 1)], cache=str(cache.folder)
+    )
+
+    def start(folder):
+        return subprocess.Popen(
+            [sys.executable, "-c", script, str(folder)], stdout=subprocess.PIPE, text=True
+        )
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    make(cache, tmp_path / "whole").fit()
+    torch.set_num_threads(threads)
+    kills = 0
+    for delay in (0.15, 0.4, 0.7):
+        process = start(tmp_path / "cut")
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(delay)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    process = start(tmp_path / "cut")
+    assert process.wait() == 0
+    assert kills > 0
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_best_is_the_best_and_patience_ends(cache, tmp_path):
+    scores = iter([0.1, 0.3, 0.2, 0.25, 0.3, 0.1, 0.9])
+    config = replace(CONFIG, phases=(Phase("main", 9, 1e-3, 1e-3),), patience=3)
+    trainer = make(cache, tmp_path, config, lambda model: (next(scores), {"x": 1.0}))
+    curves = trainer.fit()
+    assert [row["score"] for row in curves] == [0.1, 0.3, 0.2, 0.25, 0.3]
+    assert load_checkpoint(tmp_path / "best").progress["epoch"] == 2
+    assert load_checkpoint(tmp_path / "last").progress["epoch"] == 5
+    lines = [json.loads(line) for line in (tmp_path / "curves.jsonl").read_text().splitlines()]
+    assert lines == curves
+
+
+def test_another_cache_or_configuration_cannot_go_on(cache, tmp_path):
+    make(cache, tmp_path / "run", replace(CONFIG, phases=CONFIG.phases[:1])).fit()
+    with pytest.raises(CheckpointError, match="another configuration"):
+        make(cache, tmp_path / "run").resume()
+    other = toy_cache(tmp_path / "other", customers=24, seed=7)
+    with pytest.raises(CheckpointError, match="another cache"):
+        make(other, tmp_path / "run", replace(CONFIG, phases=CONFIG.phases[:1])).resume()
+
+
+def test_a_loss_that_is_no_number_stops(cache, tmp_path):
+    trainer = make(cache, tmp_path)
+    with torch.no_grad():
+        trainer.model.item.weight.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="epoch 1"):
+        trainer.fit()
+
+
+# Several processes
+
+
+def _rank(rank: int, port: int, cache: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {
+        "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank),
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+    }  # fmt: skip
+    with join_ranks("cpu") as ranks:
+        make(TensorCache(cache), Path(folder), ONE_EPOCH_EACH, ranks=ranks, dropout=0).fit()
+    assert not dist.is_initialized()
+
+
+ONE_EPOCH_EACH = replace(CONFIG, tokens=1000, phases=three_phases(1e-3, (1, 1, 1)))
+
+
+def test_two_ranks_are_one(cache, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    mp.spawn(_rank, args=(port, str(cache.folder), str(tmp_path / "two")), nprocs=2)
+    make(cache, tmp_path / "one", ONE_EPOCH_EACH, dropout=0).fit()
+    one, two = (load_checkpoint(tmp_path / name / "last") for name in ("one", "two"))
+    for a, b in zip(one.progress["curves"], two.progress["curves"], strict=True):
+        for name in ("focal", "contrastive", "size", "mission"):
+            assert a.get(name, 0) == pytest.approx(b.get(name, 0), rel=1e-3)
+    start = make(cache, tmp_path / "start", ONE_EPOCH_EACH).model.state_dict()
+    for name, value in one.weights.items():
+        if not value.is_floating_point():
+            continue
+        moved = (value - start[name]).norm()
+        assert (value - two.weights[name]).norm() <= 0.02 * moved + 1e-6, name
+
+
+def test_a_gpu_gets_its_share_of_the_cores(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
+    workers = {
+        (kind, count): Ranks(0, count, torch.device(kind)).loader_workers()
+        for kind in ("cpu", "cuda") for count in (1, 2, 8)
+    }  # fmt: skip
+    assert workers == {
+        ("cpu", 1): 0, ("cpu", 2): 0, ("cpu", 8): 0,
+        ("cuda", 1): 7, ("cuda", 2): 3, ("cuda", 8): 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "native", "model", "large"),
+    [
+        ("auto", "cpu", True, False, True),
+        ("auto", "cpu", False, False, False),
+        ("auto", "cuda", False, True, True),
+        ("float32", "cuda", True, False, False),
+        ("bfloat16", "cpu", False, False, True),
+    ],
+)
+def test_bfloat16_where_it_pays(monkeypatch, name, device, native, model, large):
+    capabilities = {"avx2": True, "avx512_bf16": native}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    precision = Precision.of(name, torch.device(device))
+    assert (precision.model, precision.large) == (model, large)
+
+
+def test_training_in_bfloat16_is_close(cache, tmp_path):
+    runs = [
+        make(cache, tmp_path / name, replace(CONFIG, precision=name)).fit()
+        for name in ("float32", "bfloat16")
+    ]
+    for one, other in zip(*runs, strict=True):
+        assert one["focal"] != other["focal"]
+        assert one["focal"] == pytest.approx(other["focal"], rel=2e-3)
+
+
+def test_a_missing_gpu_is_said(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="no CUDA GPU"), join_ranks("cuda"):
+        pass
+    with pytest.raises(ValueError, match="tpu"), join_ranks("tpu"):
+        pass
+    with join_ranks("auto") as ranks:
+        assert ranks == Ranks(0, 1, torch.device("cpu"))

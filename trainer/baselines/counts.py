@@ -1,0 +1,81 @@
+"""What speaks for a product, counted in different ways; every count is made once per batch.
+
+Constants were chosen on validation weeks: docs/experiments.md holds the grids.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from trainer.baselines.cooccurrence import Cooccurrence
+from trainer.baselines.frequency import Weigh, by_days, by_trips, equally
+from trainer.baselines.history import Once, Purchases
+from trainer.baselines.neighbours import tifu_knn, up_cf
+from trainer.batches.batch import TimelineBatch
+from trainer.cache.reader import TensorCache
+from trainer.features.chain_sales import own_item_shares
+from trainer.features.purchase_history import COUNTS
+from trainer.model.purchases.counting_prior import CountingPrior, kind
+
+RATE = 0.95
+"""Weight of a trip per trip after it."""
+DAYS = 120
+"""Days after which a trip weighs 1/e."""
+UP_CF = {"last": 25, "asymmetry": 0.5, "locality": 30}
+TIFU_KNN = {"groups": 10, "within": 0.95, "between": 0.6, "neighbours": 300, "own": 0.7}
+COOCCURRENCE = {"strength": 0.25, "smoothing": 20}
+NEIGHBOURS = COUNTS.index("neighbours")
+"""Column of `OwnProducts.counts`."""
+
+
+class Counts:
+    """Of a cache's training weeks and of a batch's questions: (Q, N + 3) float32 each.
+
+    Args:
+        cache: whose training weeks the statics are of.
+        without: rows of trips that do not count for `together`, if any.
+
+    Attributes:
+        products: N.
+        share: (N + 3,) share of each product among training items.
+        purchases: what was bought before each question.
+        plain: earlier trips with the product.
+        by_trips, by_days: the same, recent trips weighing more.
+        up_cf, tifu_knn: with those of customers who buy alike.
+        own_trips: of trips that overlap with what is visible.
+        context: log lift of the product given the kind of trip, 0 where it is unknown.
+        together: b times the log lifts of the product with what is visible.
+    """
+
+    def __init__(self, cache: TensorCache, without: np.ndarray | None = None) -> None:
+        self.cache, self.products = cache, cache.products
+        self._prior = CountingPrior(cache, own_item_shares(cache))
+        self.share = self._prior.share
+        self.purchases = Once(lambda batch: Purchases.before(batch, cache.products))
+        self.plain = self.weighed(equally)
+        self.by_trips = self.weighed(by_trips(RATE))
+        self.by_days = self.weighed(by_days(DAYS))
+        self.up_cf = Once(up_cf(cache, self.purchases, **UP_CF))
+        self.tifu_knn = Once(tifu_knn(cache, self.purchases, **TIFU_KNN))
+        self.own_trips = Once(self._own_trips)
+        self.context = Once(self._context)
+        self.together = Once(Cooccurrence(cache, **COOCCURRENCE, without=without))
+
+    def weighed(self, weigh: Weigh) -> Once[Tensor]:
+        """Earlier purchases, each with a weight."""
+
+        def count(batch: TimelineBatch) -> Tensor:
+            purchases = self.purchases(batch)
+            return purchases.sums(weigh(purchases), self.products + 3)
+
+        return Once(count)
+
+    def _own_trips(self, batch: TimelineBatch) -> Tensor:
+        own = batch.questions.own
+        counts = own.counts.new_zeros(len(batch.questions.trip), self.products + 3)
+        return counts.index_put_((own.question, own.token), own.counts[:, NEIGHBOURS])
+
+    def _context(self, batch: TimelineBatch) -> Tensor:
+        context = batch.questions.context
+        return self._prior.lift.to(context.device)[kind(context)]

@@ -1,0 +1,97 @@
+"""What customers bought before, item by item, so that every rule can weigh it in its own way.
+
+Shape letters: n owners, P earlier items, V = N + 3 tokens. Owners are the questions of a batch, or
+the customers of the training weeks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.batches.batch import TimelineBatch
+from trainer.cache.held_out import training_trips
+from trainer.cache.reader import TensorCache
+from trainer.cache.rows import customer_of, items_of
+
+Made = TypeVar("Made")
+
+
+class Once(Generic[Made]):
+    """Makes something of a batch once, for all rules that are asked about this batch in turn."""
+
+    def __init__(self, make: Callable[[TimelineBatch], Made]) -> None:
+        self._make = make
+        self._batch: TimelineBatch | None = None
+
+    def __call__(self, batch: TimelineBatch) -> Made:
+        if self._batch is not batch:
+            self._made = self._make(batch)
+            self._batch = batch
+        return self._made
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """Earlier items of n owners. Products without a token of their own are left out."""
+
+    owner: Tensor
+    """(P,) int64, ascending."""
+    token: Tensor
+    """(P,) int64 products."""
+    trips_ago: Tensor
+    """(P,) int64 trips between the item's and now: 0 on the last trip."""
+    days_ago: Tensor
+    """(P,) int64 days from the item's trip to now."""
+    trips: Tensor
+    """(n,) int64 earlier trips of each owner."""
+
+    @classmethod
+    def before(cls, batch: TimelineBatch, products: int) -> Purchases:
+        """Of each question: from strictly earlier trips of its timeline; now is its own trip."""
+        trip, items = batch.questions.trip, batch.items
+        first = trip - batch.position[trip]
+        per_trip = torch.bincount(items.trip, minlength=len(batch.trips))
+        start = torch.cat([per_trip.new_zeros(1), per_trip.cumsum(0)])
+        lengths = start[trip] - start[first]
+        owner = torch.repeat_interleave(lengths)
+        shift = start[first] - (lengths.cumsum(0) - lengths)
+        item = torch.arange(len(owner), device=owner.device) + shift[owner]
+        then, now = items.trip[item], trip[owner]
+        day = batch.trips.calendar["day"]
+        kept = items.token[item] <= products
+        return cls(
+            owner=owner[kept],
+            token=items.token[item][kept],
+            trips_ago=(now - 1 - then)[kept],
+            days_ago=(day[now] - day[then])[kept],
+            trips=batch.position[trip],
+        )
+
+    @classmethod
+    def of_training(cls, cache: TensorCache) -> Purchases:
+        """Of every customer of the cache, up to the last training trip, which is now. Customers who
+        are kept out of training have none."""
+        rows = training_trips(cache)
+        owner_of_trip = customer_of(cache, rows)
+        trips = np.bincount(owner_of_trip, minlength=cache.rows("customers"))
+        last = trips.cumsum() - 1
+        place = np.arange(len(rows))
+        lengths, token = items_of(cache, rows)
+        kept = token <= cache.products
+        then = np.repeat(place, lengths)[kept]
+        owner = owner_of_trip[then]
+        day = cache["trips.day"][rows].astype(np.int64)
+        parts = (owner, token[kept], last[owner] - then, day[last[owner]] - day[then], trips)
+        return cls(*(torch.from_numpy(part) for part in parts))
+
+    def sums(self, weight: Tensor, tokens: int) -> Tensor:
+        """Sums of weights (P,) by owner and product, (n, V) float32."""
+        total = weight.new_zeros(len(self.trips) * tokens)
+        cell = self.owner * tokens + self.token
+        return total.index_add_(0, cell, weight).view(len(self.trips), tokens)

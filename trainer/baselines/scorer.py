@@ -1,0 +1,24 @@
+"""What everything that answers the questions of an evaluation has in common."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from trainer.batches.batch import TimelineBatch
+from trainer.model.outputs import Predictions
+
+
+class Scorer(Protocol):
+    """Answers questions of some tasks."""
+
+    name: str
+    """Row of the tables, unique."""
+    tasks: tuple[str, ...]
+    """The tasks of `trainer.batches.tasks.TASKS` it applies to."""
+
+    def scores(self, batch: TimelineBatch) -> Predictions:
+        """Logits (Q, N + 3) for a batch's questions, higher is better; context logits if any.
+
+        Log-probabilities but for a constant per question. Tensors are on the batch's device.
+        """
+        ...

@@ -1,0 +1,119 @@
+"""What boosting sees of a product that may be the answer to a question.
+
+Shape letters: Q questions, n pairs of question and candidate, V = N + 3 tokens.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.baselines.counts import Counts
+from trainer.baselines.history import Purchases
+from trainer.batches.batch import TimelineBatch
+from trainer.cache.schema import CODES_OF_CONTEXT
+from trainer.features.chain_sales import COLUMNS
+from trainer.features.purchase_history import COUNTS, GAPS
+
+POPULAR = 60
+"""Candidates that the customer never bought: the first of G-TopFreq x context."""
+OF_PRODUCT = (
+    *(f"count by {name}" for name in COUNTS), *GAPS, "share of trips", "days since / usual days",
+    "UP-CF", "TIFU-KNN", "log lift of the kind of trip", "log lifts with visible items",
+    "log share", "log price", "items of category",
+    *(f"sales {name}" for name in COLUMNS),
+)  # fmt: skip
+CALENDAR = ("days_since_previous", "weekday", "hour", "week_of_year")
+OF_TRIP = ("earlier trips", *CALENDAR, "visible items", *CODES_OF_CONTEXT)
+NAMES = (*OF_PRODUCT, *OF_TRIP)
+PLAIN = COUNTS.index("trips 1")
+NEVER = -1.0
+"""Stands for gaps of what was never bought."""
+
+
+class Signals:
+    """Candidates of a batch's questions and their features.
+
+    Only what every rule may know: statics of the training weeks, strictly earlier trips, when and
+    where the trip is, what is visible of it.
+
+    Args:
+        counts: what the rules count.
+        popular: how many candidates that the customer never bought.
+    """
+
+    def __init__(self, counts: Counts, popular: int = POPULAR) -> None:
+        self._counts, self._popular = counts, popular
+        cache = counts.cache
+        self._category = torch.from_numpy(
+            np.concatenate([[0], cache["products.category"].astype(np.int64), [0, 0]])
+        )
+        pence = np.concatenate([[0], cache["products.pence"], [0, 0]])
+        self._price = torch.from_numpy(pence.astype(np.float32)).log1p()
+
+    def order(self, batch: TimelineBatch) -> Tensor:
+        """G-TopFreq x context, (Q, V) float32: log-scores of those that are no candidates."""
+        context = self._counts.context(batch)
+        return self._counts.share.log().to(context.device) + context
+
+    def candidates(self, batch: TimelineBatch) -> tuple[Tensor, Tensor]:
+        """Pairs of question and token, two (n,) int64, by question: the customer's own products
+        and the most popular others, less what is visible."""
+        questions, products = batch.questions, self._counts.products
+        own = self._counts.plain(batch) > 0
+        order = self.order(batch).masked_fill(own, -torch.inf)
+        order[:, [0, products + 1, products + 2]] = -torch.inf
+        popular = order.topk(min(self._popular, products), dim=1).indices
+        chosen = own.scatter(1, popular, True)
+        shown = questions.token <= products
+        chosen[questions.question[shown], questions.token[shown]] = False
+        chosen[:, [0, products + 1, products + 2]] = False
+        question, token = chosen.nonzero().unbind(1)
+        return question, token
+
+    def features(self, batch: TimelineBatch, question: Tensor, token: Tensor) -> np.ndarray:
+        """The columns `NAMES` of pairs of question and token (n,): (n, len(NAMES)) float32."""
+        counts, questions = self._counts, batch.questions
+        bought, gaps = self._own(batch, question, token)
+        purchases = counts.purchases(batch)
+        trips = purchases.trips[question]
+        since, usual = gaps[:, GAPS.index("days since")], gaps[:, GAPS.index("usual days")]
+        visible = torch.bincount(questions.question, minlength=len(questions.trip)) - 1
+        trip, calendar = questions.trip[question], batch.trips.calendar
+        columns = [
+            *bought.unbind(1),
+            *gaps.unbind(1),
+            bought[:, PLAIN] / trips.clamp(min=1),
+            torch.where(usual < 0, NEVER, since / usual.clamp(min=1)),
+            *(
+                values(batch)[question, token]
+                for values in (counts.up_cf, counts.tifu_knn, counts.context, counts.together)
+            ),
+            *(static.to(token.device)[token] for static in (counts.share.log(), self._price)),
+            self._of_category(purchases, question, token),
+            *questions.sales.table[questions.sales.week[question], :, token].unbind(1),
+            trips,
+            *(calendar[name][trip] for name in CALENDAR),
+            visible[question],
+            *questions.context[question].unbind(1),
+        ]
+        return torch.stack([column.float() for column in columns], dim=1).cpu().numpy()
+
+    def _own(self, batch: TimelineBatch, question: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
+        """Counts (n, counts) and gaps (n, gaps) of pairs: 0 and `NEVER` where never bought."""
+        own, tokens = batch.questions.own, self._counts.products + 3
+        row = own.token.new_full((len(batch.questions.trip), tokens), len(own.token))
+        row[own.question, own.token] = torch.arange(len(own.token), device=row.device)
+        row = row[question, token]
+        never = own.gaps.new_full((1, len(GAPS)), NEVER)
+        counts = torch.cat([own.counts, own.counts.new_zeros(1, len(COUNTS))])
+        return counts[row], torch.cat([own.gaps, never])[row]
+
+    def _of_category(self, purchases: Purchases, question: Tensor, token: Tensor) -> Tensor:
+        """Earlier items of the candidate's sub-commodity, (n,)."""
+        category = self._category.to(token.device)
+        categories = int(category.max()) + 1
+        cell = purchases.owner * categories + category[purchases.token]
+        counts = torch.bincount(cell, minlength=len(purchases.trips) * categories)
+        return counts[question * categories + category[token]]

@@ -1,0 +1,330 @@
+"""Loaders: batches of packed timelines, shuffled for training, fixed for evaluation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from trainer.batches.batch import TimelineBatch
+from trainer.batches.masking import MaskedItems, evaluation_mask, hide_context, mask_items
+from trainer.batches.packing import pack_rows, sequence_ids
+from trainer.batches.questions import ask
+from trainer.batches.tasks import TASKS
+from trainer.batches.timelines import Spans, WorldModelDataset
+from trainer.cache.ragged import ranges
+from trainer.features.history_sampling import OwnSampling
+from trainer.features.trips import read
+
+STORE_IDENTITY = 2
+"""Column of `Trips.store`."""
+
+
+@dataclass(frozen=True)
+class Masking:
+    """What a training batch hides."""
+
+    rate: float = 0.15
+    """Probability of each item of a basket to be asked; at least one is."""
+    whole: float = 0.3
+    """Share of baskets of which nothing is visible: the next-basket question."""
+    hide_context: float = 0.5
+    """Share of trips whose context (T6) is hidden."""
+    hide_store: float = 0.05
+    """Share of trips whose store goes by its attributes alone, as stores not seen before do."""
+    least_own: float = 0.15
+    """Smallest probability of an own product to be scored (`OwnSampling`); with 1 all are."""
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What is hidden of n asked trips."""
+
+    items: MaskedItems
+    """Of their items, one trip after the other."""
+    context: torch.Tensor
+    """(n,) bool: the kind of trip."""
+    store: torch.Tensor
+    """(n,) bool: the store's identity."""
+
+    def of(self, trips: torch.Tensor, question: torch.Tensor) -> Hidden:
+        """Of some trips only: trips (n,) bool, question (I,) the trip of each item."""
+        kept = trips[question]
+        items = self.items
+        return Hidden(
+            MaskedItems(
+                items.tokens[kept], items.targets[kept], items.price_hidden[kept],
+                items.whole[trips],
+            ),
+            self.context[trips],
+            self.store[trips],
+        )  # fmt: skip
+
+
+class _Batches(Dataset):
+    """The batches of one epoch by number, so that any worker can make any of them."""
+
+    def __init__(self, loader: _Loader, plan: list[np.ndarray], epoch: int) -> None:
+        self.loader, self.plan, self.epoch = loader, plan, epoch
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __getitem__(self, index: int) -> TimelineBatch:
+        return self.loader.make(self.plan[index], self.epoch, index)
+
+
+class _Loader(ABC):
+    """What both loaders share: a token budget, packing, worker processes."""
+
+    def __init__(
+        self, dataset: WorldModelDataset, tokens: int, chunk: int, workers: int, pin_memory: bool,
+        rank: int = 0, ranks: int = 1,
+    ) -> None:  # fmt: skip
+        for name, value, least in (
+            ("tokens", tokens, 1), ("chunk", chunk, 1), ("workers", workers, 0),
+        ):  # fmt: skip
+            if value < least:
+                raise ValueError(f"{name}: expected at least {least}, not {value}")
+        self.dataset, self.tokens, self.chunk = dataset, tokens, chunk
+        self.workers, self.pin_memory = workers, pin_memory
+        self.rank, self.ranks = rank, ranks
+        self.products = dataset.cache.products
+
+    def plan(self, order: np.ndarray) -> list[np.ndarray]:
+        """Batches of timelines (indices into the dataset), in this order, within the budget.
+
+        A timeline counts its trips and its items. One that exceeds the budget is a batch alone:
+        histories are never cut. With several ranks every batch has a timeline for each of them.
+        """
+        size = (self.dataset.trips + self.dataset.items)[order].tolist()
+        starts, filled = [0], 0
+        for index, tokens in enumerate(size):
+            enough = starts[-1] + self.ranks <= index <= len(size) - self.ranks
+            if enough and filled + tokens > self.tokens:
+                starts.append(index)
+                filled = 0
+            filled += tokens
+        return np.split(order, starts[1:])
+
+    def make(self, chosen: np.ndarray, epoch: int, index: int) -> TimelineBatch:
+        """This rank's part of the batch of these timelines.
+
+        What is hidden is drawn for the whole batch, from `epoch` and `index`, so that it does not
+        depend on how many ranks share it.
+        """
+        cache = self.dataset.cache
+        spans = self.dataset.spans[chosen]
+        asks = spans.stop - spans.asked
+        asked_rows = ranges(spans.asked, asks)
+        starts = cache["trips.item_offsets"][asked_rows].astype(np.int64)
+        counts = cache["trips.item_offsets"][asked_rows + 1] - starts
+        question = torch.from_numpy(np.repeat(np.arange(len(counts)), counts))
+        hidden = self.hide(
+            torch.from_numpy(cache["items.token"][ranges(starts, counts)].astype(np.int64)),
+            question,
+            torch.from_numpy(cache["trips.basket_id"][asked_rows]),
+            epoch,
+            index,
+        )
+        if self.ranks > 1:
+            mine = self._share(chosen)
+            hidden = hidden.of(torch.from_numpy(np.repeat(mine, asks)), question)
+            spans, chosen = spans[mine], chosen[mine]
+        return self._pack(spans, hidden, self.sampling(chosen, epoch))
+
+    def _share(self, chosen: np.ndarray) -> np.ndarray:
+        """Which of the batch's timelines are this rank's, (n,) bool: about equally many tokens."""
+        mine = np.zeros(len(chosen), dtype=bool)
+        size = self.dataset.trips[chosen] + self.dataset.items[chosen]
+        mine[np.argsort(-size, kind="stable")[self.rank :: self.ranks]] = True
+        return mine
+
+    def _pack(self, spans: Spans, hidden: Hidden, sampling: OwnSampling | None) -> TimelineBatch:
+        lengths = spans.stop - spans.first
+        rows = pack_rows(lengths, self.chunk)
+        trips, items = read(self.dataset.cache, ranges(spans.first, lengths))
+        position = ranges(np.zeros_like(lengths), lengths)
+        asked = torch.from_numpy(position >= np.repeat(spans.asked - spans.first, lengths))
+        anonymous = asked.nonzero().squeeze(1)[hidden.store]
+        trips.store[anonymous, STORE_IDENTITY] = 0
+        week = self.dataset.cache["trips.week"][trips.row[asked].numpy()]
+        return TimelineBatch(
+            trips=trips,
+            items=items,
+            step=torch.from_numpy(ranges(rows.row * rows.length + rows.start, lengths)),
+            sequence=torch.from_numpy(sequence_ids(rows, lengths)),
+            position=torch.from_numpy(position),
+            questions=ask(
+                torch.from_numpy(lengths), trips, items, asked, hidden.items, hidden.context,
+                self.dataset.sales.as_of(week), self.products, sampling,
+            ),
+        )  # fmt: skip
+
+    @abstractmethod
+    def hide(
+        self, token: torch.Tensor, trip: torch.Tensor, basket_id: torch.Tensor, epoch: int,
+        index: int,
+    ) -> Hidden:  # fmt: skip
+        """What to hide of n trips: token (I,), trip (I,) in 0..n-1, basket_id (n,)."""
+
+    def sampling(self, chosen: np.ndarray, epoch: int) -> OwnSampling | None:
+        """Which own products of these timelines are scored; None for all."""
+        return None
+
+    def _batches(self, plan: list[np.ndarray], epoch: int, first: int) -> Iterator[TimelineBatch]:
+        yield from DataLoader(
+            _Batches(self, plan, epoch),
+            batch_size=None,
+            sampler=range(first, len(plan)),
+            num_workers=self.workers,
+            pin_memory=self.pin_memory,
+        )
+
+
+class WorldModelDataLoader(_Loader):
+    """Training batches: shuffled by seed and epoch, masked at random, resumable to the batch.
+
+    Iterating yields what is left of the current epoch and then moves on to the next. The same
+    seed, epoch and number give the same batch, with any number of workers.
+    """
+
+    def __init__(
+        self,
+        dataset: WorldModelDataset,
+        *,
+        masking: Masking | None = None,
+        tokens: int = 8192,
+        chunk: int = 64,
+        seed: int = 0,
+        workers: int = 0,
+        pin_memory: bool = False,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        """tokens: trips + items of a batch, at most, over all ranks; chunk: rows are whole
+        multiples of it; rank of ranks: the part of each batch that this loader yields.
+
+        Raises ValueError for a number out of range.
+        """
+        super().__init__(dataset, tokens, chunk, workers, pin_memory, rank, ranks)
+        self.masking = masking or Masking()
+        self.seed = seed
+        self._epoch, self._next = 0, 0
+        self._planned: tuple[int, list[np.ndarray]] | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The current epoch, from 0."""
+        return self._epoch
+
+    def __len__(self) -> int:
+        """Batches of the whole current epoch."""
+        return len(self._plan())
+
+    def __iter__(self) -> Iterator[TimelineBatch]:
+        for batch in self._batches(self._plan(), self._epoch, self._next):
+            self._next += 1
+            yield batch
+        self._epoch, self._next = self._epoch + 1, 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Where it stands: the batches already yielded do not come again."""
+        return {"seed": self.seed, "epoch": self._epoch, "next": self._next}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on where another loader of the same data and options stood."""
+        self.seed, self._epoch, self._next = state["seed"], state["epoch"], state["next"]
+        self._planned = None
+
+    def hide(self, token, trip, basket_id, epoch, index):
+        generator = torch.Generator().manual_seed(draw_seed(self.seed, epoch, index))
+        masked = mask_items(
+            token, trip, len(basket_id), self.products,
+            self.masking.rate, self.masking.whole, generator,
+        )  # fmt: skip
+        context, store = (
+            hide_context(len(basket_id), share, generator)
+            for share in (self.masking.hide_context, self.masking.hide_store)
+        )
+        return Hidden(masked, context, store)
+
+    def sampling(self, chosen, epoch):
+        # By timeline, not by batch, so that it does not depend on how many ranks share it.
+        seeds = [(self.seed, epoch, timeline) for timeline in chosen.tolist()]
+        return OwnSampling(self.masking.least_own, seeds)
+
+    def _plan(self) -> list[np.ndarray]:
+        if self._planned is None or self._planned[0] != self._epoch:
+            draw = np.random.default_rng([self.seed, self._epoch])
+            self._planned = self._epoch, self.plan(draw.permutation(len(self.dataset)))
+        return self._planned[1]
+
+
+class EvaluationDataLoader(_Loader):
+    """Every trip of the split once, asked one of the tasks, always hidden in the same way."""
+
+    def __init__(
+        self,
+        dataset: WorldModelDataset,
+        task: str,
+        *,
+        tokens: int = 8192,
+        chunk: int = 64,
+        seed: int = 0,
+        share: float = 0.15,
+        workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        """task: one of `TASKS`; seed and share: of the items that completion hides.
+
+        Raises ValueError for an unknown task or a number out of range.
+        """
+        super().__init__(dataset, tokens, chunk, workers, pin_memory)
+        if task not in TASKS:
+            raise ValueError(f"task: expected one of {', '.join(TASKS)}, not {task!r}")
+        self.task, self.seed, self.share = task, seed, share
+        # Timelines of about one length waste the least; of equals the first comes first.
+        self._order = np.argsort(-dataset.trips, kind="stable")
+
+    def __len__(self) -> int:
+        return len(self.plan(self._order))
+
+    def __iter__(self) -> Iterator[TimelineBatch]:
+        yield from self._batches(self.plan(self._order), 0, 0)
+
+    def hide(self, token, trip, basket_id, epoch, index):
+        trips = len(basket_id)
+        if self.task == "completion":
+            chosen = evaluation_mask(token, trip, basket_id, seed=self.seed, share=self.share)
+        else:
+            chosen = torch.ones(len(token), dtype=torch.bool)
+        hidden = torch.full((trips,), self.task == "next_unknown")
+        masked = MaskedItems(
+            tokens=token.masked_fill(chosen, self.products + 1),
+            targets=token.masked_fill(~chosen, 0),
+            price_hidden=chosen,
+            whole=torch.bincount(trip[~chosen], minlength=trips) == 0,
+        )
+        return Hidden(masked, hidden, torch.zeros(trips, dtype=torch.bool))
+
+
+def padding_waste(batch: TimelineBatch) -> dict[str, float]:
+    """Shares of padding: `encoder` of the rows' steps, `decoder` of the slots that attention sees,
+    in its last layer, where only what is asked looks, and in one before it."""
+    questions = batch.questions
+    valid = [b.valid for part in (questions.baskets, questions.asked) for b in part.buckets]
+    slots = sum(part.numel() for part in valid)
+    return {
+        "encoder": 1 - len(batch.step) / batch.sequence.numel(),
+        "decoder": 1 - sum(int(part.sum()) for part in valid) / max(slots, 1),
+    }
+
+
+def draw_seed(*numbers: int) -> int:
+    """One well-mixed seed from several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,181 @@
+"""What the model is asked: which items and which trip contexts are hidden.
+
+Pure functions on flat packed items: `tokens` (T,) beside `trip_of_item` (T,), in any order. Random
+numbers are drawn where the generator lives, so that a CPU generator masks the same items whichever
+device the batch is on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainer.cache.vocabulary import PAD, UNKNOWN
+
+MASKED_SHARE = 0.8
+REPLACED_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class MaskedItems:
+    """Items as the model sees them, and what it is asked about them."""
+
+    tokens: Tensor
+    """(T,) int64: products, `[MASK]` at most of the chosen positions."""
+    targets: Tensor
+    """(T,) int64: the true product at chosen positions, `[PAD]` elsewhere."""
+    price_hidden: Tensor
+    """(T,) bool: True at every chosen position."""
+    whole: Tensor
+    """(trips,) bool: True where every item of the trip is `[MASK]`."""
+
+
+def mask_items(
+    tokens: Tensor,
+    trip_of_item: Tensor,
+    trips: int,
+    products: int,
+    rate: float,
+    whole_share: float,
+    generator: torch.Generator,
+) -> MaskedItems:
+    """Choose items to predict and hide them.
+
+    tokens (T,), products only; trip_of_item (T,) in 0..trips-1. Each item is chosen with
+    probability `rate`, and the one with the smallest draw in any case, so that every trip with
+    items asks something. Of the chosen, 80 % become `[MASK]`, 10 % another product, uniformly,
+    10 % stay (Devlin et al., BERT, 2019, section 3.1). A share `whole_share` of the trips is masked
+    wholly, every item `[MASK]`: the next-basket question. Trips without items are never `whole`.
+
+    The price is hidden at every chosen position. Beside a `[MASK]` or another product it would
+    give the product away; beside a product that stays it would confirm it, and a kept product
+    could be told from a replaced one.
+
+    With a single product there is no other, and a replaced item keeps it. Raises ValueError for
+    shares outside 0..1, tokens that are no product and trips out of range.
+    """
+    _check_share("rate", rate)
+    _check_share("whole_share", whole_share)
+    _check_items(tokens, trip_of_item, trips)
+    if tokens.numel() and (tokens.min() <= PAD or tokens.max() > products):
+        raise ValueError(f"tokens: expected products 1..{products}, found others")
+    tokens, trip_of_item = tokens.long(), trip_of_item.long()
+
+    draw = _uniform(len(tokens), generator, tokens)
+    smallest = draw.new_ones(trips).scatter_reduce(0, trip_of_item, draw, "amin")
+    has_items = torch.bincount(trip_of_item, minlength=trips) > 0
+    whole = (_uniform(trips, generator, tokens) < whole_share) & has_items
+    in_whole = whole[trip_of_item]
+    chosen = (draw < rate) | (draw == smallest[trip_of_item]) | in_whole
+
+    fate = _uniform(len(tokens), generator, tokens)
+    masked = chosen & ((fate < MASKED_SHARE) | in_whole)
+    replaced = chosen & ~masked & (fate < MASKED_SHARE + REPLACED_SHARE)
+    step = torch.randint(
+        max(products - 1, 1), tokens.shape, generator=generator, device=generator.device
+    )
+    another = (tokens + step.to(tokens.device)) % products + 1
+    return MaskedItems(
+        tokens=tokens.where(~replaced, another).masked_fill(masked, products + 1),
+        targets=tokens.masked_fill(~chosen, PAD),
+        price_hidden=chosen,
+        whole=whole,
+    )
+
+
+def hide_context(trips: int, probability: float, generator: torch.Generator) -> Tensor:
+    """Which trip contexts (T6) to hide: (trips,) bool, on the generator's device.
+
+    Raises ValueError for a probability outside 0..1.
+    """
+    _check_share("probability", probability)
+    return torch.rand(trips, generator=generator, device=generator.device) < probability
+
+
+def apply_hidden(codes: Tensor, hidden: Tensor) -> Tensor:
+    """The trip context as the model sees it: `unknown` (0) in every part where hidden.
+
+    codes (trips, parts), any integer dtype; hidden (trips,) bool. Returns a new tensor like codes.
+    Raises ValueError where shapes disagree.
+    """
+    if codes.ndim != 2:
+        raise ValueError(f"codes: expected (trips, parts), not {tuple(codes.shape)}")
+    if hidden.shape != codes.shape[:1]:
+        raise ValueError(f"hidden: expected ({len(codes)},), not {tuple(hidden.shape)}")
+    return codes.masked_fill(hidden.to(codes.device)[:, None], UNKNOWN)
+
+
+def evaluation_mask(
+    tokens: Tensor,
+    trip_of_item: Tensor,
+    basket_ids: Tensor,
+    *,
+    seed: int,
+    share: float = 0.15,
+) -> Tensor:
+    """The items that basket completion asks for: (T,) bool.
+
+    tokens (T,); trip_of_item (T,) index into basket_ids (trips,) int64. Of a trip's n items,
+    share x n are masked, halves rounded up, at least one, and one stays visible where n >= 2. They
+    are the items with the smallest hash of seed, basket id and token: the same whatever the order
+    of items, the other trips of the batch and the device. Ids that survive a rebuild of the cache
+    give masks that do. Raises ValueError for a share outside 0..1 and trips out of range.
+    """
+    _check_share("share", share)
+    _check_items(tokens, trip_of_item, len(basket_ids))
+    trip_of_item = trip_of_item.long()
+    key = _splitmix64(torch.full_like(basket_ids, seed, dtype=torch.int64))
+    key = _splitmix64(key ^ basket_ids.long())
+    key = _splitmix64(key[trip_of_item] ^ tokens.long())
+
+    by_key = key.argsort(stable=True)
+    order = by_key[trip_of_item[by_key].argsort(stable=True)]  # by trip, then by key
+    items = torch.bincount(trip_of_item, minlength=len(basket_ids))
+    first = items.cumsum(0) - items
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order), device=order.device) - first[trip_of_item[order]]
+
+    wanted = (items.double() * share + 0.5).floor().long().clamp_min(1)
+    masked = wanted.minimum(items - (items >= 2).long())
+    return rank < masked[trip_of_item]
+
+
+def _splitmix64(values: Tensor) -> Tensor:
+    """One output of SplitMix64 for each state, int64 that wraps around.
+
+    Source: Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014, with
+    Vigna's constants (prng.di.unimi.it/splitmix64.c). The constants are written as signed.
+    """
+    z = values - 0x61C8864680B583EB  # + 0x9E3779B97F4A7C15
+    z = (z ^ _shift_right(z, 30)) * -0x40A7B892E31B1A47  # 0xBF58476D1CE4E5B9
+    z = (z ^ _shift_right(z, 27)) * -0x6B2FB644ECCEEE15  # 0x94D049BB133111EB
+    return z ^ _shift_right(z, 31)
+
+
+def _shift_right(values: Tensor, bits: int) -> Tensor:
+    """A shift that fills with zeros: int64's own repeats the sign."""
+    return (values >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _uniform(count: int, generator: torch.Generator, like: Tensor) -> Tensor:
+    """(count,) float64 in [0, 1), on the device of `like`."""
+    draws = torch.rand(count, generator=generator, device=generator.device, dtype=torch.float64)
+    return draws.to(like.device)
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name}: expected a number in 0..1, not {value}")
+
+
+def _check_items(tokens: Tensor, trip_of_item: Tensor, trips: int) -> None:
+    if tokens.ndim != 1:
+        raise ValueError(f"tokens: expected (T,), not {tuple(tokens.shape)}")
+    if trip_of_item.shape != tokens.shape:
+        raise ValueError(
+            f"trip_of_item: expected {tuple(tokens.shape)}, not {tuple(trip_of_item.shape)}"
+        )
+    if tokens.numel() and (trip_of_item.min() < 0 or trip_of_item.max() >= trips):
+        raise ValueError(f"trip_of_item: expected 0..{trips - 1}, found others")

@@ -1,0 +1,113 @@
+"""Customers' timelines, read from the cache: one dataset element per customer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from trainer.cache.held_out import held_out
+from trainer.cache.ragged import ranges
+from trainer.cache.reader import CacheError, TensorCache
+from trainer.features.chain_sales import Sales, item_shares
+from trainer.features.trips import Items, Trips, read
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Parts of timelines: for each of n customers, rows of the cache's trips."""
+
+    first: np.ndarray
+    """(n,) the timeline's first trip."""
+    stop: np.ndarray
+    """(n,) one past its last trip that belongs here."""
+    asked: np.ndarray
+    """(n,) its first trip in the split; the trips before it are history only."""
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, chosen: np.ndarray) -> Spans:
+        return Spans(self.first[chosen], self.stop[chosen], self.asked[chosen])
+
+
+class WorldModelDataset(Dataset):
+    """Timelines of the customers who shop in a split's weeks.
+
+    An element is one customer's trips up to the end of the split, as `(Trips, Items, asked)`:
+    all tensors of `trainer.batches.batch`, and how many of the trips, at the end, lie in the split.
+    Earlier trips are history.
+    """
+
+    def __init__(
+        self,
+        cache: TensorCache,
+        split: str = "train",
+        *,
+        customers: np.ndarray | None = None,
+        first_week: int | None = None,
+    ) -> None:
+        """split: a name of the cache's split, `train`, `validation` or `test`; customers: rows of
+        the cache's customers, in any order, of whom those who shop in the split are kept. If left
+        out, all of them, and for the training split all who are not kept out (`held_out`).
+        first_week: from which week on trips are asked about, if later than the split's first.
+
+        Raises ValueError for another name or a row out of range, CacheError where no customer shops
+        in these weeks.
+        """
+        if split not in cache.split:
+            raise ValueError(f"split: expected one of {', '.join(cache.split)}, not {split!r}")
+        self.cache, self.split = cache, split
+        first_of_split, last_week = cache.split[split]
+        first_week = max(first_of_split, first_week or 0)
+        first, last = (cache["customers.trip_offsets"][s].astype(np.int64) for s in _PAIRS)
+        # Trips of a timeline are in order, so those up to a week are a run from its beginning.
+        before, until = (
+            np.concatenate([[0], (cache["trips.week"] <= week).cumsum(dtype=np.int64)])
+            for week in (first_week - 1, last_week)
+        )
+        asked = first + before[last] - before[first]
+        stop = first + until[last] - until[first]
+        kept = np.flatnonzero(stop > asked)
+        if customers is None and split == "train":
+            customers = np.flatnonzero(~held_out(cache))
+        if customers is not None:
+            _check_rows(customers, len(stop))
+            kept = kept[np.isin(kept, customers)]
+        if not len(kept):
+            raise CacheError(
+                f"{cache.folder}: no customer shops in weeks {first_week}-{last_week} ({split})"
+            )
+        self.customers = kept
+        """(n,) customers rows, in the order of the elements."""
+        self.spans = Spans(first[kept], stop[kept], asked[kept])
+        item_offsets = cache["trips.item_offsets"]
+        self.trips = self.spans.stop - self.spans.first
+        """(n,) trips of each timeline, history included."""
+        self.items = item_offsets[self.spans.stop].astype(np.int64) - item_offsets[self.spans.first]
+        """(n,) items of each timeline, history included."""
+
+    @cached_property
+    def sales(self) -> Sales:
+        """What the chain sold lately, as of each week."""
+        return Sales(self.cache, item_shares(self.cache))
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def __getitem__(self, index: int) -> tuple[Trips, Items, int]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"timeline {index} of {len(self)}")
+        span = self.spans[np.array([index])]
+        trips, items = read(self.cache, ranges(span.first, span.stop - span.first))
+        return trips, items, int((span.stop - span.asked).item())
+
+
+_PAIRS = (slice(None, -1), slice(1, None))
+
+
+def _check_rows(customers: np.ndarray, count: int) -> None:
+    if customers.size and not (customers.min() >= 0 and customers.max() < count):
+        raise ValueError(f"customers: expected rows 0..{count - 1}, found others")

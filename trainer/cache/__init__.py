@@ -1,0 +1,1 @@
+"""The tensor cache: its format, its reader and writer, its vocabulary."""

@@ -1,0 +1,22 @@
+"""A fixed sample of customers, for measurements that must be quick."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainer.cache.held_out import code_hash
+from trainer.cache.reader import TensorCache
+
+
+def sample_customers(cache: TensorCache, customers: np.ndarray, count: int) -> np.ndarray:
+    """`count` of some customers, or all where there are no more: rows, ascending.
+
+    customers (n,) rows of the cache's customers. Chosen are the codes with the smallest hashes:
+    another customer who joins takes one place at most and moves nobody else. Raises ValueError for
+    a count below 1.
+    """
+    if count < 1:
+        raise ValueError(f"customers: expected at least 1, not {count}")
+    codes = cache["customers.code"][customers].tolist()
+    hashes = [code_hash(code, b"evaluation") for code in codes]
+    return np.sort(customers[np.argsort(np.array(hashes, dtype=np.uint64))[:count]])

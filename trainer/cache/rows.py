@@ -1,0 +1,21 @@
+"""Rows of one table of a cache that belong to rows of another."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainer.cache.ragged import ranges
+from trainer.cache.reader import TensorCache
+
+
+def items_of(cache: TensorCache, trips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many items each of the cache's trips (n,) has, (n,), and all their tokens in order, both
+    int64."""
+    start = cache["trips.item_offsets"][trips].astype(np.int64)
+    lengths = cache["trips.item_offsets"][trips + 1] - start
+    return lengths, cache["items.token"][ranges(start, lengths)].astype(np.int64)
+
+
+def customer_of(cache: TensorCache, trips: np.ndarray) -> np.ndarray:
+    """The customer of each of the cache's trips: rows (n,), (n,) int64."""
+    return np.searchsorted(cache["customers.trip_offsets"], trips, side="right") - 1

@@ -1,1 +1,0 @@
-"""From the tensor cache to batches: the format of the cache, its reader, timelines, packing."""

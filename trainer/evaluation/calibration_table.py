@@ -1,0 +1,84 @@
+"""Do products sell as often as the model says? Expected against observed purchases.
+
+Of a basket with n hidden items the model gives every product a probability of being among them
+(`trainer.model.calibration`). Over many pairs of question and product these should add up to the
+purchases observed, among the likely and among the unlikely. n is given, so the totals agree by
+construction: what is tested is how they are spread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.evaluation.ground_truth import Asked
+from trainer.model.calibration import of_baskets
+
+ROWS = 10
+LOWEST, PER_DECADE = -9, 100
+"""Probabilities from 10^-9 to 1 in bins of equal width of the logarithm."""
+BINS = -LOWEST * PER_DECADE
+
+
+@dataclass(frozen=True)
+class CalibrationRow:
+    """Pairs of question and product with a tenth of all expected purchases."""
+
+    pairs: int
+    expected: float
+    observed: int
+    ratio: float
+    """observed / expected."""
+
+
+class Calibration:
+    """Sums of expected and observed purchases by probability, batch after batch."""
+
+    def __init__(self) -> None:
+        self._pairs, self._expected, self._observed = np.zeros((3, BINS))
+
+    def add(self, log_p: Tensor, slopes: Tensor, asked: Asked, chosen: Tensor) -> None:
+        """Count the chosen (Q,) bool questions.
+
+        log_p (Q, V) log-probabilities that an item is a product, -inf for what cannot be an answer;
+        slopes as for `of_baskets`.
+        """
+        told = torch.bincount(asked.question, minlength=len(log_p))
+        chosen = chosen & (told > 0)
+        if not chosen.any():
+            return
+        chance = of_baskets(log_p[chosen], told[chosen], slopes)
+        place = ((chance.log10() - LOWEST) * PER_DECADE).clamp(0, BINS - 1).long()
+        possible = log_p[chosen].isfinite()
+        row, told_here = chosen.cumsum(0) - 1, chosen[asked.question]
+        bought = place[row[asked.question[told_here]], asked.target[told_here]]
+        self._pairs += _histogram(place[possible])
+        self._expected += _histogram(place[possible], chance[possible].double())
+        self._observed += _histogram(bought)
+
+    def rows(self) -> tuple[CalibrationRow, ...]:
+        """From the least to the most likely, about a tenth of the expected purchases in each."""
+        total = self._expected.sum()
+        if not total:
+            return ()
+        middle = (self._expected.cumsum() - self._expected / 2) / total
+        row = (middle * ROWS).astype(int).clip(0, ROWS - 1)
+        sums = [np.bincount(row, part, ROWS) for part in self._parts()]
+        return tuple(
+            CalibrationRow(int(pairs), expected, int(observed), _ratio(observed, expected))
+            for pairs, expected, observed in zip(*(part.tolist() for part in sums), strict=True)
+        )
+
+    def _parts(self) -> tuple[np.ndarray, ...]:
+        return self._pairs, self._expected, self._observed
+
+
+def _histogram(place: Tensor, weight: Tensor | None = None) -> np.ndarray:
+    return torch.bincount(place, weight, BINS).cpu().numpy()
+
+
+def _ratio(observed: float, expected: float) -> float:
+    return observed / expected if expected else float("nan")

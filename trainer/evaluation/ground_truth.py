@@ -1,0 +1,77 @@
+"""What is true of a batch's questions, made once for all scorers.
+
+Shape letters: Q questions, V = N + 3 tokens, G hidden items with a token of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainer.batches.batch import TimelineBatch
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The hidden items of each question, and the tokens that cannot be an answer."""
+
+    row: Tensor
+    """(Q,) int64 rows of the cache's trips."""
+    hidden: Tensor
+    """(Q,) int64 hidden items, those without a token of their own included."""
+    target: Tensor
+    """(G,) int64 hidden items with a token of their own."""
+    question: Tensor
+    """(G,) int64 question of each target."""
+    before: Tensor
+    """(G,) bool: the customer bought it on an earlier trip."""
+    removed: tuple[Tensor, Tensor]
+    """Pairs of question and token that cannot be an answer, two (n,) int64: `[PAD]`, `[MASK]`,
+    `[EOS]` and what is visible of the basket."""
+    kinds: Tensor
+    """(Q, 4) int64 true codes of the trip context where it was hidden and is known, else 0."""
+
+    @classmethod
+    def of(cls, batch: TimelineBatch, products: int) -> Asked:
+        """products: N of the vocabulary."""
+        questions = batch.questions
+        count, tokens = len(questions.trip), products + 3
+        items = torch.bincount(batch.items.trip, minlength=len(batch.trips))[questions.trip]
+        shown = torch.bincount(questions.question, minlength=count) - 1  # one is the [MASK]
+        # Each question's [MASK] is among its decoder tokens.
+        shut = questions.token < tokens
+        every = torch.arange(count, device=items.device)
+        pad, eos = torch.zeros_like(every), torch.full_like(every, products + 2)
+        own = questions.own
+        return cls(
+            row=batch.trips.row[questions.trip],
+            hidden=items - shown,
+            target=questions.target,
+            question=questions.target_question,
+            before=torch.isin(
+                questions.target_question * tokens + questions.target,
+                own.question * tokens + own.token,
+            ),
+            removed=(
+                torch.cat([questions.question[shut], every, every]),
+                torch.cat([questions.token[shut], pad, eos]),
+            ),
+            kinds=batch.trips.context[questions.trip] * questions.hidden[:, None],
+        )
+
+    def possible(self, logits: Tensor) -> Tensor:
+        """A copy of logits (Q, V), -inf where the token cannot be an answer."""
+        return logits.float().index_put(self.removed, logits.new_tensor(-torch.inf).float())
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Values (G,) of the targets added up per question, (Q,) float64."""
+        total = torch.zeros(len(self.row), dtype=torch.float64, device=values.device)
+        return total.index_add(0, self.question, values.double())
+
+
+Record = Callable[[str, str, TimelineBatch, Asked, Tensor, Tensor], None]
+"""Told of every answer: the task, the scorer's name, a batch, what is asked of it, scores (Q, V) of
+`Asked.possible`, and the tie-breaker (V,)."""

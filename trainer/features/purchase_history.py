@@ -1,0 +1,204 @@
+"""What counting knows: how often and when a customer bought each product before.
+
+For every question and every product that the customer bought on an earlier trip of the timeline,
+a few numbers. Of a trip s that lies a = t - 1 - s trips before the last one before trip t, counts
+are sums over the earlier trips with the product of
+
+- rate^a, for several rates (exponential smoothing; with rate 1 the number of trips with it);
+- exp(-days / 60), days between the trips;
+- 0.97^a on trips at the same store, 0 on others;
+- 0.97^a exp(-hours / 4), hours of the day between the trips;
+- 0.97^a exp(m), m how many of the four columns of the trip context agree; where the context is
+  hidden none does;
+- 0.95^a exp(6 c), c the cosine of the trip's items with what is visible of the basket.
+
+The last two are scaled so that all earlier trips together weigh what the powers alone would:
+without context or visible items they are decayed counts.
+
+Likeness says the same about pairs of question and earlier trip, for a model that learns its own
+weights: how long ago, which columns of the context agree, and so on.
+
+Gaps say when: days and trips since the last purchase, days since the first, and the usual days
+between two purchases (-1 for a product bought once).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.features.history_sampling import RECENT, OwnSampling
+from trainer.features.purchases import Pairs, Purchases
+from trainer.features.tensors import TensorRecord
+from trainer.features.trips import Items, Trips
+
+RATES = (1.0, 0.98, 0.95, 0.8, 0.5)
+DAYS = 60.0
+LIKENESS_RATE, HOURS, KIND_GAIN = 0.97, 4.0, 1.0
+NEIGHBOUR_RATE, NEIGHBOUR_GAIN = 0.95, 6.0
+COUNTS = (*(f"trips {rate:g}" for rate in RATES), "days", "store", "hour", "kind", "neighbours")
+"""Names of the columns of `OwnProducts.counts`."""
+GAPS = ("days since", "trips since", "days since first", "usual days")
+"""Names of the columns of `OwnProducts.gaps`."""
+LIKENESS = (
+    "trips back / 20", "log(1 + trips back)", "days / 60", "same size", "same sensitivity",
+    "same type", "same focus", "same store", "same weekday", "hours / 4", "cosine", "log size",
+)  # fmt: skip
+"""Names of the columns of `EarlierTrips.likeness`."""
+
+
+@dataclass(frozen=True)
+class EarlierTrips(TensorRecord):
+    """How like each question is to each of the customer's earlier trips: P pairs of the two."""
+
+    question: Tensor
+    """(P,) int64 index into the questions, ascending."""
+    likeness: Tensor
+    """(P, likeness) float32, the columns of `trainer.features.purchase_history.LIKENESS`."""
+    pair: Tensor
+    """(U,) int64: for every item of every pair's trip the pair, ascending."""
+    entry: Tensor
+    """(U,) int64 and which of the own products it is."""
+
+
+@dataclass(frozen=True)
+class OwnProducts(TensorRecord):
+    """What the customer bought before, for each question: E pairs of question and product."""
+
+    question: Tensor
+    """(E,) int64 index into the questions."""
+    token: Tensor
+    """(E,) int64 products; those without a token of their own are left out."""
+    counts: Tensor
+    """(E, counts) float32: how often, in the ways of `trainer.features.purchase_history.COUNTS`."""
+    gaps: Tensor
+    """(E, gaps) float32: when, `trainer.features.purchase_history.GAPS`."""
+    log_weight: Tensor
+    """(E,) float32: logarithm of how many such products each stands for (`OwnSampling`)."""
+    left_question: Tensor
+    """(n,) int64 index into the questions, ascending, and"""
+    left_token: Tensor
+    """(n,) int64 own products that are not scored; none unless sampled."""
+    trips: EarlierTrips
+    """The trips that they were bought on."""
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """When, where and of which kind the T trips of a batch were."""
+
+    day: np.ndarray
+    """(T,) days, ascending within a timeline."""
+    hour: np.ndarray
+    """(T,) of the day."""
+    store: np.ndarray
+    """(T,) identities, 0 for unknown ones, which are like no other."""
+    kind: np.ndarray
+    """(T, 4) true codes of the trip context, 0 unknown."""
+
+    @classmethod
+    def of(cls, trips: Trips) -> Circumstances:
+        """Those of a batch's trips."""
+        calendar = trips.calendar
+        return cls(
+            calendar["day"].numpy(), calendar["hour"].numpy(), trips.store[:, -1].numpy(),
+            trips.context.numpy(),
+        )  # fmt: skip
+
+
+def own_products(
+    timelines: np.ndarray,
+    trips: Circumstances,
+    items: Items,
+    asked: np.ndarray,
+    shown_kind: np.ndarray,
+    seen: tuple[np.ndarray, np.ndarray],
+    targets: tuple[np.ndarray, np.ndarray],
+    products: int,
+    sampling: OwnSampling | None = None,
+) -> OwnProducts:
+    """Counts and gaps for the asked trips of a batch of timelines.
+
+    timelines (n,) trips of each; items the true ones; asked (T,) bool; shown_kind (Q, 4) codes of
+    the asked trips, 0 where hidden; seen and targets: trips and tokens (S,) of what is visible of
+    the asked baskets and of what they are asked for. Products without a token of their own (token >
+    products) are left out. sampling: score some of the products only; all if left out.
+    """
+    pairs = Pairs.of(timelines, asked)
+    bought = Purchases(pairs, items, seen[1], targets[1])
+    scored = (bought.times > 0) & (bought.token <= products)
+    log_weight, left = np.zeros(len(scored), dtype=np.float32), np.zeros_like(scored)
+    if sampling:
+        recent = bought.sum(_power(RECENT, pairs.age))
+        drawn, log_weight = sampling.draw(recent, bought.at(targets), bought.of_timelines())
+        scored, left = scored & drawn, scored & ~drawn
+    entry, left = np.flatnonzero(scored), np.flatnonzero(left)
+
+    entry_of_cell = np.full(len(scored), -1)
+    entry_of_cell[entry] = np.arange(len(entry))
+    of_item = entry_of_cell[bought.cell]
+    kept = np.flatnonzero(of_item >= 0)
+    flat = torch.from_numpy
+    of_item, pair = flat(of_item[kept]), flat(bought.pair[kept])
+    likeness, weights = _likeness(pairs, bought, trips, shown_kind, seen)
+    counts = torch.zeros(len(entry), len(COUNTS))
+    counts.index_add_(0, of_item, flat(weights).index_select(0, pair))
+    return OwnProducts(
+        question=flat(bought.question[entry]),
+        token=flat(bought.token[entry]),
+        counts=counts,
+        gaps=flat(bought.gaps(entry, trips.day)),
+        log_weight=flat(log_weight[entry]),
+        left_question=flat(bought.question[left]),
+        left_token=flat(bought.token[left]),
+        trips=EarlierTrips(flat(pairs.question), flat(likeness), pair, of_item),
+    )
+
+
+def _likeness(
+    pairs: Pairs, bought: Purchases, trips: Circumstances, shown_kind: np.ndarray,
+    seen: tuple[np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """How like each pair's trips are, (P, LIKENESS), and what they weigh in counts, (P, COUNTS)."""
+    question, trip, age = pairs.question, pairs.trip, pairs.age
+    now = pairs.asked[question]
+    days = (trips.day[now] - trips.day[trip]).clip(min=0)
+    hours = np.abs(trips.hour[now] - trips.hour[trip])
+    same_store = (trips.store[now] == trips.store[trip]) & (trips.store[trip] > 0)
+    agree = [
+        (shown[question] == kind[trip]) & (shown > 0)[question]
+        for shown, kind in zip(shown_kind.T.copy(), trips.kind.T.copy(), strict=True)
+    ]
+    visible = np.bincount(np.searchsorted(pairs.asked, seen[0]), minlength=len(pairs.asked))
+    both = np.bincount(bought.pair, bought.at(seen)[bought.cell], minlength=len(trip))
+    cosine = both / np.sqrt(np.maximum(visible[question] * bought.sizes[trip], 1))
+    likeness = [
+        age / 20, np.log1p(age), days / 60, *agree, same_store,
+        trips.day[now] % 7 == trips.day[trip] % 7, hours / 4, cosine,
+        np.log(bought.items.clip(min=1))[trip],
+    ]  # fmt: skip
+    recent, near = _power(LIKENESS_RATE, age), _power(NEIGHBOUR_RATE, age)
+    weights = [
+        *(_power(rate, age) for rate in RATES),
+        np.exp(-days / DAYS),
+        recent * same_store,
+        recent * np.exp(-hours / HOURS),
+        _scaled(recent, np.exp(KIND_GAIN * np.sum(agree, axis=0)), question),
+        _scaled(near, np.exp(NEIGHBOUR_GAIN * cosine), question),
+    ]
+    return tuple(np.stack(part, dtype=np.float32).T.copy() for part in (likeness, weights))
+
+
+def _scaled(weight: np.ndarray, gain: np.ndarray, question: np.ndarray) -> np.ndarray:
+    """weight x gain (P,), each question's with the sum of its weights."""
+    gained = weight * gain
+    sums, least = np.bincount(question, weight), np.finfo(np.float64).tiny
+    return gained * (sums / np.maximum(np.bincount(question, gained), least))[question]
+
+
+def _power(rate: float, age: np.ndarray) -> np.ndarray:
+    """rate^age of whole numbers (P,)."""
+    return (rate ** np.arange(age.max(initial=0) + 1))[age]

@@ -1,0 +1,1 @@
+"""The world model: its parts, its configuration, its checkpoints."""

@@ -1,0 +1,216 @@
+"""Checkpoints: weights and all that is needed to go on, without anything that runs code on loading.
+
+    checkpoint.json       sizes, configuration, progress, digests
+    model.safetensors     weights and constants
+    training.safetensors  optimiser and sums (only where training may go on)
+    vocabulary/           the cache's static tables, without customers: tokens, labels, stores
+
+Everything static that the model needs is in here, so it can score data that were built later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from trainer.cache.atomic import new_version
+from trainer.cache.reader import CacheError, TensorCache, write_cache
+from trainer.cache.schema import COLUMNS, STATIC_TABLES
+from trainer.model.config import WorldModelConfig
+from trainer.model.world_model import WorldModel
+
+FORMAT = 1
+DESCRIPTION, MODEL, TRAINING = "checkpoint.json", "model.safetensors", "training.safetensors"
+VOCABULARY = "vocabulary"
+MAX_DESCRIPTION_BYTES = 64 << 20
+CALENDAR_TABLES = ("days", "weeks")
+
+
+class CheckpointError(Exception):
+    """A checkpoint that is missing, damaged or does not fit; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint read into memory."""
+
+    folder: Path
+    config: WorldModelConfig
+    cache_digest: str
+    """Digest of the cache it was trained on."""
+    progress: dict[str, Any]
+    """What the trainer wrote about where it stands; JSON values."""
+    weights: dict[str, Tensor]
+    weights_digest: str
+    """SHA-256 of the file of weights."""
+    training: dict[str, Tensor] = field(default_factory=dict)
+    """Optimiser and sums of the epoch so far; empty where training cannot go on. What is random
+    follows from the seed and the place in the data."""
+
+    @property
+    def vocabulary(self) -> TensorCache:
+        """The static tables, as a cache without customers."""
+        return TensorCache(self.folder / VOCABULARY)
+
+    def model(self) -> WorldModel:
+        """The model, on the CPU in evaluation mode.
+
+        Raises CheckpointError where weights and sizes disagree.
+        """
+        model = WorldModel(self.config, self.vocabulary)
+        try:
+            model.load_state_dict(self.weights)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+            raise CheckpointError(
+                f"{self.folder / MODEL} does not fit its sizes: {reason}"
+            ) from None
+        return model.eval()
+
+
+def save_checkpoint(
+    folder: Path,
+    name: str,
+    version: str,
+    model: WorldModel,
+    cache: TensorCache,
+    progress: Mapping[str, Any],
+    training: Mapping[str, Tensor] | None = None,
+) -> Path:
+    """Write `folder/name` in one step (see `new_version`); returns its path."""
+    with new_version(folder, name, version) as fresh:
+        _save(model.state_dict(), fresh / MODEL)
+        if training is not None:
+            _save(training, fresh / TRAINING)
+        _write_vocabulary(cache, fresh / VOCABULARY, folder)
+        files = [path for path in (fresh / MODEL, fresh / TRAINING) if path.exists()]
+        description = {
+            "format": FORMAT,
+            "config": asdict(model.config),
+            "cache_digest": cache.digest,
+            "vocabulary_digest": cache.vocabulary_digest,
+            "sha256": {path.name: _digest(path) for path in files},
+            "progress": dict(progress),
+        }
+        (fresh / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
+    return folder / name
+
+
+def load_checkpoint(folder: Path | str) -> Checkpoint:
+    """Read a checkpoint and verify its digests.
+
+    Raises CheckpointError where it is missing, damaged or of another format.
+    """
+    folder = Path(folder)
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist: {folder} is no checkpoint")
+    if path.stat().st_size > MAX_DESCRIPTION_BYTES:
+        raise CheckpointError(f"{path} is too large to be a checkpoint's description")
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        version = facts["format"]
+        if version != FORMAT:
+            raise CheckpointError(f"{path}: format {version}, this code reads {FORMAT}")
+        config = WorldModelConfig(**facts["config"])
+        digests = dict(facts["sha256"])
+        progress, cache_digest = dict(facts["progress"]), facts["cache_digest"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+    if MODEL not in digests:
+        raise CheckpointError(f"{path} is damaged: it names no {MODEL}")
+    tensors = {
+        name: _load(folder / name, digests[name]) for name in (MODEL, TRAINING) if name in digests
+    }
+    return Checkpoint(
+        folder, config, cache_digest, progress, tensors[MODEL], digests[MODEL],
+        tensors.get(TRAINING, {}),
+    )  # fmt: skip
+
+
+def load_model(folder: Path | str, cache: TensorCache) -> WorldModel:
+    """The model of a checkpoint, for data of this cache.
+
+    Raises CheckpointError where the checkpoint is unusable or the cache was made for another
+    vocabulary.
+    """
+    return model_for(load_checkpoint(folder), cache)
+
+
+def model_for(checkpoint: Checkpoint, cache: TensorCache) -> WorldModel:
+    """`load_model` of a checkpoint that was read already."""
+    folder = checkpoint.folder
+    try:
+        vocabulary = checkpoint.vocabulary
+    except CacheError as error:
+        raise CheckpointError(str(error)) from None
+    for column in ("products.code", "categories.code", "stores.code"):
+        known = vocabulary[column]
+        # A cache made --like this checkpoint appends the stores that it did not know.
+        if not np.array_equal(cache[column][: len(known)], known) or (
+            column != "stores.code" and len(cache[column]) != len(known)
+        ):
+            raise CheckpointError(
+                f"{cache.folder} has another vocabulary than {folder} ({column}): export it with "
+                f"python -m dbt_project.export --like {folder}"
+            )
+    if cache.labels != vocabulary.labels:
+        raise CheckpointError(
+            f"{cache.folder} has other labels than {folder}: export it with "
+            f"python -m dbt_project.export --like {folder}"
+        )
+    return checkpoint.model()
+
+
+def _write_vocabulary(cache: TensorCache, folder: Path, run: Path) -> None:
+    """The cache with its static tables and calendar, and no customers.
+
+    It never changes within a run, so a version that stands already lends its files.
+    """
+    for earlier in run.glob(f"*/{VOCABULARY}"):
+        try:
+            if TensorCache(earlier, verify=False).vocabulary_digest == cache.vocabulary_digest:
+                shutil.copytree(earlier, folder, copy_function=os.link)
+                return
+        except (CacheError, OSError):
+            shutil.rmtree(folder, ignore_errors=True)
+    kept = STATIC_TABLES + CALENDAR_TABLES
+    columns = {
+        column.name: np.zeros(1, dtype=np.uint8)
+        if column.is_offsets
+        else cache[column.name][: None if column.table in kept else 0]
+        for column in COLUMNS
+    }
+    manifest = {name: cache.manifest[name] for name in ("labels", "split", "totals", "settings")}
+    write_cache(folder, columns, manifest)
+
+
+def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
+    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, path)
+
+
+def _load(path: Path, digest: str) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist: the checkpoint is incomplete")
+    if _digest(path) != digest:
+        raise CheckpointError(f"{path} is damaged (its digest differs): use another checkpoint")
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,50 @@
+"""Sizes of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WorldModelConfig:
+    """Sizes of the model; the widths of T1-T6 are the same in every preset."""
+
+    width: int = 512
+    """Channels of encoder and decoder."""
+    encoder_layers: int = 4
+    state: int = 64
+    """Numbers the encoder remembers per channel."""
+    conv: int = 4
+    """Width of the encoder's convolution over trips."""
+    head: int = 64
+    """Channels per head of the encoder."""
+    expand: int = 2
+    """Inner channels of the encoder as a multiple of `width`."""
+    chunk: int = 64
+    """Steps per chunk of the scan; loaders pack rows of whole chunks."""
+    decoder_layers: int = 2
+    heads: int = 8
+    """Attention heads of the decoder."""
+    hidden: int = 2048
+    """Channels inside the decoder's feed-forward part."""
+    memory: int = 32
+    """Earlier trips that the decoder looks at one by one; older ones live in the state."""
+    repurchase: int = 128
+    """Channels of the score of products bought before."""
+    contrastive: int = 128
+    """Channels of the embeddings that the contrastive loss compares."""
+    dropout: float = 0.1
+    """Share of what the layers of encoder and decoder add that is left out in training."""
+
+
+PRESETS: dict[str, WorldModelConfig] = {
+    "tiny": WorldModelConfig(
+        width=48, encoder_layers=1, state=16, head=16, chunk=16, decoder_layers=1, heads=4,
+        hidden=96, memory=4, repurchase=16, contrastive=32,
+    ),
+    "small": WorldModelConfig(
+        width=128, encoder_layers=2, state=32, head=32, chunk=32, decoder_layers=1, heads=4,
+        hidden=384, memory=16, repurchase=64, contrastive=64,
+    ),
+    "base": WorldModelConfig(),
+}  # fmt: skip

@@ -1,0 +1,40 @@
+"""T6: the kind of trip."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.model.checks import expect_integers
+
+PARTS = {"type": 16, "focus": 16, "sensitivity": 8, "size": 8}
+"""Width of each part, in the order of the output."""
+
+
+class TripEmbedding(nn.Module):
+    """T6 (48): type 16, focus 16, price sensitivity 8, size 8, embeddings.
+
+    Code 0 = unknown has a vector of its own: what the model reads where the context is hidden, it
+    learns. Embeddings start at N(0, 1).
+    """
+
+    WIDTH = sum(PARTS.values())
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(
+            nn.Embedding(len(LABELS_OF_CONTEXT[name]) + 1, width) for name, width in PARTS.items()
+        )
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """The kinds of T trips, (T, 48).
+
+        codes (T, 4) integers, 0 = unknown, in the order of `LABELS_OF_CONTEXT`: size, sensitivity,
+        type, focus. Raises ValueError for other shapes or dtypes, IndexError on a CPU for codes
+        out of range.
+        """
+        expect_integers("codes", codes, (len(codes), len(LABELS_OF_CONTEXT)))
+        code_of = dict(zip(LABELS_OF_CONTEXT, codes.long().unbind(1), strict=True))
+        parts = [part(code_of[name]) for name, part in zip(PARTS, self.parts, strict=True)]
+        return torch.cat(parts, dim=1)

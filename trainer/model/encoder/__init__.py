@@ -1,0 +1,1 @@
+"""The encoder of timelines: Mamba-2 layers and what computes them."""

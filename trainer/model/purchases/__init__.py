@@ -1,0 +1,1 @@
+"""Scores of what a customer bought before: counting with learned weights, and what it misses."""

@@ -1,0 +1,105 @@
+"""Will the customer buy this again, now? A score per own product, from how often and when.
+
+Counting weighs frequencies alike for all products and customers. Milk comes back every week and
+light bulbs do not; some customers vary more than others. So a small network reads what is known of
+the pair of customer and product, of the product and of the question.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainer.batches.batch import Questions
+from trainer.features.chain_sales import COLUMNS
+from trainer.features.purchase_history import COUNTS, GAPS
+from trainer.features.tensors import occurrences
+from trainer.model.purchases.counting_prior import SMOOTHING
+from trainer.model.purchases.similar_trips import HEADS, SimilarTrips
+
+PLAIN = COUNTS.index("trips 1")
+FEATURES = 2 * len(COUNTS) + len(HEADS) + len(GAPS) + len(COLUMNS) + 6
+
+
+class RepurchaseScore(nn.Module):
+    """Scores that are added to the log-scores of counting; 0 at the start.
+
+    Args:
+        width: channels of what describes a question.
+        product: channels of product vectors.
+        hidden: channels inside.
+    """
+
+    def __init__(self, width: int, product: int, hidden: int) -> None:
+        super().__init__()
+        self.similar = SimilarTrips(width)
+        self.weight = nn.Parameter(torch.zeros(len(HEADS)))
+        self.features = nn.Linear(FEATURES, hidden)
+        self.question = nn.Linear(width, hidden, bias=False)
+        self.product = nn.Linear(product, hidden, bias=False)
+        self.inner = nn.Linear(hidden, hidden)
+        self.score = nn.Linear(hidden, 1, bias=False)
+        nn.init.zeros_(self.score.weight)
+        self.narrow = False
+        """Train in bfloat16 what is large, whatever the rest of the model is in."""
+
+    def forward(
+        self, questions: Questions, z: Tensor, products: Tensor, share: Tensor, ratios: Tensor,
+        lifts: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Scores (E,): z (Q, width) describes the questions, products (>= N + 1, product) by token.
+
+        share (E,), ratios (E, counts) and lifts (E,): what `CountingPrior` says of own products.
+        """
+        own = questions.own
+        floor = SMOOTHING * share[:, None]
+        similar = (self.similar(own, z) / floor).log1p()
+        known = self._features(questions, share, ratios, lifts)
+        narrow = torch.autocast(z.device.type, torch.bfloat16)
+        with narrow if self.narrow and self.training else nullcontext():
+            x = self.features(torch.cat([known, similar / 4 - 1], dim=1))
+            # In place: these are the largest tensors of a step on a CPU.
+            x += self.question(z).index_select(0, own.question)
+            x += self._of_products(products, own.token)
+            score = self.score(F.silu(self.inner(F.silu(x)))).squeeze(1)
+        # Not a product of matrices, which autocast would round.
+        return score + (similar * self.weight).sum(1)
+
+    def _of_products(self, products: Tensor, token: Tensor) -> Tensor:
+        """(E, hidden): all products are mapped, or one per pair where those are fewer."""
+        if len(token) < len(products):
+            return self.product(products.index_select(0, token))
+        return self.product(products).index_select(0, token)
+
+    def _features(
+        self, questions: Questions, share: Tensor, ratios: Tensor, lifts: Tensor
+    ) -> Tensor:
+        """(E, features but those of similar trips), about -2 to 2."""
+        own, sales = questions.own, questions.sales
+        since, usual = own.gaps[:, 0], own.gaps[:, -1]
+        again = usual >= 0
+        trips = occurrences(own.trips.question, len(questions.trip))[own.question]
+        overdue = ((since + 1) / (usual.clamp_min(0) + 1)).log() * again
+        return torch.cat(
+            [
+                own.counts.log1p() - 0.5,
+                ratios / 4 - 1,
+                own.gaps.clamp_min(0).log1p() / 2 - 1,
+                sales.table[sales.week[own.question], :, own.token],
+                torch.stack(
+                    [
+                        again,
+                        overdue,
+                        trips.log1p() / 2 - 1,
+                        own.counts[:, PLAIN] / trips,
+                        share.log() / 2 + 4,
+                        lifts,
+                    ],
+                    dim=1,
+                ),
+            ],
+            dim=1,
+        )

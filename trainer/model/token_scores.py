@@ -1,0 +1,155 @@
+"""Logits over all tokens, and the focal loss from them without the whole matrix.
+
+A training step asks for thousands of logits a row and reads a handful of them. Their matrix is the
+largest of a step; every elementwise operation on it, forward and backward, is a pass through
+memory. So it is made once, turned into its own gradient block by block while a block is in the
+processor's cache, and used up in two matrix products. The idea is that of Liger Kernel's
+FusedLinearCrossEntropy (Hsu et al., Liger Kernel, 2024, section 3.2).
+
+Shape letters: R rows, C channels, V tokens, E own products of questions, G targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BLOCK = 1 << 19
+"""Logits of a block on a CPU: two megabytes stay in its cache."""
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """Logits (R, V), as the parts that they are the sum of."""
+
+    z: Tensor
+    """(R, C) times `vectors`."""
+    vectors: Tensor
+    """(V, C)."""
+    tables: tuple[tuple[Tensor, Tensor], ...]
+    """Pairs of a table (n, V) and the row of it that each row of logits adds, (R,) int64."""
+    own: Tensor
+    """(E,) scores of questions' own products."""
+    entries: tuple[Tensor, Tensor, Tensor]
+    """Where they are added: row (n,) ascending, token (n,) and index (n,) into `own`, int64."""
+    absent: tuple[Tensor, Tensor]
+    """Row (n,) ascending and token (n,) of what has no logit: minus infinity, int64."""
+
+    def dense(self) -> Tensor:
+        """The logits (R, V)."""
+        logits = self.z @ self.vectors.T
+        for table, of_row in self.tables:
+            logits = logits + table.index_select(0, of_row)
+        row, token, entry = self.entries
+        cell = row * logits.shape[1] + token
+        added = self.own.to(logits.dtype).index_select(0, entry)
+        row, token = self.absent
+        absent = row * logits.shape[1] + token
+        flat = logits.flatten().index_add(0, cell, added).index_fill(0, absent, -torch.inf)
+        return flat.view_as(logits)
+
+    def focal(self, targets: Tensor, weights: Tensor, rows: Tensor, gamma: float) -> Tensor:
+        """The weighted sum of focal losses, 0-dimensional: see `trainer.training.losses.FocalLoss`.
+
+        targets (G,) tokens, weights (G,), rows (G,) int64 of the logits they are asked of. The
+        matrix products are in the dtype of autocast where it is on.
+        """
+        order = rows.argsort(stable=True)
+        asked = rows[order], targets[order].long(), weights[order]
+        tables, index = zip(*self.tables, strict=True)
+        device = self.z.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        with torch.autocast(device, enabled=False):
+            return _Focal.apply(
+                self.z, self.vectors, self.own, self.entries, self.absent, asked, index,
+                gamma, dtype or self.z.dtype, *tables,
+            )  # fmt: skip
+
+
+class _Focal(torch.autograd.Function):
+    """`TokenScores.focal`. The gradient is worked out on the way forward and scaled on the way
+    back, so that the logits need not be kept."""
+
+    @staticmethod
+    def forward(ctx, z, vectors, own, entries, absent, asked, index, gamma, dtype, *tables):
+        wide = torch.promote_types(z.dtype, torch.float32)
+        narrow_z, narrow_vectors = z.to(dtype), vectors.to(dtype)
+        logits = narrow_z @ narrow_vectors.T
+        total = logits.new_zeros((), dtype=wide)
+        of_own = torch.zeros_like(own, dtype=wide)
+        of_tables = [torch.zeros_like(table, dtype=wide) for table in tables]
+        for rows, (own_row, own_token, entry), out, (row, token, weight) in _blocks(
+            logits, entries, absent, asked
+        ):
+            x = logits[rows].to(wide)
+            flat = x.view(-1)
+            for table, of_row in zip(tables, index, strict=True):
+                x += table.index_select(0, of_row[rows])
+            width = x.shape[1]
+            cell = (own_row - rows.start) * width + own_token
+            flat.index_add_(0, cell, own[entry].to(wide))
+            flat.index_fill_(0, (out[0] - rows.start) * width + out[1], -torch.inf)
+            row = row - rows.start
+            target = row * width + token
+            at_target = flat[target]
+            # From here on x is softmax, then gradient.
+            top = x.amax(1, keepdim=True)
+            scale = x.sub_(top).exp_().sum(1, keepdim=True)
+            log_p = at_target - (top + scale.log()).squeeze(1)[row]
+            # 1 - p, exact where p is near 1. At p = 1 a gamma below 1 has no finite slope.
+            miss = (-log_p.expm1()).clamp_min(torch.finfo(wide).tiny)
+            power = miss**gamma
+            total -= (weight * power * log_p).sum()
+            slope = weight * (gamma * miss ** (gamma - 1) * log_p.exp() * log_p - power)
+            slopes = slope.new_zeros(len(x)).index_add(0, row, slope)
+            x *= -slopes[:, None] / scale
+            flat.index_add_(0, target, slope)
+            of_own.index_add_(0, entry, flat[cell])
+            for gradient, of_row in zip(of_tables, index, strict=True):
+                gradient.index_add_(0, of_row[rows], x)
+            if dtype != wide:
+                logits[rows] = x
+        ctx.save_for_backward(
+            (logits @ narrow_vectors).to(z.dtype),
+            (logits.T @ narrow_z).to(vectors.dtype),
+            of_own.to(own.dtype),
+            *(made.to(table.dtype) for made, table in zip(of_tables, tables, strict=True)),
+        )
+        return total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        # Scaled before it is rounded: a factor in bfloat16 would be off for all alike.
+        of_z, of_vectors, of_own, *of_tables = (
+            (made.to(gradient.dtype) * gradient).to(made.dtype) for made in ctx.saved_tensors
+        )
+        return of_z, of_vectors, of_own, *[None] * 6, *of_tables
+
+
+def _blocks(logits: Tensor, *parts: tuple[Tensor, ...]):
+    """Slices of rows with what belongs to each; a GPU takes all rows at once.
+
+    parts: tensors of one length each, the first of which are rows, ascending.
+    """
+    count, width = logits.shape
+    if logits.device.type != "cpu" or not count:
+        yield slice(0, count), *parts
+        return
+    edges = torch.arange(0, count + 1, max(1, BLOCK // width))
+    if edges[-1] < count:
+        edges = F.pad(edges, (0, 1), value=count)
+    splits = [torch.searchsorted(rows, edges).tolist() for rows, *_ in parts]
+    for number, (start, stop) in enumerate(
+        zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    ):
+        yield (
+            slice(start, stop),
+            *(
+                tuple(column[split[number] : split[number + 1]] for column in part)
+                for part, split in zip(parts, splits, strict=True)
+            ),
+        )

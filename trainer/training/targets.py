@@ -1,0 +1,26 @@
+"""What is true of a batch, in the form that the loss compares the model's answers with."""
+
+from __future__ import annotations
+
+from trainer.batches.batch import TimelineBatch
+from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.training.losses import Targets, trip_weights
+
+
+def targets(batch: TimelineBatch, power: float = 1.0) -> Targets:
+    """The targets of a batch's questions.
+
+    power: how far large baskets are kept from deciding the loss (see `trip_weights`): with 1 every
+    trip counts the same, with 0 every item.
+    """
+    questions = batch.questions
+    trips = len(questions.trip)
+    codes = batch.trips.context[questions.trip]
+    return Targets(
+        tokens=questions.target,
+        rows=questions.target_row,
+        hidden=questions.hidden,
+        context=dict(zip(LABELS_OF_CONTEXT, codes.unbind(1), strict=True)),
+        basket_ids=batch.trips.basket_id[questions.trip].repeat(2),
+        token_weights=trip_weights(questions.target, questions.target_question, trips, power),
+    )
