@@ -30,7 +30,7 @@ from benchmarks.common import answer, device_options, model_options, parser
 from benchmarks.timing import backend_option, facts, joined, seconds, use_backend
 from trainer.batches.batch import Questions
 from trainer.batches.masking import MaskedItems
-from trainer.batches.questions import ask
+from trainer.batches.questions import build_questions
 from trainer.batches.timelines import Spans, WorldModelDataset
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
@@ -59,11 +59,11 @@ def next_basket(dataset: WorldModelDataset, spans: Spans) -> Questions:
         tokens=torch.full_like(target, dataset.cache.products + 1),
         targets=target,
         price_hidden=torch.ones(len(target), dtype=torch.bool),
-        whole=torch.ones(len(spans), dtype=torch.bool),
+        fully_hidden=torch.ones(len(spans), dtype=torch.bool),
     )
     week = dataset.cache["trips.week"][rows[asked.numpy()]]
-    return ask(
-        torch.from_numpy(lengths), trips, items, asked, masked, masked.whole,
+    return build_questions(
+        torch.from_numpy(lengths), trips, items, asked, masked, masked.fully_hidden,
         dataset.sales.as_of(week), dataset.cache.products,
     )  # fmt: skip
 

@@ -123,7 +123,7 @@ def validation(cache: TensorCache, config: TrainingConfig):
     def validate(model: WorldModel) -> tuple[float, dict[str, float]]:
         counts = ScoreCounts(cache)
         metrics = evaluator.run(model, counts.record)
-        model.recalibration.values.copy_(counts.fitted())
+        model.calibration.values.copy_(counts.fitted())
         figures = {
             f"{task}_{name}": metrics.value(task, "model", name)
             for task in metrics.tasks

@@ -132,7 +132,7 @@ class Boosting:
         """
         dataset = RecentTrips(self._cache, *self._sample, self._seed)
         spans = dataset.spans
-        rows = ranges(spans.asked, spans.stop - spans.asked)
+        rows = ranges(spans.first_target, spans.stop - spans.first_target)
         signals = Signals(Counts(self._cache, without=rows), self._popular)
         parts = []
         for batch in EvaluationDataLoader(dataset, task, chunk=1, seed=self._seed):
@@ -170,5 +170,7 @@ class Boosting:
 def task_of(batch: TimelineBatch) -> torch.Tensor:
     """The place among `TASKS` of each question, (Q,) int64."""
     questions = batch.questions
-    known = torch.where(questions.whole, TASKS.index("next_known"), TASKS.index("completion"))
+    known = torch.where(
+        questions.fully_hidden, TASKS.index("next_known"), TASKS.index("completion")
+    )
     return torch.where(questions.hidden, TASKS.index("next_unknown"), known)

@@ -14,7 +14,7 @@ from trainer.baselines.history import Once, Purchases
 from trainer.baselines.neighbours import tifu_knn, up_cf
 from trainer.batches.batch import TimelineBatch
 from trainer.cache.reader import TensorCache
-from trainer.features.chain_sales import own_item_shares
+from trainer.features.chain_sales import receipt_item_shares
 from trainer.features.purchase_history import COUNTS
 from trainer.model.purchases.counting_prior import CountingPrior, kind
 
@@ -50,7 +50,7 @@ class Counts:
 
     def __init__(self, cache: TensorCache, without: np.ndarray | None = None) -> None:
         self.cache, self.products = cache, cache.products
-        self._prior = CountingPrior(cache, own_item_shares(cache))
+        self._prior = CountingPrior(cache, receipt_item_shares(cache))
         self.share = self._prior.share
         self.purchases = Once(lambda batch: Purchases.before(batch, cache.products))
         self.plain = self.weighed(equally)
@@ -72,9 +72,9 @@ class Counts:
         return Once(count)
 
     def _own_trips(self, batch: TimelineBatch) -> Tensor:
-        own = batch.questions.own
-        counts = own.counts.new_zeros(len(batch.questions.trip), self.products + 3)
-        return counts.index_put_((own.question, own.token), own.counts[:, NEIGHBOURS])
+        history = batch.questions.history
+        counts = history.counts.new_zeros(len(batch.questions.trip), self.products + 3)
+        return counts.index_put_((history.question, history.token), history.counts[:, NEIGHBOURS])
 
     def _context(self, batch: TimelineBatch) -> Tensor:
         context = batch.questions.context

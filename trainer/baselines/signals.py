@@ -61,11 +61,11 @@ class Signals:
         """Pairs of question and token, two (n,) int64, by question: the customer's own products
         and the most popular others, less what is visible."""
         questions, products = batch.questions, self._counts.products
-        own = self._counts.plain(batch) > 0
-        order = self.order(batch).masked_fill(own, -torch.inf)
+        history = self._counts.plain(batch) > 0
+        order = self.order(batch).masked_fill(history, -torch.inf)
         order[:, [0, products + 1, products + 2]] = -torch.inf
         popular = order.topk(min(self._popular, products), dim=1).indices
-        chosen = own.scatter(1, popular, True)
+        chosen = history.scatter(1, popular, True)
         shown = questions.token <= products
         chosen[questions.question[shown], questions.token[shown]] = False
         chosen[:, [0, products + 1, products + 2]] = False
@@ -102,13 +102,13 @@ class Signals:
 
     def _own(self, batch: TimelineBatch, question: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
         """Counts (n, counts) and gaps (n, gaps) of pairs: 0 and `NEVER` where never bought."""
-        own, tokens = batch.questions.own, self._counts.products + 3
-        row = own.token.new_full((len(batch.questions.trip), tokens), len(own.token))
-        row[own.question, own.token] = torch.arange(len(own.token), device=row.device)
+        history, tokens = batch.questions.history, self._counts.products + 3
+        row = history.token.new_full((len(batch.questions.trip), tokens), len(history.token))
+        row[history.question, history.token] = torch.arange(len(history.token), device=row.device)
         row = row[question, token]
-        never = own.gaps.new_full((1, len(GAPS)), NEVER)
-        counts = torch.cat([own.counts, own.counts.new_zeros(1, len(COUNTS))])
-        return counts[row], torch.cat([own.gaps, never])[row]
+        never = history.gaps.new_full((1, len(GAPS)), NEVER)
+        counts = torch.cat([history.counts, history.counts.new_zeros(1, len(COUNTS))])
+        return counts[row], torch.cat([history.gaps, never])[row]
 
     def _of_category(self, purchases: Purchases, question: Tensor, token: Tensor) -> Tensor:
         """Earlier items of the candidate's sub-commodity, (n,)."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from trainer.features.chain_sales import WeeklySales
-from trainer.features.purchase_history import OwnProducts
+from trainer.features.purchase_history import PurchaseHistory
 from trainer.features.tensors import TensorRecord
 from trainer.features.trips import Items, Trips
 
@@ -73,7 +73,7 @@ class Questions(TensorRecord):
     """(Q, 4) int64 codes as the model may see them: all 0 where hidden."""
     hidden: Tensor
     """(Q,) bool: the trip context is hidden."""
-    whole: Tensor
+    fully_hidden: Tensor
     """(Q,) bool: nothing of the basket is visible: the next-basket question."""
     token: Tensor
     """(D,) int64 decoder tokens: for each question `[MASK]`, then its visible items."""
@@ -85,9 +85,9 @@ class Questions(TensorRecord):
     """(D,) bool."""
     baskets: Baskets
     """The same tokens in rows, one per question: each looks at all of its basket."""
-    asked: Baskets
+    query_baskets: Baskets
     """Rows of one token that gets logits, which looks at all of its basket."""
-    own: OwnProducts
+    history: PurchaseHistory
     """The customer's earlier products."""
     sales: WeeklySales
     """What the chain sold lately."""
@@ -98,9 +98,9 @@ class Questions(TensorRecord):
     """(n,) int64 index into the own products: those of the question of each row of logits."""
     entry_row: Tensor
     """(n,) int64 row of the logits of each, ascending."""
-    left_row: Tensor
+    dropped_row: Tensor
     """(n,) int64 row of the logits, ascending, and"""
-    left_token: Tensor
+    dropped_token: Tensor
     """(n,) int64 product that has no logit in it: own products that are not scored."""
     target: Tensor
     """(G,) int64 true tokens."""

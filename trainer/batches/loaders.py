@@ -13,11 +13,11 @@ from torch.utils.data import DataLoader, Dataset
 from trainer.batches.batch import TimelineBatch
 from trainer.batches.masking import MaskedItems, evaluation_mask, hide_context, mask_items
 from trainer.batches.packing import pack_rows, sequence_ids
-from trainer.batches.questions import ask
+from trainer.batches.questions import build_questions
 from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import Spans, WorldModelDataset
 from trainer.cache.ragged import ranges
-from trainer.features.history_sampling import OwnSampling
+from trainer.features.history_sampling import HistorySampling
 from trainer.features.trips import read
 
 STORE_IDENTITY = 2
@@ -30,13 +30,13 @@ class Masking:
 
     rate: float = 0.15
     """Probability of each item of a basket to be asked; at least one is."""
-    whole: float = 0.3
+    fully_hidden: float = 0.3
     """Share of baskets of which nothing is visible: the next-basket question."""
     hide_context: float = 0.5
     """Share of trips whose context (T6) is hidden."""
     hide_store: float = 0.05
     """Share of trips whose store goes by its attributes alone, as stores not seen before do."""
-    least_own: float = 0.15
+    min_keep_probability: float = 0.15
     """Smallest probability of an own product to be scored (`OwnSampling`); with 1 all are."""
 
 
@@ -58,7 +58,7 @@ class Hidden:
         return Hidden(
             MaskedItems(
                 items.tokens[kept], items.targets[kept], items.price_hidden[kept],
-                items.whole[trips],
+                items.fully_hidden[trips],
             ),
             self.context[trips],
             self.store[trips],
@@ -119,21 +119,21 @@ class _Loader(ABC):
         """
         cache = self.dataset.cache
         spans = self.dataset.spans[chosen]
-        asks = spans.stop - spans.asked
-        asked_rows = ranges(spans.asked, asks)
-        starts = cache["trips.item_offsets"][asked_rows].astype(np.int64)
-        counts = cache["trips.item_offsets"][asked_rows + 1] - starts
+        target_counts = spans.stop - spans.first_target
+        target_rows = ranges(spans.first_target, target_counts)
+        starts = cache["trips.item_offsets"][target_rows].astype(np.int64)
+        counts = cache["trips.item_offsets"][target_rows + 1] - starts
         question = torch.from_numpy(np.repeat(np.arange(len(counts)), counts))
         hidden = self.hide(
             torch.from_numpy(cache["items.token"][ranges(starts, counts)].astype(np.int64)),
             question,
-            torch.from_numpy(cache["trips.basket_id"][asked_rows]),
+            torch.from_numpy(cache["trips.basket_id"][target_rows]),
             epoch,
             index,
         )
         if self.ranks > 1:
             mine = self._share(chosen)
-            hidden = hidden.of(torch.from_numpy(np.repeat(mine, asks)), question)
+            hidden = hidden.of(torch.from_numpy(np.repeat(mine, target_counts)), question)
             spans, chosen = spans[mine], chosen[mine]
         return self._pack(spans, hidden, self.sampling(chosen, epoch))
 
@@ -144,23 +144,27 @@ class _Loader(ABC):
         mine[np.argsort(-size, kind="stable")[self.rank :: self.ranks]] = True
         return mine
 
-    def _pack(self, spans: Spans, hidden: Hidden, sampling: OwnSampling | None) -> TimelineBatch:
+    def _pack(
+        self, spans: Spans, hidden: Hidden, sampling: HistorySampling | None
+    ) -> TimelineBatch:
         lengths = spans.stop - spans.first
         rows = pack_rows(lengths, self.chunk)
         trips, items = read(self.dataset.cache, ranges(spans.first, lengths))
         position = ranges(np.zeros_like(lengths), lengths)
-        asked = torch.from_numpy(position >= np.repeat(spans.asked - spans.first, lengths))
-        anonymous = asked.nonzero().squeeze(1)[hidden.store]
+        is_target = torch.from_numpy(
+            position >= np.repeat(spans.first_target - spans.first, lengths)
+        )
+        anonymous = is_target.nonzero().squeeze(1)[hidden.store]
         trips.store[anonymous, STORE_IDENTITY] = 0
-        week = self.dataset.cache["trips.week"][trips.row[asked].numpy()]
+        week = self.dataset.cache["trips.week"][trips.row[is_target].numpy()]
         return TimelineBatch(
             trips=trips,
             items=items,
             step=torch.from_numpy(ranges(rows.row * rows.length + rows.start, lengths)),
             sequence=torch.from_numpy(sequence_ids(rows, lengths)),
             position=torch.from_numpy(position),
-            questions=ask(
-                torch.from_numpy(lengths), trips, items, asked, hidden.items, hidden.context,
+            questions=build_questions(
+                torch.from_numpy(lengths), trips, items, is_target, hidden.items, hidden.context,
                 self.dataset.sales.as_of(week), self.products, sampling,
             ),
         )  # fmt: skip
@@ -172,7 +176,7 @@ class _Loader(ABC):
     ) -> Hidden:  # fmt: skip
         """What to hide of n trips: token (I,), trip (I,) in 0..n-1, basket_id (n,)."""
 
-    def sampling(self, chosen: np.ndarray, epoch: int) -> OwnSampling | None:
+    def sampling(self, chosen: np.ndarray, epoch: int) -> HistorySampling | None:
         """Which own products of these timelines are scored; None for all."""
         return None
 
@@ -245,7 +249,7 @@ class WorldModelDataLoader(_Loader):
         generator = torch.Generator().manual_seed(draw_seed(self.seed, epoch, index))
         masked = mask_items(
             token, trip, len(basket_id), self.products,
-            self.masking.rate, self.masking.whole, generator,
+            self.masking.rate, self.masking.fully_hidden, generator,
         )  # fmt: skip
         context, store = (
             hide_context(len(basket_id), share, generator)
@@ -256,7 +260,7 @@ class WorldModelDataLoader(_Loader):
     def sampling(self, chosen, epoch):
         # By timeline, not by batch, so that it does not depend on how many ranks share it.
         seeds = [(self.seed, epoch, timeline) for timeline in chosen.tolist()]
-        return OwnSampling(self.masking.least_own, seeds)
+        return HistorySampling(self.masking.min_keep_probability, seeds)
 
     def _plan(self) -> list[np.ndarray]:
         if self._planned is None or self._planned[0] != self._epoch:
@@ -308,7 +312,7 @@ class EvaluationDataLoader(_Loader):
             tokens=token.masked_fill(chosen, self.products + 1),
             targets=token.masked_fill(~chosen, 0),
             price_hidden=chosen,
-            whole=torch.bincount(trip[~chosen], minlength=trips) == 0,
+            fully_hidden=torch.bincount(trip[~chosen], minlength=trips) == 0,
         )
         return Hidden(masked, hidden, torch.zeros(trips, dtype=torch.bool))
 
@@ -317,7 +321,7 @@ def padding_waste(batch: TimelineBatch) -> dict[str, float]:
     """Shares of padding: `encoder` of the rows' steps, `decoder` of the slots that attention sees,
     in its last layer, where only what is asked looks, and in one before it."""
     questions = batch.questions
-    valid = [b.valid for part in (questions.baskets, questions.asked) for b in part.buckets]
+    valid = [b.valid for part in (questions.baskets, questions.query_baskets) for b in part.buckets]
     slots = sum(part.numel() for part in valid)
     return {
         "encoder": 1 - len(batch.step) / batch.sequence.numel(),

@@ -28,7 +28,7 @@ class MaskedItems:
     """(T,) int64: the true product at chosen positions, `[PAD]` elsewhere."""
     price_hidden: Tensor
     """(T,) bool: True at every chosen position."""
-    whole: Tensor
+    fully_hidden: Tensor
     """(trips,) bool: True where every item of the trip is `[MASK]`."""
 
 
@@ -38,7 +38,7 @@ def mask_items(
     trips: int,
     products: int,
     rate: float,
-    whole_share: float,
+    fully_hidden_share: float,
     generator: torch.Generator,
 ) -> MaskedItems:
     """Choose items to predict and hide them.
@@ -46,8 +46,9 @@ def mask_items(
     tokens (T,), products only; trip_of_item (T,) in 0..trips-1. Each item is chosen with
     probability `rate`, and the one with the smallest draw in any case, so that every trip with
     items asks something. Of the chosen, 80 % become `[MASK]`, 10 % another product, uniformly,
-    10 % stay (Devlin et al., BERT, 2019, section 3.1). A share `whole_share` of the trips is masked
-    wholly, every item `[MASK]`: the next-basket question. Trips without items are never `whole`.
+    10 % stay (Devlin et al., BERT, 2019, section 3.1). A share `fully_hidden_share` of the trips
+    is hidden completely, every item `[MASK]`: the next-basket question. Trips without items are
+    never `fully_hidden`.
 
     The price is hidden at every chosen position. Beside a `[MASK]` or another product it would
     give the product away; beside a product that stays it would confirm it, and a kept product
@@ -57,7 +58,7 @@ def mask_items(
     shares outside 0..1, tokens that are no product and trips out of range.
     """
     _check_share("rate", rate)
-    _check_share("whole_share", whole_share)
+    _check_share("fully_hidden_share", fully_hidden_share)
     _check_items(tokens, trip_of_item, trips)
     if tokens.numel() and (tokens.min() <= PAD or tokens.max() > products):
         raise ValueError(f"tokens: expected products 1..{products}, found others")
@@ -66,7 +67,7 @@ def mask_items(
     draw = _uniform(len(tokens), generator, tokens)
     smallest = draw.new_ones(trips).scatter_reduce(0, trip_of_item, draw, "amin")
     has_items = torch.bincount(trip_of_item, minlength=trips) > 0
-    whole = (_uniform(trips, generator, tokens) < whole_share) & has_items
+    whole = (_uniform(trips, generator, tokens) < fully_hidden_share) & has_items
     in_whole = whole[trip_of_item]
     chosen = (draw < rate) | (draw == smallest[trip_of_item]) | in_whole
 
@@ -81,7 +82,7 @@ def mask_items(
         tokens=tokens.where(~replaced, another).masked_fill(masked, products + 1),
         targets=tokens.masked_fill(~chosen, PAD),
         price_hidden=chosen,
-        whole=whole,
+        fully_hidden=whole,
     )
 
 

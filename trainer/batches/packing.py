@@ -85,7 +85,7 @@ def pack_baskets(lengths: np.ndarray) -> Baskets:
     return Baskets(tuple(buckets), torch.from_numpy(place))
 
 
-def pack_asked(lengths: np.ndarray, question: np.ndarray) -> Baskets:
+def pack_queries(lengths: np.ndarray, question: np.ndarray) -> Baskets:
     """The same baskets, for tokens that look alone: one row per token, question (R,) its own.
 
     What only some tokens are asked of need not be worked out for the others.

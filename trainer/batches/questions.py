@@ -11,24 +11,24 @@ from torch import Tensor
 
 from trainer.batches.batch import Questions
 from trainer.batches.masking import MaskedItems, apply_hidden
-from trainer.batches.packing import pack_asked, pack_baskets
+from trainer.batches.packing import pack_baskets, pack_queries
 from trainer.cache.ragged import ranges
 from trainer.features.chain_sales import WeeklySales
-from trainer.features.history_sampling import OwnSampling
-from trainer.features.purchase_history import Circumstances, own_products
+from trainer.features.history_sampling import HistorySampling
+from trainer.features.purchase_history import Circumstances, purchase_history
 from trainer.features.trips import Items, Trips
 
 
-def ask(
+def build_questions(
     timelines: Tensor,
     trips: Trips,
     items: Items,
-    asked: Tensor,
+    is_target: Tensor,
     masked: MaskedItems,
     hidden: Tensor,
     sales: WeeklySales,
     products: int,
-    sampling: OwnSampling | None = None,
+    sampling: HistorySampling | None = None,
 ) -> Questions:
     """Questions about some of the trips of a batch.
 
@@ -42,22 +42,24 @@ def ask(
     A target without a token of its own (a product unknown to the model) cannot be asked; evaluation
     counts it as missed.
     """
-    trip = asked.nonzero().squeeze(1)
+    trip = is_target.nonzero().squeeze(1)
     mask_token = products + 1
-    question_of_trip = asked.cumsum(0) - 1
-    kept = asked[items.trip].nonzero().squeeze(1)  # items of asked trips
+    question_of_trip = is_target.cumsum(0) - 1
+    kept = is_target[items.trip].nonzero().squeeze(1)  # items of asked trips
     question = question_of_trip[items.trip[kept]]
     questions = len(trip)
 
     is_masked = masked.tokens == mask_token
     visible = ~is_masked
-    seen = question[visible]
-    lengths = torch.bincount(seen, minlength=questions) + 1
+    visible_question = question[visible]
+    lengths = torch.bincount(visible_question, minlength=questions) + 1
     first = lengths.cumsum(0) - lengths  # the [MASK] of each question
 
     # Place of each visible item: behind its [MASK], in the order of items.
-    earlier = torch.arange(len(seen)) - (first - torch.arange(questions))[seen]
-    place = first[seen] + 1 + earlier
+    earlier = (
+        torch.arange(len(visible_question)) - (first - torch.arange(questions))[visible_question]
+    )
+    place = first[visible_question] + 1 + earlier
     total = int(lengths.sum())
     token = torch.full((total,), mask_token)
     token[place] = masked.tokens[visible]
@@ -68,49 +70,49 @@ def ask(
 
     # Masked items are asked of their question's [MASK], others where they stand.
     target = masked.targets
-    asks = (target > 0) & (target <= products)
-    told = asks & visible  # replaced and kept
+    is_scored = (target > 0) & (target <= products)
+    is_item_query = is_scored & visible  # replaced and kept
     rows = torch.where(is_masked, question, 0)
-    rows[told] = questions + torch.arange(int(told.sum()))
+    rows[is_item_query] = questions + torch.arange(int(is_item_query.sum()))
     context = apply_hidden(trips.context[trip], hidden)
     place_of_item = torch.zeros(len(kept), dtype=torch.long)
     place_of_item[visible] = place
-    own = own_products(
+    history = purchase_history(
         timelines.numpy(),
         Circumstances.of(trips),
         items,
-        asked.numpy(),
+        is_target.numpy(),
         context.numpy(),
-        (trip[seen].numpy(), masked.tokens[visible].numpy()),
-        (trip[question[asks]].numpy(), target[asks].numpy()),
+        (trip[visible_question].numpy(), masked.tokens[visible].numpy()),
+        (trip[question[is_scored]].numpy(), target[is_scored].numpy()),
         products,
         sampling,
     )
     # The questions of the rows of logits, and the own products of each.
-    of_row = torch.cat([torch.arange(questions), question[told]]).numpy()
-    entry_row, entry = _of_rows(own.question, of_row)
-    left_row, left = _of_rows(own.left_question, of_row)
+    of_row = torch.cat([torch.arange(questions), question[is_item_query]]).numpy()
+    entry_row, entry = _of_rows(history.question, of_row)
+    dropped_row, left = _of_rows(history.dropped_question, of_row)
     return Questions(
         trip=trip,
         context=context,
         hidden=hidden,
-        whole=masked.whole,
+        fully_hidden=masked.fully_hidden,
         token=token,
         question=torch.repeat_interleave(lengths),
         pence=pence,
         price_hidden=price_hidden,
         baskets=pack_baskets(lengths.numpy()),
-        asked=pack_asked(lengths.numpy(), of_row),
-        own=own,
+        query_baskets=pack_queries(lengths.numpy(), of_row),
+        history=history,
         sales=sales,
-        logit=torch.cat([first, place_of_item[told]]),
+        logit=torch.cat([first, place_of_item[is_item_query]]),
         entry=entry,
         entry_row=entry_row,
-        left_row=left_row,
-        left_token=own.left_token[left],
-        target=target[asks],
-        target_row=rows[asks],
-        target_question=question[asks],
+        dropped_row=dropped_row,
+        dropped_token=history.dropped_token[left],
+        target=target[is_scored],
+        target_row=rows[is_scored],
+        target_question=question[is_scored],
     )
 
 

@@ -23,14 +23,14 @@ class Spans:
     """(n,) the timeline's first trip."""
     stop: np.ndarray
     """(n,) one past its last trip that belongs here."""
-    asked: np.ndarray
+    first_target: np.ndarray
     """(n,) its first trip in the split; the trips before it are history only."""
 
     def __len__(self) -> int:
         return len(self.first)
 
     def __getitem__(self, chosen: np.ndarray) -> Spans:
-        return Spans(self.first[chosen], self.stop[chosen], self.asked[chosen])
+        return Spans(self.first[chosen], self.stop[chosen], self.first_target[chosen])
 
 
 class WorldModelDataset(Dataset):
@@ -68,9 +68,9 @@ class WorldModelDataset(Dataset):
             np.concatenate([[0], (cache["trips.week"] <= week).cumsum(dtype=np.int64)])
             for week in (first_week - 1, last_week)
         )
-        asked = first + before[last] - before[first]
+        first_target = first + before[last] - before[first]
         stop = first + until[last] - until[first]
-        kept = np.flatnonzero(stop > asked)
+        kept = np.flatnonzero(stop > first_target)
         if customers is None and split == "train":
             customers = np.flatnonzero(~held_out(cache))
         if customers is not None:
@@ -82,7 +82,7 @@ class WorldModelDataset(Dataset):
             )
         self.customers = kept
         """(n,) customers rows, in the order of the elements."""
-        self.spans = Spans(first[kept], stop[kept], asked[kept])
+        self.spans = Spans(first[kept], stop[kept], first_target[kept])
         item_offsets = cache["trips.item_offsets"]
         self.trips = self.spans.stop - self.spans.first
         """(n,) trips of each timeline, history included."""
@@ -102,7 +102,7 @@ class WorldModelDataset(Dataset):
             raise IndexError(f"timeline {index} of {len(self)}")
         span = self.spans[np.array([index])]
         trips, items = read(self.cache, ranges(span.first, span.stop - span.first))
-        return trips, items, int((span.stop - span.asked).item())
+        return trips, items, int((span.stop - span.first_target).item())
 
 
 _PAIRS = (slice(None, -1), slice(1, None))

@@ -12,16 +12,16 @@ from torch import Tensor
 from trainer.batches.batch import TimelineBatch
 from trainer.batches.tasks import TASKS
 from trainer.cache.reader import TensorCache
-from trainer.evaluation.ground_truth import Asked
+from trainer.evaluation.ground_truth import GroundTruth
 from trainer.evaluation.scorers import MODEL
-from trainer.model.calibration import AS_IT_IS, CORNERS, bent_log_odds, of_items
+from trainer.model.calibration import CORNERS, UNCALIBRATED, bent_log_odds, of_items
 
 LOWEST, BINS = -24.0, 121
 """Log-probabilities are counted in steps of 0.2 from here to 0."""
 PRIOR = 4.0
 """Deviation of the logarithm of T and of the slopes, and of the log-odds of m around 1 %: it
 decides nothing where there are more than a handful of purchases."""
-LITTLE = -4.6
+SMALL_SHARE_LOG_ODDS = -4.6
 """Log-odds of m where nothing is known."""
 
 
@@ -37,7 +37,7 @@ class ScoreCounts:
         self._counts: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
 
     def record(
-        self, task: str, scorer: str, batch: TimelineBatch, asked: Asked, scores: Tensor,
+        self, task: str, scorer: str, batch: TimelineBatch, asked: GroundTruth, scores: Tensor,
         tie: Tensor,
     ) -> None:  # fmt: skip
         """Count one batch of the model's (see `Evaluator.run`)."""
@@ -60,7 +60,7 @@ class ScoreCounts:
         return torch.stack([self._fit(task) for task in TASKS])
 
     def _fit(self, task: str) -> Tensor:
-        as_it_is = torch.tensor(AS_IT_IS, dtype=torch.float64)
+        as_it_is = torch.tensor(UNCALIBRATED, dtype=torch.float64)
         if not sum(len(products) for products, _ in self._counts[task]):
             return as_it_is
         times, bought = (torch.cat(part).double() for part in zip(*self._counts[task], strict=True))
@@ -73,7 +73,7 @@ class ScoreCounts:
 def _fit_items(times: Tensor, bought: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Log-probabilities (Q, BINS), T and m (1,): the likeliest given each item that was bought."""
     scores = torch.linspace(0, LOWEST, BINS, dtype=torch.float64)
-    start = torch.tensor([0.0, LITTLE], dtype=torch.float64)
+    start = torch.tensor([0.0, SMALL_SHARE_LOG_ODDS], dtype=torch.float64)
 
     def log_p(values: Tensor) -> Tensor:
         return of_items(scores, times, values[:1].exp(), values[1:].sigmoid())

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.evaluation.ground_truth import Asked
+from trainer.evaluation.ground_truth import GroundTruth
 from trainer.model.calibration import of_baskets
 
 ROWS = 10
@@ -34,13 +34,13 @@ class CalibrationRow:
     """observed / expected."""
 
 
-class Calibration:
+class CalibrationTable:
     """Sums of expected and observed purchases by probability, batch after batch."""
 
     def __init__(self) -> None:
         self._pairs, self._expected, self._observed = np.zeros((3, BINS))
 
-    def add(self, log_p: Tensor, slopes: Tensor, asked: Asked, chosen: Tensor) -> None:
+    def add(self, log_p: Tensor, slopes: Tensor, asked: GroundTruth, chosen: Tensor) -> None:
         """Count the chosen (Q,) bool questions.
 
         log_p (Q, V) log-probabilities that an item is a product, -inf for what cannot be an answer;

@@ -22,15 +22,15 @@ from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.customer_sample import sample_customers
 from trainer.cache.reader import TensorCache
 from trainer.evaluation.bootstrap import CustomerBootstrap
-from trainer.evaluation.calibration_table import Calibration
-from trainer.evaluation.ground_truth import Asked, Record
+from trainer.evaluation.calibration_table import CalibrationTable
+from trainer.evaluation.ground_truth import GroundTruth, Record
 from trainer.evaluation.grouping import Grouping
 from trainer.evaluation.metrics import EvaluationMetrics, TaskMetrics
 from trainer.evaluation.per_trip import METRICS, metrics_per_trip
 from trainer.evaluation.predictions import prediction_file
 from trainer.evaluation.ranking import tie_breaker
 from trainer.evaluation.scorers import MODEL, ModelScorer
-from trainer.evaluation.strata import AskedTrips
+from trainer.evaluation.strata import EvaluatedTrips
 from trainer.model.checkpoint import load_checkpoint, model_for
 from trainer.model.config import WorldModelConfig
 from trainer.model.encoder.backends import choose
@@ -80,7 +80,7 @@ class Evaluator:
             raise ValueError(f"scorers: names must differ, also from {MODEL!r}, not {names[1:]}")
         self.tasks, self.tokens, self.seed, self.progress = tuple(tasks), tokens, seed, progress
         self._tie = tie_breaker(cache)
-        self._trips = AskedTrips.of(self.dataset)
+        self._trips = EvaluatedTrips.of(self.dataset)
         self._bootstrap = CustomerBootstrap(self._trips.customer, seed)
         for task in self.tasks:
             self._loader(task, 1)  # so that what is wrong shows at once
@@ -133,13 +133,13 @@ class Evaluator:
         trips, tie = self._trips, self._tie.to(device)
         values = {s.name: np.full((len(trips.row), len(METRICS)), np.nan) for s in scorers}
         hidden, unknown = np.zeros((2, len(trips.row)), dtype=np.int64)
-        calibration, raw = Calibration(), Calibration()
+        calibration, raw = CalibrationTable(), CalibrationTable()
         bar = tqdm(
             loader, desc=loader.task, unit="batch", file=sys.stderr, disable=not self.progress
         )
         for batch in bar:
             batch = batch.to(device)
-            asked = Asked.of(batch, self.dataset.cache.products)
+            asked = GroundTruth.of(batch, self.dataset.cache.products)
             place = np.searchsorted(trips.row, asked.row.cpu().numpy())
             hidden[place] = asked.hidden.cpu().numpy()
             unknown[place] = (asked.hidden - asked.sums(asked.target > 0)).cpu().numpy()
@@ -149,13 +149,13 @@ class Evaluator:
                 scores = asked.possible(answer.logits)
                 log_p = None
                 if isinstance(scorer, ModelScorer):
-                    log_p = scorer.recalibration.items(scores, loader.task)
+                    log_p = scorer.calibration.items(scores, loader.task)
                 found = metrics_per_trip(scores, answer.context, asked, tie, log_p)
                 values[scorer.name][place] = found.cpu().numpy()
                 if record is not None:
                     record(loader.task, scorer.name, batch, asked, scores, tie)
                 if scorer.name == MODEL and loader.task != "completion":
-                    slopes = scorer.recalibration.slopes(loader.task)
+                    slopes = scorer.calibration.slopes(loader.task)
                     calibration.add(log_p, slopes, asked, fresh)
                     raw.add(scores.log_softmax(1), torch.ones_like(slopes), asked, fresh)
         group = Grouping(trips.customer, self._bootstrap, values, hidden, unknown)

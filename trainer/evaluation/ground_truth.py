@@ -15,7 +15,7 @@ from trainer.batches.batch import TimelineBatch
 
 
 @dataclass(frozen=True)
-class Asked:
+class GroundTruth:
     """The hidden items of each question, and the tokens that cannot be an answer."""
 
     row: Tensor
@@ -35,7 +35,7 @@ class Asked:
     """(Q, 4) int64 true codes of the trip context where it was hidden and is known, else 0."""
 
     @classmethod
-    def of(cls, batch: TimelineBatch, products: int) -> Asked:
+    def of(cls, batch: TimelineBatch, products: int) -> GroundTruth:
         """products: N of the vocabulary."""
         questions = batch.questions
         count, tokens = len(questions.trip), products + 3
@@ -45,7 +45,7 @@ class Asked:
         shut = questions.token < tokens
         every = torch.arange(count, device=items.device)
         pad, eos = torch.zeros_like(every), torch.full_like(every, products + 2)
-        own = questions.own
+        history = questions.history
         return cls(
             row=batch.trips.row[questions.trip],
             hidden=items - shown,
@@ -53,7 +53,7 @@ class Asked:
             question=questions.target_question,
             before=torch.isin(
                 questions.target_question * tokens + questions.target,
-                own.question * tokens + own.token,
+                history.question * tokens + history.token,
             ),
             removed=(
                 torch.cat([questions.question[shut], every, every]),
@@ -72,6 +72,6 @@ class Asked:
         return total.index_add(0, self.question, values.double())
 
 
-Record = Callable[[str, str, TimelineBatch, Asked, Tensor, Tensor], None]
+Record = Callable[[str, str, TimelineBatch, GroundTruth, Tensor, Tensor], None]
 """Told of every answer: the task, the scorer's name, a batch, what is asked of it, scores (Q, V) of
 `Asked.possible`, and the tie-breaker (V,)."""

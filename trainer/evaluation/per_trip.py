@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trainer.cache.schema import LABELS_OF_CONTEXT
-from trainer.evaluation.ground_truth import Asked
+from trainer.evaluation.ground_truth import GroundTruth
 from trainer.evaluation.ranking import ranks
 
 SHORT, LONG = 10, 20
@@ -27,7 +27,7 @@ METRICS = (
 def metrics_per_trip(
     scores: Tensor,
     context: Mapping[str, Tensor],
-    asked: Asked,
+    asked: GroundTruth,
     tie: Tensor,
     log_p: Tensor | None = None,
 ) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 from trainer.batches.batch import TimelineBatch
 from trainer.cache.atomic import new_file
 from trainer.cache.reader import TensorCache
-from trainer.evaluation.ground_truth import Asked, Record
+from trainer.evaluation.ground_truth import GroundTruth, Record
 from trainer.evaluation.ranking import first_tokens
 
 GUESSES = 20
@@ -63,7 +63,12 @@ def prediction_file(path: Path, cache: TensorCache) -> Iterator[Record]:
                 held.clear()
 
         def record(
-            task: str, scorer: str, batch: TimelineBatch, asked: Asked, scores: Tensor, tie: Tensor
+            task: str,
+            scorer: str,
+            batch: TimelineBatch,
+            asked: GroundTruth,
+            scores: Tensor,
+            tie: Tensor,
         ) -> None:
             held.append(_rows(task, scorer, batch, asked, scores, tie))
             if sum(len(rows.basket) for rows in held) >= ROWS:
@@ -86,7 +91,7 @@ class _Rows:
 
 
 def _rows(
-    task: str, scorer: str, batch: TimelineBatch, asked: Asked, scores: Tensor, tie: Tensor
+    task: str, scorer: str, batch: TimelineBatch, asked: GroundTruth, scores: Tensor, tie: Tensor
 ) -> _Rows:
     products, questions = scores.shape[1] - 3, len(asked.row)
     seen = batch.questions.token != products + 1  # not the [MASK]

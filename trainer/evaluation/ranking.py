@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trainer.cache.reader import TensorCache
-from trainer.evaluation.ground_truth import Asked
+from trainer.evaluation.ground_truth import GroundTruth
 
 LAST = torch.iinfo(torch.int64).min
 
@@ -36,7 +36,7 @@ def sort_keys(scores: Tensor, tie: Tensor) -> Tensor:
     return torch.add(tie, bits, alpha=1 << 32)
 
 
-def ranks(scores: Tensor, asked: Asked, tie: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+def ranks(scores: Tensor, asked: GroundTruth, tie: Tensor, depth: int) -> tuple[Tensor, Tensor]:
     """Ranks from 0 of the hidden items (G,), no further than `depth`, and of the first (Q,).
 
     scores (Q, V) float32, higher is better; tie (V,) of `tie_breaker`. Of a question without
@@ -50,7 +50,7 @@ def ranks(scores: Tensor, asked: Asked, tie: Tensor, depth: int) -> tuple[Tensor
     return rank, (keys > best[:, None]).sum(1)
 
 
-def first_tokens(scores: Tensor, asked: Asked, tie: Tensor, depth: int) -> Tensor:
+def first_tokens(scores: Tensor, asked: GroundTruth, tie: Tensor, depth: int) -> Tensor:
     """The tokens of the first ranks, best first, (Q, at most depth) int64; 0 where none is left.
 
     Arguments as for `ranks`.
@@ -60,7 +60,7 @@ def first_tokens(scores: Tensor, asked: Asked, tie: Tensor, depth: int) -> Tenso
     return top.indices.masked_fill(top.values == LAST, 0)
 
 
-def _keys(scores: Tensor, asked: Asked, tie: Tensor) -> Tensor:
+def _keys(scores: Tensor, asked: GroundTruth, tie: Tensor) -> Tensor:
     """`sort_keys` with what cannot be an answer behind everything else."""
     keys = sort_keys(scores, tie)
     keys[asked.removed] = LAST

@@ -8,7 +8,7 @@ import torch
 
 from trainer.batches.batch import TimelineBatch
 from trainer.batches.tasks import TASKS
-from trainer.model.calibration import Recalibration
+from trainer.model.calibration import Calibration
 from trainer.model.outputs import Predictions
 from trainer.model.world_model import WorldModel
 
@@ -25,9 +25,9 @@ class ModelScorer:
     tasks: tuple[str, ...] = TASKS
 
     @property
-    def recalibration(self) -> Recalibration:
+    def calibration(self) -> Calibration:
         """What makes probabilities of the scores; it leaves their order alone."""
-        return self.model.recalibration
+        return self.model.calibration
 
     def scores(self, batch: TimelineBatch) -> Predictions:
         """The logits of the `[MASK]` of each question, and what the model takes the trip for."""

@@ -17,7 +17,7 @@ SIZES = {"1 item": 1, "2-3 items": 2, "4-10 items": 4, "11+ items": 11}
 
 
 @dataclass(frozen=True)
-class AskedTrips:
+class EvaluatedTrips:
     """The n trips of a split's customers in its weeks, in the order of the cache."""
 
     row: np.ndarray
@@ -30,11 +30,11 @@ class AskedTrips:
     """name -> labels, and (n,) the label of each trip by number: each is a partition."""
 
     @classmethod
-    def of(cls, dataset: WorldModelDataset) -> AskedTrips:
+    def of(cls, dataset: WorldModelDataset) -> EvaluatedTrips:
         """Those that a loader of this dataset asks about."""
         cache, spans = dataset.cache, dataset.spans
-        counts = spans.stop - spans.asked
-        row = ranges(spans.asked, counts)
+        counts = spans.stop - spans.first_target
+        row = ranges(spans.first_target, counts)
         week = cache["trips.week"][row].astype(np.int64)
         return cls(
             row=row,

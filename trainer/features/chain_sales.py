@@ -92,7 +92,7 @@ def item_shares(cache: TensorCache) -> np.ndarray:
     return np.concatenate([[0.5], counts, [0.5, 0.5]]) / total
 
 
-def own_item_shares(cache: TensorCache) -> np.ndarray:
+def receipt_item_shares(cache: TensorCache) -> np.ndarray:
     """g of the cache's own receipts, also where its static tables are those of another one.
 
     A cache made `--like` another has that one's training trips in its products: right for a model

@@ -22,7 +22,7 @@ scored."""
 
 
 @dataclass(frozen=True)
-class OwnSampling:
+class HistorySampling:
     """For a batch of timelines. Raises ValueError where nothing would be scored but targets."""
 
     least: float
@@ -33,7 +33,7 @@ class OwnSampling:
     def __post_init__(self):
         if not 0 < self.least <= 1:
             raise ValueError(
-                f"least_own: expected a probability above 0, at most 1, not {self.least}"
+                f"min_keep_probability: expected a probability above 0, at most 1, not {self.least}"
             )
 
     def draw(

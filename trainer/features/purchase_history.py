@@ -30,8 +30,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.features.history_sampling import RECENT, OwnSampling
-from trainer.features.purchases import Pairs, Purchases
+from trainer.features.history_sampling import RECENT, HistorySampling
+from trainer.features.purchases import Pairs, PurchaseIndex
 from trainer.features.tensors import TensorRecord
 from trainer.features.trips import Items, Trips
 
@@ -65,7 +65,7 @@ class EarlierTrips(TensorRecord):
 
 
 @dataclass(frozen=True)
-class OwnProducts(TensorRecord):
+class PurchaseHistory(TensorRecord):
     """What the customer bought before, for each question: E pairs of question and product."""
 
     question: Tensor
@@ -78,9 +78,9 @@ class OwnProducts(TensorRecord):
     """(E, gaps) float32: when, `trainer.features.purchase_history.GAPS`."""
     log_weight: Tensor
     """(E,) float32: logarithm of how many such products each stands for (`OwnSampling`)."""
-    left_question: Tensor
+    dropped_question: Tensor
     """(n,) int64 index into the questions, ascending, and"""
-    left_token: Tensor
+    dropped_token: Tensor
     """(n,) int64 own products that are not scored; none unless sampled."""
     trips: EarlierTrips
     """The trips that they were bought on."""
@@ -109,17 +109,17 @@ class Circumstances:
         )  # fmt: skip
 
 
-def own_products(
+def purchase_history(
     timelines: np.ndarray,
     trips: Circumstances,
     items: Items,
-    asked: np.ndarray,
-    shown_kind: np.ndarray,
-    seen: tuple[np.ndarray, np.ndarray],
+    is_target: np.ndarray,
+    visible_kind: np.ndarray,
+    visible_items: tuple[np.ndarray, np.ndarray],
     targets: tuple[np.ndarray, np.ndarray],
     products: int,
-    sampling: OwnSampling | None = None,
-) -> OwnProducts:
+    sampling: HistorySampling | None = None,
+) -> PurchaseHistory:
     """Counts and gaps for the asked trips of a batch of timelines.
 
     timelines (n,) trips of each; items the true ones; asked (T,) bool; shown_kind (Q, 4) codes of
@@ -127,8 +127,8 @@ def own_products(
     the asked baskets and of what they are asked for. Products without a token of their own (token >
     products) are left out. sampling: score some of the products only; all if left out.
     """
-    pairs = Pairs.of(timelines, asked)
-    bought = Purchases(pairs, items, seen[1], targets[1])
+    pairs = Pairs.of(timelines, is_target)
+    bought = PurchaseIndex(pairs, items, visible_items[1], targets[1])
     scored = (bought.times > 0) & (bought.token <= products)
     log_weight, left = np.zeros(len(scored), dtype=np.float32), np.zeros_like(scored)
     if sampling:
@@ -143,37 +143,39 @@ def own_products(
     kept = np.flatnonzero(of_item >= 0)
     flat = torch.from_numpy
     of_item, pair = flat(of_item[kept]), flat(bought.pair[kept])
-    likeness, weights = _likeness(pairs, bought, trips, shown_kind, seen)
+    likeness, weights = _likeness(pairs, bought, trips, visible_kind, visible_items)
     counts = torch.zeros(len(entry), len(COUNTS))
     counts.index_add_(0, of_item, flat(weights).index_select(0, pair))
-    return OwnProducts(
+    return PurchaseHistory(
         question=flat(bought.question[entry]),
         token=flat(bought.token[entry]),
         counts=counts,
         gaps=flat(bought.gaps(entry, trips.day)),
         log_weight=flat(log_weight[entry]),
-        left_question=flat(bought.question[left]),
-        left_token=flat(bought.token[left]),
+        dropped_question=flat(bought.question[left]),
+        dropped_token=flat(bought.token[left]),
         trips=EarlierTrips(flat(pairs.question), flat(likeness), pair, of_item),
     )
 
 
 def _likeness(
-    pairs: Pairs, bought: Purchases, trips: Circumstances, shown_kind: np.ndarray,
-    seen: tuple[np.ndarray, np.ndarray],
+    pairs: Pairs, bought: PurchaseIndex, trips: Circumstances, visible_kind: np.ndarray,
+    visible_items: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """How like each pair's trips are, (P, LIKENESS), and what they weigh in counts, (P, COUNTS)."""
     question, trip, age = pairs.question, pairs.trip, pairs.age
-    now = pairs.asked[question]
+    now = pairs.target_trip[question]
     days = (trips.day[now] - trips.day[trip]).clip(min=0)
     hours = np.abs(trips.hour[now] - trips.hour[trip])
     same_store = (trips.store[now] == trips.store[trip]) & (trips.store[trip] > 0)
     agree = [
-        (shown[question] == kind[trip]) & (shown > 0)[question]
-        for shown, kind in zip(shown_kind.T.copy(), trips.kind.T.copy(), strict=True)
+        (visible_codes[question] == kind[trip]) & (visible_codes > 0)[question]
+        for visible_codes, kind in zip(visible_kind.T.copy(), trips.kind.T.copy(), strict=True)
     ]
-    visible = np.bincount(np.searchsorted(pairs.asked, seen[0]), minlength=len(pairs.asked))
-    both = np.bincount(bought.pair, bought.at(seen)[bought.cell], minlength=len(trip))
+    visible = np.bincount(
+        np.searchsorted(pairs.target_trip, visible_items[0]), minlength=len(pairs.target_trip)
+    )
+    both = np.bincount(bought.pair, bought.at(visible_items)[bought.cell], minlength=len(trip))
     cosine = both / np.sqrt(np.maximum(visible[question] * bought.sizes[trip], 1))
     likeness = [
         age / 20, np.log1p(age), days / 60, *agree, same_store,

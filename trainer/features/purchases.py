@@ -19,7 +19,7 @@ class Pairs:
 
     timeline: np.ndarray
     """(T,) of each trip."""
-    asked: np.ndarray
+    target_trip: np.ndarray
     """(Q,) the trip of each question."""
     question: np.ndarray
     """(P,)."""
@@ -29,17 +29,17 @@ class Pairs:
     """(P,) trips between the two."""
 
     @classmethod
-    def of(cls, timelines: np.ndarray, asked: np.ndarray) -> Pairs:
+    def of(cls, timelines: np.ndarray, target_trip: np.ndarray) -> Pairs:
         """timelines (n,) trips of each; asked (T,) bool."""
         timeline = np.repeat(np.arange(len(timelines)), timelines)
-        asked = np.flatnonzero(asked)
-        first = offsets(timelines)[timeline[asked]]
-        question = np.repeat(np.arange(len(asked)), asked - first)
-        trip = ranges(first, asked - first)
-        return cls(timeline, asked, question, trip, asked[question] - 1 - trip)
+        target_trip = np.flatnonzero(target_trip)
+        first = offsets(timelines)[timeline[target_trip]]
+        question = np.repeat(np.arange(len(target_trip)), target_trip - first)
+        trip = ranges(first, target_trip - first)
+        return cls(timeline, target_trip, question, trip, target_trip[question] - 1 - trip)
 
 
-class Purchases:
+class PurchaseIndex:
     """What was bought on the trips of pairs, as cells: a question and a product bought on any trip
     of its timeline, by question, then by token."""
 
@@ -53,7 +53,7 @@ class Purchases:
         self._key, product = np.unique(
             pairs.timeline[trip] * self._base + token, return_inverse=True
         )
-        timeline = pairs.timeline[pairs.asked]
+        timeline = pairs.timeline[pairs.target_trip]
         first = np.searchsorted(self._key, np.arange(pairs.timeline[-1] + 2) * self._base)
         cells = np.diff(first)[timeline]
         self._first = offsets(cells)
@@ -87,7 +87,7 @@ class Purchases:
         key = self._pairs.timeline[trip] * self._base + token
         place = np.searchsorted(self._key, key).clip(max=len(self._key) - 1)
         known = self._key[place] == key
-        question = np.searchsorted(self._pairs.asked, trip[known])
+        question = np.searchsorted(self._pairs.target_trip, trip[known])
         found = np.zeros(len(self.token), dtype=bool)
         found[self._shift[question] + place[known]] = True
         return found
@@ -95,7 +95,7 @@ class Purchases:
     def of_timelines(self) -> np.ndarray:
         """(n,) cells of each timeline."""
         timeline = self._pairs.timeline
-        question = np.searchsorted(timeline[self._pairs.asked], np.arange(timeline[-1] + 2))
+        question = np.searchsorted(timeline[self._pairs.target_trip], np.arange(timeline[-1] + 2))
         return np.diff(self._first[question])
 
     def gaps(self, entry: np.ndarray, day: np.ndarray) -> np.ndarray:
@@ -108,7 +108,7 @@ class Purchases:
         last[self.cell] = trip  # of several the last one stays
         first[self.cell[::-1]] = trip[::-1]
         first, last, times = first[entry], last[entry], self.times[entry]
-        now = self._pairs.asked[self.question[entry]]
+        now = self._pairs.target_trip[self.question[entry]]
         usual = np.where(times > 1, (day[last] - day[first]) / np.maximum(times - 1, 1), -1)
         gaps = [day[now] - day[last], now - 1 - last, day[now] - day[first], usual]
         return np.stack(gaps, axis=1).astype(np.float32)

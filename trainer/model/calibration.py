@@ -26,19 +26,19 @@ from trainer.batches.tasks import TASKS
 
 CORNERS = (-7.0, -5.0, -3.0)
 """Log-odds where the slope changes."""
-AS_IT_IS = (1.0, 0.0, *[1.0] * (len(CORNERS) + 1))
+UNCALIBRATED = (1.0, 0.0, *[1.0] * (len(CORNERS) + 1))
 """T, m and the slopes, from the least likely on, of a model that was not fitted."""
-FARTHEST, STEPS, CLOSE = 80.0, 60, 1e-5
+FARTHEST, STEPS, TOLERANCE = 80.0, 60, 1e-5
 """Of Newton's method: the widest interval, the most steps, and the step that is the last. The next
 one would be about its square."""
 
 
-class Recalibration(nn.Module):
+class Calibration(nn.Module):
     """T, m and slopes per task, part of a model's state; as it is until they are fitted."""
 
     def __init__(self) -> None:
         super().__init__()
-        values = torch.tensor([AS_IT_IS] * len(TASKS), dtype=torch.float64)
+        values = torch.tensor([UNCALIBRATED] * len(TASKS), dtype=torch.float64)
         self.register_buffer("values", values)
 
     def items(self, scores: Tensor, task: str) -> Tensor:
@@ -120,7 +120,7 @@ def _offset(log_odds: Tensor, items: Tensor, times: Tensor | None) -> Tensor:
         low, high = torch.where(total <= n, a, low), torch.where(total >= n, a, high)
         found = a + (n / total).log() * total / slope
         found = torch.where((found > low) & (found < high), found, (low + high) / 2)
-        done = bool(((found - a).abs() < CLOSE).all())
+        done = bool(((found - a).abs() < TOLERANCE).all())
         a = found
         if done:
             break

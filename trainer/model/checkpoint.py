@@ -30,7 +30,8 @@ from trainer.cache.schema import COLUMNS, STATIC_TABLES
 from trainer.model.config import WorldModelConfig
 from trainer.model.world_model import WorldModel
 
-FORMAT = 1
+FORMAT = 2
+"""Changes whenever weights change their names or meaning, so that an old checkpoint is refused."""
 DESCRIPTION, MODEL, TRAINING = "checkpoint.json", "model.safetensors", "training.safetensors"
 VOCABULARY = "vocabulary"
 MAX_DESCRIPTION_BYTES = 64 << 20
@@ -122,7 +123,10 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         facts = json.loads(path.read_text(encoding="utf-8"))
         version = facts["format"]
         if version != FORMAT:
-            raise CheckpointError(f"{path}: format {version}, this code reads {FORMAT}")
+            raise CheckpointError(
+                f"{path}: format {version}, this version reads format {FORMAT} only: train again "
+                "(python -m trainer.fit), or use the version of RetailSim that wrote it"
+            )
         config = WorldModelConfig(**facts["config"])
         digests = dict(facts["sha256"])
         progress, cache_digest = dict(facts["progress"]), facts["cache_digest"]

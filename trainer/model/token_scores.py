@@ -31,7 +31,7 @@ class TokenScores:
     """(V, C)."""
     tables: tuple[tuple[Tensor, Tensor], ...]
     """Pairs of a table (n, V) and the row of it that each row of logits adds, (R,) int64."""
-    own: Tensor
+    history: Tensor
     """(E,) scores of questions' own products."""
     entries: tuple[Tensor, Tensor, Tensor]
     """Where they are added: row (n,) ascending, token (n,) and index (n,) into `own`, int64."""
@@ -45,7 +45,7 @@ class TokenScores:
             logits = logits + table.index_select(0, of_row)
         row, token, entry = self.entries
         cell = row * logits.shape[1] + token
-        added = self.own.to(logits.dtype).index_select(0, entry)
+        added = self.history.to(logits.dtype).index_select(0, entry)
         row, token = self.absent
         absent = row * logits.shape[1] + token
         flat = logits.flatten().index_add(0, cell, added).index_fill(0, absent, -torch.inf)
@@ -64,7 +64,7 @@ class TokenScores:
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         with torch.autocast(device, enabled=False):
             return _Focal.apply(
-                self.z, self.vectors, self.own, self.entries, self.absent, asked, index,
+                self.z, self.vectors, self.history, self.entries, self.absent, asked, index,
                 gamma, dtype or self.z.dtype, *tables,
             )  # fmt: skip
 
@@ -74,12 +74,12 @@ class _Focal(torch.autograd.Function):
     back, so that the logits need not be kept."""
 
     @staticmethod
-    def forward(ctx, z, vectors, own, entries, absent, asked, index, gamma, dtype, *tables):
+    def forward(ctx, z, vectors, history, entries, absent, asked, index, gamma, dtype, *tables):
         wide = torch.promote_types(z.dtype, torch.float32)
         narrow_z, narrow_vectors = z.to(dtype), vectors.to(dtype)
         logits = narrow_z @ narrow_vectors.T
         total = logits.new_zeros((), dtype=wide)
-        of_own = torch.zeros_like(own, dtype=wide)
+        of_own = torch.zeros_like(history, dtype=wide)
         of_tables = [torch.zeros_like(table, dtype=wide) for table in tables]
         for rows, (own_row, own_token, entry), out, (row, token, weight) in _blocks(
             logits, entries, absent, asked
@@ -90,7 +90,7 @@ class _Focal(torch.autograd.Function):
                 x += table.index_select(0, of_row[rows])
             width = x.shape[1]
             cell = (own_row - rows.start) * width + own_token
-            flat.index_add_(0, cell, own[entry].to(wide))
+            flat.index_add_(0, cell, history[entry].to(wide))
             flat.index_fill_(0, (out[0] - rows.start) * width + out[1], -torch.inf)
             row = row - rows.start
             target = row * width + token
@@ -115,7 +115,7 @@ class _Focal(torch.autograd.Function):
         ctx.save_for_backward(
             (logits @ narrow_vectors).to(z.dtype),
             (logits.T @ narrow_z).to(vectors.dtype),
-            of_own.to(own.dtype),
+            of_own.to(history.dtype),
             *(made.to(table.dtype) for made, table in zip(of_tables, tables, strict=True)),
         )
         return total

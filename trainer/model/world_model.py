@@ -27,7 +27,7 @@ from trainer.cache.schema import CODES_OF_CONTEXT
 from trainer.features.chain_sales import item_shares
 from trainer.features.tensors import occurrences
 from trainer.features.trips import Items, Trips
-from trainer.model.calibration import Recalibration
+from trainer.model.calibration import Calibration
 from trainer.model.config import PRESETS, WorldModelConfig
 from trainer.model.decoder import BasketDecoder, Memory
 from trainer.model.embeddings import (
@@ -90,20 +90,20 @@ class WorldModel(nn.Module):
             d, config.encoder_layers, config.state, config.conv, config.head, config.expand,
             chunk=config.chunk, dropout=config.dropout,
         )  # fmt: skip
-        self.last = nn.Linear(d, d, bias=False)
+        self.from_state = nn.Linear(d, d, bias=False)
         self.decoder = BasketDecoder(
             d, config.decoder_layers, config.heads, config.hidden, config.memory + 1,
             config.dropout,
         )  # fmt: skip
-        self.logit = nn.Linear(d, ProductEmbedding.WIDTH, bias=False)
-        nn.init.zeros_(self.logit.weight)  # at the start nothing but counting speaks
+        self.output = nn.Linear(d, ProductEmbedding.WIDTH, bias=False)
+        nn.init.zeros_(self.output.weight)  # at the start nothing but counting speaks
         self.bias = nn.Parameter(torch.from_numpy(np.log(item_shares(cache))).float())
         self.prior = CountingPrior(cache)
-        self.recalibration = Recalibration()
+        self.calibration = Calibration()
         self.repurchase = RepurchaseScore(d, ProductEmbedding.WIDTH, config.repurchase)
-        self.kind = nn.Linear(d, sum(CODES_OF_CONTEXT.values()))
-        self.guess = nn.Linear(d, config.contrastive, bias=False)
-        self.truth = nn.Linear(d, config.contrastive, bias=False)
+        self.trip_kind = nn.Linear(d, sum(CODES_OF_CONTEXT.values()))
+        self.predicted_basket = nn.Linear(d, config.contrastive, bias=False)
+        self.true_basket = nn.Linear(d, config.contrastive, bias=False)
         self.register_buffer("category_pence", _category_pence(cache))
         novel = torch.from_numpy(cache["products.is_novel"].copy())
         self.register_buffer("is_novel", F.pad(novel, (1, 2)))
@@ -266,22 +266,22 @@ class WorldModel(nn.Module):
         context = self.context(torch.cat([described, self.trip(questions.context)], dim=1))
         x = self._item(rows, questions.token, questions.pence, questions.price_hidden, mapped)
         # The [MASK] starts from the trip's context and from the state before it.
-        before = self.last(past[slots[:, 0]]).masked_fill(~known[:, :1], 0)
+        before = self.from_state(past[slots[:, 0]]).masked_fill(~known[:, :1], 0)
         count = len(questions.trip)
         x = x.index_add(0, questions.logit[:count], (context + before).to(x.dtype))
-        own = torch.arange(len(past), len(past) + count, device=slots.device)
+        history = torch.arange(len(past), len(past) + count, device=slots.device)
         memory = Memory(
             vectors=torch.cat([past, context.to(past.dtype)]),
-            slots=torch.cat([own[:, None], slots], dim=1),
+            slots=torch.cat([history[:, None], slots], dim=1),
             known=F.pad(known, (1, 0), value=True),
         )
-        z = self.decoder(x, memory, questions.baskets, questions.logit, questions.asked)
+        z = self.decoder(x, memory, questions.baskets, questions.logit, questions.query_baskets)
         asked = z[:count]
-        kinds = self.kind(asked).split(list(CODES_OF_CONTEXT.values()), 1)
+        kinds = self.trip_kind(asked).split(list(CODES_OF_CONTEXT.values()), 1)
         embeddings = None
         if baskets is not None:
-            true = self.truth(baskets[questions.trip])
-            embeddings = torch.cat([self.guess(asked), true.to(asked.dtype)])
+            true = self.true_basket(baskets[questions.trip])
+            embeddings = torch.cat([self.predicted_basket(asked), true.to(asked.dtype)])
         return Predictions(
             logits=self._scores(rows, z, questions),
             embeddings=embeddings,
@@ -295,8 +295,8 @@ class WorldModel(nn.Module):
         there would change what is learned of the others.
         """
         bias = self.bias.masked_fill(self.is_novel, -torch.inf) if self.training else self.bias
-        own = questions.own
-        share = self.prior.own_shares(questions)
+        history = questions.history
+        share = self.prior.history_shares(questions)
         ratios = self.prior.log_ratios(questions, share)
         lifts = self.prior.log_lifts(questions)
         # The [MASK] rows come first, one per question.
@@ -304,17 +304,26 @@ class WorldModel(nn.Module):
         again = self.repurchase(questions, asked, rows, share, ratios.detach(), lifts)
         # Log-scores of counting are as large as 16: in bfloat16 they would be off by .03.
         with torch.autocast(z.device.type, enabled=False):
-            own_scores = ratios @ self.prior.weight + own.log_weight
+            own_scores = ratios @ self.prior.weight + history.log_weight
             tables = self.prior.tables(questions, bias)
         question = questions.question[questions.logit]
         return TokenScores(
-            z=self.logit(z),
+            z=self.output(z),
             vectors=rows[: len(bias)],
             tables=tuple((table, row.index_select(0, question)) for table, row in tables),
-            own=own_scores + again,
-            entries=(questions.entry_row, own.token[questions.entry], questions.entry),
-            absent=(questions.left_row, questions.left_token),
+            history=own_scores + again,
+            entries=(questions.entry_row, history.token[questions.entry], questions.entry),
+            absent=(questions.dropped_row, questions.dropped_token),
         )
+
+    def count_weights(self) -> list[nn.Parameter]:
+        """The few weights of what counting knows (see `CountingPrior` and `RepurchaseScore`)."""
+        return [*self.prior.parameters(), *self.repurchase.count_weights()]
+
+    def auxiliary_heads(self) -> list[nn.Parameter]:
+        """What only the losses on the kind of trip and on whole baskets train."""
+        heads = (self.trip_kind, self.predicted_basket, self.true_basket)
+        return [parameter for head in heads for parameter in head.parameters()]
 
     def _check_customers(self, state: TimelineState, trips: Trips) -> None:
         if len(trips) != len(state.trips):

@@ -12,10 +12,10 @@ from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.reader import TensorCache
 from trainer.cache.rows import customer_of
-from trainer.evaluation.ground_truth import Asked
+from trainer.evaluation.ground_truth import GroundTruth
 from trainer.evaluation.ranking import sort_keys, tie_breaker
 from trainer.evaluation.scorers import ModelScorer
-from trainer.evaluation.strata import AskedTrips
+from trainer.evaluation.strata import EvaluatedTrips
 from trainer.model.world_model import WorldModel
 
 EXAMPLES, GUESSES = 4, 10
@@ -48,7 +48,7 @@ class Answer:
 
 def choose(cache: TensorCache, split: str) -> np.ndarray:
     """Rows of the trips that `RULE` names, by hash; fewer where there are no more."""
-    trips = AskedTrips.of(WorldModelDataset(cache, split))
+    trips = EvaluatedTrips.of(WorldModelDataset(cache, split))
     offsets = cache["trips.item_offsets"].astype(np.int64)
     size = offsets[trips.row + 1] - offsets[trips.row]
     rows = trips.row[trips.fresh & (size >= FEWEST_ITEMS) & (size <= MOST_ITEMS)]
@@ -75,11 +75,11 @@ def _of_batch(
 ) -> dict[int, Answer]:
     device = next(model.parameters()).device
     batch = batch.to(device)
-    asked = Asked.of(batch, cache.products)
+    asked = GroundTruth.of(batch, cache.products)
     scores = asked.possible(ModelScorer(model).scores(batch).logits)
     keys = sort_keys(scores, tie_breaker(cache).to(device))
     first = keys.topk(min(GUESSES, cache.products), dim=1).indices.cpu()
-    chances = model.recalibration.items(scores, task).exp().cpu()
+    chances = model.calibration.items(scores, task).exp().cpu()
     found = {}
     for question, row in enumerate(asked.row.tolist()):
         if row not in rows:

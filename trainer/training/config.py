@@ -74,11 +74,11 @@ class TrainingConfig:
     phases: tuple[Phase, ...] = field(default_factory=lambda: two_phases(1e-3, (5, 5)))
     tokens: int = 8192
     """Trips + items of a batch, over all ranks."""
-    whole: float = 0.5
+    fully_hidden: float = 0.5
     """Share of baskets that are hidden wholly."""
     hide_context: float = 0.4
     """Share of trips whose kind is hidden."""
-    least_own: float = 0.15
+    min_keep_probability: float = 0.15
     """Smallest probability of an own product to be scored in training; with 1 all are."""
     gamma: float = 2.0
     """Focal loss: 0 is the cross-entropy."""
@@ -124,7 +124,12 @@ class TrainingConfig:
     def masking(self, epoch: int) -> Masking:
         """What the batches of an epoch hide."""
         phase, _ = self.phase(epoch)
-        return Masking(phase.mask_rate, self.whole, self.hide_context, least_own=self.least_own)
+        return Masking(
+            phase.mask_rate,
+            self.fully_hidden,
+            self.hide_context,
+            min_keep_probability=self.min_keep_probability,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values that `from_dict` reads."""

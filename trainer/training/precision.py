@@ -18,7 +18,7 @@ class Precision:
     device: str
     model: bool
     """In the model as a whole."""
-    large: bool
+    large_products: bool
     """Where products of matrices are large: logits and the scores of own products."""
 
     @classmethod
@@ -31,8 +31,8 @@ class Precision:
         if name not in PRECISIONS:
             raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, not {name!r}")
         gpu = device.type == "cuda"
-        narrow = name == "bfloat16" or (name == "auto" and (gpu or _native()))
-        return cls(device.type, model=narrow and gpu, large=narrow)
+        low = name == "bfloat16" or (name == "auto" and (gpu or _native()))
+        return cls(device.type, model=low and gpu, large_products=low)
 
     def for_model(self) -> torch.autocast:
         """The context to run the model in."""
@@ -40,7 +40,7 @@ class Precision:
 
     def for_loss(self) -> torch.autocast:
         """The context to run the loss in."""
-        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.large)
+        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.large_products)
 
 
 def _native() -> bool:

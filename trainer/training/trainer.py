@@ -64,7 +64,7 @@ class Trainer:
         self.cache, self.config, self.folder, self.validate = cache, config, folder, validate
         self.model = model.to(self.ranks.device)
         self.precision = Precision.of(config.precision, self.ranks.device)
-        self.model.repurchase.narrow = self.precision.large
+        self.model.repurchase.use_bfloat16 = self.precision.large_products
         self.progress = progress and self.ranks.is_first
         self.optimiser = torch.optim.AdamW(
             _groups(self.model, config.weight_decay),
@@ -313,26 +313,25 @@ def _first_week(cache: TensorCache, phase: Phase) -> int:
     return last + 1 - math.ceil(phase.recent * (last + 1 - first))
 
 
-HEADS = ("kind.", "guess.", "truth.")
-"""Parts that only the losses on trip context and baskets train: warm-up leaves them alone."""
-PRIOR = ("prior.", "repurchase.weight", "repurchase.similar.weight")
-PRIOR_RATE = 20.0
-"""The few weights of what counting knows learn so much faster: a smoothing of 60 trips has further
-to go than a weight of a matrix, and as long as it is wrong the network learns to make up for it."""
+COUNT_WEIGHT_RATE = 20.0
+"""How much faster the weights of counts learn than the others: a smoothing of 60 trips has further
+to go than a weight of a matrix, and while it is wrong the network learns to make up for it."""
 
 
 def _groups(model: WorldModel, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases, norms, weights of counts and heads do not."""
-    groups = {
-        "matrices": {"params": [], "weight_decay": weight_decay, "factor": 1.0},
-        "others": {"params": [], "weight_decay": 0.0, "factor": 1.0},
-        "prior": {"params": [], "weight_decay": 0.0, "factor": PRIOR_RATE},
-    }
-    for name, parameter in model.named_parameters():
-        decays = parameter.dim() >= 2 and not name.startswith(HEADS)
-        kind = "prior" if name.startswith(PRIOR) else "matrices" if decays else "others"
-        groups[kind]["params"].append(parameter)
-    return list(groups.values())
+    """Matrices decay; biases, norms and weights of counts do not. Nor do the auxiliary heads: while
+    their losses are switched off they would only shrink."""
+    counts, heads = set(model.count_weights()), set(model.auxiliary_heads())
+    matrices, others = [], []
+    for parameter in model.parameters():
+        if parameter not in counts:
+            decays = parameter.dim() >= 2 and parameter not in heads
+            (matrices if decays else others).append(parameter)
+    return [
+        {"params": matrices, "weight_decay": weight_decay, "factor": 1.0},
+        {"params": others, "weight_decay": 0.0, "factor": 1.0},
+        {"params": model.count_weights(), "weight_decay": 0.0, "factor": COUNT_WEIGHT_RATE},
+    ]
 
 
 def _touch(predictions: Predictions) -> Tensor:

@@ -20,7 +20,7 @@ from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.reader import TensorCache
 from trainer.evaluate import main as evaluate
 from trainer.evaluation import Evaluator
-from trainer.features.chain_sales import own_item_shares
+from trainer.features.chain_sales import receipt_item_shares
 from trainer.fit import main as fit
 from trainer.model.checkpoint import load_checkpoint, load_model
 
@@ -154,7 +154,7 @@ def test_training_weeks_of_others_do_not_reach_the_answers(folder, like, dbt):
     (folder / "c.duckdb").symlink_to(built.path)
     other = TensorCache(exported(folder, "c"))
     assert other.rows("trips") < 0.6 * cache.rows("trips")
-    assert not np.allclose(own_item_shares(cache), own_item_shares(other))
+    assert not np.allclose(receipt_item_shares(cache), receipt_item_shares(other))
 
     model = load_model(folder / "run/best", cache)
     popular = [

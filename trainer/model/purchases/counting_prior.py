@@ -72,18 +72,18 @@ class CountingPrior(nn.Module):
         """log(1 + c / (a g)) of each count, (E, counts); share (E,) the g of `own_shares`."""
         # exp keeps the smoothing positive.
         floor = share[:, None] * self.smoothing.exp()
-        return (questions.own.counts / floor).log1p()
+        return (questions.history.counts / floor).log1p()
 
-    def own_shares(self, questions: Questions) -> Tensor:
+    def history_shares(self, questions: Questions) -> Tensor:
         """g of the own products, (E,): of training items, or of lately where there are none."""
-        own, sales = questions.own, questions.sales
-        shift = sales.shift[sales.week[own.question], own.token]
-        return self.share[own.token] * shift.exp()
+        history, sales = questions.history, questions.sales
+        shift = sales.shift[sales.week[history.question], history.token]
+        return self.share[history.token] * shift.exp()
 
     def log_lifts(self, questions: Questions) -> Tensor:
         """Of the own products given the kind of trip, (E,)."""
-        own = questions.own
-        return self.lift[kind(questions.context)[own.question], own.token]
+        history = questions.history
+        return self.lift[kind(questions.context)[history.question], history.token]
 
 
 def kind(context: Tensor) -> Tensor:
@@ -104,8 +104,8 @@ def _lifts(cache: TensorCache) -> Tensor:
     ]
     of_trip = kind(torch.stack(context, dim=1)).numpy()
     lengths, token = items_of(cache, rows)
-    own = token < tokens  # not a category's fallback
-    cell = np.repeat(of_trip, lengths)[own] * tokens + token[own]
+    history = token < tokens  # not a category's fallback
+    cell = np.repeat(of_trip, lengths)[history] * tokens + token[history]
     bought = np.bincount(cell, minlength=kinds * tokens).reshape(kinds, tokens)
     trips = np.bincount(of_trip, minlength=kinds)[:, None]
     # P(p) per trip, of the same trips: how many items a trip has is part of the kind.

@@ -43,7 +43,7 @@ class RepurchaseScore(nn.Module):
         self.inner = nn.Linear(hidden, hidden)
         self.score = nn.Linear(hidden, 1, bias=False)
         nn.init.zeros_(self.score.weight)
-        self.narrow = False
+        self.use_bfloat16 = False
         """Train in bfloat16 what is large, whatever the rest of the model is in."""
 
     def forward(
@@ -54,19 +54,23 @@ class RepurchaseScore(nn.Module):
 
         share (E,), ratios (E, counts) and lifts (E,): what `CountingPrior` says of own products.
         """
-        own = questions.own
+        history = questions.history
         floor = SMOOTHING * share[:, None]
-        similar = (self.similar(own, z) / floor).log1p()
+        similar = (self.similar(history, z) / floor).log1p()
         known = self._features(questions, share, ratios, lifts)
-        narrow = torch.autocast(z.device.type, torch.bfloat16)
-        with narrow if self.narrow and self.training else nullcontext():
+        bfloat16 = torch.autocast(z.device.type, torch.bfloat16)
+        with bfloat16 if self.use_bfloat16 and self.training else nullcontext():
             x = self.features(torch.cat([known, similar / 4 - 1], dim=1))
             # In place: these are the largest tensors of a step on a CPU.
-            x += self.question(z).index_select(0, own.question)
-            x += self._of_products(products, own.token)
+            x += self.question(z).index_select(0, history.question)
+            x += self._of_products(products, history.token)
             score = self.score(F.silu(self.inner(F.silu(x)))).squeeze(1)
         # Not a product of matrices, which autocast would round.
         return score + (similar * self.weight).sum(1)
+
+    def count_weights(self) -> list[nn.Parameter]:
+        """The weights of counts over similar trips, and of what makes trips similar."""
+        return [self.weight, self.similar.weight]
 
     def _of_products(self, products: Tensor, token: Tensor) -> Tensor:
         """(E, hidden): all products are mapped, or one per pair where those are fewer."""
@@ -78,23 +82,23 @@ class RepurchaseScore(nn.Module):
         self, questions: Questions, share: Tensor, ratios: Tensor, lifts: Tensor
     ) -> Tensor:
         """(E, features but those of similar trips), about -2 to 2."""
-        own, sales = questions.own, questions.sales
-        since, usual = own.gaps[:, 0], own.gaps[:, -1]
+        history, sales = questions.history, questions.sales
+        since, usual = history.gaps[:, 0], history.gaps[:, -1]
         again = usual >= 0
-        trips = occurrences(own.trips.question, len(questions.trip))[own.question]
+        trips = occurrences(history.trips.question, len(questions.trip))[history.question]
         overdue = ((since + 1) / (usual.clamp_min(0) + 1)).log() * again
         return torch.cat(
             [
-                own.counts.log1p() - 0.5,
+                history.counts.log1p() - 0.5,
                 ratios / 4 - 1,
-                own.gaps.clamp_min(0).log1p() / 2 - 1,
-                sales.table[sales.week[own.question], :, own.token],
+                history.gaps.clamp_min(0).log1p() / 2 - 1,
+                sales.table[sales.week[history.question], :, history.token],
                 torch.stack(
                     [
                         again,
                         overdue,
                         trips.log1p() / 2 - 1,
-                        own.counts[:, PLAIN] / trips,
+                        history.counts[:, PLAIN] / trips,
                         share.log() / 2 + 4,
                         lifts,
                     ],

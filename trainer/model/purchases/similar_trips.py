@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from trainer.features.purchase_history import LIKENESS, NEIGHBOUR_RATE, OwnProducts
+from trainer.features.purchase_history import LIKENESS, NEIGHBOUR_RATE, PurchaseHistory
 
 AGE = LIKENESS.index("trips back / 20")
 HEADS: tuple[dict[str, float], ...] = (
@@ -40,9 +40,9 @@ class SimilarTrips(nn.Module):
         self.question = nn.Linear(width, self.weight.numel(), bias=False)
         nn.init.zeros_(self.question.weight)
 
-    def forward(self, own: OwnProducts, z: Tensor) -> Tensor:
+    def forward(self, history: PurchaseHistory, z: Tensor) -> Tensor:
         """z (Q, width) describes the questions; counts (E, heads)."""
-        trips, heads = own.trips, len(HEADS)
+        trips, heads = history.trips, len(HEADS)
         weight = self.weight + self.question(z).view(-1, *self.weight.shape)  # (Q, heads, F)
         of_pair = weight.flatten(1).index_select(0, trips.question).view(-1, *self.weight.shape)
         score = (of_pair @ trips.likeness.to(of_pair.dtype)[:, :, None]).squeeze(2).float()
@@ -55,5 +55,5 @@ class SimilarTrips(nn.Module):
         trips_back = score.new_zeros(len(z)).index_add(0, trips.question, decay.to(score.dtype))
         scale = trips_back[:, None] / total.clamp_min(torch.finfo(total.dtype).tiny)
         share = share * scale.index_select(0, trips.question)
-        counts = share.new_zeros(len(own.token), heads)
+        counts = share.new_zeros(len(history.token), heads)
         return counts.index_add(0, trips.entry, share.index_select(0, trips.pair))

@@ -18,8 +18,10 @@ class SlowBaselines:
         self.products = cache.products
         offsets = cache["trips.item_offsets"].tolist()
         token = cache["items.token"].tolist()
-        self.whole = [set(token[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
-        self.baskets = [{t for t in basket if t <= self.products} for basket in self.whole]
+        self.fully_hidden = [
+            set(token[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)
+        ]
+        self.baskets = [{t for t in basket if t <= self.products} for basket in self.fully_hidden]
         self.day = cache["trips.day"].tolist()
         first = cache["customers.trip_offsets"].tolist()
         self.timelines = [range(a, b) for a, b in zip(first[:-1], first[1:], strict=True)]
@@ -65,8 +67,8 @@ class SlowBaselines:
     def own_trips(self, row, visible):
         count, weights, plain = defaultdict(float), 0.0, 0.0
         for ago, trip in enumerate(reversed(self.earlier(row))):
-            shared = len(self.whole[trip] & set(visible))
-            cosine = shared / math.sqrt(max(1, len(self.whole[trip]) * len(visible)))
+            shared = len(self.fully_hidden[trip] & set(visible))
+            cosine = shared / math.sqrt(max(1, len(self.fully_hidden[trip]) * len(visible)))
             weight = NEIGHBOUR_RATE**ago * math.exp(NEIGHBOUR_GAIN * cosine)
             weights, plain = weights + weight, plain + NEIGHBOUR_RATE**ago
             for product in self.baskets[trip]:

@@ -274,7 +274,11 @@ def test_boosting_learns_from_later_training_trips_of_those_who_take_part(cache)
     week = cache["trips.week"]
     several = 0
     for first, stop, asked, end in zip(
-        recent.spans.first, recent.spans.stop, recent.spans.asked, every.spans.stop, strict=True
+        recent.spans.first,
+        recent.spans.stop,
+        recent.spans.first_target,
+        every.spans.stop,
+        strict=True,
     ):
         assert first <= asked < stop <= end and stop - asked <= 3
         several += stop - asked > 1

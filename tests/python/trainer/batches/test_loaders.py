@@ -142,7 +142,7 @@ def test_ranks_share_each_batch(cache):
     def asked(batch):
         q = batch.questions
         rows = batch.trips.row[q.trip]
-        trips = zip(rows.tolist(), q.context.tolist(), q.whole.tolist(), strict=True)
+        trips = zip(rows.tolist(), q.context.tolist(), q.fully_hidden.tolist(), strict=True)
         targets = zip(rows[q.target_question].tolist(), q.target.tolist(), strict=True)
         return sorted([*map(str, trips), *map(str, targets)])
 
@@ -173,7 +173,7 @@ def test_from_a_later_week_on_earlier_trips_are_history(cache):
     assert sorted(rows) == training[cache["trips.week"][training] >= first_week].tolist()
     first = cache["customers.trip_offsets"][dataset.customers].astype(int)
     assert (dataset.spans.first == first).all()  # whole histories
-    assert (dataset.spans.asked > first).any()
+    assert (dataset.spans.first_target > first).any()
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -195,7 +195,7 @@ def test_batches_stay_within_the_budget_unless_a_timeline_does_not(cache):
 
 
 def test_what_is_asked_and_what_is_visible_make_up_the_basket(loader):
-    batch = next(iter(loader(masking=Masking(rate=0.5, whole=0.3))))
+    batch = next(iter(loader(masking=Masking(rate=0.5, fully_hidden=0.3))))
     questions, mask = batch.questions, torch.tensor(loader().products + 1)
     assert torch.equal(questions.token[questions.logit[: len(questions.trip)]].unique(), mask[None])
     told = 0
@@ -212,7 +212,7 @@ def test_what_is_asked_and_what_is_visible_make_up_the_basket(loader):
         assert questions.price_hidden[stand].all()
         shown = [t for t, h in zip(visible, questions.price_hidden[mine][1:], strict=True) if not h]
         assert sorted(targets + shown) == basket
-        if questions.whole[index]:
+        if questions.fully_hidden[index]:
             assert visible == [] and sorted(targets) == basket
     assert told > 0
     assert (questions.pence[questions.price_hidden] == 0).all()
@@ -249,7 +249,7 @@ def test_evaluation_asks_every_trip_once_and_always_alike(cache, task):
             else batch.trips.context[questions.trip],
         )
         assert torch.equal(questions.target_row, questions.target_question)
-        assert bool(questions.whole.all()) == (task != "completion")
+        assert bool(questions.fully_hidden.all()) == (task != "completion")
 
 
 def test_completion_hides_the_same_items_in_any_batch(cache):
@@ -313,12 +313,12 @@ def test_workers_do_not_change_a_batch(loader):
 
 def test_rows_of_logits_have_their_questions_own_products(loader):
     questions = next(iter(loader())).questions
-    own, rows = questions.own, questions.entry_row
+    history, rows = questions.history, questions.entry_row
     assert len(questions.logit) > len(questions.trip)  # some items have to be told
     assert (rows.diff() >= 0).all()
     for row, question in enumerate(questions.question[questions.logit].tolist()):
-        tokens = own.token[questions.entry[rows == row]]
-        assert torch.equal(tokens, own.token[own.question == question])
+        tokens = history.token[questions.entry[rows == row]]
+        assert torch.equal(tokens, history.token[history.question == question])
 
 
 def test_waste_is_told(loader):
@@ -328,7 +328,7 @@ def test_waste_is_told(loader):
     questions = batch.questions
     lengths = torch.bincount(questions.question)
     needed = lengths.sum() + lengths[questions.question[questions.logit]].sum()
-    buckets = (*questions.baskets.buckets, *questions.asked.buckets)
+    buckets = (*questions.baskets.buckets, *questions.query_baskets.buckets)
     slots = sum(bucket.valid.numel() for bucket in buckets)
     assert waste["decoder"] == pytest.approx(1 - int(needed) / slots)
 

@@ -29,9 +29,11 @@ def make_items(sizes: list[int] | torch.Tensor, seed: int = 0) -> tuple[torch.Te
     return tokens, trip
 
 
-def mask(tokens, trip, trips, rate=0.15, whole_share=0.0, seed=1, products=PRODUCTS) -> MaskedItems:
+def mask(
+    tokens, trip, trips, rate=0.15, fully_hidden_share=0.0, seed=1, products=PRODUCTS
+) -> MaskedItems:
     generator = torch.Generator().manual_seed(seed)
-    return mask_items(tokens, trip, trips, products, rate, whole_share, generator)
+    return mask_items(tokens, trip, trips, products, rate, fully_hidden_share, generator)
 
 
 def within_binomial(hits: int, trials: int, share: float) -> bool:
@@ -53,7 +55,7 @@ def test_shares_of_masked_replaced_and_kept():
     assert within_binomial(int(replaced.sum()), trials, 0.1)
     assert within_binomial(int(kept.sum()), trials, 0.1)
     assert torch.equal(masked.tokens[~chosen], tokens[~chosen])
-    assert not masked.whole.any()
+    assert not masked.fully_hidden.any()
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.5, 1.0])
@@ -65,7 +67,7 @@ def test_rate_is_respected(rate):
 
 def test_targets_are_the_true_tokens():
     tokens, trip = make_items([3, 8, 1, 20])
-    masked = mask(tokens, trip, 4, rate=0.5, whole_share=0.3)
+    masked = mask(tokens, trip, 4, rate=0.5, fully_hidden_share=0.3)
     chosen = masked.targets != 0
     assert chosen.any()
     assert not chosen.all()
@@ -75,7 +77,7 @@ def test_targets_are_the_true_tokens():
 def test_price_is_hidden_at_every_chosen_position():
     """Masked, replaced and kept: a visible price would tell kept from replaced."""
     tokens, trip = make_items([40] * 100)
-    masked = mask(tokens, trip, 100, rate=0.5, whole_share=0.2)
+    masked = mask(tokens, trip, 100, rate=0.5, fully_hidden_share=0.2)
     assert torch.equal(masked.price_hidden, masked.targets != 0)
     assert masked.price_hidden[masked.tokens != tokens].all()
     kept = (masked.targets != 0) & (masked.tokens == tokens)
@@ -110,11 +112,11 @@ def test_single_product_chain():
 def test_every_trip_with_items_has_a_target(rate):
     sizes = torch.randint(0, 6, (2000,), generator=torch.Generator().manual_seed(3))
     tokens, trip = make_items(sizes)
-    masked = mask(tokens, trip, 2000, rate=rate, whole_share=0.1)
+    masked = mask(tokens, trip, 2000, rate=rate, fully_hidden_share=0.1)
     targets = torch.bincount(trip[masked.targets > 0], minlength=2000)
     assert torch.equal(targets > 0, sizes > 0)
     if rate == 0:
-        assert (targets[~masked.whole] <= 1).all()
+        assert (targets[~masked.fully_hidden] <= 1).all()
 
 
 def test_the_guaranteed_target_is_any_item():
@@ -127,10 +129,10 @@ def test_the_guaranteed_target_is_any_item():
 def test_whole_trips_are_all_mask():
     sizes = torch.randint(0, 9, (4000,), generator=torch.Generator().manual_seed(4))
     tokens, trip = make_items(sizes)
-    masked = mask(tokens, trip, 4000, whole_share=0.25)
-    assert within_binomial(int(masked.whole.sum()), int((sizes > 0).sum()), 0.25)
-    assert not masked.whole[sizes == 0].any()
-    inside = masked.whole[trip]
+    masked = mask(tokens, trip, 4000, fully_hidden_share=0.25)
+    assert within_binomial(int(masked.fully_hidden.sum()), int((sizes > 0).sum()), 0.25)
+    assert not masked.fully_hidden[sizes == 0].any()
+    inside = masked.fully_hidden[trip]
     assert (masked.tokens[inside] == MASK).all()
     assert torch.equal(masked.targets[inside], tokens[inside])
     assert masked.price_hidden[inside].all()
@@ -140,7 +142,7 @@ def test_whole_trips_are_all_mask():
 def test_masks_follow_the_generator():
     tokens, trip = make_items([10] * 50)
     first, again, other = (
-        vars(mask(tokens, trip, 50, whole_share=0.2, seed=seed)) for seed in (5, 5, 6)
+        vars(mask(tokens, trip, 50, fully_hidden_share=0.2, seed=seed)) for seed in (5, 5, 6)
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in first)
@@ -156,9 +158,9 @@ def test_small_integers_are_enough():
 
 def test_no_items():
     none = torch.zeros(0, dtype=torch.int64)
-    masked = mask(none, none, 3, whole_share=1.0)
+    masked = mask(none, none, 3, fully_hidden_share=1.0)
     assert masked.tokens.shape == masked.targets.shape == masked.price_hidden.shape == (0,)
-    assert masked.whole.tolist() == [False] * 3
+    assert masked.fully_hidden.tolist() == [False] * 3
     assert evaluation_mask(none, none, torch.tensor([7, 8]), seed=0).shape == (0,)
 
 
@@ -167,8 +169,8 @@ def test_shares_outside_0_to_1_are_refused(share):
     tokens, trip = make_items([2, 3])
     with pytest.raises(ValueError, match="^rate"):
         mask(tokens, trip, 2, rate=share)
-    with pytest.raises(ValueError, match="^whole_share"):
-        mask(tokens, trip, 2, whole_share=share)
+    with pytest.raises(ValueError, match="^fully_hidden_share"):
+        mask(tokens, trip, 2, fully_hidden_share=share)
     with pytest.raises(ValueError, match="^probability"):
         hide_context(3, share, torch.Generator())
     with pytest.raises(ValueError, match="^share"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.batches.packing import pack_asked, pack_baskets, pack_rows, sequence_ids
+from trainer.batches.packing import pack_baskets, pack_queries, pack_rows, sequence_ids
 from trainer.cache.ragged import offsets, ranges
 
 
@@ -86,7 +86,7 @@ def test_tokens_that_look_alone_keep_their_order():
     draw = np.random.default_rng(0)
     lengths = draw.integers(1, 70, 50)
     question = np.concatenate([np.arange(50), draw.integers(0, 50, 20)])
-    baskets = pack_asked(lengths, question)
+    baskets = pack_queries(lengths, question)
     flat = torch.randn(70, 3)
     padded = [flat[bucket.query] for bucket in baskets.buckets]
     assert all(part.shape[1] == 1 for part in padded)

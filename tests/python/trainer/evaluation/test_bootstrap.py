@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from trainer.evaluation.bootstrap import DRAWS, CustomerBootstrap
-from trainer.evaluation.calibration_table import ROWS, Calibration
-from trainer.evaluation.ground_truth import Asked
+from trainer.evaluation.calibration_table import ROWS, CalibrationTable
+from trainer.evaluation.ground_truth import GroundTruth
 
 
 def estimate(customer, values, seed=0, chosen=None):
@@ -82,12 +82,12 @@ def test_nothing_to_average():
     assert found.trips == 0 and math.isnan(found.value) and math.isnan(found.low)
 
 
-def questions(targets, products, removed=()) -> Asked:
+def questions(targets, products, removed=()) -> GroundTruth:
     """One hidden item per question."""
     count = len(targets)
     gone = [0, products + 1, products + 2, *removed]
     every = torch.arange(count)
-    return Asked(
+    return GroundTruth(
         row=every,
         hidden=torch.ones(count, dtype=torch.long),
         target=torch.tensor(targets),
@@ -109,7 +109,7 @@ def test_calibration_by_hand():
     # expected 20 purchases the pairs at .1 hold the first two, those at .9 the others.
     asked = questions([1] * 15 + [2] * 5, 3, removed=[3])
     scores = torch.tensor([[7, 0.9, 0.1, 7, 7, 7]]).log().repeat(20, 1)
-    calibration = Calibration()
+    calibration = CalibrationTable()
     for part in (scores[:8], scores[8:]):  # batches
         start = 0 if len(part) == 8 else 8
         some = questions(asked.target[start : start + len(part)].tolist(), 3, removed=[3])
@@ -125,7 +125,7 @@ def test_calibration_by_hand():
 
 def test_only_chosen_questions_are_calibrated():
     asked = questions([1, 1, 2], 3)
-    calibration = Calibration()
+    calibration = CalibrationTable()
     chosen = torch.tensor([True, False, True])
     add(calibration, torch.zeros(3, 6), asked, chosen)
     rows = calibration.rows()
@@ -135,12 +135,12 @@ def test_only_chosen_questions_are_calibrated():
 
 def test_expected_counts_grow_with_the_basket():
     asked = questions([1], 3)
-    two = Asked(
+    two = GroundTruth(
         row=asked.row, hidden=torch.tensor([2]), target=torch.tensor([1, 2]),
         question=torch.tensor([0, 0]), before=torch.zeros(2, dtype=torch.bool),
         removed=asked.removed, kinds=asked.kinds,
     )  # fmt: skip
-    calibration = Calibration()
+    calibration = CalibrationTable()
     add(calibration, torch.zeros(1, 6), two)
     rows = [row for row in calibration.rows() if row.pairs]
     assert sum(row.expected for row in rows) == pytest.approx(2)
@@ -153,16 +153,16 @@ def test_a_true_model_is_calibrated_in_every_row():
     asked = questions([1] * len(logits), 30)
     drawn = torch.multinomial(asked.possible(logits).softmax(1), 1, generator=generator)[:, 0]
     asked = questions(drawn.tolist(), 30)
-    calibration = Calibration()
+    calibration = CalibrationTable()
     add(calibration, logits, asked)
     rows = calibration.rows()
     assert all(1800 < row.expected < 2200 for row in rows)
     assert all(0.9 < row.ratio < 1.1 for row in rows)
     # One that is twice as sure of everything expects too much of its favourites.
-    sure = Calibration()
+    sure = CalibrationTable()
     add(sure, 2 * logits, asked)
     assert sure.rows()[-1].ratio < 0.9 and sure.rows()[0].ratio > 1.5
 
 
 def test_no_questions_no_rows():
-    assert Calibration().rows() == ()
+    assert CalibrationTable().rows() == ()

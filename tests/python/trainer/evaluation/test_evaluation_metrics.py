@@ -16,7 +16,7 @@ from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.reader import TensorCache, write_cache
 from trainer.evaluation import Evaluator
-from trainer.evaluation.ground_truth import Asked
+from trainer.evaluation.ground_truth import GroundTruth
 from trainer.evaluation.per_trip import METRICS, metrics_per_trip
 from trainer.evaluation.ranking import sort_keys, tie_breaker
 
@@ -26,10 +26,10 @@ def log2(place: int) -> float:
     return math.log2(place + 1)
 
 
-def question(products, hidden, visible=(), unknown=0, before=()) -> Asked:
+def question(products, hidden, visible=(), unknown=0, before=()) -> GroundTruth:
     """One question of a vocabulary of some products."""
     gone = [0, products + 1, products + 2, *visible]
-    return Asked(
+    return GroundTruth(
         row=torch.tensor([0]),
         hidden=torch.tensor([len(hidden) + unknown]),
         target=torch.tensor(hidden, dtype=torch.long),
@@ -40,7 +40,7 @@ def question(products, hidden, visible=(), unknown=0, before=()) -> Asked:
     )
 
 
-def measure(logits, asked: Asked, tie=None, context=None) -> dict[str, float]:
+def measure(logits, asked: GroundTruth, tie=None, context=None) -> dict[str, float]:
     logits = torch.tensor([logits], dtype=torch.float32)
     tie = torch.arange(logits.shape[1], 0, -1) if tie is None else torch.tensor(tie)
     found = metrics_per_trip(asked.possible(logits), context or {}, asked, tie)

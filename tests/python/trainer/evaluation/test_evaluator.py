@@ -21,8 +21,8 @@ from trainer.cache.schema import LABELS_OF_CONTEXT
 from trainer.evaluation import Evaluator
 from trainer.evaluation.per_trip import METRICS
 from trainer.evaluation.scorers import ModelScorer
-from trainer.evaluation.strata import AskedTrips
-from trainer.model.calibration import Recalibration
+from trainer.evaluation.strata import EvaluatedTrips
+from trainer.model.calibration import Calibration
 from trainer.model.config import WorldModelConfig
 from trainer.model.outputs import Predictions
 from trainer.model.world_model import create_world_model
@@ -54,7 +54,7 @@ class Truth(nn.Module):
         self.config = WorldModelConfig()
         self.tokens = products + 3
         self.weight = nn.Parameter(torch.zeros(()))
-        self.recalibration = Recalibration()
+        self.calibration = Calibration()
 
     def forward(self, batch):
         q = batch.questions
@@ -137,7 +137,7 @@ def test_strata_partition_the_fresh_trips(metrics):
 
 
 def test_strata_by_hand(cache):
-    trips = AskedTrips.of(WorldModelDataset(cache, "test"))
+    trips = EvaluatedTrips.of(WorldModelDataset(cache, "test"))
     assert (np.diff(trips.row) > 0).all()
     first = cache["customers.trip_offsets"].astype(int)
     for place, row in enumerate(trips.row.tolist()):
@@ -201,11 +201,11 @@ def test_the_seed_hides_other_items(cache, metrics):
 
 
 def test_recalibration_moves_likelihood_and_calibration_and_no_rank(cache, model, metrics):
-    model.recalibration.values[:] = torch.tensor([1.5, 0.1, 0.9, 1, 1, 1.2], dtype=torch.float64)
+    model.calibration.values[:] = torch.tensor([1.5, 0.1, 0.9, 1, 1, 1.2], dtype=torch.float64)
     try:
         other = Evaluator(cache, "test", progress=False).run(model)
     finally:
-        model.recalibration = Recalibration()
+        model.calibration = Calibration()
     for task in TASKS:
         found, before = (m.tasks[task].fresh.scorers["model"] for m in (other, metrics))
         assert before["nll"].value == pytest.approx(before["raw_nll"].value)

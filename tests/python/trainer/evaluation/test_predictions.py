@@ -41,7 +41,7 @@ def found(cache, tmp_path_factory):
     path = tmp_path_factory.mktemp("predictions") / "all.parquet"
     torch.manual_seed(0)
     model = create_world_model("tiny", cache)
-    torch.nn.init.normal_(model.logit.weight, std=0.05)
+    torch.nn.init.normal_(model.output.weight, std=0.05)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(predictions, "ROWS", 100)
         with predictions.prediction_file(path, cache) as record:

@@ -18,7 +18,7 @@ from trainer.features.chain_sales import (
     RATE,
     Sales,
     item_shares,
-    own_item_shares,
+    receipt_item_shares,
 )
 
 TREND, GONE = map(COLUMNS.index, ("trend", "gone"))
@@ -94,7 +94,7 @@ def test_what_came_after_training_has_the_share_of_its_sales(tmp_path):
 
 def test_whoever_counts_a_chain_in_the_words_of_another_counts_its_own_trips(tmp_path):
     cache = toy_cache(tmp_path / "own", customers=30)
-    assert (own_item_shares(cache) == item_shares(cache)).all()
+    assert (receipt_item_shares(cache) == item_shares(cache)).all()
     columns = toy_columns(customers=30)
     columns["products.train_trips"] = columns["products.train_trips"][::-1]
     manifest = toy_manifest() | {"reference_vocabulary": "of another"}
@@ -105,5 +105,5 @@ def test_whoever_counts_a_chain_in_the_words_of_another_counts_its_own_trips(tmp
     for row in training_trips(like):
         counts[like["items.token"][offsets[row] : offsets[row + 1]]] += 1
     assert len(training_trips(like)) > 50
-    np.testing.assert_allclose(own_item_shares(like), counts / counts[1:-2].sum())
-    assert not np.allclose(own_item_shares(like), item_shares(like))
+    np.testing.assert_allclose(receipt_item_shares(like), counts / counts[1:-2].sum())
+    assert not np.allclose(receipt_item_shares(like), item_shares(like))

@@ -11,7 +11,7 @@ from toy import toy_cache
 
 from trainer.batches.loaders import EvaluationDataLoader, Masking, WorldModelDataLoader
 from trainer.batches.timelines import WorldModelDataset
-from trainer.features.history_sampling import OFTEN, OwnSampling
+from trainer.features.history_sampling import OFTEN, HistorySampling
 from trainer.features.purchase_history import COUNTS
 from trainer.model.world_model import create_world_model
 
@@ -24,7 +24,7 @@ def cache(tmp_path_factory):
 
 
 def questions(cache, least, **options):
-    masking = Masking(least_own=least)
+    masking = Masking(min_keep_probability=least)
     loader = WorldModelDataLoader(
         WorldModelDataset(cache, "train"), masking=masking, tokens=4000, chunk=8, **options
     )
@@ -42,7 +42,7 @@ def test_weights_make_up_for_what_is_left_out():
     chance = np.array([LEAST, LEAST, 0.25, 0.5, 0.95, 1, 1, 1])
     draws, total = 4000, np.zeros(8)
     for seed in range(draws):
-        kept, log_weight = OwnSampling(LEAST, [[seed]]).draw(recent, targets, np.array([8]))
+        kept, log_weight = HistorySampling(LEAST, [[seed]]).draw(recent, targets, np.array([8]))
         np.testing.assert_allclose(np.exp(-log_weight), chance, rtol=1e-6)
         assert kept[chance == 1].all()
         total += kept * np.exp(log_weight)
@@ -52,30 +52,30 @@ def test_weights_make_up_for_what_is_left_out():
 
 @pytest.mark.parametrize("least", [0.0, -0.1, 1.5])
 def test_a_probability_out_of_range_is_refused(cache, least):
-    with pytest.raises(ValueError, match="least_own: expected a probability"):
+    with pytest.raises(ValueError, match="min_keep_probability: expected a probability"):
         questions(cache, least)
 
 
 def test_a_timeline_draws_the_same_whatever_lies_beside_it():
     recent, targets = np.zeros(500), np.zeros(500, dtype=bool)
-    both, _ = OwnSampling(LEAST, [[7], [9]]).draw(recent, targets, np.array([200, 300]))
-    one, _ = OwnSampling(LEAST, [[9]]).draw(recent[:300], targets[:300], np.array([300]))
+    both, _ = HistorySampling(LEAST, [[7], [9]]).draw(recent, targets, np.array([200, 300]))
+    one, _ = HistorySampling(LEAST, [[9]]).draw(recent[:300], targets[:300], np.array([300]))
     assert np.array_equal(both[200:], one)
     assert not np.array_equal(both[:200], one[:200])
 
 
 def test_all_own_products_are_either_scored_or_left_out(cache):
     for whole, part in zip(questions(cache, 1), questions(cache, LEAST), strict=True):
-        every = pairs(whole.own.question, whole.own.token)
-        scored = pairs(part.own.question, part.own.token)
-        left = pairs(part.own.left_question, part.own.left_token)
+        every = pairs(whole.history.question, whole.history.token)
+        scored = pairs(part.history.question, part.history.token)
+        left = pairs(part.history.dropped_question, part.history.dropped_token)
         assert scored | left == every and not scored & left
         assert 0 < len(left) < len(every)
-        assert not len(whole.own.left_token) and not whole.own.log_weight.any()
+        assert not len(whole.history.dropped_token) and not whole.history.log_weight.any()
         asked = pairs(part.target_question, part.target)
         assert not asked & left
-        often = part.own.counts[:, COUNTS.index("trips 0.95")] >= OFTEN
-        assert often.any() and not part.own.log_weight[often].any()
+        often = part.history.counts[:, COUNTS.index("trips 0.95")] >= OFTEN
+        assert often.any() and not part.history.log_weight[often].any()
 
 
 def test_what_is_scored_is_known_as_well_as_without_sampling(cache):
@@ -83,46 +83,56 @@ def test_what_is_scored_is_known_as_well_as_without_sampling(cache):
         at = {
             pair: row
             for row, pair in enumerate(
-                zip(whole.own.question.tolist(), whole.own.token.tolist(), strict=True)
+                zip(whole.history.question.tolist(), whole.history.token.tolist(), strict=True)
             )
         }
-        scored = zip(part.own.question.tolist(), part.own.token.tolist(), strict=True)
+        scored = zip(part.history.question.tolist(), part.history.token.tolist(), strict=True)
         rows = torch.tensor([at[pair] for pair in scored])
-        assert torch.equal(part.own.counts, whole.own.counts[rows])
-        assert torch.equal(part.own.gaps, whole.own.gaps[rows])
-        assert torch.equal(part.own.trips.likeness, whole.own.trips.likeness)
-        times = torch.bincount(part.own.trips.entry, minlength=len(rows))
-        assert torch.equal(times.float(), part.own.counts[:, COUNTS.index("trips 1")])
+        assert torch.equal(part.history.counts, whole.history.counts[rows])
+        assert torch.equal(part.history.gaps, whole.history.gaps[rows])
+        assert torch.equal(part.history.trips.likeness, whole.history.trips.likeness)
+        times = torch.bincount(part.history.trips.entry, minlength=len(rows))
+        assert torch.equal(times.float(), part.history.counts[:, COUNTS.index("trips 1")])
 
 
 def test_every_epoch_draws_anew(cache):
     loader = WorldModelDataLoader(
-        WorldModelDataset(cache, "train"), masking=Masking(least_own=LEAST), tokens=10**6, chunk=8
+        WorldModelDataset(cache, "train"),
+        masking=Masking(min_keep_probability=LEAST),
+        tokens=10**6,
+        chunk=8,
     )
     (one,), (two,) = list(loader), list(loader)
-    assert len(one.questions.own.left_token) != len(two.questions.own.left_token)
+    assert len(one.questions.history.dropped_token) != len(two.questions.history.dropped_token)
 
 
 def test_evaluation_scores_all(cache):
     for batch in EvaluationDataLoader(WorldModelDataset(cache, "test"), "next_known", chunk=8):
-        assert not len(batch.questions.left_row) and not batch.questions.own.log_weight.any()
+        assert not len(batch.questions.dropped_row) and not batch.questions.history.log_weight.any()
 
 
 def test_logits_hold_weights_and_nothing_that_is_left_out(cache):
     loader = WorldModelDataLoader(
-        WorldModelDataset(cache, "train"), masking=Masking(least_own=LEAST), tokens=800, chunk=16
+        WorldModelDataset(cache, "train"),
+        masking=Masking(min_keep_probability=LEAST),
+        tokens=800,
+        chunk=16,
     )
     batch = next(iter(loader))
     model = create_world_model("tiny", cache).eval()
     asked = batch.questions
     with torch.no_grad():
         logits = model(batch).logits
-        plain = replace(asked, own=replace(asked.own, log_weight=asked.own.log_weight * 0))
+        plain = replace(
+            asked, history=replace(asked.history, log_weight=asked.history.log_weight * 0)
+        )
         without = model(replace(batch, questions=plain)).logits
     question = asked.question[asked.logit]
     for row in range(len(logits)):
-        left = asked.own.left_token[asked.own.left_question == question[row]]
+        left = asked.history.dropped_token[asked.history.dropped_question == question[row]]
         assert set((logits[row] == -torch.inf).nonzero().flatten().tolist()) == set(left.tolist())
-        own = asked.own.question == question[row]
-        expected = without[row].index_add(0, asked.own.token[own], asked.own.log_weight[own])
+        history = asked.history.question == question[row]
+        expected = without[row].index_add(
+            0, asked.history.token[history], asked.history.log_weight[history]
+        )
         torch.testing.assert_close(logits[row], expected)

@@ -13,7 +13,7 @@ from trainer import fit
 from trainer.batches.tasks import TASKS
 from trainer.evaluation import Evaluator
 from trainer.evaluation.calibration_fit import ScoreCounts
-from trainer.model.calibration import AS_IT_IS, Recalibration, of_baskets
+from trainer.model.calibration import UNCALIBRATED, Calibration, of_baskets
 from trainer.model.world_model import create_world_model
 from trainer.training import SCHEDULES
 
@@ -21,15 +21,15 @@ ONES = torch.ones(4)
 
 
 def test_items_by_hand():
-    recalibration = Recalibration()
-    recalibration.values[1] = torch.tensor([2.0, 0.3, 1, 1, 1, 1], dtype=torch.float64)
+    calibration = Calibration()
+    calibration.values[1] = torch.tensor([2.0, 0.3, 1, 1, 1, 1], dtype=torch.float64)
     scores = torch.tensor([[-torch.inf, 4.0, 2.0, -torch.inf, 0.0]])
     total = math.exp(2) + math.exp(1) + 1
     expected = [0.7 * math.exp(x) / total + 0.1 for x in (2, 1, 0)]
-    found = recalibration.items(scores, TASKS[1])[0]
+    found = calibration.items(scores, TASKS[1])[0]
     assert found[[1, 2, 4]].exp().tolist() == pytest.approx(expected)
     assert found[[0, 3]].tolist() == [-math.inf] * 2
-    plain = recalibration.items(scores, TASKS[0])
+    plain = calibration.items(scores, TASKS[0])
     torch.testing.assert_close(plain, scores.log_softmax(1))
 
 
@@ -64,12 +64,12 @@ def test_every_product_of_a_basket_of_all():
 
 def counted(scores: torch.Tensor, bought: torch.Tensor, cache) -> torch.Tensor:
     """What is fitted to questions with these scores (Q, V) and purchases (Q, V) bool."""
-    from trainer.evaluation.ground_truth import Asked
+    from trainer.evaluation.ground_truth import GroundTruth
 
     questions, targets = bought.nonzero().unbind(1)
     n = len(scores)
     rows = torch.from_numpy(np.flatnonzero(cache["trips.week"] == 22)[:1].copy()).expand(n)
-    asked = Asked(
+    asked = GroundTruth(
         row=rows, hidden=bought.sum(1), target=targets, question=questions,
         before=torch.zeros(len(targets), dtype=torch.bool),
         removed=(torch.zeros(0, dtype=torch.long),) * 2, kinds=torch.zeros(n, 4),
@@ -94,7 +94,7 @@ def test_fitting_finds_temperature_and_share(cache):
     values = counted(scores, bought, cache)
     assert values[1, 0].item() == pytest.approx(2, rel=0.05)
     assert values[1, 1].item() == pytest.approx(0.2, rel=0.1)
-    assert values[0].tolist() == values[2].tolist() == list(AS_IT_IS)
+    assert values[0].tolist() == values[2].tolist() == list(UNCALIBRATED)
 
 
 def test_fitting_finds_the_slopes(cache):
@@ -105,8 +105,8 @@ def test_fitting_finds_the_slopes(cache):
     bought = of_baskets(scores, torch.full((4_000,), 8), torch.tensor([0.7, 0.9, 1.0, 1.5]))
     bought = torch.rand(scores.shape, generator=draw) < bought
     fitted = counted(scores, bought, cache)
-    recalibration = Recalibration()
-    recalibration.values.copy_(fitted)
+    calibration = Calibration()
+    calibration.values.copy_(fitted)
 
     def worst(log_p, slopes) -> float:
         chance = of_baskets(log_p, bought.sum(1).clamp_min(1), slopes)
@@ -117,13 +117,13 @@ def test_fitting_finds_the_slopes(cache):
         return float((sums[1] / sums[0] - 1).abs().max())
 
     assert worst(scores, ONES) > 0.2
-    fitted_p = recalibration.items(scores, "next_known")
-    assert worst(fitted_p, recalibration.slopes("next_known")) < 0.06
+    fitted_p = calibration.items(scores, "next_known")
+    assert worst(fitted_p, calibration.slopes("next_known")) < 0.06
 
 
 def test_without_fresh_trips_nothing_is_fitted(cache):
     counts = ScoreCounts(cache)
-    assert counts.fitted().tolist() == [list(AS_IT_IS)] * len(TASKS)
+    assert counts.fitted().tolist() == [list(UNCALIBRATED)] * len(TASKS)
 
 
 def test_training_fits_it_on_validation_weeks(cache):
@@ -132,11 +132,11 @@ def test_training_fits_it_on_validation_weeks(cache):
     model = create_world_model("tiny", cache)
     validate = fit.validation(cache, SCHEDULES["tiny"])
     score, _ = validate(model)
-    assert (model.recalibration.values != Recalibration().values).any()
-    assert (model.recalibration.values > 0).all()
+    assert (model.calibration.values != Calibration().values).any()
+    assert (model.calibration.values > 0).all()
     assert validate(model)[0] == score
     metrics = Evaluator(cache, "validation", scorers=(), progress=False).run(model)
     for task in metrics.tasks.values():
         found = task.fresh.scorers["model"]
         assert found["nll"].value < found["raw_nll"].value
-    assert "recalibration.values" in model.state_dict()
+    assert "calibration.values" in model.state_dict()

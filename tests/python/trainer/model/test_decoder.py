@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.batches.packing import pack_asked, pack_baskets
+from trainer.batches.packing import pack_baskets, pack_queries
 from trainer.model.decoder import BasketDecoder, Memory
 
 WIDTH, SLOTS = 16, 5
@@ -34,7 +34,7 @@ def answers(decoder, rows):
     """What the decoder says for these tokens."""
     x, memory = inputs()
     question = np.repeat(np.arange(len(LENGTHS)), LENGTHS)[rows]
-    asked = pack_asked(LENGTHS, question)
+    asked = pack_queries(LENGTHS, question)
     return decoder(x, memory, pack_baskets(LENGTHS), torch.from_numpy(rows), asked)
 
 

@@ -28,7 +28,7 @@ def made(dtype=torch.float64, seed=0):
             (random(3, TOKENS), torch.tensor([2, 0, 0, 1, 2])[question]),
             (random(2, TOKENS), torch.tensor([0, 1, 1, 0, 1])[question]),
         ),
-        own=random(8),
+        history=random(8),
         entries=(
             torch.tensor([0, 0, 1, 3, 3, 3, 4, 4, 5, 5, 6, 6]),
             torch.tensor([1, 5, 2, 9, 1, 3, 7, 2, 1, 5, 7, 2]),
@@ -39,7 +39,7 @@ def made(dtype=torch.float64, seed=0):
 
 
 def leaves(scores):
-    return [scores.z, scores.vectors, scores.own, *(t for t, _ in scores.tables)]
+    return [scores.z, scores.vectors, scores.history, *(t for t, _ in scores.tables)]
 
 
 ASKED = (
@@ -57,7 +57,7 @@ def test_dense_by_hand():
         expected = expected + kinds[kind[row]] + weeks[week[row]]
         for of, token, entry in zip(*scores.entries, strict=True):
             if of == row:
-                expected = expected + scores.own[entry] * torch.eye(TOKENS)[token]
+                expected = expected + scores.history[entry] * torch.eye(TOKENS)[token]
         for of, token in zip(*scores.absent, strict=True):
             if of == row:
                 expected = expected.index_fill(0, token, -torch.inf)
@@ -101,7 +101,7 @@ def test_bfloat16_is_close(parts):
     """
     one, other = made(torch.float32), made(torch.float32)
     given = replace(
-        other, z=other.z.to(parts), vectors=other.vectors.to(parts), own=other.own.to(parts)
+        other, z=other.z.to(parts), vectors=other.vectors.to(parts), history=other.history.to(parts)
     )
     (0.37 * one.focal(*ASKED, 2.0)).backward()
     with torch.autocast("cpu", dtype=torch.bfloat16):

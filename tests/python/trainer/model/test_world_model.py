@@ -13,7 +13,7 @@ from trainer.batches.batch import TimelineBatch
 from trainer.batches.loaders import EvaluationDataLoader, Masking, WorldModelDataLoader
 from trainer.batches.masking import MaskedItems
 from trainer.batches.packing import pack_rows, sequence_ids
-from trainer.batches.questions import ask
+from trainer.batches.questions import build_questions
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache, write_cache
@@ -43,7 +43,7 @@ def model(cache):
     model = create_world_model("tiny", cache).double().eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if name.endswith("delta") or name == "logit.weight":
+            if name.endswith("delta") or name == "output.weight":
                 parameter.normal_(std=0.3)
     return model
 
@@ -87,7 +87,7 @@ def arrange(
         tokens=token.masked_fill(chosen, products + 1),
         targets=token.masked_fill(~chosen, 0),
         price_hidden=chosen,
-        whole=torch.bincount(question[~chosen], minlength=int(asked.sum())) == 0,
+        fully_hidden=torch.bincount(question[~chosen], minlength=int(asked.sum())) == 0,
     )
     return TimelineBatch(
         trips=trips,
@@ -95,7 +95,7 @@ def arrange(
         step=torch.from_numpy(ranges(rows.row * rows.length + rows.start, lengths)),
         sequence=torch.from_numpy(sequence_ids(rows, lengths)),
         position=position,
-        questions=ask(
+        questions=build_questions(
             torch.from_numpy(lengths), trips, items, asked, masked, hidden[asked],
             sales(trips.row[asked], products), products,
         ),
@@ -332,7 +332,7 @@ def test_products_of_the_future_have_no_say_in_training(tmp_path):
         torch.manual_seed(0)
         model = create_world_model("tiny", cache, torch.zeros(cache.products + 10, 256)).double()
         model.train()
-        masking = Masking(rate=1, whole=1, hide_context=1)
+        masking = Masking(rate=1, fully_hidden=1, hide_context=1)
         loader = WorldModelDataLoader(
             WorldModelDataset(cache), tokens=10**6, chunk=CHUNK, masking=masking
         )
@@ -352,7 +352,7 @@ def test_products_of_the_future_have_no_say_in_training(tmp_path):
 def test_every_parameter_learns(cache):
     torch.manual_seed(0)
     model = create_world_model("tiny", cache)
-    masking = Masking(rate=0.5, whole=0.3)
+    masking = Masking(rate=0.5, fully_hidden=0.3)
     loader = WorldModelDataLoader(
         WorldModelDataset(cache), tokens=10**6, chunk=CHUNK, masking=masking
     )
@@ -381,12 +381,12 @@ def test_fifty_trips_can_be_learnt_by_heart(tmp_path):
         tokens=items.token.masked_fill(one, cache.products + 1),
         targets=items.token.masked_fill(~one, 0),
         price_hidden=one,
-        whole=torch.bincount(items.trip[~one], minlength=50) == 0,
+        fully_hidden=torch.bincount(items.trip[~one], minlength=50) == 0,
     )
     hidden = torch.arange(50) % 2 == 0
     asked = torch.ones(50, dtype=torch.bool)
     lately = sales(batch.trips.row, cache.products)
-    questions = ask(
+    questions = build_questions(
         torch.full((5,), 10), batch.trips, items, asked, masked, hidden, lately, cache.products
     )
     batch = replace(batch, questions=questions)

@@ -93,7 +93,7 @@ def folder(tmp_path_factory) -> Path:
     cache = TensorCache(folder / "cache")
     torch.manual_seed(0)
     model = create_world_model("tiny", cache)
-    torch.nn.init.normal_(model.logit.weight, std=0.05)  # so that it differs from counting
+    torch.nn.init.normal_(model.output.weight, std=0.05)  # so that it differs from counting
     progress = {"training": SCHEDULES["tiny"].to_dict(), "epoch": 2}
     (folder / "run").mkdir()
     save_checkpoint(folder / "run", "best", "1", model, cache, progress)

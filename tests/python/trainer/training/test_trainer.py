@@ -109,9 +109,9 @@ def test_phases_change_what_happens(cache, tmp_path):
     step = trainer._step
 
     def watch(batch, loss, clip):
-        before = trainer.model.kind.weight.clone()
+        before = trainer.model.trip_kind.weight.clone()
         out = step(batch, loss, clip)
-        moved = not torch.equal(before, trainer.model.kind.weight)
+        moved = not torch.equal(before, trainer.model.trip_kind.weight)
         rate = trainer.optimiser.param_groups[0]["lr"]
         seen.append((trainer.epoch, moved, clip, loss.weights, rate, len(batch.trips)))
         return out
@@ -188,7 +188,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("after", [1, 4, 9, 14])
 def test_a_resumed_run_is_an_uninterrupted_one(cache, tmp_path, after):
-    make(cache, tmp_path / "whole").fit()
+    make(cache, tmp_path / "fully_hidden").fit()
     trainer = make(cache, tmp_path / "cut")
     step, done = trainer._step, 0
 
@@ -205,7 +205,7 @@ def test_a_resumed_run_is_an_uninterrupted_one(cache, tmp_path, after):
     again = make(cache, tmp_path / "cut")
     assert again.resume() == (after >= 2)
     again.fit()
-    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+    assert_same_run(tmp_path / "fully_hidden", tmp_path / "cut")
 
 
 SCRIPT = """
@@ -235,7 +235,7 @@ def test_killing_the_process_at_any_moment_changes_nothing(cache, tmp_path):
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    make(cache, tmp_path / "whole").fit()
+    make(cache, tmp_path / "fully_hidden").fit()
     torch.set_num_threads(threads)
     kills = 0
     for delay in (0.15, 0.4, 0.7):
@@ -249,7 +249,7 @@ def test_killing_the_process_at_any_moment_changes_nothing(cache, tmp_path):
     process = start(tmp_path / "cut")
     assert process.wait() == 0
     assert kills > 0
-    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+    assert_same_run(tmp_path / "fully_hidden", tmp_path / "cut")
 
 
 def test_best_is_the_best_and_patience_ends(cache, tmp_path):
@@ -329,7 +329,7 @@ def test_a_gpu_gets_its_share_of_the_cores(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "device", "native", "model", "large"),
+    ("name", "device", "native", "model", "large_products"),
     [
         ("auto", "cpu", True, False, True),
         ("auto", "cpu", False, False, False),
@@ -338,11 +338,11 @@ def test_a_gpu_gets_its_share_of_the_cores(monkeypatch):
         ("bfloat16", "cpu", False, False, True),
     ],
 )
-def test_bfloat16_where_it_pays(monkeypatch, name, device, native, model, large):
+def test_bfloat16_where_it_pays(monkeypatch, name, device, native, model, large_products):
     capabilities = {"avx2": True, "avx512_bf16": native}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     precision = Precision.of(name, torch.device(device))
-    assert (precision.model, precision.large) == (model, large)
+    assert (precision.model, precision.large_products) == (model, large_products)
 
 
 def test_training_in_bfloat16_is_close(cache, tmp_path):

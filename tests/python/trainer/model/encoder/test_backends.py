@@ -28,7 +28,7 @@ from trainer.model.encoder.mamba2 import Mamba2Encoder
 from trainer.model.encoder.scan import ssd_reference, ssd_scan
 from trainer.model.world_model import create_world_model
 
-CLOSE = dict(rtol=1e-4, atol=1e-5)
+TOLERANCE = dict(rtol=1e-4, atol=1e-5)
 """Both in float32, summed in another order."""
 OF_MAXIMUM = {torch.float32: 5e-3, torch.bfloat16: 4e-2}
 """Largest difference on a GPU, as a share of the largest number of a tensor. The kernels round
@@ -106,8 +106,8 @@ def test_scan_by_the_kernel_equals_ours_with_every_gradient(case, rows_at_once, 
     options = {"chunk_size": chunk, "seq_idx": lengths and sequence_ids(lengths)}
     found = outputs_and_gradients(SCAN, arguments, **options)
     expected = outputs_and_gradients(ssd_scan, arguments, **options)
-    assert_close(found[0], expected[0], **CLOSE)
-    assert_close(found[1], expected[1], **CLOSE)
+    assert_close(found[0], expected[0], **TOLERANCE)
+    assert_close(found[1], expected[1], **TOLERANCE)
 
 
 @pytest.mark.parametrize("length", [16, 17, 100])
@@ -117,8 +117,8 @@ def test_long_packed_rows_and_chunks_of_any_size(length):
     expected = outputs_and_gradients(ssd_scan, arguments, chunk_size=8, seq_idx=seq_idx)
     for chunk in (1, 16, 33, 1000):
         found = outputs_and_gradients(SCAN, arguments, chunk_size=chunk, seq_idx=seq_idx)
-        assert_close(found[0], expected[0], **CLOSE)
-        assert_close(found[1], expected[1], **CLOSE)
+        assert_close(found[0], expected[0], **TOLERANCE)
+        assert_close(found[1], expected[1], **TOLERANCE)
 
 
 def test_scan_without_softplus_bias_skip_or_states():
@@ -139,7 +139,7 @@ def test_dtypes_are_those_of_our_scan():
         expected, expected_states = ssd_scan(**halves, **options)
     assert y.dtype == expected.dtype == torch.bfloat16 and states.dtype == torch.float32
     torch.testing.assert_close(y, expected, rtol=8e-3, atol=1e-3)
-    torch.testing.assert_close(states, expected_states, **CLOSE)
+    torch.testing.assert_close(states, expected_states, **TOLERANCE)
 
 
 def test_what_the_kernels_cannot_do_is_an_error(monkeypatch):
@@ -209,8 +209,8 @@ def test_convolution_by_the_kernel_equals_ours(lengths, width, channels, rows_at
         for options in ({}, {"activation": False}):
             arguments, options = (x, weight, bias), options | {"seq_idx": seq_idx}
             expected = gradients(causal_conv, *arguments, **options)
-            assert_close(gradients(CONV, *arguments, **options), expected, **CLOSE)
-        torch.testing.assert_close(CONV(x, weight, None), causal_conv(x, weight, None), **CLOSE)
+            assert_close(gradients(CONV, *arguments, **options), expected, **TOLERANCE)
+        torch.testing.assert_close(CONV(x, weight, None), causal_conv(x, weight, None), **TOLERANCE)
         halves = CONV(x.bfloat16(), weight, bias, seq_idx)
         assert halves.dtype == causal_conv(x.bfloat16(), weight, bias, seq_idx).dtype
 
@@ -235,7 +235,7 @@ def test_a_checkpoint_moves_between_backends(cache, tmp_path):
         iter(EvaluationDataLoader(WorldModelDataset(cache, "test"), "completion", chunk=16))
     )
     found, expected = moved(batch), model(batch)
-    torch.testing.assert_close(found.logits, expected.logits, **CLOSE)
+    torch.testing.assert_close(found.logits, expected.logits, **TOLERANCE)
     for predictions in (found, expected):
         predictions.logits.logsumexp(1).sum().backward()
     pairs = zip(moved.encoder.named_parameters(), model.encoder.parameters(), strict=True)
@@ -246,9 +246,9 @@ def test_a_checkpoint_moves_between_backends(cache, tmp_path):
         )
     u, ids = torch.randn(2, 32, 48), sequence_ids([(30, 2), (32,)])
     (y, after), (other_y, other_after) = (m.encoder(u, ids, True) for m in (moved, model))
-    torch.testing.assert_close(y, other_y, **CLOSE)
+    torch.testing.assert_close(y, other_y, **TOLERANCE)
     y, other_y = moved.encoder.step(u[:, 0], after)[0], model.encoder.step(u[:, 0], other_after)[0]
-    torch.testing.assert_close(y, other_y, **CLOSE)
+    torch.testing.assert_close(y, other_y, **TOLERANCE)
 
 
 # The choice.

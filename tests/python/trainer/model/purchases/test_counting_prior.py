@@ -28,8 +28,8 @@ from trainer.features.purchase_history import (
     RATES,
     Circumstances,
     EarlierTrips,
-    OwnProducts,
-    own_products,
+    PurchaseHistory,
+    purchase_history,
 )
 from trainer.features.trips import Items
 from trainer.model.purchases.counting_prior import LIFT_TRIPS, SMOOTHING, CountingPrior, kind
@@ -43,7 +43,7 @@ def listed(pairs):
     return tuple(np.array(pairs, dtype=np.int64).reshape(-1, 2).T)
 
 
-def own(
+def history(
     timelines, baskets, asked=None, seen=(), shown=None, targets=(), sampling=None, **circumstances
 ):
     """baskets: a list of tokens per trip; seen, targets: (trip, token) pairs that are visible and
@@ -64,7 +64,7 @@ def own(
         token=torch.tensor([t for basket in baskets for t in basket]),
         pence=torch.zeros(0, 3),
     )
-    return own_products(
+    return purchase_history(
         np.array(timelines), Circumstances(**columns), items, asked, shown,
         listed(seen), listed(targets), PRODUCTS, sampling,
     )  # fmt: skip
@@ -81,7 +81,7 @@ def count_of(result, pair, name):
 
 def test_counts_by_hand():
     # Product 1 on trips 0 and 2, product 2 on trip 1; the question is trip 3.
-    result = as_dict(own([4], [[1], [2], [1], [3]]))
+    result = as_dict(history([4], [[1], [2], [1], [3]]))
     assert set(result) == {(1, 1), (2, 1), (2, 2), (3, 1), (3, 2)}
     for column, rate in enumerate(RATES):
         assert result[3, 1][column] == pytest.approx(1 + rate**2)
@@ -92,7 +92,7 @@ def test_counts_by_hand():
 
 def test_neighbours_by_hand():
     # Of trip 2 product 1 is visible. Cosine with trip 0, {1, 2}: 1 / sqrt(2); with trip 1: 0.
-    result = as_dict(own([3], [[1, 2], [3], [1, 4]], seen=[(2, 1)]))
+    result = as_dict(history([3], [[1, 2], [3], [1, 4]], seen=[(2, 1)]))
     near = NEIGHBOUR_RATE * math.exp(NEIGHBOUR_GAIN / math.sqrt(2))
     scale = (1 + NEIGHBOUR_RATE) / (near + 1)
     assert result[2, 2][-1] == pytest.approx(near * scale)
@@ -100,7 +100,7 @@ def test_neighbours_by_hand():
 
 
 def test_days_stores_hours_and_kinds_by_hand():
-    result = own(
+    result = history(
         [3], [[1], [2], [5]],
         day=[0, 30, 90], hour=[9, 20, 11], store=[7, 8, 7],
         kind=[[1, 2, 3, 4], [1, 1, 1, 1], [1, 2, 3, 1]],
@@ -121,7 +121,7 @@ def test_days_stores_hours_and_kinds_by_hand():
 
 def test_a_hidden_kind_and_an_unknown_store_are_like_no_other():
     kinds = [[1, 2, 3, 4]] * 2 + [[1, 1, 1, 1]]
-    hidden = own([3], [[1], [2], [5]], kind=kinds, shown=np.zeros((3, 4)), store=[0, 0, 0])
+    hidden = history([3], [[1], [2], [5]], kind=kinds, shown=np.zeros((3, 4)), store=[0, 0, 0])
     assert count_of(hidden, (2, 1), "kind") == pytest.approx(LIKENESS_RATE)
     assert count_of(hidden, (2, 2), "kind") == pytest.approx(1)
     assert count_of(hidden, (2, 1), "store") == count_of(hidden, (2, 2), "store") == 0
@@ -129,7 +129,7 @@ def test_a_hidden_kind_and_an_unknown_store_are_like_no_other():
 
 def test_gaps_by_hand():
     # Product 1 on days 2, 5 and 12, product 2 on day 5; the question is day 20.
-    result = own([4], [[1], [1, 2], [1], [3]], day=[2, 5, 12, 20])
+    result = history([4], [[1], [1, 2], [1], [3]], day=[2, 5, 12, 20])
     gaps = as_dict(result, "gaps")
     assert gaps[3, 1] == [8, 0, 18, 5]
     assert gaps[3, 2] == [15, 1, 15, -1]
@@ -138,28 +138,28 @@ def test_gaps_by_hand():
 
 def test_an_unknown_visible_item_lowers_the_likeness():
     # Two visible items, one of them never bought before: cosine 1 / sqrt(2 * 1).
-    result = as_dict(own([3], [[1], [2], [1, 5]], seen=[(2, 1), (2, 5)]))
+    result = as_dict(history([3], [[1], [2], [1, 5]], seen=[(2, 1), (2, 5)]))
     near = NEIGHBOUR_RATE * math.exp(NEIGHBOUR_GAIN / math.sqrt(2))
     assert result[2, 1][-1] / result[2, 2][-1] == pytest.approx(near)
 
 
 def test_timelines_do_not_mix_and_unknown_products_are_left_out():
-    result = as_dict(own([2, 2], [[1], [2], [3, PRODUCTS + 3], [4]]))
+    result = as_dict(history([2, 2], [[1], [2], [3, PRODUCTS + 3], [4]]))
     assert set(result) == {(1, 1), (3, 3)}
 
 
 def test_only_asked_trips_are_answered():
-    result = as_dict(own([3], [[1], [2], [3]], asked=[False, False, True]))
+    result = as_dict(history([3], [[1], [2], [3]], asked=[False, False, True]))
     assert set(result) == {(0, 1), (0, 2)}
 
 
 def test_the_present_and_the_future_do_not_count():
     past = [[1, 2], [2], [3, 4]]
-    one = as_dict(own([4], [*past, [5]]))
-    other = as_dict(own([4], [*past, [1, 2, 3, 6, 7]]))
+    one = as_dict(history([4], [*past, [5]]))
+    other = as_dict(history([4], [*past, [1, 2, 3, 6, 7]]))
     assert {k: v for k, v in one.items()} == {k: v for k, v in other.items()}
     assert {k: v for k, v in one.items() if k[0] < 2} == {
-        k: v for k, v in as_dict(own([2], past[:2])).items()
+        k: v for k, v in as_dict(history([2], past[:2])).items()
     }
 
 
@@ -184,7 +184,7 @@ def test_a_slow_and_obvious_count_agrees(cache, task):
     dataset = WorldModelDataset(cache, "test")
     for batch in EvaluationDataLoader(dataset, task, tokens=800, chunk=8):
         q = batch.questions
-        got = as_dict(q.own)
+        got = as_dict(q.history)
         for index, trip in enumerate(q.trip.tolist()):
             row = int(batch.trips.row[trip])
             begin = first[np.searchsorted(first, row, side="right") - 1]
@@ -224,25 +224,28 @@ def nothing_sold(count, dtype) -> WeeklySales:
     return WeeklySales(table, table[:, 0], torch.zeros(count, dtype=torch.long))
 
 
-def questions(context, own) -> Questions:
+def questions(context, history) -> Questions:
     empty = torch.zeros(0, dtype=torch.long)
     return Questions(
         trip=torch.arange(len(context)), context=torch.tensor(context), hidden=empty.bool(),
-        whole=empty.bool(), token=empty, question=empty, pence=empty, price_hidden=empty.bool(),
-        baskets=None, asked=None, own=own, sales=nothing_sold(len(context), own.counts.dtype),
-        logit=empty, entry=empty, entry_row=empty, left_row=empty, left_token=empty,
+        fully_hidden=empty.bool(), token=empty, question=empty, pence=empty,
+        price_hidden=empty.bool(), baskets=None, query_baskets=None, history=history,
+        sales=nothing_sold(len(context), history.counts.dtype),
+        logit=empty, entry=empty, entry_row=empty, dropped_row=empty, dropped_token=empty,
         target=empty, target_row=empty, target_question=empty,
     )  # fmt: skip
 
 
-def own_of(tokens, counts) -> OwnProducts:
+def own_of(tokens, counts) -> PurchaseHistory:
     """Of one question."""
     token = torch.tensor(tokens, dtype=torch.long)
     gaps = torch.zeros(len(tokens), len(GAPS))
     nothing = torch.zeros(0, dtype=torch.long)
     trips = EarlierTrips(nothing, torch.zeros(0, len(LIKENESS)), nothing, nothing)
     weights = counts.new_zeros(len(tokens))
-    return OwnProducts(torch.zeros_like(token), token, counts, gaps, weights, *[nothing] * 2, trips)
+    return PurchaseHistory(
+        torch.zeros_like(token), token, counts, gaps, weights, *[nothing] * 2, trips
+    )
 
 
 def test_kinds_are_different_numbers_and_unknown_is_zero():
@@ -254,16 +257,16 @@ def test_kinds_are_different_numbers_and_unknown_is_zero():
 
 def log_scores(prior, questions):
     """What counting says of all tokens, (Q, N + 3)."""
-    own = questions.own
-    ratios = prior.log_ratios(questions, prior.own_shares(questions))
+    history = questions.history
+    ratios = prior.log_ratios(questions, prior.history_shares(questions))
     count = len(questions.context)
     return TokenScores(
         z=prior.share.new_zeros(count, 0),
         vectors=prior.share.new_zeros(len(prior.share), 0),
         tables=prior.tables(questions, torch.zeros_like(prior.share)),
-        own=ratios @ prior.weight,
-        entries=(own.question, own.token, torch.arange(len(own.token))),
-        absent=(own.left_question, own.left_token),
+        history=ratios @ prior.weight,
+        entries=(history.question, history.token, torch.arange(len(history.token))),
+        absent=(history.dropped_question, history.dropped_token),
     ).dense()
 
 
@@ -272,8 +275,8 @@ def test_prior_starts_as_smoothed_personal_shares(cache):
     prior = CountingPrior(cache).double()
     counts = torch.zeros(2, len(COUNTS), dtype=torch.float64)
     counts[:, -1] = torch.tensor([3.0, 0.5])
-    own = own_of([4, 7], counts)
-    score = log_scores(prior, questions([[0, 0, 0, 0]], own))[0] + prior.share.log()
+    history = own_of([4, 7], counts)
+    score = log_scores(prior, questions([[0, 0, 0, 0]], history))[0] + prior.share.log()
     smoothed = SMOOTHING * prior.share
     smoothed[4] += 3
     smoothed[7] += 0.5
@@ -337,8 +340,8 @@ def test_gradients_reach_every_weight(cache):
 def test_a_product_first_sold_later_has_the_share_of_lately(cache):
     """As if the chain's training weeks had sold it at the rate of the last weeks."""
     prior = CountingPrior(cache).double()
-    own = own_of([4, 7], torch.full((2, len(COUNTS)), 3.0, dtype=torch.float64))
-    asked = questions([[0, 0, 0, 0]], own)
+    history = own_of([4, 7], torch.full((2, len(COUNTS)), 3.0, dtype=torch.float64))
+    asked = questions([[0, 0, 0, 0]], history)
     shift = torch.zeros(1, 43, dtype=torch.float64)
     shift[0, 7] = math.log(50)
     sold = replace(asked.sales, shift=shift)

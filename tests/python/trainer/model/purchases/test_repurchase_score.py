@@ -38,8 +38,8 @@ def test_weights_by_hand():
         question=torch.zeros(3, dtype=torch.long), likeness=likeness,
         pair=torch.tensor([0, 1, 2]), entry=torch.tensor([0, 1, 0]),
     )  # fmt: skip
-    own = replace(own_of([5, 6], torch.zeros(2, len(COUNTS))), trips=trips)
-    counts = SimilarTrips(WIDTH)(own, torch.randn(1, WIDTH))
+    history = replace(own_of([5, 6], torch.zeros(2, len(COUNTS))), trips=trips)
+    counts = SimilarTrips(WIDTH)(history, torch.randn(1, WIDTH))
     first, second = math.exp(-2 / 20 + 4 * 0.5), math.exp(-1 / 20)
     scale = (1 + NEIGHBOUR_RATE + NEIGHBOUR_RATE**2) / (first + second + 1)
     assert counts[0, 0].item() == pytest.approx((first + 1) * scale, rel=1e-5)
@@ -49,14 +49,14 @@ def test_weights_by_hand():
 def test_all_heads_share_out_the_same_weight(cache):
     """Each question's pairs weigh what decay by trips alone would give them."""
     questions = pairs_of(cache)
-    trips, count = questions.own.trips, len(questions.trip)
+    trips, count = questions.history.trips, len(questions.trip)
     pairs = torch.arange(len(trips.question))
     each = EarlierTrips(trips.question, trips.likeness, pairs, pairs)  # a product per trip
-    own = own_of([0] * len(pairs), torch.zeros(len(pairs), len(COUNTS)))
-    own = replace(own, question=trips.question, trips=each)
+    history = own_of([0] * len(pairs), torch.zeros(len(pairs), len(COUNTS)))
+    history = replace(history, question=trips.question, trips=each)
     layer = SimilarTrips(WIDTH)
     torch.nn.init.normal_(layer.question.weight)
-    weights = layer(own, torch.randn(count, WIDTH))
+    weights = layer(history, torch.randn(count, WIDTH))
     totals = torch.zeros(count, len(HEADS)).index_add(0, trips.question, weights)
     back = (trips.likeness[:, AGE] * 20).round()
     expected = torch.zeros(count).index_add(0, trips.question, NEIGHBOUR_RATE**back)
@@ -64,14 +64,16 @@ def test_all_heads_share_out_the_same_weight(cache):
 
 
 def test_pairs_hold_every_earlier_purchase_once(cache):
-    own = pairs_of(cache).own
-    times = torch.bincount(own.trips.entry, minlength=len(own.token))
-    assert torch.equal(times.float(), own.counts[:, COUNTS.index("trips 1")])
-    assert torch.equal(own.trips.question[own.trips.pair], own.question[own.trips.entry])
+    history = pairs_of(cache).history
+    times = torch.bincount(history.trips.entry, minlength=len(history.token))
+    assert torch.equal(times.float(), history.counts[:, COUNTS.index("trips 1")])
+    assert torch.equal(
+        history.trips.question[history.trips.pair], history.question[history.trips.entry]
+    )
 
 
 def score_of(model, questions, z):
-    share = model.prior.own_shares(questions)
+    share = model.prior.history_shares(questions)
     ratios = model.prior.log_ratios(questions, share).detach()
     lifts = model.prior.log_lifts(questions)
     return model.repurchase(questions, z, model.product.rows(), share, ratios, lifts)
@@ -82,7 +84,7 @@ def test_nothing_but_counting_speaks_at_the_start(cache):
     questions = pairs_of(cache)
     z = torch.randn(len(questions.trip), model.config.width)
     score = score_of(model, questions, z)
-    assert score.shape == questions.own.token.shape and not score.any()
+    assert score.shape == questions.history.token.shape and not score.any()
 
 
 def test_gradients_reach_every_weight(cache):
