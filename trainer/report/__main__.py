@@ -12,7 +12,6 @@ from trainer.cache.reader import CacheError, TensorCache
 from trainer.evaluation import Evaluator
 from trainer.model.checkpoint import CheckpointError
 from trainer.report.measured import read_evaluation
-from trainer.report.page import page
 from trainer.report.run import Run
 
 
@@ -42,6 +41,13 @@ def write_report(options: argparse.Namespace, command: str) -> Path:
 
     Raises CacheError, CheckpointError, ValueError or OSError for what is missing or does not fit.
     """
+    try:
+        from trainer.report.page import page  # not above: only a report needs matplotlib
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"the charts of a report need {error.name}, which is not installed: "
+            "python -m pip install matplotlib"
+        ) from None
     if options.evaluation and options.customers is not None:
         raise ValueError("--customers: the customers of --evaluation are those that were measured")
     if options.split == "train":

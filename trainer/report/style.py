@@ -10,13 +10,11 @@ DARK = """
 --c1:#6db9f2;--c2:#f49a5c;--c3:#58cf9b;--c4:#c995ee;--c5:#e3bd4a;--c6:#f28cbb;--c7:#99a7ff;
 --c8:#b9c95f;--c9:#d4977a;--c10:#5fd3e8;--c11:#ff8276;--c12:#b0b0e0;
 """
-SERIES = "".join(f".s{n}{{--s:var(--c{n})}}" for n in range(1, 13))
 
 STYLE = f"""
 :root{{color-scheme:light dark;{LIGHT}}}
 @media (prefers-color-scheme:dark){{:root{{{DARK}}}}}
 @media print{{:root{{color-scheme:light;{LIGHT}}}}}
-{SERIES}
 *{{box-sizing:border-box}}
 body{{margin:0;background:var(--paper);color:var(--ink);
   font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}}
@@ -56,23 +54,7 @@ dt{{font-size:13px;color:var(--soft)}}
 dd{{margin:0;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}}
 figure{{margin:20px 0}}
 figcaption{{font-weight:600;font-size:14px;margin-bottom:4px}}
-svg{{display:block;max-width:100%;height:auto;font-size:12px;font-family:inherit}}
-svg text{{fill:var(--soft)}}
-svg .title{{fill:var(--ink)}}
-svg .legend text,svg .phase{{fill:var(--ink)}}
-.grid{{stroke:var(--rule)}}
-.axis{{stroke:var(--soft)}}
-.zero{{stroke:var(--ink);stroke-dasharray:2 3}}
-.border{{stroke:var(--soft);stroke-dasharray:5 4}}
-.best{{stroke:var(--ink);stroke-width:1.5}}
-.mark{{fill:var(--s)}}
-.line{{fill:none;stroke:var(--s);stroke-width:1.8}}
-.points .mark{{fill-opacity:.72}}
-.whisker{{stroke:var(--soft);stroke-width:1.5}}
-.dot{{fill:var(--paper);stroke:var(--soft);stroke-width:1.8}}
-.stressed .whisker{{stroke:var(--accent);stroke-width:2.2}}
-.stressed .dot{{fill:var(--accent);stroke:var(--accent)}}
-svg text.stressed{{fill:var(--ink);font-weight:650}}
+svg{{display:block;width:100%;max-width:620px;font-size:12px}}
 .charts{{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:0 28px}}
 .pair{{display:grid;grid-template-columns:minmax(0,460px) minmax(0,1fr);gap:28px;
   align-items:center}}
@@ -81,7 +63,8 @@ pre{{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--band);padding:
 .trio{{display:grid;grid-template-columns:1fr 1fr;gap:0 28px}}
 .trio>:first-child{{grid-column:1/-1;max-width:640px}}
 main{{padding-bottom:60px}}
-@media (max-width:760px){{.pair,.trio,.charts{{grid-template-columns:minmax(0,1fr)}}}}
+@media (max-width:760px){{main,header{{padding-left:16px;padding-right:16px}}
+  .pair,.trio,.charts{{grid-template-columns:minmax(0,1fr)}}}}
 @media print{{nav{{display:none}}body{{font-size:11pt}}main,header{{max-width:none}}
   figure,article,tr{{break-inside:avoid}}h2,h3,caption{{break-after:avoid}}
   .wide{{overflow:visible}}}}

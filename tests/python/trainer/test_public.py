@@ -11,7 +11,7 @@ def test_every_public_name_is_there():
         assert getattr(trainer, name).__name__ == name
 
 
-def test_the_format_needs_no_torch_and_the_trainer_no_warehouse():
+def test_the_format_needs_no_torch_and_the_trainer_neither_warehouse_nor_matplotlib():
     """In processes of their own: other tests have imported everything."""
 
     def modules(statement):
@@ -19,4 +19,5 @@ def test_the_format_needs_no_torch_and_the_trainer_no_warehouse():
         return set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
 
     assert "torch" not in modules("import trainer.cache.reader")
-    assert not {"dbt", "duckdb"} & modules("import trainer.fit, trainer.evaluate")
+    entries = "import trainer.fit, trainer.evaluate, trainer.report.__main__"
+    assert not {"dbt", "duckdb", "matplotlib"} & modules(entries)

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from trainer.report.charts.axes import figure, x_axis, y_axis
-from trainer.report.charts.scales import Scale
+from trainer.report.charts.drawing import SERIES, Chart, in_page_style
 from trainer.report.figures import percent
-from trainer.report.markup import Markup, element
+from trainer.report.markup import Markup
 
-WIDTH, HEIGHT = 920, 250
-LEFT, RIGHT, TOP, BOTTOM = 46, 904, 34, 206
+HEIGHT = 260
+MOST_NAMES = 13
+"""Names that fit below the bars; of more, only every second, third, ... is written."""
 
 
+@in_page_style
 def bars(
     identifier: str, title: str, x_title: str, unit: str, names: Sequence[str],
     shares: Sequence[float],
 ) -> Markup:  # fmt: skip
-    """A bar per name, shares of 1 drawn as percentages."""
-    x = Scale(-0.5, len(names) - 0.5, LEFT, RIGHT)
-    y = Scale(0, max(*shares, 0.01) * 105, BOTTOM, TOP)
-    width = (x(1) - x(0)) * 0.8
-    drawn = [
-        element(
-            "rect", element("title", f"{name}: {percent(share)}"),
-            x=x(i) - width / 2, y=y(100 * share), width=width, height=BOTTOM - y(100 * share),
-            class_="mark s1",
-        )
-        for i, (name, share) in enumerate(zip(names, shares, strict=True))
-    ]  # fmt: skip
-    told = ", ".join(f"{name}: {percent(share)}" for name, share in zip(names, shares, strict=True))
-    return figure(
-        identifier, title, f"{told}.", WIDTH, HEIGHT,
-        y_axis(y, LEFT, RIGHT, unit), element("g", *drawn),
-        x_axis(x, BOTTOM, BOTTOM, x_title, list(enumerate(names))),
-    )  # fmt: skip
+    """A bar per name; shares of 1 are drawn as percentages."""
+    chart = Chart(identifier, HEIGHT)
+    drawn = chart.axes.bar(range(len(names)), [100 * share for share in shares], color=SERIES[0])
+    words = [f"{name}: {percent(share)}" for name, share in zip(names, shares, strict=True)]
+    for bar, text in zip(drawn, words, strict=True):
+        chart.tooltip(bar, text)
+    step = math.ceil(len(names) / MOST_NAMES)
+    named = range(len(names))[::-step]  # the last one always
+    chart.axes.set_xticks(named, [names[i] for i in named])
+    chart.axes.set(xlabel=x_title, ylabel=unit)
+    chart.axes.grid(visible=False, axis="x")
+    chart.axes.margins(x=0.01)
+    return chart.markup(title, f"{', '.join(words)}.")

@@ -1,103 +1,65 @@
-"""Estimates with their intervals, a row each, in panels side by side."""
+"""Estimates with their intervals, a row each."""
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from trainer.evaluation.bootstrap import Estimate
-from trainer.report.charts.axes import figure, x_axis
-from trainer.report.charts.glyphs import outline
-from trainer.report.charts.scales import Scale, around
+from trainer.report.charts.drawing import ACCENT, INK, PAPER, SOFT, Chart, in_page_style
 from trainer.report.figures import fixed, interval, signed
-from trainer.report.markup import Markup, element
+from trainer.report.markup import Markup
 
-WIDTH, LABELS, GAP = 920, 190, 40
-"""The chart, the names of the rows, the space between panels."""
-ROW, TOP, BELOW = 26, 8, 42
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A column of estimates under one axis that holds zero."""
-
-    title: str
-    estimates: Sequence[Estimate | None]
-    """One per row; None leaves a row empty."""
-    difference: bool = False
-    """Written with signs, and the zero line is stressed."""
+ROW, REST = 29, 50
+"""Heights of a row and of the horizontal axis."""
+LABEL, LINE = 28, 13
+"""Characters in a line of a row's name, and the line's height."""
 
 
+@in_page_style
 def dots(
-    identifier: str, title: str, rows: Sequence[str], panels: Sequence[Panel], stressed: str
-) -> Markup:
-    """A dot per row and panel, with whiskers to the ends of the interval.
+    identifier: str, title: str, x_title: str, rows: Sequence[str],
+    estimates: Sequence[Estimate | None], stressed: str, *, difference: bool = False,
+) -> Markup:  # fmt: skip
+    """A dot per row, with whiskers to the ends of its interval; the axis includes zero.
 
-    stressed: the row with a full dot in colour; the others are hollow.
+    estimates: one per row; None leaves the row empty. stressed: the row with a full dot in colour;
+    the others are hollow. difference: values are written with signs, and the zero line is drawn.
     """
-    bottom = TOP + ROW * len(rows)
-    names = [
-        element(
-            "text", row, x=LABELS - 14, y=_middle(i) + 4, text_anchor="end",
-            class_="stressed" if row == stressed else None,
-        )
-        for i, row in enumerate(rows)
-    ]  # fmt: skip
-    width = (WIDTH - LABELS - GAP * (len(panels) - 1) - 16) / len(panels)
-    drawn = []
-    for number, panel in enumerate(panels):
-        start = LABELS + number * (width + GAP)
-        x = Scale(*_range(panel), start, start + width)
-        drawn.append(x_axis(x, TOP, bottom, panel.title))
-        if panel.difference:
-            drawn.append(element("line", x1=x(0), x2=x(0), y1=TOP, y2=bottom, class_="zero"))
-        drawn += [
-            _dot(row, estimate, panel, x, _middle(i), row == stressed)
-            for i, (row, estimate) in enumerate(zip(rows, panel.estimates, strict=True))
-            if estimate is not None
-        ]
-    return figure(
-        identifier, title, _description(rows, panels), WIDTH, bottom + BELOW,
-        element("g", *names), *drawn,
-    )  # fmt: skip
-
-
-def _middle(row: int) -> float:
-    return TOP + ROW * (row + 0.5)
-
-
-def _range(panel: Panel) -> tuple[float, float]:
-    found = [e for e in panel.estimates if e is not None]
-    low, high = around([v for e in found for v in (e.value, e.low, e.high)], 0)
-    return (low, high) if panel.difference or low < -high * 0.1 else (0.0, high)
-
-
-def _dot(row: str, estimate: Estimate, panel: Panel, x: Scale, y: float, stressed: bool) -> Markup:
-    parts = [element("title", f"{row}, {panel.title}: {_words(estimate, panel)}")]
-    if estimate.low == estimate.low:  # not NaN
-        low, high = x(estimate.low), x(estimate.high)
-        parts.append(element("line", x1=low, x2=high, y1=y, y2=y, class_="whisker"))
-        parts += [
-            element("line", x1=end, x2=end, y1=y - 4, y2=y + 4, class_="whisker")
-            for end in (low, high)
-        ]
-    parts.append(element("path", d=outline("circle", x(estimate.value), y, 4.5), class_="dot"))
-    return element("g", *parts, class_="stressed" if stressed else "other")
-
-
-def _words(estimate: Estimate, panel: Panel) -> str:
-    show = signed if panel.difference else fixed
-    return f"{show(estimate.value)} {interval(estimate, show)}"
-
-
-def _description(rows: Sequence[str], panels: Sequence[Panel]) -> str:
-    return " ".join(
-        f"{panel.title}: "
-        + "; ".join(
-            f"{row} {_words(estimate, panel)}"
-            for row, estimate in zip(rows, panel.estimates, strict=True)
-            if estimate is not None
-        )
-        + "."
-        for panel in panels
-    )
+    chart = Chart(identifier, REST + ROW * len(rows))
+    axes = chart.axes
+    show = signed if difference else fixed
+    words = []
+    for i, (row, estimate) in enumerate(zip(rows, estimates, strict=True)):
+        colour, fill = (ACCENT, ACCENT) if row == stressed else (SOFT, PAPER)
+        lines = textwrap.wrap(row, LABEL, break_on_hyphens=False)
+        for n, line in enumerate(lines):
+            axes.annotate(
+                line, (0, i), (-8, LINE * ((len(lines) - 1) / 2 - n)),
+                xycoords=("axes fraction", "data"), textcoords="offset points",
+                ha="right", va="center", color=INK if row == stressed else SOFT,
+                weight="bold" if row == stressed else "normal",
+            )  # fmt: skip
+        if estimate is None:
+            continue
+        words.append(f"{row} {show(estimate.value)} {interval(estimate, show)}")
+        drawn = axes.plot(
+            estimate.value, i, "o", color=fill, markersize=8, markeredgecolor=colour,
+            markeredgewidth=1.8, zorder=3,
+        )  # fmt: skip
+        if math.isfinite(estimate.low):
+            drawn += axes.plot(
+                [estimate.low, estimate.high], [i, i], "|-", color=colour, markersize=8,
+                markeredgewidth=1.8,
+            )  # fmt: skip
+        for artist in drawn:
+            chart.tooltip(artist, words[-1])
+    axes.grid(visible=False, axis="y")
+    axes.set(xlabel=x_title, yticks=[], ylim=(len(rows) - 0.5, -0.5))
+    axes.spines.left.set_visible(False)
+    if difference:
+        axes.axvline(0, color=INK, linewidth=1, linestyle=(0, (2, 3)))
+    else:
+        axes.set_xlim(left=0)
+    return chart.markup(title, f"{x_title}: {'; '.join(words)}.")

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainer.report.charts.axes import figure, x_axis, y_axis
-from trainer.report.charts.glyphs import legend, outline, shape, style
-from trainer.report.charts.scales import Scale
-from trainer.report.markup import Markup, element
+from matplotlib.axes import Axes
 
-LEFT, TOP, BELOW = 58, 34, 44
-LEGEND, LINE = 24, 18
-"""Space left of the legend, and its line height."""
+from trainer.report.charts.drawing import INK, MARKERS, SERIES, WIDTH, Chart, in_page_style
+from trainer.report.markup import Markup
 
-
-@dataclass(frozen=True)
-class Axis:
-    """A range of values under a title, stretched over so many pixels."""
-
-    title: str
-    low: float
-    high: float
-    pixels: float
-    logarithmic: bool = False
+HEIGHT = WIDTH - 40
+"""Without the legend."""
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -35,44 +26,45 @@ class Group:
     ys: Sequence[float]
 
 
+@in_page_style
 def points(
-    identifier: str, title: str, description: str, x: Axis, y: Axis, groups: Sequence[Group],
-    *, radius: float, notes: Sequence[str] = (), diagonal: bool = False, legend_width: float = 0,
+    identifier: str, title: str, description: str, x_title: str, y_title: str,
+    groups: Sequence[Group], *, radius: float, tooltips: Sequence[str] = (),
+    logarithmic: bool = False,
 ) -> Markup:  # fmt: skip
-    """Points with a shape and a colour per group.
+    """Points with a shape and a colour per group; a unit is as long on both axes.
 
-    radius: of the points, pixels. notes: what pointing at each point of the first group shows; the
-    points of a group without notes are one path, which keeps large maps small. diagonal: where y
-    equals x, drawn over the whole range of both axes, which must be the same. legend_width: pixels
-    to the right for the names of the groups; 0 for none.
+    tooltips: one per point of the first group. logarithmic: both axes span the same powers of ten,
+    with a line where y equals x; every value must be positive.
     """
-    right, bottom = LEFT + x.pixels, TOP + y.pixels
-    across = Scale(x.low, x.high, LEFT, right, x.logarithmic)
-    up = Scale(y.low, y.high, bottom, TOP, y.logarithmic)
-    drawn = [y_axis(up, LEFT, right, y.title), x_axis(across, TOP, bottom, x.title)]
-    if diagonal:
-        drawn.append(
-            element(
-                "line", x1=across(x.low), y1=up(x.low), x2=across(x.high), y2=up(x.high),
-                class_="zero",
-            )
+    chart = Chart(identifier, HEIGHT)
+    axes = chart.axes
+    drawn = []
+    for group, colour, marker in zip(groups, SERIES, itertools.cycle(MARKERS), strict=False):
+        drawn += axes.plot(
+            group.xs, group.ys, marker, color=colour, alpha=0.72, markersize=2 * radius,
+            zorder=2 + 1 / (1 + len(group.xs)),  # large groups would cover small ones
         )  # fmt: skip
-    # The largest first: they would cover the others.
-    for number, group in sorted(enumerate(groups), key=lambda pair: -len(pair[1].xs)):
-        outlines = [
-            outline(shape(number), across(a), up(b), radius)
-            for a, b in zip(group.xs, group.ys, strict=True)
-        ]
-        if notes:
-            marks = [
-                element("path", element("title", note), d=d, class_="mark")
-                for d, note in zip(outlines, notes, strict=True)
-            ]
-        else:
-            marks = [element("path", d="".join(outlines), class_="mark")]
-        drawn.append(element("g", *marks, class_=f"{style(number)} points"))
-    if legend_width:
-        drawn.append(legend([group.name for group in groups], right + LEGEND, TOP + 6, LINE))
-    return figure(
-        identifier, title, description, right + (legend_width or 16), bottom + BELOW, *drawn
-    )
+    if tooltips:
+        chart.tooltip(drawn[0], *tooltips)
+    if logarithmic:
+        _logarithmic(axes, [v for group in groups for v in (*group.xs, *group.ys)])
+    axes.set(xlabel=x_title, ylabel=y_title)
+    axes.set_aspect("equal", adjustable="datalim")
+    if len(groups) > 1:
+        chart.legend(drawn, [group.name for group in groups], "lower")
+    return chart.markup(title, description)
+
+
+def _logarithmic(axes: Axes, values: Sequence[float]) -> None:
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    limits = (10.0**low, 10.0 ** max(high, low + 1))
+    axes.set(xscale="log", yscale="log", xlim=limits, ylim=limits)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: _power(round(math.log10(value))))
+        axis.minorticks_off()
+    axes.plot(limits, limits, color=INK, linewidth=1, linestyle=(0, (2, 3)))
+
+
+def _power(exponent: int) -> str:
+    return "1" if exponent == 0 else "10" + str(exponent).translate(SUPERSCRIPT)

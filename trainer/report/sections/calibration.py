@@ -6,14 +6,10 @@ from trainer.evaluation.calibration_table import CalibrationRow
 from trainer.evaluation.metrics import EvaluationMetrics, TaskMetrics
 from trainer.evaluation.scorers import MODEL
 from trainer.evaluation.text_report import TITLES
-from trainer.report.charts.points import Axis, Group, points
-from trainer.report.charts.scales import decades
+from trainer.report.charts.points import Group, points
 from trainer.report.figures import count, fixed
 from trainer.report.markup import Markup, element, join
 from trainer.report.tables import table
-
-SIZE = 380
-"""Both axes, pixels."""
 
 
 def calibration(metrics: EvaluationMetrics) -> Markup:
@@ -35,18 +31,17 @@ def _chart(task: str, rows: tuple[CalibrationRow, ...]) -> Markup:
         return element("p", f"{TITLES[task]}: no purchase was observed.")
     expected = [row.expected / row.pairs for row in drawn]
     observed = [row.observed / row.pairs for row in drawn]
-    low, high = decades([*expected, *observed])
     return points(
         f"calibration-{task}",
         TITLES[task],
         f"Purchases per pair of trip and product, by tenths of the expected purchases. "
         f"{'; '.join(map(_words, drawn))}. On the diagonal both are equal.",
-        Axis("expected purchases per pair (log)", low, high, SIZE, True),
-        Axis("observed purchases per pair (log)", low, high, SIZE, True),
+        "expected purchases per pair (log)",
+        "observed purchases per pair (log)",
         [Group(TITLES[task], expected, observed)],
         radius=5,
-        notes=[*map(_words, drawn)],
-        diagonal=True,
+        tooltips=[*map(_words, drawn)],
+        logarithmic=True,
     )
 
 

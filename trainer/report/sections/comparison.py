@@ -5,7 +5,7 @@ from __future__ import annotations
 from trainer.evaluation.metrics import EvaluationMetrics, GroupMetrics, TaskMetrics
 from trainer.evaluation.scorers import MODEL
 from trainer.evaluation.text_report import HEADLINE, PARTS, TITLES, best_scorers
-from trainer.report.charts.dots import Panel, dots
+from trainer.report.charts.dots import dots
 from trainer.report.figures import NONE, count, fixed, signed, with_interval
 from trainer.report.markup import Markup, element, join
 from trainer.report.tables import table
@@ -21,7 +21,8 @@ def comparison(metrics: EvaluationMetrics) -> Markup:
 def _task(name: str, task: TaskMetrics) -> Markup:
     parts = [element("h3", TITLES[name])]
     if task.fresh:
-        parts += [_chart(name, metric, task.fresh) for metric in COMPARED]
+        charts = [chart for metric in COMPARED for chart in _charts(name, metric, task.fresh)]
+        parts.append(element("div", *charts, class_="charts"))
         parts += [
             _table(f"Fresh trips: {_size(task.fresh)}", task.fresh),
             _parts(task.fresh),
@@ -48,17 +49,23 @@ def _size(group: GroupMetrics) -> str:
     )
 
 
-def _chart(task: str, metric: str, group: GroupMetrics) -> Markup:
+def _charts(task: str, metric: str, group: GroupMetrics) -> list[Markup]:
+    """The means, and what the model has more than each baseline."""
     rows = [*group.scorers]
     values = [group.scorers[row].get(metric) for row in rows]
     differences = [group.model_minus.get(row, {}).get(metric) for row in rows]
     name = NAMES[metric]
-    panels = [
-        Panel(f"{name}, mean over trips", values),
-        Panel(f"model − rule, {name}", differences, difference=True),
-    ]
-    title = f"{TITLES[task]}: {name} on fresh trips, with 95 % intervals"
-    return dots(f"{metric.partition('@')[0]}-{task}", title, rows, panels, MODEL)
+    identifier = f"{metric.partition('@')[0]}-{task}"
+    return [
+        dots(
+            identifier, f"{name} on fresh trips, with 95 % intervals", f"{name}, mean over trips",
+            rows, values, MODEL,
+        ),
+        dots(
+            f"{identifier}-difference", f"{name}, model − baseline", f"difference in {name}",
+            rows, differences, MODEL, difference=True,
+        ),
+    ]  # fmt: skip
 
 
 def _table(caption: str, group: GroupMetrics) -> Markup:

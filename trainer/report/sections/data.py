@@ -33,14 +33,18 @@ def data(cache: TensorCache) -> Markup:
         [
             definitions(_facts(cache)),
             table("Trips by split", COLUMNS, rows, text=(1,)),
-            element("p", _meaning(), class_="note"),
-            bars(
-                "items-per-basket",
-                f"Items per basket, all {count(len(sizes))} trips",
-                "items in the basket",
-                "% of trips",
-                [*map(str, range(1, LONGEST)), f"{LONGEST}+"],
-                (counts / max(len(sizes), 1)).tolist(),
+            element(
+                "div",
+                bars(
+                    "items-per-basket",
+                    f"Items per basket, all {count(len(sizes))} trips",
+                    "items in the basket",
+                    "% of trips",
+                    [*map(str, range(1, LONGEST)), f"{LONGEST}+"],
+                    (counts / max(len(sizes), 1)).tolist(),
+                ),
+                element("p", _meaning(), class_="note"),
+                class_="pair",
             ),
         ]
     )

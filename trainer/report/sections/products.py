@@ -10,15 +10,12 @@ from torch import Tensor
 
 from trainer.cache.reader import TensorCache
 from trainer.model.world_model import WorldModel
-from trainer.report.charts.points import Axis, Group, points
-from trainer.report.charts.scales import around
+from trainer.report.charts.points import Group, points
 from trainer.report.figures import count, percent
 from trainer.report.markup import Markup, element, join
 
 MOST_GROUPS = 12
 """Departments with a colour of their own; the others share a last one."""
-SIZE = 640
-"""The longer axis, pixels."""
 
 
 def products(model: WorldModel, cache: TensorCache) -> Markup:
@@ -30,18 +27,15 @@ def products(model: WorldModel, cache: TensorCache) -> Markup:
         return element("p", "Fewer than three known products: there is nothing to map.")
     places, shares = two_dimensions(vectors)
     groups = _groups(places, departments(cache)[known])
-    x, y = (_axis(places[:, i], shares[i], i) for i in (0, 1))
-    # One unit is as long up as across: otherwise distances would mislead.
-    longest = max(x.high - x.low, y.high - y.low)
     x, y = (
-        Axis(axis.title, axis.low, axis.high, max(SIZE * (axis.high - axis.low) / longest, 60))
-        for axis in (x, y)
+        f"{name} axis, {percent(share)} of the variance"
+        for name, share in zip(("first", "second"), shares, strict=True)
     )
     sizes = ", ".join(group.name for group in groups)
     title = f"Vectors of {count(len(known))} known products, by department"
     chart = points(
         "product-map", title, f"Two axes; products of each: {sizes}.", x, y, groups,
-        radius=2.6 if len(known) > 500 else 4, legend_width=190,
+        radius=1.8 if len(known) > 500 else 3,
     )  # fmt: skip
     return join([element("p", _meaning(shares, vectors.shape[1])), chart])
 
@@ -80,11 +74,6 @@ def _groups(places: np.ndarray, department: np.ndarray) -> list[Group]:
 
 def _group(name: str, places: np.ndarray) -> Group:
     return Group(f"{name} ({count(len(places))})", places[:, 0].tolist(), places[:, 1].tolist())
-
-
-def _axis(values: np.ndarray, share: float, number: int) -> Axis:
-    name = ("first", "second")[number]
-    return Axis(f"{name} axis, {percent(share)} of the variance", *around(values.tolist()), SIZE)
 
 
 def _meaning(shares: tuple[float, float], width: int) -> str:

@@ -1,136 +1,234 @@
-"""Charts: a value lies on the pixel it should, computed by hand."""
+"""Charts: what a reader sees of them, in the page's own colours."""
 
 from __future__ import annotations
 
 import math
+import re
+import warnings
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import torch
 
 from trainer.evaluation.bootstrap import Estimate
 from trainer.report.charts.bars import bars
-from trainer.report.charts.dots import Panel, dots
+from trainer.report.charts.dots import dots
+from trainer.report.charts.drawing import VARIABLES
 from trainer.report.charts.lines import Epochs, Series, lines
-from trainer.report.charts.points import Axis, Group, points
-from trainer.report.charts.scales import Scale, around, decades, round_step
+from trainer.report.charts.points import Group, points
 from trainer.report.figures import fixed, percent, signed, spans
 from trainer.report.markup import Markup, element, join
 from trainer.report.sections.products import two_dimensions
+from trainer.report.style import DARK, LIGHT
+
+HOSTILE = "<script>\"'& $x_1^$ \x01\n\u4e2d"
 
 
-def parsed(chart: Markup) -> ElementTree.Element:
-    """The svg of a figure, whose title and description are found by their names."""
-    svg = ElementTree.fromstring(chart).find("svg")
-    named = svg.get("aria-labelledby").split()
-    assert [svg.find("title").get("id"), svg.find("desc").get("id")] == named
-    assert svg.find("title").text and svg.find("desc").text
-    return svg
+class Drawn:
+    """An svg: its texts, its tooltips, and where its marks are."""
 
+    def __init__(self, chart: Markup):
+        self.svg = ElementTree.fromstring(chart).find("svg")
+        self.parents = {child: part for part in self.svg.iter() for child in part}
+        self.title, self.description = self.svg.find("title"), self.svg.find("desc")
+        named = self.svg.get("aria-labelledby").split()
+        assert [self.title.get("id"), self.description.get("id")] == named
+        assert self.svg.get("role") == "img" and self.title.text and self.description.text
+        self.texts = [text.text for text in self.svg.iter("text")]
+        self.tooltips = [t.text for t in self.svg.iter("title") if t is not self.title]
 
-def of_class(svg: ElementTree.Element, name: str) -> list[ElementTree.Element]:
-    return [e for e in svg.iter() if name in (e.get("class") or "").split()]
+    def colour(self, part: ElementTree.Element, what: str) -> str:
+        """Of an element or what it inherits from: the variable's name."""
+        while part is not None:
+            if found := re.search(rf"{what}: var\(--(\w+)\)", part.get("style", "")):
+                return found[1]
+            part = self.parents.get(part)
+        return ""
 
+    def marks(self, colour: str) -> list[tuple[float, float]]:
+        """Places of the marks filled with this colour, but for those of the legend."""
+        found = [use for use in self.svg.iter("use") if self.colour(use, "fill") == colour]
+        return [(float(use.get("x")), float(use.get("y"))) for use in found]
 
-def numbers(part: ElementTree.Element, *names: str) -> list[float]:
-    return [float(part.get(name)) for name in names]
+    def scale(self, axis: str) -> tuple[list[float], list[float]]:
+        """Numbers beside an axis, and the places of their grid lines along it."""
+        anchor = {"x": "text-anchor: middle", "y": "text-anchor: end"}[axis]
+        numbers = [
+            float(text.text.replace("\u2212", "-"))
+            for text in self.svg.iter("text")
+            if anchor in text.get("style") and re.fullmatch(r"\u2212?[\d.]+", text.text)
+        ]
+        ends = [
+            [float(number) for number in re.findall(r"[\d.]+", path.get("d"))]
+            for path in self.svg.iter("path")
+            if self.colour(path, "stroke") == "rule"
+        ]
+        along = "xy".index(axis)
+        return numbers, [end[along] for end in ends if end[along] == end[along + 2]]
 
-
-def test_scales():
-    assert Scale(0, 10, 100, 200)(2.5) == 125
-    assert Scale(0, 10, 200, 100)(2.5) == 175  # upwards
-    assert Scale(1e-4, 1, 0, 400, True)(1e-2) == pytest.approx(200)
-    assert [label for _, label in Scale(0.11, 0.39, 0, 1).ticks()] == ["0.15", "0.20", "0.25",
-                                                                       "0.30", "0.35"]  # fmt: skip
-    assert Scale(-1, 1, 0, 1).ticks(4)[0] == (-1, "−1.0")
-    assert Scale(1e-3, 1, 0, 1, True).ticks() == [
-        (1e-3, "10⁻³"), (1e-2, "10⁻²"), (1e-1, "10⁻¹"), (1.0, "1"),
-    ]  # fmt: skip
-    assert [round_step(v) for v in (1, 1.1, 3, 6, 0.02)] == [1, 2, 5, 10, 0.02]
-    assert around([1, 3, math.nan], margin=0.5) == (0, 4)
-    assert around([2, 2]) != (2, 2) and around([]) == (-0.06, 1.06)
-    assert decades([0.02, 0.5]) == (0.01, 1) and decades([0.1]) == (0.1, 1)
-    for low, high, logarithmic in ((1, 1, False), (0, 1, True), (math.nan, 1, False)):
-        with pytest.raises(ValueError, match="is no range"):
-            Scale(low, high, 0, 1, logarithmic)
+    def values(self, axis: str, places: list[float]) -> list[float]:
+        """What a reader takes places along an axis for, by its numbers."""
+        numbers, at = self.scale(axis)
+        slope, offset = np.polyfit(at, numbers, 1)
+        return [slope * place + offset for place in places]
 
 
 def test_dots_stand_at_their_values_and_whiskers_at_the_ends():
     found = [Estimate(0.2, 0.1, 0.3, 9), None, Estimate(0.15, math.nan, math.nan, 1)]
-    svg = parsed(dots("d", "Title", ["model", "none", "rule"], [Panel("recall", found)], "model"))
-    # Axis: 0..0.318 (6 % of room) on 190..904, so 0.1 lies at 190 + 714 * 0.1 / 0.318.
-    whiskers = of_class(svg, "whisker")
-    assert [numbers(w, "x1", "x2") for w in whiskers] == [
-        [414.5, 863.6], [414.5, 414.5], [863.6, 863.6],
-    ]  # fmt: skip
-    assert numbers(whiskers[0], "y1", "y2") == [21, 21]  # the middle of the first row
-    marks = of_class(svg, "dot")
-    assert marks[0].get("d").startswith("M634.6,21a4.5,4.5")  # 639.1 less the radius
-    assert marks[1].get("d").startswith("M522.3,73a")  # the third row; no interval, no whisker
-    assert [g.get("class") for g in svg if g.get("class") in ("stressed", "other")] == [
-        "stressed", "other",
-    ]  # fmt: skip
-    assert "model 0.200 [0.100, 0.300]" in svg.find("desc").text
+    names = ["model", "none", "rule"]
+    drawn = Drawn(dots("d", "Title", "recall", names, found, "model"))
+    low, high, dot = drawn.values("x", [x for x, _ in drawn.marks("accent")])
+    assert (low, dot, high) == pytest.approx((0.1, 0.2, 0.3), abs=1e-3)
+    (hollow,) = drawn.marks("paper")  # no interval, no whisker
+    assert drawn.values("x", [hollow[0]]) == pytest.approx([0.15], abs=1e-3)
+    assert drawn.marks("soft") == []
+    assert drawn.scale("x")[0][0] == 0
+    # A row in the middle between the others is empty, but named.
+    rows = {t.text: float(t.get("y")) for t in drawn.svg.iter("text") if t.text in names}
+    assert rows["none"] == pytest.approx((rows["model"] + rows["rule"]) / 2)
+    assert hollow[1] - drawn.marks("accent")[0][1] == pytest.approx(rows["rule"] - rows["model"])
+    assert drawn.tooltips == ["model 0.200 [0.100, 0.300]"] * 2 + ["rule 0.150 [–, –]"]
+    assert drawn.description.text == "recall: model 0.200 [0.100, 0.300]; rule 0.150 [–, –]."
 
 
-def test_differences_have_a_zero_line():
-    panels = [Panel("a", [None]), Panel("b", [Estimate(0.01, -0.01, 0.03, 9)], difference=True)]
-    svg = parsed(dots("d", "Title", ["rule"], panels, "model"))
-    (zero,) = of_class(svg, "zero")
-    # Second panel: 567..904, of -0.0124..0.0324.
-    assert numbers(zero, "x1", "x2") == [660.3, 660.3]
-    assert numbers(of_class(svg, "whisker")[0], "x1", "x2") == [585.1, 885.9]
-    assert "rule +0.0100 [−0.0100, +0.0300]" in svg.find("desc").text
+def test_differences_have_a_zero_line_and_signs():
+    found = [None, Estimate(0.01, -0.01, 0.03, 9)]
+    chart = dots("d", "Title", "gain", ["model", "a rule"], found, "model", difference=True)
+    drawn = Drawn(chart)
+    (zero,) = [p for p in drawn.svg.iter("path") if "dasharray" in p.get("style", "")]
+    x = float(re.match(r"M ([\d.]+) ", zero.get("d"))[1])
+    assert drawn.values("x", [x]) == pytest.approx([0], abs=1e-4)
+    places = [x for x, _ in drawn.marks("soft") + drawn.marks("paper")]
+    assert drawn.values("x", places) == pytest.approx([-0.01, 0.03, 0.01], abs=1e-4)
+    assert set(drawn.tooltips) == {"a rule +0.0100 [−0.0100, +0.0300]"}
+    assert "dasharray" not in dots("d", "Title", "gain", ["rule"], found[1:], "model")
 
 
-def test_lines_borders_and_the_checkpoint():
+def test_a_long_name_is_broken_between_words():
+    name = "popularity x the kind of trip x co-occurrence"
+    drawn = Drawn(dots("d", "Title", "recall", [name], [Estimate(0.2, 0.1, 0.3, 9)], "model"))
+    assert "popularity x the kind of" in drawn.texts and "trip x co-occurrence" in drawn.texts
+    assert name in drawn.tooltips[0]
+
+
+def test_lines_phases_and_the_checkpoint():
     epochs = Epochs([("warm-up", 1, 2), ("main", 3, 4)], best=3)
     loss = Series("focal", [1, 2, 3, 4], [4.0, 3.0, 2.0, 1.0])
-    late = Series("size", [3, 4], [1.0, 1.0])
-    svg = parsed(lines("l", "Loss", "nats", [loss, late], epochs))
-    # Epochs 0.5..4.5 on 46..440; values 0.82..4.18 on 246..72.
-    first, second = of_class(svg, "line")
-    assert first.get("d") == "M95.2,81.3L193.8,133.1L292.2,184.9L390.8,236.7"
-    assert second.get("d") == "M292.2,236.7L390.8,236.7"
-    (border,) = of_class(svg, "border")
-    assert numbers(border, "x1", "x2") == [243, 243]
-    assert numbers(of_class(svg, "best")[0], "x1", "x2") == [292.2, 292.2]
-    assert [t.text for t in of_class(svg, "phase")] == ["warm-up", "main"]
-    # Shapes differ, not only colours.
-    shapes = {mark.get("d").count("a") for mark in of_class(svg, "mark")}
-    assert shapes == {0, 2}
-    one = parsed(lines("l", "Loss", "nats", [Series("a", [1], [2.0])], Epochs([("m", 1, 1)], None)))
-    assert [t.text for t in one.find("g[@class='x']").iter("text")] == ["1", "epoch"]
+    late = Series("size", [3, 4], [1.0, 1.5])
+    drawn = Drawn(lines("l", "Loss", "nats", [loss, late], epochs))
+    for colour, series in (("c1", loss), ("c2", late)):
+        marks = drawn.marks(colour)[: len(series.epochs)]  # the legend's mark comes last
+        assert drawn.values("x", [x for x, _ in marks]) == pytest.approx(series.epochs, abs=0.01)
+        assert drawn.values("y", [y for _, y in marks]) == pytest.approx(series.values, abs=0.02)
+    shapes = {use.get("href") for use in drawn.svg.iter("use")}
+    assert len(shapes) == 2  # they differ in shape, not only in colour
+    (border,) = [p for p in drawn.svg.iter("path") if "dasharray" in p.get("style", "")]
+    x = float(re.match(r"M ([\d.]+) ", border.get("d"))[1])
+    assert drawn.values("x", [x]) == pytest.approx([2.5], abs=0.01)
+    assert {"warm-up", "main", "focal", "size", "epoch", "nats"} <= set(drawn.texts)
+    assert drawn.tooltips == [
+        *(f"focal, epoch {e}: {5 - e}.0000" for e in (1, 2, 3, 4)),
+        "size, epoch 3: 1.0000", "size, epoch 4: 1.5000", "checkpoint: epoch 3",
+    ]  # fmt: skip
+    assert "focal goes from 4.000 in epoch 1 to 1.000 in epoch 4" in drawn.description.text
+
+
+def test_a_single_epoch_is_drawn():
+    one = lines("l", "Loss", "nats", [Series("a", [1], [2.0])], Epochs([("m", 1, 1)], None))
+    drawn = Drawn(one)
+    assert drawn.scale("x")[0] == [1] and drawn.tooltips == ["a, epoch 1: 2.0000"]
 
 
 def test_bars_rise_from_zero():
-    svg = parsed(bars("b", "Sizes", "items", "%", ["1", "2"], [0.25, 0.125]))
-    high, low = of_class(svg, "mark")
-    # 0..26.25 % on 206..34; a bar is 0.8 of 429 pixels.
-    assert numbers(high, "x", "y", "width", "height") == [88.9, 42.2, 343.2, 163.8]
-    assert numbers(low, "y", "height") == [124.1, 81.9]
+    drawn = Drawn(bars("b", "Sizes", "items", "% of trips", ["1", "2"], [0.25, 0.125]))
+    found = [part for part in drawn.svg.iter("path") if drawn.colour(part, "fill") == "c1"]
+    corners = [[float(y) for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", p.get("d"))] for p in found]
+    for ys, percentage in zip(corners, (25, 12.5), strict=True):
+        ends = drawn.values("y", [max(ys), min(ys)])
+        assert ends == pytest.approx([0, percentage], abs=0.05)
+    assert drawn.tooltips == ["1: 25.0 %", "2: 12.5 %"]
+    assert drawn.description.text == "1: 25.0 %, 2: 12.5 %."
+
+
+def test_of_many_bars_the_last_is_named():
+    names = [*map(str, range(1, 25)), "25+"]
+    drawn = Drawn(bars("b", "Sizes", "items", "% of trips", names, [0.04] * 25))
+    assert "25+" in drawn.texts and "24" not in drawn.texts and len(drawn.tooltips) == 25
 
 
 def test_points_on_logarithms_with_a_diagonal():
-    x, y = (Axis(name, 1e-4, 1, 400, True) for name in ("expected", "observed"))
-    svg = parsed(
-        points("p", "Title", "text", x, y, [Group("a", [1e-2], [1e-3])], radius=5,
-               notes=["told"], diagonal=True)
+    group = Group("", [1e-2, 1e-1], [1e-3, 1.0])
+    drawn = Drawn(
+        points("p", "Title", "text", "expected", "observed", [group], radius=5,
+               tooltips=["first", "second"], logarithmic=True)
     )  # fmt: skip
-    (mark,) = of_class(svg, "mark")
-    assert mark.get("d").startswith("M253,334a")  # 58 + 200 less the radius; 434 - 100
-    assert mark.find("title").text == "told"
-    assert numbers(of_class(svg, "zero")[0], "x1", "y1", "x2", "y2") == [58, 434, 458, 34]
+    powers = [p for p in drawn.texts if p.startswith("1")]
+    assert powers == ["10⁻³", "10⁻²", "10⁻¹", "1"] * 2
+    (x, y), (x_, y_) = drawn.marks("c1")
+    places = {(t.text, "end" in t.get("style")): t for t in drawn.svg.iter("text")}
+    assert x == float(places["10⁻²", False].get("x")) and x_ == float(
+        places["10⁻¹", False].get("x")
+    )
+    decade = float(places["10⁻¹", False].get("x")) - x
+    assert y - y_ == pytest.approx(3 * decade, abs=0.2)  # a decade is as long on both axes
+    assert drawn.tooltips == ["first", "second"]
+    (diagonal,) = [p for p in drawn.svg.iter("path") if "dasharray" in p.get("style", "")]
+    a, b, c, d = map(float, re.findall(r"[\d.]+", diagonal.get("d")))
+    assert c - a == pytest.approx(b - d, abs=0.2)
 
 
 def test_small_groups_are_drawn_over_large_ones_in_shapes_of_their_own():
-    axis = Axis("", 0, 1, 100)
-    groups = [Group("small", [0.5], [0.5]), Group("large", [0.5, 1.0], [0.5, 0.0])]
-    svg = parsed(points("p", "Title", "text", axis, axis, groups, radius=2, legend_width=100))
-    drawn = of_class(svg, "points")
-    assert [g.get("class").split()[0] for g in drawn] == ["s2", "s1"]
-    assert drawn[0].find("path").get("d") == "M106,82h4v4h-4zM156,132h4v4h-4z"
-    assert [t.text for t in svg.find("g[@class='legend']").iter("text")] == ["small", "large"]
+    groups = [Group("small", [0.5], [0.5]), Group("large", [0.5, 1.0, 1.5], [0.5, 0.0, 2.0])]
+    drawn = Drawn(points("p", "Title", "text", "x", "y", groups, radius=2))
+    order = [drawn.colour(use, "fill") for use in drawn.svg.iter("use")]
+    assert order == ["c2", "c2", "c2", "c1", "c1", "c2"]  # the last two are the legend's
+    assert drawn.texts[-2:] == ["small", "large"]
+    places = drawn.marks("c2")[:3]
+    across, up = ([p[i] for p in places] for i in (0, 1))
+    assert drawn.values("x", across) == pytest.approx([0.5, 1.0, 1.5], abs=0.01)
+    assert drawn.values("y", up) == pytest.approx([0.5, 0.0, 2.0], abs=0.01)
+    unit = across[1] - across[0]
+    assert up[1] - up[0] == pytest.approx(unit, abs=0.2)  # a unit is as long on both axes
+
+
+def every_chart() -> list[Markup]:
+    found = Estimate(0.2, 0.1, 0.3, 9)
+    epochs = Epochs([(HOSTILE, 1, 1), ("b", 2, 2)], 2)
+    groups = [Group(f"{HOSTILE} {n}", [0.5], [0.5]) for n in range(14)]
+    return [
+        dots("a", HOSTILE, "recall", ["model", "rule"], [found, found], "model"),
+        lines("b", "Loss", "nats", [Series("x", [1, 2], [1.0, 2.0])], epochs),
+        bars("c", "Sizes", "items", "%", ["1", "2"], [0.25, 0.125]),
+        points("d", "Map", "text", "x", "y", groups[:12], radius=2),
+        points("e", "Log", "text", "x", "y", [Group("", [0.1], [0.2])], radius=2, logarithmic=True),
+    ]
+
+
+def test_charts_follow_the_page_and_refer_to_themselves_alone():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a glyph that a font lacks is no concern of the reader
+        charts = every_chart()
+    assert charts == every_chart()  # the same bytes
+    identifiers = []
+    for chart in charts:
+        own = re.findall(r' id="([^"]+)"', chart)
+        assert {name[1:] for name in re.findall(r' href="([^"]+)"', chart)} <= set(own)
+        identifiers += own
+        assert re.findall(r"(?:fill|stroke): (?!none|var\(--)", chart) == []
+        assert set(re.findall(r"var\(--(\w+)\)", chart)) <= set(VARIABLES)
+        assert not re.search(r"#[0-9a-f]{6}|font-family|font-size|url\(|<style|metadata", chart)
+    assert len(set(identifiers)) == len(identifiers)
+    for scheme in (LIGHT, DARK):
+        assert set(VARIABLES) <= set(re.findall(r"--(\w+):", scheme))
+
+
+def test_names_from_the_data_are_text():
+    # HTML takes the control character of a description, the XML of this test does not.
+    _, phases, _, groups, _ = (chart.replace("\x01", "") for chart in every_chart())
+    assert "<script" not in phases + groups
+    readable = HOSTILE.replace("\x01", "\ufffd").replace("\n", "\ufffd")
+    assert readable in Drawn(phases).texts and f"{readable} 0" in Drawn(groups).texts
 
 
 def test_two_dimensions_keep_what_varies_most():
