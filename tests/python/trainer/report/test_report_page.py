@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -134,6 +135,17 @@ def test_it_needs_nothing_beside_itself(html, page):
     assert len(targets) == 8 and set(targets) <= set(identifiers)
 
 
+def test_every_colour_of_the_charts_is_in_both_schemes(html):
+    charts = "".join(re.findall(r"<figure.*?</figure>", html))
+    assert not re.search(r"#[0-9a-f]{3,8}\b(?!-)", re.sub(r'href="[^"]*"', "", charts))
+    used = set(re.findall(r"var\(--(\w+)\)", charts))
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    light, dark = re.findall(r":root\{([^}]*--paper[^}]*)\}", style)[:2]
+    for scheme in (light, dark):
+        assert {"ink", "soft", "rule", "c1", "c2"} < used < set(re.findall(r"--(\w+):", scheme))
+    assert light != dark
+
+
 def test_codes_are_text(html, page):
     text = "".join(page.text)
     for code in (HOSTILE, DEPARTMENT, "<b>warm-up", "store: <i>LS"):
@@ -228,14 +240,17 @@ def test_curves_and_the_epoch_of_the_checkpoint(html, page):
     (rows,) = page.rows("Every epoch")
     assert rows[1][:3] == ["1", "<b>warm-up", "3.500"] and rows[1][3] == "–"
     assert rows[2][:4] == ["2", "main", "3.000", "5.250"]
-    assert html.count('class="border"') == 3  # one per chart: there were two phases
-    assert "checkpoint: epoch 2" in html
+    curves = re.findall(r'<figure id="curve-\d+">.*?</figure>', html)
+    assert len(curves) == 3
+    assert all(curve.count("stroke-dasharray") == 1 for curve in curves)  # there were two phases
+    assert all("<title>checkpoint: epoch 2</title>" in curve for curve in curves)
 
 
 def test_every_known_product_is_on_the_map(folder, html, page):
     figure = html.partition('id="product-map"')[2].partition("</figure>")[0]
-    groups = re.findall(r'<g class="s\d+ points"><path d="([^"]*)"', figure)
-    assert sum(path.count("z") for path in groups) == 39  # one of 40 is novel
+    departments = len(re.findall(r"\(\d+\)</text>", figure))
+    assert departments > 1  # each has a mark in the legend too
+    assert figure.count("<use ") == 39 + departments  # one of 40 is novel
     assert f"{DEPARTMENT} (" in "".join(page.text)
 
 
@@ -406,6 +421,20 @@ def test_errors_are_one_line(folder, others, monkeypatch, capsys, arguments, mes
     assert printed == "" and error.count("\n") == 1
     assert error.startswith("error: ") and message in error
     assert sorted(path.name for path in (folder / "run").iterdir()) == before
+
+
+def test_without_matplotlib_nothing_is_measured(folder, monkeypatch, capsys):
+    for name in [*sys.modules]:
+        if name.startswith(("trainer.report.page", "trainer.report.sections", "trainer.report.ch")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    out = folder / "none.html"
+    assert main([str(folder / "run"), "--cache", str(folder / "cache"), "--out", str(out)]) == 2
+    assert capsys.readouterr().err == (
+        "error: the charts of a report need matplotlib, which is not installed: "
+        "python -m pip install matplotlib\n"
+    )
+    assert not out.exists()
 
 
 def test_a_failed_write_leaves_the_old_page(folder, monkeypatch, tmp_path, capsys):
