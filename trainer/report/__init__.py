@@ -1,1 +1,1 @@
-"""A training run as one page: what it was trained on, how it went, how good the model is."""
+"""A training run as one page: what it was trained on, how training went, how good the model is."""

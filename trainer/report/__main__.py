@@ -18,9 +18,9 @@ from trainer.report.run import Run
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m trainer.report",
-        description="Write a page about a training run: its data, its curves, how good its best "
-        "checkpoint is beside counting, its products and a few baskets. One HTML file that needs "
-        "no network and no script.",
+        description="Write a report on a training run as one HTML file that needs no network and "
+        "no script: the data, the training curves, the best checkpoint compared with the "
+        "baselines, a map of the products and a few baskets.",
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="folder that python -m trainer.fit wrote")
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def write_report(options: argparse.Namespace, command: str) -> Path:
-    """Measure, or read what was measured, and write the page; returns its path.
+    """Evaluate, or read the figures of an evaluation, and write the page; returns its path.
 
     Raises CacheError, CheckpointError, ValueError or OSError for what is missing or does not fit.
     """
@@ -49,7 +49,7 @@ def write_report(options: argparse.Namespace, command: str) -> Path:
             "python -m pip install matplotlib"
         ) from None
     if options.evaluation and options.customers is not None:
-        raise ValueError("--customers: the customers of --evaluation are those that were measured")
+        raise ValueError("--customers: not with --evaluation, whose customers have been measured")
     if options.split == "train":
         raise ValueError("--split: weeks that were trained on do not tell how good the model is")
     cache = TensorCache(options.cache)

@@ -1,4 +1,4 @@
-"""A few trips, chosen by a fixed rule, and what the model says about them."""
+"""A few trips, chosen by a fixed rule, and the model's answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXAMPLES, GUESSES = 4, 10
 FEWEST_ITEMS, MOST_ITEMS = 4, 10
 RULE = (
     f"The {EXAMPLES} fresh trips of {FEWEST_ITEMS} to {MOST_ITEMS} items whose basket ids have the "
-    "smallest hashes: a choice that knows nothing of the model"
+    "smallest hashes: the choice does not depend on the model"
 )
 
 
@@ -32,7 +32,7 @@ class Guess:
 
     token: int
     probability: float
-    """That one hidden item is this product."""
+    """That a given hidden item is this product."""
     is_hit: bool
 
 
@@ -43,11 +43,11 @@ class Answer:
     hidden: frozenset[int]
     """Hidden tokens; fallback tokens of unknown products cannot be guessed."""
     guesses: tuple[Guess, ...]
-    """Most likely first, ties as in the evaluation."""
+    """Most likely first; ties are broken as in the evaluation."""
 
 
 def choose(cache: TensorCache, split: str) -> np.ndarray:
-    """Rows of the trips that `RULE` names, by hash; fewer where there are no more."""
+    """Rows of the trips that `RULE` selects, by hash; fewer if there are not enough."""
     trips = EvaluatedTrips.of(WorldModelDataset(cache, split))
     offsets = cache["trips.item_offsets"].astype(np.int64)
     size = offsets[trips.row + 1] - offsets[trips.row]
@@ -58,7 +58,7 @@ def choose(cache: TensorCache, split: str) -> np.ndarray:
 def answers(
     model: WorldModel, cache: TensorCache, split: str, task: str, seed: int, rows: np.ndarray
 ) -> dict[int, Answer]:
-    """The model's answers by row of the trip; hidden is what the evaluation of this seed hides."""
+    """The model's answers by trip row; hidden items are those of the evaluation with this seed."""
     customers = np.unique(customer_of(cache, rows))
     loader = EvaluationDataLoader(
         WorldModelDataset(cache, split, customers=customers), task, chunk=model.config.chunk,
@@ -75,13 +75,13 @@ def _of_batch(
 ) -> dict[int, Answer]:
     device = next(model.parameters()).device
     batch = batch.to(device)
-    asked = GroundTruth.of(batch, cache.products)
-    scores = asked.possible(ModelScorer(model).scores(batch).logits)
+    truth = GroundTruth.of(batch, cache.products)
+    scores = truth.possible(ModelScorer(model).scores(batch).logits)
     keys = sort_keys(scores, tie_breaker(cache).to(device))
     first = keys.topk(min(GUESSES, cache.products), dim=1).indices.cpu()
     chances = model.calibration.items(scores, task).exp().cpu()
     found = {}
-    for question, row in enumerate(asked.row.tolist()):
+    for question, row in enumerate(truth.row.tolist()):
         if row not in rows:
             continue
         hidden = _tokens(cache, row) - _visible(batch, question)
@@ -99,11 +99,11 @@ def _tokens(cache: TensorCache, row: int) -> set[int]:
 
 
 def _visible(batch: TimelineBatch, question: int) -> set[int]:
-    """Its [MASK] is among them, and no item."""
+    """Tokens visible in a question: products and its [MASK], which equals no product."""
     return set(batch.questions.token[batch.questions.question == question].tolist())
 
 
 def _hash(cache: TensorCache, row: int) -> bytes:
     basket = str(int(cache["trips.basket_id"][row])).encode()
-    # The hash has a name of its own, or other choices by hash would choose alike.
+    # `person` makes this choice independent of others that hash the same ids.
     return hashlib.blake2b(basket, digest_size=8, person=b"examples").digest()

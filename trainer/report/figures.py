@@ -9,19 +9,19 @@ from trainer.evaluation.bootstrap import Estimate
 from trainer.report.markup import Markup, element, join
 
 NONE = "–"
-"""What stands where there is no number."""
+"""Written where there is no number."""
 MINUS = "−"
 
 
 def fixed(value: float, digits: int = 3) -> str:
-    """0.123; a minus as long as a plus."""
+    """Decimals such as 0.123, with a real minus sign."""
     if not math.isfinite(value):
         return NONE
     return f"{value:,.{digits}f}".replace("-", MINUS)
 
 
 def signed(value: float) -> str:
-    """A difference, with its sign. One digit more: an interval may end close to zero."""
+    """A difference with its sign, to four decimals: an interval may end close to zero."""
     return f"{value:+.4f}".replace("-", MINUS) if math.isfinite(value) else NONE
 
 

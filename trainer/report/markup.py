@@ -1,4 +1,4 @@
-"""HTML and SVG as nested calls; whatever is not markup already is escaped."""
+"""HTML and SVG as nested calls; text that is not yet markup is escaped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ VOID = ("br", "meta")
 
 
 class Markup(str):
-    """Text that is HTML already. Any other text is escaped where it enters an element."""
+    """Text that is already HTML. Any other text is escaped when it enters an element."""
 
     __slots__ = ()
 

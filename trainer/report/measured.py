@@ -1,4 +1,4 @@
-"""Where the figures come from: an evaluation run now, or one that was written to a file."""
+"""The figures of an evaluation, read from the file that it wrote."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from trainer.training.trainer import BEST
 def read_evaluation(
     path: Path, run: Run, cache: TensorCache, split: str
 ) -> tuple[EvaluationMetrics, dict[str, Any]]:
-    """The figures that `trainer.evaluate --json` wrote, and the circumstances beside them.
+    """The figures that `trainer.evaluate --json` wrote, and its checkpoint, versions and hardware.
 
-    Raises ValueError where the file is no such file, of other weights than the run's best, of
-    another cache or split, or without a model and rules to compare it with; OSError where it cannot
-    be read.
+    Raises ValueError if the file is not of this kind, if it is about other weights than the run's
+    best, another cache or another split, or if it does not compare a model with baselines; OSError
+    if it cannot be read.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         metrics = _metrics(content)
-        told = {name: dict(content.get(name) or {}) for name in ("versions", "hardware")}
+        circumstances = {name: dict(content.get(name) or {}) for name in ("versions", "hardware")}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is not what trainer.evaluate --json writes: {type(error).__name__} {error}"
@@ -53,7 +53,7 @@ def read_evaluation(
             f"{path} was measured with other weights ({str(metrics.weights_digest)[:12]}) than "
             f"those of {run.folder} ({run.weights_digest[:12]}): evaluate {run.folder / BEST} again"
         )
-    return metrics, told | {"checkpoint": content.get("checkpoint")}
+    return metrics, circumstances | {"checkpoint": content.get("checkpoint")}
 
 
 def _metrics(content: Mapping[str, Any]) -> EvaluationMetrics:

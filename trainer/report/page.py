@@ -1,4 +1,4 @@
-"""All sections as one HTML document that needs nothing beside itself."""
+"""All sections as one self-contained HTML document."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trainer.report.sections.products import products
 from trainer.report.sections.training import training
 from trainer.report.style import STYLE
 
-# Whatever a code in the data holds, the browser is told to load and run nothing.
+# Whatever a code in the data contains, the browser must not load or run anything.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -33,7 +33,8 @@ def page(
 ) -> str:  # fmt: skip
     """The document.
 
-    command: what made it. read_from: circumstances of the evaluation where it was read from a file.
+    command: the command line that made it. read_from: checkpoint, versions and hardware of the
+    evaluation if its figures were read from a file.
     """
     sections: dict[str, Callable[[], Markup]] = {
         "Headline": lambda: headline(metrics),

@@ -1,4 +1,4 @@
-"""What a training run left behind."""
+"""A training run, as its folder holds it."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from trainer.training.trainer import BEST, CURVES
 
 @dataclass(frozen=True)
 class Run:
-    """A run's best checkpoint, its model on the device where it will answer, and its curves."""
+    """A run's best checkpoint, its model on the GPU if there is one, and its training curves."""
 
     folder: Path
     model: WorldModel
     progress: Mapping[str, Any]
-    """What the trainer wrote about where it stood."""
+    """The trainer's state at the checkpoint, such as the epoch and the training configuration."""
     trained_on: str
     """Digest of the cache it was trained on."""
     weights_digest: str
     curves: tuple[dict[str, Any], ...]
-    """A row per epoch; empty where the run kept none."""
+    """One row per epoch; empty if the run has none."""
 
     @classmethod
     def read(cls, folder: Path, cache: TensorCache) -> Run:
-        """A run folder of `trainer.fit`, to be asked about this cache.
+        """Read the folder that `trainer.fit` wrote, with the model ready for this cache.
 
-        Raises CheckpointError where its checkpoint is missing, damaged or of another vocabulary,
-        ValueError where its curves are damaged.
+        Raises CheckpointError if its checkpoint is missing, damaged or of another vocabulary,
+        ValueError if its curves are damaged.
         """
         checkpoint = load_checkpoint(folder / BEST)
         return cls(
@@ -49,9 +49,9 @@ class Run:
 
 
 def read_curves(path: Path) -> tuple[dict[str, Any], ...]:
-    """The rows of curves.jsonl; none where there is no such file.
+    """The rows of curves.jsonl; none if there is no such file.
 
-    Raises ValueError for a line that is no row.
+    Raises ValueError for a line that is not a row.
     """
     if not path.exists():
         return ()

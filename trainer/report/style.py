@@ -38,7 +38,8 @@ a{{color:var(--accent)}}
 .cards .verdict{{font-size:19px;font-weight:650}}
 .wide{{overflow-x:auto;margin:16px 0}}
 table{{border-collapse:collapse;font-size:13.5px;font-variant-numeric:tabular-nums;width:100%}}
-caption{{text-align:left;font-weight:600;font-size:14px;padding:0 0 6px}}
+caption{{text-align:left;font-weight:600;font-size:14px;padding:0 0 6px;
+  position:sticky;left:0;max-width:calc(100vw - 32px)}}
 th,td{{padding:4px 10px 4px 0;text-align:left;vertical-align:top;
   border-bottom:1px solid var(--rule)}}
 thead th{{color:var(--soft);font-weight:600;vertical-align:bottom;border-bottom-color:var(--ink)}}

@@ -1,4 +1,4 @@
-"""Tables: numbers to the right, the first column names the row."""
+"""Tables: numbers are right-aligned, the first column names the row."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def table(
     text: Container[int] = (),
     marked: Container[int] = (),
 ) -> Markup:
-    """A table that scrolls sideways where the window is narrow.
+    """A table that scrolls sideways if the window is too narrow for it.
 
-    text: columns that hold words, beside the first; marked: rows to stress.
+    text: columns of words, apart from the first; marked: rows to highlight.
     """
 
     def align(column: int) -> str | None:
@@ -43,6 +43,6 @@ def table(
 
 
 def definitions(pairs: Iterable[tuple[str, str]]) -> Markup:
-    """Names and what they stand for, a row each."""
+    """A list of names with their values."""
     parts = (element("div", element("dt", name), element("dd", value)) for name, value in pairs)
     return element("dl", *parts)

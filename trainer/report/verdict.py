@@ -1,4 +1,4 @@
-"""Is the model better than the best baseline? In words that the interval bears out."""
+"""Is the model better than the best baseline? In words that the interval supports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainer.evaluation.scorers import MODEL
 COMPARED = ("recall@10", "ndcg@10")
 NAMES = {"recall@10": "recall@10", "ndcg@10": "NDCG@10"}
 FEWEST_CUSTOMERS = 30
-"""Below, intervals from drawing customers again are too narrow to judge by."""
+"""With fewer, bootstrap intervals over customers are too narrow to be relied on."""
 
 BETTER, WORSE = "better", "worse"
 NO_DIFFERENCE, UNKNOWN = "no clear difference", "too little data to tell"
@@ -19,19 +19,19 @@ NO_DIFFERENCE, UNKNOWN = "no clear difference", "too little data to tell"
 
 @dataclass(frozen=True)
 class Lead:
-    """The model beside the baseline with the highest mean of a metric on the same trips."""
+    """The model compared with a baseline in one metric, on the same trips."""
 
     metric: str
-    rule: str
+    baseline: str
     model: Estimate
     best: Estimate
     difference: Estimate
-    """Model less rule, paired by trip."""
+    """Model minus baseline, paired by trip."""
     customers: int
 
     @property
     def verdict(self) -> str:
-        """One of the four words above."""
+        """One of the four verdicts above."""
         low, high = self.difference.low, self.difference.high
         if self.customers < FEWEST_CUSTOMERS or not low <= high:  # NaN compares as false
             return UNKNOWN
@@ -40,21 +40,21 @@ class Lead:
         return WORSE if high < 0 else NO_DIFFERENCE
 
 
-def lead(group: GroupMetrics, metric: str, rule: str | None = None) -> Lead:
-    """The comparison in one metric, with the best rule of the group if none is named."""
-    rule = group.best(metric) if rule is None else rule
+def lead(group: GroupMetrics, metric: str, baseline: str | None = None) -> Lead:
+    """The comparison in one metric, by default with the best baseline of the group."""
+    baseline = group.best(metric) if baseline is None else baseline
     return Lead(
         metric=metric,
-        rule=rule,
+        baseline=baseline,
         model=group.scorers[MODEL][metric],
-        best=group.scorers[rule][metric],
-        difference=group.model_minus[rule][metric],
+        best=group.scorers[baseline][metric],
+        difference=group.model_minus[baseline][metric],
         customers=group.customers,
     )
 
 
 def both(leads: list[Lead]) -> str:
-    """The verdicts of several metrics: one word where they agree."""
+    """The verdicts of several metrics: a single one if they agree."""
     verdicts = {one.verdict for one in leads}
     if len(verdicts) == 1:
         return verdicts.pop()

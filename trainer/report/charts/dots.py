@@ -20,26 +20,26 @@ LABEL, LINE = 28, 13
 @in_page_style
 def dots(
     identifier: str, title: str, x_title: str, rows: Sequence[str],
-    estimates: Sequence[Estimate | None], stressed: str, *, difference: bool = False,
+    estimates: Sequence[Estimate | None], highlighted: str, *, difference: bool = False,
 ) -> Markup:  # fmt: skip
     """A dot per row, with whiskers to the ends of its interval; the axis includes zero.
 
-    estimates: one per row; None leaves the row empty. stressed: the row with a full dot in colour;
-    the others are hollow. difference: values are written with signs, and the zero line is drawn.
+    estimates: one per row; None leaves the row empty. highlighted: the row with a full dot in
+    colour; the others are hollow. difference: values have signs, and the zero line is drawn.
     """
     chart = Chart(identifier, REST + ROW * len(rows))
     axes = chart.axes
     show = signed if difference else fixed
     words = []
     for i, (row, estimate) in enumerate(zip(rows, estimates, strict=True)):
-        colour, fill = (ACCENT, ACCENT) if row == stressed else (SOFT, PAPER)
+        colour, fill = (ACCENT, ACCENT) if row == highlighted else (SOFT, PAPER)
         lines = textwrap.wrap(row, LABEL, break_on_hyphens=False)
         for n, line in enumerate(lines):
             axes.annotate(
                 line, (0, i), (-8, LINE * ((len(lines) - 1) / 2 - n)),
                 xycoords=("axes fraction", "data"), textcoords="offset points",
-                ha="right", va="center", color=INK if row == stressed else SOFT,
-                weight="bold" if row == stressed else "normal",
+                ha="right", va="center", color=INK if row == highlighted else SOFT,
+                weight="bold" if row == highlighted else "normal",
             )  # fmt: skip
         if estimate is None:
             continue

@@ -135,6 +135,11 @@ class Chart:
         return drawing
 
 
+def look(number: int) -> tuple[str, str]:
+    """Colour and marker of series `number`, from 0."""
+    return SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
+
+
 def printable(text: str) -> str:
     """Text without control characters: XML does not allow them, or they would break the line."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text)

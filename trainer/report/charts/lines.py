@@ -7,15 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.ticker import MaxNLocator
 
-from trainer.report.charts.drawing import (
-    INK,
-    MARKERS,
-    SERIES,
-    SOFT,
-    Chart,
-    in_page_style,
-    printable,
-)
+from trainer.report.charts.drawing import INK, SOFT, Chart, in_page_style, look, printable
 from trainer.report.figures import fixed
 from trainer.report.markup import Markup
 
@@ -52,7 +44,8 @@ def lines(
     chart = Chart(identifier, HEIGHT)
     axes = chart.axes
     handles = []
-    for one, colour, marker in zip(series, SERIES, MARKERS, strict=False):
+    for number, one in enumerate(series):
+        colour, marker = look(number)
         (line,) = axes.plot(one.epochs, one.values, color=colour, marker=marker)
         pairs = zip(one.epochs, one.values, strict=True)
         chart.tooltip(line, *(f"{one.name}, epoch {e}: {fixed(v, 4)}" for e, v in pairs))

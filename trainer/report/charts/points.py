@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from trainer.report.charts.drawing import INK, MARKERS, SERIES, WIDTH, Chart, in_page_style
+from trainer.report.charts.drawing import INK, WIDTH, Chart, in_page_style, look
 from trainer.report.markup import Markup
 
 HEIGHT = WIDTH - 40
@@ -40,7 +39,8 @@ def points(
     chart = Chart(identifier, HEIGHT)
     axes = chart.axes
     drawn = []
-    for group, colour, marker in zip(groups, SERIES, itertools.cycle(MARKERS), strict=False):
+    for number, group in enumerate(groups):
+        colour, marker = look(number)
         drawn += axes.plot(
             group.xs, group.ys, marker, color=colour, alpha=0.72, markersize=2 * radius,
             zorder=2 + 1 / (1 + len(group.xs)),  # large groups would cover small ones

@@ -24,7 +24,7 @@ WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "S
 
 
 def baskets(run: Run, cache: TensorCache, split: str, seed: int) -> Markup:
-    """The trips of the rule, each asked two tasks."""
+    """The trips that the rule selects, with the model's answers to two tasks."""
     rows = choose(cache, split)
     if not len(rows):
         return element("p", f"{RULE}. There are none.")
@@ -40,7 +40,7 @@ def baskets(run: Run, cache: TensorCache, split: str, seed: int) -> Markup:
 
 @dataclass(frozen=True)
 class _Past:
-    """A trip and what its customer bought before."""
+    """A trip and what its customer bought before it."""
 
     cache: TensorCache
     row: int
@@ -60,13 +60,13 @@ class _Past:
         bought = Counter()
         for trip in range(first, row):
             bought.update(set(tokens[offsets[trip] : offsets[trip + 1]].tolist()))
-        own = tokens[offsets[row] : offsets[row + 1]].tolist()
-        return cls(cache, row, own, row - first, bought)
+        basket = tokens[offsets[row] : offsets[row + 1]].tolist()
+        return cls(cache, row, basket, row - first, bought)
 
     def product(self, token: int) -> list[str]:
         """Code, category, and earlier trips with it."""
         cache, before = self.cache, count(self.bought[token])
-        if token > cache.products:  # it goes by its category
+        if token > cache.products:  # a fallback token, of its category
             category = token - cache.products - 3
             return ["unknown product", _text(cache["categories.code"][category]), before]
         category = cache["products.category"][token - 1]
@@ -77,7 +77,7 @@ class _Past:
 def _trip(past: _Past, found: dict[str, Answer]) -> Markup:
     completion = found["completion"].hidden
     basket = table(
-        "What was bought; completion hides the marked items, the next basket all",
+        "What was bought; completion hides the highlighted items, next basket hides all",
         ["product", "category", "earlier trips with it", "in completion"],
         [
             [*past.product(token), "hidden" if token in completion else "visible"]
@@ -128,7 +128,7 @@ def _circumstances(past: _Past) -> str:
     store = _text(cache["stores.code"][cache["trips.store"][row]])
     return (
         f"Week {int(cache['trips.week'][row])}, {weekday} {date}, "
-        f"{int(cache['trips.hour'][row]):02d}:00, store {store}. Trip {past.earlier + 1} of its "
+        f"{int(cache['trips.hour'][row]):02d}:00, store {store}. Trip {past.earlier + 1} of the "
         f"customer. Kind: {kind}."
     )
 
@@ -147,8 +147,9 @@ def _text(code: bytes) -> str:
 
 def _meaning() -> str:
     return (
-        "Probability: that one hidden item is this product; the probabilities of all products add "
-        "up to 1, so with several hidden items it is not the chance that the basket holds it. "
-        "Earlier trips with it: of the same customer; 0 is new to them. Four trips show what the "
-        "figures mean, not how good they are."
+        "Probability: that a given hidden item is this product. The probabilities of all products "
+        "add up to 1, so with several hidden items it is not the probability that the basket "
+        "contains the product. Earlier trips with it: by the same customer; 0 means that they "
+        "never bought it before. Four trips illustrate the figures; they do not show how good the "
+        "model is."
     )

@@ -1,4 +1,4 @@
-"""Do products sell as often as the model says?"""
+"""Are products bought as often as the model expects?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def calibration(metrics: EvaluationMetrics) -> Markup:
 
 
 def _chart(task: str, rows: tuple[CalibrationRow, ...]) -> Markup:
-    # A logarithm has no place for zero; the table beside shows such rows.
+    # Zero has no logarithm; the table has these rows too.
     drawn = [row for row in rows if row.expected > 0 and row.observed > 0]
     if not drawn:
         return element("p", f"{TITLES[task]}: no purchase was observed.")
@@ -53,9 +53,9 @@ def _table(name: str, task: TaskMetrics) -> Markup:
     model = task.fresh.scorers[MODEL]
     nll, raw = (fixed(model[metric].value) for metric in ("nll", "raw_nll"))
     return table(
-        f"{TITLES[name]}, fresh trips: from the least to the most likely. NLL {nll}, as trained "
-        f"{raw}",
-        ["tenth", "pairs", "expected", "observed", "observed / expected", "the same as trained"],
+        f"{TITLES[name]}, fresh trips, from the least to the most likely. NLL {nll}, before "
+        f"calibration {raw}",
+        ["tenth", "pairs", "expected", "observed", "ratio", "ratio before calibration"],
         [
             [
                 str(number),
@@ -63,9 +63,9 @@ def _table(name: str, task: TaskMetrics) -> Markup:
                 fixed(row.expected, 1),
                 count(row.observed),
                 fixed(row.ratio, 2),
-                fixed(as_trained.ratio, 2),
+                fixed(before.ratio, 2),
             ]
-            for number, (row, as_trained) in enumerate(
+            for number, (row, before) in enumerate(
                 zip(task.calibration, task.raw_calibration, strict=True), start=1
             )
         ],
@@ -74,11 +74,11 @@ def _table(name: str, task: TaskMetrics) -> Markup:
 
 def _meaning() -> str:
     return (
-        "Pairs of trip and product, sorted by how likely the model takes the purchase for and cut "
-        "into tenths of all expected purchases. Of a basket the number of hidden items is given, "
-        "so the totals agree by construction and only their spread is tested. The probabilities "
-        "were fitted on validation weeks, without any change to the order of products; the last "
-        "column is without that, in tenths of its own. Above the diagonal products sell more often "
-        "than expected. The logarithms span many powers of ten and hide small errors: read the "
-        "ratios. They carry no intervals."
+        "Pairs of a trip and a product, sorted by the probability of a purchase and divided so "
+        "that each tenth holds a tenth of all expected purchases; ratio: observed / expected. The "
+        "number of hidden items of a basket is given, so the totals agree by construction and only "
+        "their distribution is tested. The probabilities were calibrated on validation weeks, "
+        "which does not change the order of products; the last column is without calibration, in "
+        "tenths of its own. Above the diagonal, products are bought more often than expected. "
+        "Logarithmic axes hide small errors: read the ratios. They have no intervals."
     )

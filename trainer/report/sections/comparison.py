@@ -1,4 +1,4 @@
-"""The model beside the baselines: task by task, fresh trips and replayed weeks apart."""
+"""The model and the baselines, task by task; replayed weeks separate from fresh trips."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _task(name: str, task: TaskMetrics) -> Markup:
         parts.append(
             _table(
                 "Replayed weeks, whose trips are mostly copies of earlier ones: "
-                f"{_size(task.replayed)}. They measure memory of single trips, not foresight",
+                f"{_size(task.replayed)}. They measure memory of single trips, not prediction",
                 task.replayed,
             )
         )
@@ -50,7 +50,7 @@ def _size(group: GroupMetrics) -> str:
 
 
 def _charts(task: str, metric: str, group: GroupMetrics) -> list[Markup]:
-    """The means, and what the model has more than each baseline."""
+    """The means of a metric, and the model's differences from the baselines."""
     rows = [*group.scorers]
     values = [group.scorers[row].get(metric) for row in rows]
     differences = [group.model_minus.get(row, {}).get(metric) for row in rows]
@@ -85,36 +85,36 @@ def _table(caption: str, group: GroupMetrics) -> Markup:
 
 
 def _parts(group: GroupMetrics) -> Markup:
-    """Items bought before and new ones; guesses of the kind of trip."""
-    shown = {name: group.scorers[name] for name in best_scorers(group)}
+    """Items bought before and new ones; the kind of trip where it was hidden."""
+    best = {name: group.scorers[name] for name in best_scorers(group)}
     columns = {
         name: metric
         for name, metric in PARTS.items()
-        if any(metric in found for found in shown.values())
+        if any(metric in found for found in best.values())
     }
     rows = [
         [scorer, *(with_interval(found.get(metric)) for metric in columns.values())]
-        for scorer, found in shown.items()
+        for scorer, found in best.items()
     ]
     caption = (
-        "Fresh trips, the model and the best rules: items the customer bought before (repeat) and "
-        "new ones (explore); share of right guesses of the kind of trip, where it was hidden"
+        "Fresh trips, the model and the best baselines: items the customer bought before (repeat) "
+        "and new ones (explore); accuracy for the kind of trip, where it was hidden"
     )
     return table(caption, ["", *columns], rows, marked=(0,))
 
 
 def _strata(task: TaskMetrics) -> Markup:
-    """The model and the rules that are best over all fresh trips, by kind of trip."""
-    rules = {metric: task.fresh.best(metric) for metric in COMPARED}
+    """The model and the baselines that are best over all fresh trips, group by group."""
+    baselines = {metric: task.fresh.best(metric) for metric in COMPARED}
     rows = []
     for name, groups in task.strata.items():
         for label, group in groups.items():
             row = [f"{name}: {label}", count(group.trips), count(group.customers)]
-            for metric, rule in rules.items():
+            for metric, baseline in baselines.items():
                 if metric not in group.scorers[MODEL]:
                     row += [NONE] * 3
                     continue
-                one = lead(group, metric, rule)
+                one = lead(group, metric, baseline)
                 row += [
                     fixed(one.model.value),
                     fixed(one.best.value),
@@ -122,9 +122,11 @@ def _strata(task: TaskMetrics) -> Markup:
                 ]
             rows.append(row)
     heads = ["", "trips", "customers"]
-    for metric, rule in rules.items():
-        heads += [f"{NAMES[metric]}, model", rule, "difference"]
-    return table("Fresh trips by kind, with the rules that are best over all of them", heads, rows)
+    for metric, baseline in baselines.items():
+        heads += [f"{NAMES[metric]}, model", baseline, "difference"]
+    return table(
+        "Fresh trips by group, with the baselines that are best over all of them", heads, rows
+    )
 
 
 def _value(found: dict, metric: str) -> str:
@@ -133,14 +135,15 @@ def _value(found: dict, metric: str) -> str:
 
 def _meaning() -> str:
     return (
-        "R: recall, P: precision, hit: at least one right guess, MRR: 1 / rank of the first right "
-        "guess, NLL: surprise per hidden item in nats, less is better. G-TopFreq is the chain's "
-        "popularity, P-TopFreq the customer's own counts, GP-TopFreq own counts filled up by "
-        "popularity, .95 the weight of each trip back, 120 days the time after which a trip weighs "
-        "1/e, UP-CF and TIFU-KNN add customers who buy alike, x context the lift of each product "
-        "given the kind of trip, x co-occurrence its lifts with what is visible, own trips those "
-        "that overlap with it; gradient boosting learns from all of these. Settings were chosen on "
-        "LGSR's validation weeks. Intervals come from drawing customers 1,000 "
-        "times. Of many kinds of trips, some intervals leave out zero by chance, and "
-        f"those of fewer than {FEWEST_CUSTOMERS} customers are too narrow."
+        "R: recall; P: precision; hit: at least one correct guess; MRR: 1 / rank of the first "
+        "correct guess; NLL: negative log-likelihood per hidden item in nats, lower is better. "
+        "G-TopFreq ranks products by the chain's sales, P-TopFreq by how often the customer bought "
+        "them, GP-TopFreq likewise and then by the chain's sales. With “.95” each trip weighs .95 "
+        "of the next one, with “120 days” a trip of that age weighs 1/e. UP-CF and TIFU-KNN add "
+        "the purchases of similar customers. “x context” multiplies by a product's lift given the "
+        "kind of trip, “x co-occurrence” by its lifts with the visible items. “own trips” weighs "
+        "the customer's earlier trips by their overlap with the visible items. Gradient boosting "
+        "learns from all of these. Settings were chosen on LGSR's validation weeks. Intervals come "
+        "from resampling customers 1,000 times. With so many groups, some intervals exclude zero "
+        f"by chance, and those of fewer than {FEWEST_CUSTOMERS} customers are too narrow."
     )

@@ -1,4 +1,4 @@
-"""What there is to learn from and to be measured on."""
+"""The data that the model is trained and measured on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainer.report.markup import Markup, element, join
 from trainer.report.tables import definitions, table
 
 LONGEST = 25
-"""Items of a basket from which on baskets share a bar."""
+"""Baskets of this many items and more share a bar."""
 COLUMNS = (
     "", "weeks", "customers", "trips", "items", "items per trip, mean", "median", "cold start",
     "with novel products", "copies of earlier trips",
@@ -21,11 +21,11 @@ COLUMNS = (
 
 
 def data(cache: TensorCache) -> Markup:
-    """Counts per split, fresh and replayed weeks apart, and the sizes of baskets."""
+    """Counts per split, replayed weeks separately, and the sizes of baskets."""
     rows = [
         _row(cache, name, weeks)
         for name, weeks in _groups(cache).items()
-        if _asked(cache, weeks).any()
+        if _in_weeks(cache, weeks).any()
     ]
     sizes = np.diff(cache["trips.item_offsets"].astype(np.int64))
     counts = np.bincount(sizes.clip(1, LONGEST), minlength=LONGEST + 1)[1:]
@@ -68,7 +68,7 @@ def _facts(cache: TensorCache) -> list[tuple[str, str]]:
 
 def _with_novel(cache: TensorCache, table_name: str) -> str:
     novel = cache[f"{table_name}.is_novel"]
-    return f"{count(len(novel))}, {count(int(novel.sum()))} first seen after training"
+    return f"{count(len(novel))}, {count(int(novel.sum()))} new after training"
 
 
 def _groups(cache: TensorCache) -> dict[str, list[int]]:
@@ -85,13 +85,13 @@ def _groups(cache: TensorCache) -> dict[str, list[int]]:
     return groups
 
 
-def _asked(cache: TensorCache, weeks: list[int]) -> np.ndarray:
-    """(trips,) bool: in these weeks."""
+def _in_weeks(cache: TensorCache, weeks: list[int]) -> np.ndarray:
+    """(trips,) bool: whether a trip is in these weeks."""
     return np.isin(cache["trips.week"], weeks)
 
 
 def _row(cache: TensorCache, name: str, weeks: list[int]) -> list[str]:
-    trips = np.flatnonzero(_asked(cache, weeks))
+    trips = np.flatnonzero(_in_weeks(cache, weeks))
     offsets = cache["trips.item_offsets"].astype(np.int64)
     size = offsets[trips + 1] - offsets[trips]
     customer = customer_of(cache, trips)
@@ -110,10 +110,11 @@ def _row(cache: TensorCache, name: str, weeks: list[int]) -> list[str]:
 
 def _meaning() -> str:
     return (
-        "Receipts with a customer only, all of the cache, whatever part of the customers was "
-        "measured. Cold start: few earlier trips (fewer than five, unless the warehouse was set "
-        "otherwise). Novel products were first sold after the training weeks. Copies hold the same "
-        "items, store and hour as an earlier trip of the customer; small baskets repeat by nature. "
-        "A replayed week is one in which most trips of three or more items are copies: it measures "
-        "memory of single trips, so the figures of such weeks are kept apart."
+        "All trips of the cache, even if only some of the customers were measured; receipts "
+        "without a customer are not part of it. Cold start: few earlier trips (fewer than five, "
+        "unless the warehouse is configured otherwise). Novel products were first sold after the "
+        "training weeks. Copies have the same items, store and hour as an earlier trip of the "
+        "customer; small baskets repeat naturally. A replayed week is one in which most trips of "
+        "three or more items are copies. It measures memory of single trips, so the figures of "
+        "such weeks are reported separately."
     )

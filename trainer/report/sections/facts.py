@@ -1,4 +1,4 @@
-"""What it takes to make this page again."""
+"""What is needed to reproduce this page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def facts(
     run: Run, cache: TensorCache, metrics: EvaluationMetrics, command: str,
     read_from: Mapping[str, Any] | None,
 ) -> Markup:  # fmt: skip
-    """Command, configuration, versions; read_from: circumstances of figures that were read."""
+    """Command, configuration and versions; read_from: as for the page."""
     training = run.progress.get("training", {})
     parameters = sum(p.numel() for p in run.model.parameters())
     pairs = [
@@ -49,7 +49,7 @@ def facts(
             element(
                 "div",
                 _values("Training configuration", training),
-                _values("Sizes of the model", vars(run.model.config)),
+                _values("Model configuration", vars(run.model.config)),
                 class_="charts",
             ),
         ]
@@ -57,7 +57,7 @@ def facts(
 
 
 def _circumstances(read_from: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Of this process, and of the evaluation where it was another one."""
+    """Versions and hardware of this process, and of the evaluation if that was another one."""
     here = [
         ("python", platform.python_version()),
         ("torch", torch.__version__),
@@ -66,8 +66,8 @@ def _circumstances(read_from: Mapping[str, Any] | None) -> list[tuple[str, str]]
     ]
     if read_from is None:
         return here
-    told = read_from["versions"] | read_from["hardware"]
-    return [*here, *((f"{name} of the evaluation", str(told[name] or NONE)) for name in told)]
+    theirs = read_from["versions"] | read_from["hardware"]
+    return [*here, *((f"{name} of the evaluation", str(theirs[name] or NONE)) for name in theirs)]
 
 
 def _gpu() -> str:
@@ -79,16 +79,16 @@ def _differs(run: Run, cache: TensorCache) -> Markup | None:
         return None
     return element(
         "p",
-        "The model was trained on another cache of the same vocabulary than the one it is measured "
-        "on: section 2 describes the latter.",
+        "The model was trained on another cache, of the same vocabulary; section 2 describes the "
+        "one it is measured on.",
         class_="warning",
     )
 
 
 def _read(read_from: Mapping[str, Any]) -> str:
     return (
-        "The figures were read from a file that names the weights, the cache and the split of this "
-        f"page. It was made with {read_from['checkpoint']}."
+        "The figures were read from the file of an evaluation with the weights, cache and split of "
+        f"this page. It evaluated {read_from['checkpoint']}."
     )
 
 
@@ -103,7 +103,7 @@ def _phases(phases: Sequence[Mapping[str, Any]]) -> Markup | None:
     columns = [name for name in phases[0] if name not in ("name", "losses")]
     losses = [*phases[0]["losses"]]
     return table(
-        "Phases, with the weights of the losses",
+        "Phases and their loss weights",
         ["", *(name.replace("_", " ") for name in columns), *losses],
         [
             [phase["name"], *(f"{phase[c]:g}" for c in columns)]

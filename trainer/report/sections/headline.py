@@ -1,4 +1,4 @@
-"""What it comes to: the model beside the best baseline."""
+"""The result: the model compared with the best baseline."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ SHORT = {
     "next_known": "the next basket (mission known)",
     "completion": "basket completion",
 }
-"""Tasks within a sentence."""
+"""Names of the tasks within a sentence."""
 CHOSEN = (
-    "These are the weeks by which the checkpoint was chosen among its run's epochs: the figures "
-    "flatter the model. Those of the test weeks do not."
+    "The checkpoint was selected on these weeks, so the figures flatter the model. Those of the "
+    "test weeks do not."
 )
 OTHER = "◆"
-"""The two metrics disagree."""
+"""Sign for metrics that disagree."""
 
 
 def headline(metrics: EvaluationMetrics) -> Markup:
-    """A sentence over all tasks, then one per task with its figures."""
+    """A sentence about all tasks, then a card per task with its figures."""
     fresh = {name: task.fresh for name, task in metrics.tasks.items() if task.fresh}
     if not fresh:
         return element(
@@ -61,8 +61,8 @@ def _sentence(compared: dict[str, list[Lead]]) -> str:
     tasks: dict[str, list[str]] = {}
     for name, leads in compared.items():
         tasks.setdefault(both(leads), []).append(SHORT[name])
-    told = [f"{verdict} for {_and(names)}" for verdict, names in tasks.items()]
-    return f"On fresh trips, the model beside the best baseline: {'; '.join(told)}."
+    parts = [f"{verdict} for {_and(names)}" for verdict, names in tasks.items()]
+    return f"On fresh trips, the model compared with the best baseline: {'; '.join(parts)}."
 
 
 def _card(title: str, group: GroupMetrics, leads: list[Lead]) -> Markup:
@@ -84,21 +84,21 @@ def _card(title: str, group: GroupMetrics, leads: list[Lead]) -> Markup:
 
 def _figures(one: Lead) -> str:
     return (
-        f"{NAMES[one.metric]} {fixed(one.model.value)}, against {fixed(one.best.value)} of "
-        f"{one.rule}: difference {signed(one.difference.value)} "
+        f"{NAMES[one.metric]} {fixed(one.model.value)}, against {fixed(one.best.value)} for "
+        f"{one.baseline}: difference {signed(one.difference.value)} "
         f"{interval(one.difference, signed)}, {one.verdict}."
     )
 
 
 def _meaning() -> str:
     return (
-        "Recall@10: the share of a trip's hidden items among ten guesses. NDCG@10: the same with "
-        "more credit for early guesses, 1 for a perfect order. Both are means over trips. Brackets "
-        "hold 95 % intervals of the difference on the same trips, from drawing customers again. "
-        "The best rule is the one with the highest mean on these very trips, which favours the "
-        f"rule. “{NO_DIFFERENCE[0].upper()}{NO_DIFFERENCE[1:]}”: the interval holds zero, which "
-        f"does not show that both are equal. No verdict is given on fewer than {FEWEST_CUSTOMERS} "
-        "customers."
+        "Recall@10: the share of a trip's hidden items among the first ten guesses. NDCG@10: the "
+        "same with more credit for early guesses; 1 is a perfect order. Both are means over trips. "
+        "Brackets hold the 95 % interval of the difference on the same trips, from resampling "
+        "customers. The best baseline is the one with the highest mean on these very trips, which "
+        f"favours the baseline. “{NO_DIFFERENCE[0].upper()}{NO_DIFFERENCE[1:]}” means that the "
+        "interval includes zero, not that the two are equal. No verdict is given on fewer than "
+        f"{FEWEST_CUSTOMERS} customers."
     )
 
 

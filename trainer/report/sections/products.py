@@ -1,4 +1,4 @@
-"""A map of what the model takes products for."""
+"""A map of the vectors that the model has learned for products."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from trainer.report.figures import count, percent
 from trainer.report.markup import Markup, element, join
 
 MOST_GROUPS = 12
-"""Departments with a colour of their own; the others share a last one."""
+"""Departments with a colour of their own; the others share one."""
 
 
 def products(model: WorldModel, cache: TensorCache) -> Markup:
-    """Known products along the two directions in which their vectors differ most."""
+    """Known products along the two directions in which their vectors vary most."""
     known = np.flatnonzero(~cache["products.is_novel"])
     with torch.no_grad():
         vectors = model.product.table()[1:-2].double().cpu()[torch.from_numpy(known)]
@@ -41,10 +41,10 @@ def products(model: WorldModel, cache: TensorCache) -> Markup:
 
 
 def two_dimensions(vectors: Tensor) -> tuple[np.ndarray, tuple[float, float]]:
-    """Principal components (Pearson, 1901): vectors (n, d) to places (n, 2) and their shares.
+    """First two principal components (Pearson, 1901) of vectors (n, d).
 
-    Shares are those of the variance along each axis. An axis points to where its largest entry is
-    positive, so that the same vectors make the same map.
+    Returns places (n, 2) and the share of the variance along each axis. The largest loading of an
+    axis is positive, so that the same vectors make the same map.
     """
     centred = vectors - vectors.mean(0)
     u, s, v = torch.linalg.svd(centred, full_matrices=False)
@@ -79,7 +79,7 @@ def _group(name: str, places: np.ndarray) -> Group:
 def _meaning(shares: tuple[float, float], width: int) -> str:
     return (
         f"The two axes hold {percent(sum(shares))} of the variance in {width} dimensions; the rest "
-        "is not seen here, so products that lie together may be far apart. Departments tend to lie "
-        "together by construction, because a product's vector includes what its categories have in "
-        "common. Axes have no unit; the same length means the same distance on both."
+        "is not visible here, so products that look close may be far apart. Departments cluster by "
+        "construction, because a product's vector includes what was learned for its categories. "
+        "The axes have no unit; the same length means the same distance on both."
     )

@@ -1,4 +1,4 @@
-"""How training went, epoch by epoch."""
+"""Training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainer.report.tables import table
 
 PANELS = {
     "Loss on hidden items": ("focal loss, nats", {"focal": "focal"}),
-    "Loss on embeddings of baskets": ("InfoNCE, nats", {"contrastive": "contrastive"}),
+    "Loss on basket embeddings": ("InfoNCE, nats", {"contrastive": "contrastive"}),
     "Losses on the kind of trip": (
         "cross-entropy, nats",
         {name: name for name in ("size", "sensitivity", "mission")},
@@ -24,16 +24,16 @@ PANELS = {
     "Validation, NDCG@10": ("NDCG@10", {f"{task}_ndcg@10": task for task in TITLES}),
     "Validation, recall@10": ("recall@10", {f"{task}_recall@10": task for task in TITLES}),
 }
-"""Title -> unit, and the columns of the curves with their names."""
+"""Title -> unit, and the columns of curves.jsonl with their names in the chart."""
 NAMES = {
     "next_unknown": "mission unknown", "next_known": "mission known", "completion": "completion",
 }  # fmt: skip
 
 
 def training(run: Run) -> Markup:
-    """Losses and validation metrics, with the borders of the phases."""
+    """Losses and validation metrics, with the boundaries of the phases."""
     if not run.curves:
-        return element("p", "The run kept no curves.jsonl: there are no curves to draw.")
+        return element("p", "The run has no curves.jsonl, so there are no curves to draw.")
     epochs = Epochs(_phases(run.curves), run.progress.get("epoch"))
     charts = [
         lines(f"curve-{number}", title, unit, found, epochs)
@@ -80,17 +80,17 @@ def _table(curves: Sequence[dict[str, Any]], best: int | None) -> Markup:
     ]
     marked = [number for number, row in enumerate(curves) if row["epoch"] == best]
     return table(
-        "Every epoch; the checkpoint's is marked", ["epoch", "phase", *heads.values()], rows,
+        "Every epoch; the checkpoint's is highlighted", ["epoch", "phase", *heads.values()], rows,
         text=(1,), marked=marked,
     )  # fmt: skip
 
 
 def _meaning() -> str:
     return (
-        "Dashed lines part the phases, the solid line is the epoch of the checkpoint, the one with "
-        "the best validation score: NDCG@10 on fresh validation trips of a sample of customers, "
-        "mean over the tasks. It was chosen for that score, so the score flatters it; the test "
-        "figures do not. Losses are means over the training batches of an epoch, with items hidden "
-        "at random; phases may hide different shares, so losses compare within a phase only. "
-        "Vertical axes do not begin at zero."
+        "Dashed lines separate the phases. The solid line is the epoch of the checkpoint, the one "
+        "with the best validation score: NDCG@10 on fresh validation trips of a sample of "
+        "customers, averaged over the tasks. The checkpoint was selected by that score, so the "
+        "score flatters it; the test figures do not. Losses are means over the training batches of "
+        "an epoch, with items hidden at random; phases may hide different shares, so losses are "
+        "comparable within a phase only. Vertical axes do not start at zero."
     )

@@ -200,7 +200,7 @@ def every_chart() -> list[Markup]:
         dots("a", HOSTILE, "recall", ["model", "rule"], [found, found], "model"),
         lines("b", "Loss", "nats", [Series("x", [1, 2], [1.0, 2.0])], epochs),
         bars("c", "Sizes", "items", "%", ["1", "2"], [0.25, 0.125]),
-        points("d", "Map", "text", "x", "y", groups[:12], radius=2),
+        points("d", "Map", "text", "x", "y", groups, radius=2),
         points("e", "Log", "text", "x", "y", [Group("", [0.1], [0.2])], radius=2, logarithmic=True),
     ]
 
@@ -228,7 +228,11 @@ def test_names_from_the_data_are_text():
     _, phases, _, groups, _ = (chart.replace("\x01", "") for chart in every_chart())
     assert "<script" not in phases + groups
     readable = HOSTILE.replace("\x01", "\ufffd").replace("\n", "\ufffd")
-    assert readable in Drawn(phases).texts and f"{readable} 0" in Drawn(groups).texts
+    assert readable in Drawn(phases).texts
+    assert [t for t in Drawn(groups).texts if "script" in t] == [
+        f"{readable} {n}" for n in range(14)
+    ]
+    assert groups.count("<use ") == 2 * 14  # a point and its mark in the legend
 
 
 def test_two_dimensions_keep_what_varies_most():

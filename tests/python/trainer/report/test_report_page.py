@@ -186,7 +186,7 @@ def test_every_figure_is_that_of_the_evaluation(folder, page):
 
 def test_strata_and_calibration_are_those_of_the_evaluation(folder, page):
     tasks = json.loads((folder / "figures.json").read_text())["tasks"]
-    for rows, task in zip(page.rows("Fresh trips by kind"), tasks.values(), strict=True):
+    for rows, task in zip(page.rows("Fresh trips by group"), tasks.values(), strict=True):
         rule = rows[0][4]
         fresh = task["fresh"]["scorers"]
         best = max(list(fresh)[1:], key=lambda name: fresh[name]["recall@10"]["value"])
@@ -347,7 +347,7 @@ def test_figures_from_a_file_make_the_same_page(folder, html, tmp_path, capsys):
     again = out.read_text(encoding="utf-8")
     ends = '<section id="part-8">'
     assert again.partition(ends)[0] == html.partition(ends)[0]
-    assert "names the weights, the cache and the split of this page" in again
+    assert "with the weights, cache and split of this page" in again
     assert str(folder / "run/best") in "".join(Page(again).text)
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
@@ -360,7 +360,7 @@ def test_a_sample_without_curves_or_configuration(folder, tmp_path):
     assert main([str(tmp_path / "run"), *arguments]) == 0
     page = Page((tmp_path / "run/report.html").read_text(encoding="utf-8"))
     text = "".join(page.text)
-    assert "kept no curves.jsonl" in text and "not recorded" in text
+    assert "has no curves.jsonl" in text and "not recorded" in text
     assert "too little data to tell" in text and "flatter the model" in text
     assert page.rows("Replayed weeks") == []
 

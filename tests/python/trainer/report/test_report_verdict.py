@@ -50,15 +50,15 @@ def lead_of(page: str) -> str:
 def test_a_clear_win_with_its_figures():
     page = told(next_known=group(0.02, 0.03))
     assert lead_of(page) == (
-        "On fresh trips, the model beside the best baseline: better for the next basket "
+        "On fresh trips, the model compared with the best baseline: better for the next basket "
         "(mission known)."
     )
     assert "▲</span> Better</p>" in page
     assert (
-        "recall@10 0.320, against 0.300 of P: difference +0.0200 [+0.0100, +0.0300], better."
+        "recall@10 0.320, against 0.300 for P: difference +0.0200 [+0.0100, +0.0300], better."
         in page
     )
-    assert "NDCG@10 0.280, against 0.250 of P" in page and "1,234 trips of 50 customers" in page
+    assert "NDCG@10 0.280, against 0.250 for P" in page and "1,234 trips of 50 customers" in page
 
 
 @pytest.mark.parametrize("lead_", [0.005, -0.005, 0.01])  # 0.01: the interval ends at zero
@@ -86,9 +86,9 @@ def test_metrics_that_disagree_and_tasks_that_do():
         next_unknown=group(0, -0.02), next_known=group(0.02, 0.02), completion=group(0.02, 0.02)
     )
     assert lead_of(page) == (
-        "On fresh trips, the model beside the best baseline: no clear difference in recall@10 "
-        "but worse in NDCG@10 for the next basket (mission unknown); better for the next basket "
-        "(mission known) and basket completion."
+        "On fresh trips, the model compared with the best baseline: no clear difference in "
+        "recall@10 but worse in NDCG@10 for the next basket (mission unknown); better for the next "
+        "basket (mission known) and basket completion."
     )
 
 
@@ -104,7 +104,7 @@ def test_the_best_rule_is_that_of_the_metric():
     found = group(0.02, 0.02)
     assert found.best("recall@10") == "P"
     found.scorers["G"]["ndcg@10"] = around(0.26, 0.01)
-    assert lead(found, "ndcg@10").rule == "G" and lead(found, "recall@10").rule == "P"
+    assert lead(found, "ndcg@10").baseline == "G" and lead(found, "recall@10").baseline == "P"
 
 
 def test_without_fresh_trips_nothing_is_claimed():
