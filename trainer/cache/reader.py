@@ -25,6 +25,7 @@ from trainer.cache.schema import (
     TEXT,
     Column,
 )
+from trainer.cache.vocabulary import Vocabulary
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 << 20
@@ -157,13 +158,13 @@ class TensorCache:
 
     @property
     def products(self) -> int:
-        """N: products with a token of their own, 1..N; `[MASK]` is N + 1, `[EOS]` N + 2."""
+        """N: products with a token of their own."""
         return self.rows("products")
 
     @property
-    def input_tokens(self) -> int:
-        """Tokens a basket may hold: the N + 3, and one fallback per category from N + 3 on."""
-        return self.products + 3 + self.rows("categories")
+    def vocabulary(self) -> Vocabulary:
+        """What the cache's tokens stand for."""
+        return Vocabulary(self.products, self.rows("categories"))
 
     def _check_values(self) -> None:
         """What a wrong producer could break and no digest shows."""
@@ -197,8 +198,9 @@ class TensorCache:
         for name in ("graph.source", "graph.target"):
             self._check_range(name, 0, self.products + self.rows("categories") - 1)
         self._check_range("customer_weeks.primary_store", 0, self.rows("stores"))
-        self._check_range("items.token", 1, self.input_tokens - 1)
-        specials = np.isin(self["items.token"], (self.products + 1, self.products + 2))
+        vocabulary = self.vocabulary
+        self._check_range("items.token", 1, vocabulary.input_size - 1)
+        specials = np.isin(self["items.token"], (vocabulary.mask, vocabulary.eos))
         if specials.any():
             raise CacheError(
                 f"{self.folder / 'items.token.npy'} row {specials.argmax()}: "

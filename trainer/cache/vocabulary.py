@@ -1,8 +1,61 @@
-"""Codes that mean nothing was bought, and nothing is known.
+"""What tokens stand for.
 
-Tokens are `[PAD]` = 0, products 1..N in the order of their codes, `[MASK]` = N + 1 and
-`[EOS]` = N + 2. In the columns of the trip context 0 is `unknown`.
+    0            [PAD], nothing
+    1 .. N       products, in the order of their codes
+    N + 1        [MASK], an item that is hidden
+    N + 2        [EOS], the end of a basket
+    N + 3 ..     fallbacks: one per category, for products that the vocabulary does not hold
+
+The first N + 3 tokens can be predicted; fallbacks are input only. In the columns of the kind of
+trip 0 is `unknown`.
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
 
 PAD = 0
 UNKNOWN = 0
+SPECIAL_TOKENS = 3
+"""`[PAD]`, `[MASK]` and `[EOS]`."""
+
+Tokens = TypeVar("Tokens")
+"""An array or a tensor of tokens."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens of a cache or checkpoint."""
+
+    products: int
+    """N."""
+    categories: int
+
+    @property
+    def mask(self) -> int:
+        """`[MASK]`."""
+        return self.products + 1
+
+    @property
+    def eos(self) -> int:
+        """`[EOS]`."""
+        return self.products + 2
+
+    @property
+    def size(self) -> int:
+        """V: tokens that can be predicted."""
+        return self.products + SPECIAL_TOKENS
+
+    @property
+    def input_size(self) -> int:
+        """Tokens that a basket may hold: those that can be predicted, and the fallbacks."""
+        return self.size + self.categories
+
+    def fallback(self, category: Tokens) -> Tokens:
+        """The token that stands for unknown products of a category: row of `categories`."""
+        return category + self.size
+
+    def is_product(self, tokens: Tokens) -> Tokens:
+        """Whether each token is a product of the vocabulary; bool, same shape."""
+        return (tokens > PAD) & (tokens <= self.products)

@@ -78,7 +78,9 @@ CASES = {
     "T1": Case(CustomerEmbedding.from_cache, customer_arguments),
     "T2": Case(
         ProductEmbedding.from_cache,
-        lambda cache, items, draw: [torch.from_numpy(draw.integers(1, cache.input_tokens, items))],
+        lambda cache, items, draw: [
+            torch.from_numpy(draw.integers(1, cache.vocabulary.input_size, items))
+        ],
     ),
     "T3": Case(TimeEmbedding.from_cache, time_arguments),
     "T4": Case(PriceEmbedding.from_cache, price_arguments),

@@ -146,7 +146,7 @@ def test_without_vectors_lengths_are_near_one(tmp_path):
     assert table.shape == (cache.products + 3, 256)
     last = cache.products  # novel, of sub-commodity 3
     rows = ProductEmbedding.from_cache(cache).rows()
-    assert len(rows) == cache.input_tokens
+    assert len(rows) == cache.vocabulary.input_size
     assert torch.equal(rows[last], rows[cache.products + 3 + 3])
 
 
