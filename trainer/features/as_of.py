@@ -50,7 +50,7 @@ class AsOfSettings:
 
 
 @dataclass(frozen=True)
-class FinishedTrip:
+class AggregatedTrip:
     """What one trip adds to the figures of its customer. I: items, products of the basket."""
 
     day: int
@@ -170,7 +170,7 @@ class CustomerAggregates:
         self._products = np.zeros(0, dtype=np.int64)  # sorted
         self._stores: dict[int, _Store] = {}
 
-    def observe(self, trip: FinishedTrip) -> None:
+    def observe(self, trip: AggregatedTrip) -> None:
         """Add a finished trip. Raises ValueError where it is earlier than one added before."""
         now, day, week = self._now, int(trip.day), int(trip.week)
         if week < self._week or (now.trips and day < now.last_day):
@@ -193,7 +193,7 @@ class CustomerAggregates:
         self._add_items(trip)
         self._add_visit(trip)
 
-    def _add_items(self, trip: FinishedTrip) -> None:
+    def _add_items(self, trip: AggregatedTrip) -> None:
         now = self._now
         now.items += len(trip.products)
         now.units += int(trip.quantities.sum())
@@ -205,7 +205,7 @@ class CustomerAggregates:
             self._products = np.insert(self._products, place[is_new], products[is_new])
             now.products = len(self._products)
 
-    def _add_visit(self, trip: FinishedTrip) -> None:
+    def _add_visit(self, trip: AggregatedTrip) -> None:
         now, number = self._now, int(trip.store)
         order = number if trip.store_order is None else int(trip.store_order)
         store = self._stores.get(number)
@@ -371,7 +371,7 @@ def _entropy(counts: Sequence[int], total: int) -> float:
     return sum(count / total * math.log(total / count) for count in counts if count)
 
 
-def read_finished_trips(cache: TensorCache, rows: np.ndarray) -> Iterator[FinishedTrip]:
+def aggregated_trips(cache: TensorCache, rows: np.ndarray) -> Iterator[AggregatedTrip]:
     """Trips of a cache: rows (T,) of its trips, in that order.
 
     Identities of products are their tokens, which fallbacks share.
@@ -390,7 +390,7 @@ def read_finished_trips(cache: TensorCache, rows: np.ndarray) -> Iterator[Finish
     trips = zip(*(values.tolist() for values in columns.values()), strict=True)
     for trip, kind, start, end in zip(trips, kinds.tolist(), starts, ends, strict=True):
         token = cache["items.token"][start:end].astype(np.int64)
-        yield FinishedTrip(
+        yield AggregatedTrip(
             **dict(zip(columns, trip, strict=True)),
             kind=kind,
             products=token,

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from trainer.cache.rows import customer_of
-from trainer.features.as_of import AsOfSettings, CustomerAggregates, read_finished_trips
+from trainer.features.as_of import AsOfSettings, CustomerAggregates, aggregated_trips
 from trainer.features.columns import AFFINITY_COLUMNS, HISTORY_COLUMNS, read_numbers
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -22,7 +22,7 @@ def replayed(default_cache):
     cache = default_cache
     rows, weeks = cache["customer_weeks.customer"], cache["customer_weeks.week"]
     first_days = cache["days.date"][np.searchsorted(cache["days.week"], weeks)]
-    trips = list(read_finished_trips(cache, np.arange(cache.rows("trips"))))
+    trips = list(aggregated_trips(cache, np.arange(cache.rows("trips"))))
     customers = customer_of(cache, np.arange(len(trips)))
     records, is_cold_start = [], []
     for customer in range(cache.rows("customers")):

@@ -13,12 +13,12 @@ import pytest
 from toy import toy_cache
 
 from trainer.features.as_of import (
+    AggregatedTrip,
     AsOfSettings,
     CustomerAggregates,
-    FinishedTrip,
+    aggregated_trips,
     as_of_dtype,
     department_of_token,
-    read_finished_trips,
     store_order,
 )
 
@@ -27,9 +27,9 @@ TYPES = ("small_shop", "top_up", "full_shop", "unclassified")
 FOCUSES = ("fresh", "grocery", "mixed", "nonfood", "unclassified")
 
 
-def trip(day: int, **values) -> FinishedTrip:
+def trip(day: int, **values) -> AggregatedTrip:
     """A trip; weeks start on days 0, 7, 14 and so on."""
-    usual = FinishedTrip(
+    usual = AggregatedTrip(
         day=day,
         week=day // 7 + 1,
         store=4,
@@ -43,7 +43,7 @@ def trip(day: int, **values) -> FinishedTrip:
     return replace(usual, **values)
 
 
-def random_trips(seed: int, trips: int = 40) -> list[FinishedTrip]:
+def random_trips(seed: int, trips: int = 40) -> list[AggregatedTrip]:
     """A timeline with several trips on some days, weeks without any, ties between stores, and every
     code of a kind."""
     rng = np.random.default_rng(seed)
@@ -68,14 +68,14 @@ def random_trips(seed: int, trips: int = 40) -> list[FinishedTrip]:
     return timeline
 
 
-def observed(timeline: list[FinishedTrip], **settings) -> CustomerAggregates:
+def observed(timeline: list[AggregatedTrip], **settings) -> CustomerAggregates:
     state = CustomerAggregates(DEPARTMENTS, AsOfSettings(**settings))
     for finished in timeline:
         state.observe(finished)
     return state
 
 
-def figures_of(timeline: list[FinishedTrip], week: int) -> dict:
+def figures_of(timeline: list[AggregatedTrip], week: int) -> dict:
     """The columns from their definitions, by looking through the trips of earlier weeks."""
     earlier = [t for t in timeline if t.week < week]
     days = np.array([t.day for t in earlier])
@@ -217,7 +217,7 @@ def test_what_is_over_cannot_be_asked_for_or_added():
 def test_trips_of_a_cache(tmp_path):
     cache = toy_cache(tmp_path, customers=5, seed=4)
     rows = np.array([3, 1])
-    found = list(read_finished_trips(cache, rows))
+    found = list(aggregated_trips(cache, rows))
     department = department_of_token(cache)
     assert len(department) == cache.input_tokens
     for finished, row in zip(found, rows, strict=True):
