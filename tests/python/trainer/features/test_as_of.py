@@ -219,7 +219,7 @@ def test_trips_of_a_cache(tmp_path):
     rows = np.array([3, 1])
     found = list(aggregated_trips(cache, rows))
     department = department_of_token(cache)
-    assert len(department) == cache.input_tokens
+    assert len(department) == cache.vocabulary.input_size
     for finished, row in zip(found, rows, strict=True):
         items = slice(*cache["trips.item_offsets"][[row, row + 1]].tolist())
         assert finished.week == cache["trips.week"][row]
