@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo build docs test lint clean
+.PHONY: help env demo build docs test lint lint-sql lint-python clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -33,9 +33,13 @@ docs: env  ## dbt docs of the warehouse as one page that needs no network
 	dbt docs generate --static --quiet
 	@echo "Open target/static_index.html in a browser"
 
-lint: env  ## sqlfluff and ruff
+lint: lint-python lint-sql  ## ruff and sqlfluff
+
+lint-python: env  ## ruff: rules and format
 	ruff check .
 	ruff format --check .
+
+lint-sql: env  ## sqlfluff: models and SQL tests
 	sqlfluff lint models tests/dbt
 
 test: lint  ## lint, then dbt and pytest on the synthetic chain
