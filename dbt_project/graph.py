@@ -73,7 +73,7 @@ def product_graph(database: Path | str) -> nx.MultiGraph:
     """
     path = Path(database)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: run dbt build first")
+        raise FileNotFoundError(f"{path} does not exist: run dbt build in a checkout first")
     with duckdb.connect(str(path), read_only=True) as warehouse:
         present = {
             name

@@ -22,7 +22,7 @@ def main() -> int:
     """Print a summary of the warehouse; returns the exit status."""
     path = Path(os.environ.get("RETAILSIM_DB", "warehouse.duckdb"))
     if not path.exists():
-        print(f"{path} does not exist: run dbt build first", file=sys.stderr)
+        print(f"{path} does not exist: run dbt build in a checkout first", file=sys.stderr)
         return 2
     with duckdb.connect(str(path), read_only=True) as warehouse:
         splits = warehouse.execute(

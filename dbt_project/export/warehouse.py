@@ -91,7 +91,7 @@ def read_marts(database: Path, progress: bool = False) -> Marts:
 @contextlib.contextmanager
 def _connect(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     if not database.is_file():
-        raise ExportError(f"{database} does not exist: run dbt build first")
+        raise ExportError(f"{database} does not exist: run dbt build in a checkout first")
     try:
         connection = duckdb.connect(str(database), read_only=True)
     except duckdb.Error as error:

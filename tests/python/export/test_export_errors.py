@@ -59,7 +59,7 @@ def test_the_real_command_fails_in_one_line(tmp_path):
     missing = tmp_path / "nowhere.duckdb"
     process = run("--out", str(tmp_path / "cache"), RETAILSIM_DB=str(missing))
     assert process.returncode == 2
-    assert process.stderr == f"error: {missing} does not exist: run dbt build first\n"
+    assert process.stderr == f"error: {missing} does not exist: run dbt build in a checkout first\n"
     assert not missing.exists()
 
 
