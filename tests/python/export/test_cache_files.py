@@ -14,7 +14,7 @@ import pytest
 import tiny
 
 from dbt_project import prepare_tensor_cache
-from trainer.cache import cache as cache_module
+from trainer.cache import reader as cache_module
 from trainer.cache.reader import MANIFEST, CacheError, TensorCache, write_cache
 from trainer.cache.schema import COLUMN
 
