@@ -1,8 +1,8 @@
-{% macro list_in_order(value, position) %}
-    {{- adapter.dispatch('list_in_order', 'retailsim')(value, position) -}}
+{% macro collect_in_order(value, position) %}
+    {{- adapter.dispatch('collect_in_order', 'retailsim')(value, position) -}}
 {% endmacro %}
 
-{% macro default__list_in_order(value, position) %}
+{% macro default__collect_in_order(value, position) %}
     {#- Aggregate: the values of a group as a list in the order of another column. Not every engine
         sorts inside an aggregate. -#}
     array_agg({{ value }} order by {{ position }})

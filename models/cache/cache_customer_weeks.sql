@@ -35,7 +35,7 @@ departments as (
 ),
 
 nothing_bought as (
-    select {{ list_in_order('0::double', 'product_code_40') }} as shares
+    select {{ collect_in_order('0::double', 'product_code_40') }} as shares
     from departments
 )
 
