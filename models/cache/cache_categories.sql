@@ -70,11 +70,12 @@ numbered as (
     where nodes.level != 'product'
 ),
 
--- The prices of all products below a category, found by going up from parent to parent. In single
+-- The prices of the products below a category, found by going up from parent to parent. In single
 -- precision first, as products.category_pence is stored: the median is of what the cache holds.
 prices as (
     select
         products.product_code_10,
+        products.is_novel,
         fallbacks.category_price_pence::float::double as pence
     from products
     inner join {{ ref('price_fallbacks_product') }} as fallbacks
@@ -84,6 +85,7 @@ prices as (
 below_10 as (
     select
         numbered.node_key,
+        prices.is_novel,
         prices.pence
     from prices
     inner join numbered
@@ -94,6 +96,7 @@ below_10 as (
     below_{{ level }} as (
         select
             numbered.parent_node_key as node_key,
+            below.is_novel,
             below.pence
         from below_{{ levels[loop.index0] }} as below
         inner join numbered on below.node_key = numbered.node_key
@@ -107,10 +110,11 @@ below as (
     {% endfor %}
 ),
 
+-- Where there are products of training, later ones do not count: they would be the future.
 prices_below as (
     select
         node_key,
-        median(pence) as pence
+        coalesce(median(pence) filter (where not is_novel), median(pence)) as pence
     from below
     group by node_key
 ),
@@ -118,6 +122,7 @@ prices_below as (
 chain as (
     select median(pence) as pence
     from prices
+    where not is_novel
 )
 
 select

@@ -177,7 +177,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("categories.is_novel", "bool", "", "no product of it was sold in training"),
     Column(
         "categories.pence", "float32", "pence",
-        "median of products.category_pence over the products below it, or over all where none is",
+        "median of products.category_pence over the products below it sold in training, else over "
+        "all below it; without any, over the chain's",
     ),
     Column("graph.source", SMALLEST, "node", "row of products, or products + row of categories"),
     Column("graph.target", SMALLEST, "node", "as source"),

@@ -111,6 +111,7 @@ def static_by_code(cache: TensorCache, warehouse, week: int) -> dict[str, dict]:
             tables["categories"][category[row]] = (
                 category[parent] if parent >= 0 else None,
                 bool(cache["categories.is_novel"][row]),
+                float(cache["categories.pence"][row]),
             )
             row = parent
     tables["graph"] = {

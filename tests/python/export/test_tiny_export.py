@@ -82,8 +82,8 @@ EXPECTED = {
     "categories.is_novel": [
         False, False, True, True, False, True, False, True, False, True
     ],
-    # S1, G1 and D1: of 150, 150, 50 and 100; the others hold one product or two of one price.
-    "categories.pence": [150, 50, 100, 100, 125, 100, 125, 100, 125, 100],
+    # S1, G1 and D1: of 150, 150, 50; novel PRD5 counts only in C4, where no other product is.
+    "categories.pence": [150, 50, 100, 100, 150, 100, 150, 100, 150, 100],
     "graph.source": [0, 0, 0, 1, 5],
     "graph.target": [2, 1, 5, 5, 9],
     "graph.type": [0, 1, 2, 2, 2],
