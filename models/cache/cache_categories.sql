@@ -52,7 +52,7 @@ categories as (
     from possible_parents
     qualify row_number() over (
         partition by level, code
-        order by trained desc, first_week, parent_code
+        order by trained desc, first_week asc, parent_code asc
     ) = 1
 ),
 

@@ -35,18 +35,16 @@ departments as (
 ),
 
 nothing_bought as (
-    select {{ collect_in_order('0::double', 'product_code_40') }} as shares
+    select {{ collect_in_order('0::double', 'product_code_40') }} as zeros
     from departments
 )
 
 select
     history.customer_key,
     history.as_of_week as week,
-    coalesce(affinity.primary_store_key, 0) as primary_store_key,
     {% for figure in of_history %}
         coalesce(history.{{ figure }}, 0) as {{ figure }},
     {% endfor %}
-    coalesce(history.category_shares, nothing_bought.shares) as department_shares,
     {% for figure in mission_shares %}
         coalesce(missions.{{ figure }}_share, 0) as {{ figure }},
     {% endfor %}
@@ -54,8 +52,10 @@ select
         coalesce(missions.{{ figure }}, 0) as {{ figure }},
     {% endfor %}
     {% for figure in of_affinity %}
-        coalesce(affinity.{{ figure }}, 0) as {{ figure }}{{ ',' if not loop.last }}
+        coalesce(affinity.{{ figure }}, 0) as {{ figure }},
     {% endfor %}
+    coalesce(affinity.primary_store_key, 0) as primary_store_key,
+    coalesce(history.category_shares, nothing_bought.zeros) as department_shares
 from history
 inner join missions
     on

@@ -1,4 +1,4 @@
--- The usual price of each product that the training weeks sold: over all stores and weeks of theirs.
+-- The usual price of each product that the training weeks sold, over all stores.
 select
     product_key,
     median(actual_price_pence) as price_pence

@@ -58,11 +58,13 @@ variations as (
 bounds as (
     select
         products.product_code_10,
-        percentile_cont({{ var('value_percentile') }})
-            within group (order by prices.price_pence) as value_bound,
+        percentile_cont({{ var('value_percentile') }}) within group (
+            order by prices.price_pence
+        ) as value_bound,
         median(prices.price_pence) as median_price,
-        percentile_cont({{ var('premium_percentile') }})
-            within group (order by prices.price_pence) as premium_bound,
+        percentile_cont({{ var('premium_percentile') }}) within group (
+            order by prices.price_pence
+        ) as premium_bound,
         sum(margins.units)::bigint as units
     from products
     inner join prices on products.product_key = prices.product_key
