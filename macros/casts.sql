@@ -10,10 +10,6 @@
     end
 {%- endmacro %}
 
-{% macro calendar_date(text) -%}
-    try_strptime({{ text }}, ['%Y%m%d', '%Y-%m-%d', '%Y-%m-%d %H:%M:%S'])::date
-{%- endmacro %}
-
 {% macro pence(text) -%}
     {#- Pounds as text to integer pence; null if not a number or not a whole number of pence. -#}
     case

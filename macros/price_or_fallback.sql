@@ -37,11 +37,9 @@
             wanted.product_key = region.product_key
             and stores.store_region = region.store_region
             and wanted.week = region.week
-    asof left join {{ ref('prices') }} as store
-        on
-            wanted.product_key = store.product_key
-            and wanted.store_key = store.store_key
-            and wanted.week > store.week
+    {{ left_join_last_before(
+        ref('prices'), 'store', left='wanted', keys=['product_key', 'store_key'], time='week'
+    ) }}
     left join {{ ref('price_fallbacks_product') }} as product
         on wanted.product_key = product.product_key
 {% endmacro %}

@@ -12,9 +12,9 @@ import numpy as np
 
 from trainer.cache.schema import LEVELS
 
-from .queries import CODES, STORE_FIGURES
+from .tables import CODES, STORE_FIGURES
 from .vocabulary import Vocabulary, encode, text
-from .warehouse import Columns, Marts
+from .warehouse import Columns, Tables
 
 
 @dataclass(frozen=True)
@@ -35,25 +35,25 @@ class Match:
     """The table `stores`: the vocabulary's, then the unknown ones."""
 
 
-def match(vocabulary: Vocabulary, marts: Marts) -> Match:
+def match(vocabulary: Vocabulary, tables: Tables) -> Match:
     """Find every product and store of the warehouse in a vocabulary."""
     return Match(
-        *_tokens(vocabulary.columns, marts.products),
-        *_stores(vocabulary, marts),
+        *_tokens(vocabulary.columns, tables.products),
+        *_stores(vocabulary, tables),
     )
 
 
 def unknown_labels(
-    vocabulary: Vocabulary, marts: Marts, found: Match, holiday_names: list[str]
+    vocabulary: Vocabulary, tables: Tables, found: Match, holiday_names: list[str]
 ) -> dict[str, list[str]]:
     """Labels of the warehouse's timelines that a vocabulary has no code for, by name."""
-    new_stores = marts.stores["store_key"][found.is_unknown_store] - 1
+    new_stores = tables.stores["store_key"][found.is_unknown_store] - 1
     present = {
-        "price_sensitivity": marts.customers["price_sensitivity"],
-        "lifestage": marts.customers["lifestage"],
-        "store_format": marts.stores["store_format"][new_stores],
-        "store_region": marts.stores["store_region"][new_stores],
-        "department": marts.departments,
+        "price_sensitivity": tables.customers["price_sensitivity"],
+        "lifestage": tables.customers["lifestage"],
+        "store_format": tables.stores["store_format"][new_stores],
+        "store_region": tables.stores["store_region"][new_stores],
+        "department": tables.departments,
         "holiday": holiday_names,
     }
     unknown = {
@@ -100,22 +100,22 @@ def _most_frequent_department(static: Columns) -> int:
     return int(trips.argmax())
 
 
-def _stores(vocabulary: Vocabulary, marts: Marts) -> tuple[np.ndarray, np.ndarray, Columns]:
+def _stores(vocabulary: Vocabulary, tables: Tables) -> tuple[np.ndarray, np.ndarray, Columns]:
     static = {
         name: values for name, values in vocabulary.columns.items() if name.startswith("stores.")
     }
     row_of = {code: row for row, code in enumerate(static["stores.code"].tolist())}
-    codes = text(marts.stores["store_code"])
+    codes = text(tables.stores["store_code"])
     rows = np.array([row_of.get(code, -1) for code in codes.tolist()])
     visited = np.zeros(len(rows), dtype=bool)
-    visited[marts.trips["store_key"] - 1] = True
+    visited[tables.trips["store_key"] - 1] = True
     unknown = (rows < 0) & visited
     rows[unknown] = len(row_of) + np.arange(unknown.sum())
     if not unknown.any():
         return rows, unknown, static
 
-    formats = encode(marts.stores["store_format"][unknown], vocabulary.labels["store_format"])
-    regions = encode(marts.stores["store_region"][unknown], vocabulary.labels["store_region"])
+    formats = encode(tables.stores["store_format"][unknown], vocabulary.labels["store_format"])
+    regions = encode(tables.stores["store_region"][unknown], vocabulary.labels["store_region"])
     figures = [_figures(static, *kind) for kind in zip(formats, regions, strict=True)]
     added = {
         "stores.code": codes[unknown],

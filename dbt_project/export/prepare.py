@@ -1,4 +1,4 @@
-"""The export itself: read the marts, map them onto a vocabulary, write the cache."""
+"""The export itself: read the cache models, map them onto a vocabulary, write the cache."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from trainer.cache.reader import TensorCache, write_cache
 from .calendar import EPOCH, calendar_days, day_columns, full_code, public_holidays
 from .matching import Match, match, unknown_labels
 from .timelines import timeline_columns
-from .totals import check_columns, check_marts, totals_by_split
+from .totals import check_columns, check_tables, totals_by_split
 from .vocabulary import Reference, Vocabulary, read_reference, vocabulary_of
-from .warehouse import Columns, Marts, read_marts
+from .warehouse import Columns, Tables, read_tables
 
 DEFAULT_COUNTRY = "GB"
 
@@ -53,39 +53,39 @@ def prepare_tensor_cache(
     reference = None if like is None else read_reference(Path(like))
     if country is None:
         country = DEFAULT_COUNTRY if reference is None else reference.vocabulary.country
-    marts = read_marts(database, progress)
-    check_marts(marts)
-    columns, manifest = _cache_of(marts, country, reference)
+    tables = read_tables(database, progress)
+    check_tables(tables)
+    columns, manifest = _cache_of(tables, country, reference)
     write_cache(Path(out), columns, manifest)
     return TensorCache(out, verify=False)
 
 
 def _cache_of(
-    marts: Marts, country: str, reference: Reference | None
+    tables: Tables, country: str, reference: Reference | None
 ) -> tuple[Columns, dict[str, Any]]:
     """Columns and manifest of the cache."""
-    days, day_weeks = calendar_days(marts.weeks, int(marts.customer_weeks["week"].max()))
+    days, day_weeks = calendar_days(tables.weeks, int(tables.customer_weeks["week"].max()))
     dates = [EPOCH + timedelta(days=int(day)) for day in days[[0, -1]]]
     by_date = public_holidays(country, *dates)
-    known_days = set(days[day_weeks <= marts.weeks["week"][-1]].tolist())
+    known_days = set(days[day_weeks <= tables.weeks["week"][-1]].tolist())
     holiday_names = sorted(
         {name for day, name in by_date.items() if (day - EPOCH).days in known_days}
     )
-    own = vocabulary_of(marts, holiday_names, full_code(country))
+    own = vocabulary_of(tables, holiday_names, full_code(country))
     vocabulary = own if reference is None else reference.vocabulary
     split, split_from = _split(own, reference)
-    found = match(vocabulary, marts)
+    found = match(vocabulary, tables)
     columns = {
         **vocabulary.columns,
         **found.stores,
-        **timeline_columns(marts, vocabulary, found, days),
+        **timeline_columns(tables, vocabulary, found, days),
         **day_columns(days, day_weeks, by_date, vocabulary.labels["holiday"]),
-        "weeks.shop_week": marts.weeks["shop_week"],
-        "weeks.is_replayed": marts.weeks["is_replayed_week"],
+        "weeks.shop_week": tables.weeks["shop_week"],
+        "weeks.is_replayed": tables.weeks["is_replayed"],
     }
-    totals = totals_by_split(marts, split)
+    totals = totals_by_split(tables, split)
     check_columns(columns, totals)
-    labels = {} if reference is None else unknown_labels(vocabulary, marts, found, holiday_names)
+    labels = {} if reference is None else unknown_labels(vocabulary, tables, found, holiday_names)
     return columns, {
         "labels": vocabulary.labels,
         "split": split,
@@ -93,7 +93,7 @@ def _cache_of(
         "totals": totals,
         "settings": {"country": full_code(country)},
         "reference_vocabulary": None if reference is None else reference.vocabulary_digest,
-        "unmapped": _unmapped(marts, found, labels),
+        "unmapped": _unmapped(tables, found, labels),
         "unmapped_labels": labels,
     }
 
@@ -117,16 +117,16 @@ def _split(own: Vocabulary, reference: Reference | None) -> tuple[dict[str, list
     return split, "reference"
 
 
-def _unmapped(marts: Marts, found: Match, labels: dict[str, list[str]]) -> dict[str, int]:
+def _unmapped(tables: Tables, found: Match, labels: dict[str, list[str]]) -> dict[str, int]:
     """How much of the timelines the vocabulary does not know."""
-    product = marts.items["product_key"] - 1
+    product = tables.items["product_key"] - 1
     unknown = found.is_unknown_product[product]
-    at_unknown_store = found.is_unknown_store[marts.trips["store_key"] - 1]
+    at_unknown_store = found.is_unknown_store[tables.trips["store_key"] - 1]
     return {
         "products": len(np.unique(product[unknown])),
         "items": int(unknown.sum()),
         "items_of_unknown_departments": int(found.is_unknown_department[product].sum()),
-        "trips": len(np.unique(marts.items["trip_key"][unknown])),
+        "trips": len(np.unique(tables.items["trip_key"][unknown])),
         "stores": int(found.is_unknown_store.sum()),
         "trips_at_stores": int(at_unknown_store.sum()),
         "labels": sum(len(values) for values in labels.values()),

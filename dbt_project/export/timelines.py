@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from .matching import Match
-from .queries import AFFINITY, HISTORY, MISSION_SHARES, MISSIONS
+from .tables import AFFINITY, HISTORY, MISSIONS
 from .vocabulary import Vocabulary, encode, text
-from .warehouse import Columns, ExportError, Marts
+from .warehouse import Columns, ExportError, Tables
 
-AS_MART = ("week", *HISTORY, *MISSION_SHARES, *MISSIONS, *AFFINITY)
+FIGURES = ("week", *HISTORY, *MISSIONS, *AFFINITY)
 
 
 def timeline_columns(
-    marts: Marts, vocabulary: Vocabulary, found: Match, days: np.ndarray
+    tables: Tables, vocabulary: Vocabulary, found: Match, days: np.ndarray
 ) -> Columns:
-    """Columns of customers, trips, items, shelf_prices and customer_weeks.
+    """Columns of customers, trips, items, shelf_prices, customer_weeks and region_prices.
 
     days: dates of the table `days`, in order. Raises ExportError where a trip has no as-of row or
     no day.
     """
-    items, has_novel = _items(marts, vocabulary, found)
-    customers, trips = marts.customers, marts.trips
+    items, has_novel = _items(tables, vocabulary, found)
+    customers, trips = tables.customers, tables.trips
     first_trips = np.searchsorted(trips["customer_key"], customers["customer_key"])
     return {
         "customers.code": text(customers["customer_code"]),
@@ -37,19 +37,20 @@ def timeline_columns(
                 "days_since_previous", "spend_pence", "is_cold_start", "is_replay",
             )
         },
-        "trips.customer_week": _as_of_rows(marts),
-        "trips.day": _row_of(marts, days, trips["day"], "date in weeks"),
+        "trips.customer_week": _as_of_rows(tables),
+        "trips.day": _row_of(tables, days, trips["day"], "date in weeks"),
         "trips.store": found.store[trips["store_key"] - 1],
         "trips.has_novel_product": has_novel,
         "trips.item_offsets": np.append(0, np.cumsum(trips["item_count"], dtype=np.int64)),
         **items,
-        **_customer_weeks(marts, vocabulary, found),
+        **_customer_weeks(tables, vocabulary, found),
+        **_region_prices(tables, vocabulary, found),
     }  # fmt: skip
 
 
-def _items(marts: Marts, vocabulary: Vocabulary, found: Match) -> tuple[Columns, np.ndarray]:
+def _items(tables: Tables, vocabulary: Vocabulary, found: Match) -> tuple[Columns, np.ndarray]:
     """Columns of items and shelf_prices; and per trip, whether a product of it is novel."""
-    items, counts = marts.items, marts.trips["item_count"]
+    items, counts = tables.items, tables.trips["item_count"]
     token = found.token[items["product_key"] - 1]
     trip = np.repeat(np.arange(len(counts)), counts)
     # Items come in the order of products; stand-ins may change that, but not of equal tokens.
@@ -86,39 +87,56 @@ def _distinct(columns: Columns) -> tuple[np.ndarray, Columns]:
     return row, values
 
 
-def _as_of_rows(marts: Marts) -> np.ndarray:
+def _as_of_rows(tables: Tables) -> np.ndarray:
     """Row of customer_weeks of each trip."""
-    weeks = int(max(marts.customer_weeks["week"].max(), marts.trips["week"].max())) + 1
+    weeks = int(max(tables.customer_weeks["week"].max(), tables.trips["week"].max())) + 1
     keys, wanted = (
         table["customer_key"].astype(np.int64) * weeks + table["week"]
-        for table in (marts.customer_weeks, marts.trips)
+        for table in (tables.customer_weeks, tables.trips)
     )
-    return _row_of(marts, keys, wanted, "customer and week in customer_history")
+    return _row_of(tables, keys, wanted, "customer and week in customer_history")
 
 
-def _row_of(marts: Marts, keys: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
+def _row_of(tables: Tables, keys: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
     """Rows of `wanted` in the sorted `keys`."""
     rows = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     missing = keys[rows] != wanted
     if missing.any():
         raise ExportError(
-            f"{marts.database}: {missing.sum():,} trips lack their {what}. Did dbt build finish?"
+            f"{tables.database}: {missing.sum():,} trips lack their {what}. Did dbt build finish?"
         )
     return rows
 
 
-def _customer_weeks(marts: Marts, vocabulary: Vocabulary, found: Match) -> Columns:
-    rows = marts.customer_weeks
-    own = {code: n for n, code in enumerate(marts.departments, start=1)}
+def _customer_weeks(tables: Tables, vocabulary: Vocabulary, found: Match) -> Columns:
+    rows = tables.customer_weeks
+    by_department = dict(
+        zip(tables.departments, np.array(rows["department_shares"].tolist()).T, strict=True)
+    )
     nothing = np.zeros(len(rows["week"]))
-    shares = [
-        rows[f"department_{own[code]}"] if code in own else nothing
-        for code in vocabulary.labels["department"]
-    ]
+    shares = [by_department.get(code, nothing) for code in vocabulary.labels["department"]]
     store_rows = np.append(-1, found.store)  # key 0: no trips yet
     return {
         "customer_weeks.customer": rows["customer_key"] - 1,
-        **{f"customer_weeks.{name}": rows[name] for name in AS_MART},
+        **{f"customer_weeks.{name}": rows[name] for name in FIGURES},
         "customer_weeks.department_shares": np.stack(shares, axis=1),
         "customer_weeks.primary_store": store_rows[rows["primary_store_key"]] + 1,
+    }
+
+
+def _region_prices(tables: Tables, vocabulary: Vocabulary, found: Match) -> Columns:
+    """Columns of region_prices, without products and regions that the vocabulary lacks.
+
+    Rows come in the order of codes, which is that of the vocabulary's products and labels too.
+    """
+    rows = tables.region_prices
+    product = rows["product_key"] - 1
+    region_of_store = encode(tables.stores["store_region"], vocabulary.labels["store_region"])
+    region = region_of_store[rows["region_store_key"] - 1]
+    known = ~found.is_unknown_product[product] & (region > 0)
+    return {
+        "region_prices.product": found.token[product[known]] - 1,
+        "region_prices.region": region[known],
+        "region_prices.week": rows["week"][known],
+        "region_prices.pence": rows["pence"][known],
     }

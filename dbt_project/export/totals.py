@@ -1,4 +1,4 @@
-"""Sums that the marts, and the cache made of them, must agree on."""
+"""Sums that the tables, and the cache made of them, must agree on."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .queries import CODES
-from .warehouse import Columns, ExportError, Marts
+from .tables import CODES
+from .warehouse import Columns, ExportError, Tables
 
 MEASURES = ("trips", "items", "spend_pence")
 Totals = dict[str, dict[str, dict[str, int]]]
 """Split, or `all` -> `identified` or `anonymous` -> trips, items, spend_pence."""
 
 
-def totals_by_split(marts: Marts, split: dict[str, list[int]]) -> Totals:
+def totals_by_split(tables: Tables, split: dict[str, list[int]]) -> Totals:
     """What the marts say, by split and over all weeks."""
-    weeks, identified = marts.totals["week"], marts.totals["is_identified"]
+    weeks, identified = tables.totals["week"], tables.totals["is_identified"]
     everything = (weeks.min(), weeks.max())
     totals = {}
     for name, (first, last) in {"all": everything, **split}.items():
         inside = (weeks >= first) & (weeks <= last)
         totals[name] = {
-            "identified": _sum(marts.totals, inside & identified),
-            "anonymous": _sum(marts.totals, inside & ~identified),
+            "identified": _sum(tables.totals, inside & identified),
+            "anonymous": _sum(tables.totals, inside & ~identified),
         }
     return totals
 
 
-def check_marts(marts: Marts) -> None:
+def check_tables(tables: Tables) -> None:
     """Raise ExportError where marts were not built from the same rows.
 
     A build that stopped half way leaves some marts of the new rows and some of the old.
     """
-    for message in _disagreements(marts):
-        raise ExportError(f"{marts.database}: {message}. Did dbt build finish?")
+    for message in _disagreements(tables):
+        raise ExportError(f"{tables.database}: {message}. Did dbt build finish?")
 
 
 def check_columns(columns: Columns, totals: Totals) -> None:
@@ -48,8 +48,8 @@ def check_columns(columns: Columns, totals: Totals) -> None:
         raise ExportError(f"exported {found}, the marts say {totals['all']['identified']}")
 
 
-def _disagreements(marts: Marts) -> Iterator[str]:
-    totals, weeks = marts.totals, marts.weeks
+def _disagreements(tables: Tables) -> Iterator[str]:
+    totals, weeks = tables.totals, tables.weeks
     if not totals["is_identified"].any():
         yield "trips has no trip of an identified customer"
     if not np.isin(totals["week"], weeks["week"]).all():
@@ -61,33 +61,35 @@ def _disagreements(marts: Marts) -> Iterator[str]:
     for name in ("items", "spend_pence"):
         if not np.array_equal(totals[name], totals[f"{name}_found"]):
             yield f"trips and trip_items differ in {name}"
-    items_by_trip = np.repeat(marts.trips["trip_key"], marts.trips["item_count"])
-    if not np.array_equal(items_by_trip, marts.items["trip_key"]):
+    items_by_trip = np.repeat(tables.trips["trip_key"], tables.trips["item_count"])
+    if not np.array_equal(items_by_trip, tables.items["trip_key"]):
         yield "trips and trip_items differ in the items of a trip"
 
-    if marts.lines["sales"] != marts.lines["items"]:
+    if weeks["items_priced"].sum() != weeks["items_listed"].sum():
         yield "prices and trip_items differ in the number of items"
-    if (marts.items["pence"] < 0).any():
+    if (tables.items["pence"] < 0).any():
         yield "prices lacks the price of a sold item"
 
-    keys, counts = np.unique(marts.trips["customer_key"], return_counts=True)
-    if not np.array_equal(keys, marts.customers["customer_key"]):
+    keys, counts = np.unique(tables.trips["customer_key"], return_counts=True)
+    if not np.array_equal(keys, tables.customers["customer_key"]):
         yield "trips and customers differ in the customers"
-    of_customer = marts.customer_weeks["customer_key"]
+    of_customer = tables.customer_weeks["customer_key"]
     last = np.append(of_customer[1:] != of_customer[:-1], True)[: len(of_customer)]
     if not (
         np.array_equal(keys, of_customer[last])
-        and np.array_equal(counts, marts.customer_weeks["trips"][last])
+        and np.array_equal(counts, tables.customer_weeks["trips"][last])
     ):
         yield "trips and customer_history differ in the trips of a customer"
-    if (marts.customer_weeks["departments"] != len(marts.departments)).any():
+    if {len(shares) for shares in tables.customer_weeks["department_shares"]} != {
+        len(tables.departments)
+    }:
         yield "customer_history and products differ in the departments"
 
-    nodes, products = marts.nodes["code"], marts.products["product_code"]
-    if not np.array_equal(nodes[: len(products)], products):
+    if not np.array_equal(tables.products["node_key"], tables.products["product_key"]):
         yield "product_graph_nodes and products differ in the products"
-    categories = sum(len(set(marts.products[level])) for level in CODES)
-    if not categories == len(marts.categories["code"]) == len(nodes) - len(products):
+    categories = sum(len(set(tables.products[level])) for level in CODES)
+    first = len(tables.products["product_key"]) + 1
+    if not np.array_equal(tables.categories["node_key"], np.arange(first, first + categories)):
         yield "product_graph_nodes and products differ in the categories"
 
 

@@ -11,16 +11,13 @@ import numpy as np
 from trainer.cache.reader import MANIFEST, CacheError, read_columns
 from trainer.cache.schema import (
     COLUMNS,
-    EDGE_TYPES,
     LABELS_FROM_TRAINING,
     LABELS_OF_CONTEXT,
-    LEVELS,
     STATIC_TABLES,
-    TIERS,
 )
 
-from .queries import CODES, STORE_FIGURES
-from .warehouse import Columns, ExportError, Marts
+from .tables import STORE_FIGURES
+from .warehouse import Columns, ExportError, Tables
 
 STATIC_COLUMNS = tuple(c.name for c in COLUMNS if c.table in STATIC_TABLES)
 
@@ -49,24 +46,24 @@ class Reference:
     vocabulary_digest: str
 
 
-def vocabulary_of(marts: Marts, holiday_names: Sequence[str], country: str) -> Vocabulary:
+def vocabulary_of(tables: Tables, holiday_names: Sequence[str], country: str) -> Vocabulary:
     """The vocabulary that a warehouse's training weeks define."""
     labels = {name: list(values) for name, values in LABELS_OF_CONTEXT.items()}
     for name in LABELS_FROM_TRAINING:
-        table = marts.stores if name.startswith("store_") else marts.customers
+        table = tables.stores if name.startswith("store_") else tables.customers
         labels[name] = sorted(set(table[name][table["is_of_training"]]) - {""})
-    labels["department"] = marts.departments
+    labels["department"] = tables.departments
     labels["holiday"] = list(holiday_names)
     return Vocabulary(
         labels=labels,
         columns={
-            **_products(marts),
-            **_categories(marts),
-            **_graph(marts),
-            **_stores(marts, labels),
+            **_products(tables),
+            **_categories(tables),
+            **_graph(tables),
+            **_stores(tables, labels),
         },
-        split=_split(marts.weeks),
-        shop_weeks=marts.weeks["shop_week"],
+        split=_split(tables.weeks),
+        shop_weeks=tables.weeks["shop_week"],
         country=country,
     )
 
@@ -109,53 +106,40 @@ def text(values: np.ndarray) -> np.ndarray:
     return np.array([value.encode() for value in values], dtype=np.bytes_)
 
 
-def _products(marts: Marts) -> Columns:
-    products, categories = marts.products, marts.categories
-    finest = categories["code"][categories["level"] == LEVELS[0]]  # the first rows, sorted
+def _products(tables: Tables) -> Columns:
     return {
-        "products.code": text(products["product_code"]),
-        "products.category": encode(products[CODES[0]], finest) - 1,
+        "products.code": text(tables.products["product_code"]),
         **{
-            f"products.{name}": products[name]
+            f"products.{name}": tables.products[name]
             for name in (
-                "is_novel", "is_random_weight", "pence", "category_pence", "train_trips",
-                "stability", "volume_share",
+                "category", "is_novel", "is_random_weight", "pence", "category_pence",
+                "train_trips", "tier", "stability", "volume_share",
             )
         },
-        "products.tier": encode(products["tier"], TIERS) - 1,
     }  # fmt: skip
 
 
-def _categories(marts: Marts) -> Columns:
-    """Rows are nodes of the product graph after the products."""
-    categories, products = marts.categories, len(marts.products["product_key"])
-    parents = categories["parent_node_key"].astype(np.int64)
+def _categories(tables: Tables) -> Columns:
     return {
-        "categories.code": text(categories["code"]),
-        "categories.level": encode(categories["level"], LEVELS) - 1,
-        "categories.parent": np.where(parents > 0, parents - products - 1, -1),
-        "categories.is_novel": categories["is_novel"],
+        "categories.code": text(tables.categories["code"]),
+        **{
+            f"categories.{name}": tables.categories[name]
+            for name in ("level", "parent", "is_novel", "pence")
+        },
     }
 
 
-def _graph(marts: Marts) -> Columns:
-    kind = encode(marts.edges["edge_type"], EDGE_TYPES) - 1
-    order = np.argsort(kind, kind="stable")
-    return {
-        "graph.source": marts.edges["source_key"][order] - 1,
-        "graph.target": marts.edges["target_key"][order] - 1,
-        "graph.type": kind[order],
-        "graph.weight": marts.edges["weight"][order],
-    }
+def _graph(tables: Tables) -> Columns:
+    return {f"graph.{name}": values for name, values in tables.graph.items()}
 
 
-def _stores(marts: Marts, labels: dict[str, list[str]]) -> Columns:
+def _stores(tables: Tables, labels: dict[str, list[str]]) -> Columns:
     return {
-        "stores.code": text(marts.stores["store_code"]),
-        "stores.format": encode(marts.stores["store_format"], labels["store_format"]),
-        "stores.region": encode(marts.stores["store_region"], labels["store_region"]),
-        **{f"stores.{figure}": marts.stores[figure] for figure in STORE_FIGURES},
-        "stores.is_novel": marts.stores["is_novel"],
+        "stores.code": text(tables.stores["store_code"]),
+        "stores.format": encode(tables.stores["store_format"], labels["store_format"]),
+        "stores.region": encode(tables.stores["store_region"], labels["store_region"]),
+        **{f"stores.{figure}": tables.stores[figure] for figure in STORE_FIGURES},
+        "stores.is_novel": tables.stores["is_novel"],
     }
 
 

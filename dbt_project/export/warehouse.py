@@ -1,4 +1,4 @@
-"""Reading the marts: one open, read-only, closed again before anything is written."""
+"""Reading the cache models: one open, read-only, closed again before anything is written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 from tqdm import tqdm
 
-from . import queries, static_queries
+from .tables import CODES, TABLES, model, query
 
 Columns = dict[str, np.ndarray]
 """Columns of a query by name, all of one length."""
@@ -23,58 +23,38 @@ class ExportError(Exception):
 
 
 @dataclass(frozen=True)
-class Marts:
-    """Everything the cache is made of, in memory. What the columns are: queries.py."""
+class Tables:
+    """Everything the cache is made of, in memory. What the columns are: models/cache."""
 
     database: Path
     weeks: Columns
     totals: Columns
-    lines: Columns
     products: Columns
     categories: Columns
-    nodes: Columns
-    edges: Columns
+    graph: Columns
     stores: Columns
     customers: Columns
     customer_weeks: Columns
     trips: Columns
     items: Columns
+    region_prices: Columns
 
     @property
     def departments(self) -> list[str]:
-        """Department codes of the training weeks, in the order of customer_history's shares."""
-        return departments(self.products)
+        """Department codes of the training weeks, in the order of the customers' shares."""
+        return sorted(set(self.products[CODES[-1]][~self.products["is_novel"]]))
 
 
-def departments(products: Columns) -> list[str]:
-    """Department codes of the products that the training weeks know, sorted."""
-    return sorted(set(products[queries.CODES[-1]][~products["is_novel"]]))
-
-
-def read_marts(database: Path, progress: bool = False) -> Marts:
-    """Read all marts.
+def read_tables(database: Path, progress: bool = False) -> Tables:
+    """Read all cache models.
 
     Raises ExportError where the file is missing, cannot be opened or lacks something.
     """
     with _connect(database) as connection:
         _check_columns(connection, database)
-        steps = {
-            "weeks": queries.WEEKS,
-            "totals": queries.TOTALS,
-            "lines": queries.LINES,
-            "products": static_queries.PRODUCTS,
-            "categories": static_queries.CATEGORIES,
-            "nodes": static_queries.NODES,
-            "edges": static_queries.EDGES,
-            "stores": static_queries.STORES,
-            "customers": queries.CUSTOMERS,
-            "customer_weeks": None,  # depends on the products
-            "trips": queries.TRIPS,
-            "items": queries.ITEMS,
-        }
         tables: dict[str, Columns] = {}
         bar = tqdm(
-            steps,
+            TABLES,
             desc="reading",
             unit="table",
             file=sys.stderr,
@@ -83,9 +63,8 @@ def read_marts(database: Path, progress: bool = False) -> Marts:
             leave=False,
         )
         for name in bar:
-            query = steps[name] or queries.customer_weeks(len(departments(tables["products"])))
-            tables[name] = _fetch(connection, query, f"{database}: {name}")
-    return Marts(database, **tables)
+            tables[name] = _fetch(connection, query(name), f"{database}: {model(name)}")
+    return Tables(database, **tables)
 
 
 @contextlib.contextmanager
@@ -118,21 +97,22 @@ def _check_columns(connection: duckdb.DuckDBPyConnection, database: Path) -> Non
     present: dict[str, set[str]] = {}
     for table, column in rows:
         present.setdefault(table, set()).add(column)
-    if not present.keys() & queries.MARTS.keys():
-        raise ExportError(f"{database} holds no marts: run dbt build first")
+    needed = {model(name): table.columns + table.order for name, table in TABLES.items()}
+    if not present.keys() & needed.keys():
+        raise ExportError(f"{database} holds no cache models: run dbt build first")
     missing = [
-        f"{mart}.{column}" if mart in present else mart
-        for mart, columns in queries.MARTS.items()
+        f"{name}.{column}" if name in present else name
+        for name, columns in needed.items()
         for column in columns
-        if column not in present.get(mart, ())
+        if column not in present.get(name, ())
     ]
     if missing:
         names = ", ".join(dict.fromkeys(missing))
         raise ExportError(f"{database} lacks {names}: run dbt build with this version's models")
 
 
-def _fetch(connection: duckdb.DuckDBPyConnection, query: str, name: str) -> Columns:
-    columns = connection.execute(query).fetchnumpy()
+def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, name: str) -> Columns:
+    columns = connection.execute(sql).fetchnumpy()
     for column, values in columns.items():
         nulls = np.ma.getmaskarray(values)
         if nulls.any():

@@ -14,11 +14,11 @@ weeks as (
 hashed as (
     select
         *,
-        hash(
-            customer_code, customer_price_sensitivity, customer_lifestage,
-            store_code, store_format, store_region, shop_date, shop_hour,
-            basket_size, basket_price_sensitivity, basket_type, basket_dominant_mission
-        ) as attributes_hash
+        {{ row_hash([
+            'customer_code', 'customer_price_sensitivity', 'customer_lifestage',
+            'store_code', 'store_format', 'store_region', 'shop_date', 'shop_hour',
+            'basket_size', 'basket_price_sensitivity', 'basket_type', 'basket_dominant_mission',
+        ]) }} as attributes_hash
     from lines
 ),
 
@@ -60,11 +60,14 @@ contradictions as (
                 then 'basket with several customers'
             when count(distinct store_code) > 1
                 then 'basket with several stores'
-            when count(distinct hash(shop_date, shop_hour)) > 1
+            when count(distinct {{ row_hash(['shop_date', 'shop_hour']) }}) > 1
                 then 'basket with several dates or hours'
-            when count(distinct hash(store_format, store_region)) > 1
+            when count(distinct {{ row_hash(['store_format', 'store_region']) }}) > 1
                 then 'basket with several store formats or regions'
-            when count(distinct hash(customer_price_sensitivity, customer_lifestage)) > 1
+            when
+                count(distinct {{ row_hash(
+                    ['customer_price_sensitivity', 'customer_lifestage']
+                ) }}) > 1
                 then 'basket with several customer segments'
             else 'basket with several sizes, types, missions or price sensitivities'
         end as reject_reason
@@ -94,7 +97,7 @@ checked as (
             when weeks.week is null then 'shop_week not in time.csv'
             when baskets.shop_date not between weeks.date_from and weeks.date_to
                 then 'shop_date outside its shop_week'
-        end as reject_reason
+        end as basket_reason
     from baskets
     left join weeks on baskets.shop_week = weeks.shop_week
     left join contradictions
@@ -105,12 +108,12 @@ checked as (
 
 told_apart as (
     select
-        * exclude (reject_reason),
+        *,
         case
-            when reject_reason is not null then reject_reason
+            when basket_reason is not null then basket_reason
             when
                 row_number() over (
-                    partition by basket_id, reject_reason is null
+                    partition by basket_id, basket_reason is null
                     order by shop_week
                 ) > 1
                 then 'basket_id used in an earlier week'

@@ -65,6 +65,6 @@ running as (
 select
     customer_key,
     week as as_of_week,
-    array_agg(items order by product_code_40) as items_by_category
+    {{ collect_in_order('items', 'product_code_40') }} as items_by_category
 from running
 group by customer_key, week

@@ -6,7 +6,9 @@
 with trips as (
     select
         *,
-        lag(shop_date) over (partition by customer_key order by trip_number) as previous_date
+        {{ days_between(
+            'lag(shop_date) over (partition by customer_key order by trip_number)', 'shop_date'
+        ) }} as gap_days
     from {{ ref('int_trips') }}
     where customer_key is not null
 ),
@@ -52,10 +54,9 @@ activity as (
         sum(spend_pence)::bigint as spend_pence,
         min(shop_date) as first_date,
         max(shop_date) as last_date,
-        coalesce(sum(shop_date - previous_date), 0)::integer as gap_days,
-        coalesce(sum((shop_date - previous_date) * (shop_date - previous_date)), 0)::bigint
-            as gap_days_squared,
-        count(previous_date)::integer as gaps,
+        coalesce(sum(gap_days), 0)::integer as gap_days,
+        coalesce(sum(gap_days * gap_days), 0)::bigint as gap_days_squared,
+        count(gap_days)::integer as gaps,
         {% for type in types %}
             count(*) filter (where basket_type = '{{ type }}')::integer as type_{{ loop.index }},
         {% endfor %}

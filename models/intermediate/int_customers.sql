@@ -7,8 +7,8 @@ with trips as (
 select
     row_number() over (order by customer_code)::integer as customer_key,
     customer_code,
-    first(customer_price_sensitivity order by trip_key) as price_sensitivity,
-    first(customer_lifestage order by trip_key) as lifestage,
+    {{ first_by('customer_price_sensitivity', 'trip_key') }} as price_sensitivity,
+    {{ first_by('customer_lifestage', 'trip_key') }} as lifestage,
     min(week)::smallint as first_week
 from trips
 group by customer_code

@@ -3,6 +3,6 @@
 -- The lines with their position: the table keeps file and line order, so its row number is one.
 -- Counting rows while reading would force the reader onto one thread.
 select
-    rowid as line_id,
+    {{ row_position() }} as line_id,
     *
 from {{ ref('stg_transactions') }}

@@ -14,10 +14,12 @@ trips as (
 
 products as (
     select
-        product_key,
-        product_code_10,
-        is_random_weight
-    from {{ ref('products') }}
+        products.product_key,
+        products.product_code_10,
+        random_weight.is_random_weight
+    from {{ ref('int_products') }} as products
+    inner join {{ ref('int_random_weight') }} as random_weight
+        on products.product_key = random_weight.product_key
 ),
 
 sales as (

@@ -25,7 +25,7 @@ products as (
         prices.price_pence
     from {{ ref('int_product_trips') }} as margins
     inner join {{ ref('int_products') }} as products on margins.product_key = products.product_key
-    inner join {{ ref('price_fallbacks_product') }} as prices
+    inner join {{ ref('int_product_prices') }} as prices
         on margins.product_key = prices.product_key
 ),
 

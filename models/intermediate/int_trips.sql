@@ -29,7 +29,9 @@ totals as (
         sum(quantity)::bigint as unit_count,
         sum(spend_pence)::bigint as spend_pence,
         -- The same set of lines gives the same sum in whatever order they come.
-        sum(hash(product_key, quantity, spend_pence)::hugeint)::hugeint as lines_fingerprint
+        sum(
+            {{ row_hash(['product_key', 'quantity', 'spend_pence']) }}::{{ wide_integer() }}
+        )::{{ wide_integer() }} as lines_fingerprint
     from items
     group by trip_key
 )

@@ -50,7 +50,7 @@ checked as (
             when shop_date is null then 'shop_date missing or not a date'
             when shop_hour is null or shop_hour not between 0 and 23
                 then 'shop_hour missing or not 0 to 23'
-            when shop_weekday is null or shop_weekday != dayofweek(shop_date) + 1
+            when shop_weekday is null or shop_weekday != {{ weekday('shop_date') }}
                 then 'shop_weekday does not match shop_date'
             when quantity is null then 'quantity missing or not a whole number'
             when quantity <= 0 then 'quantity not positive'

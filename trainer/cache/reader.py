@@ -175,6 +175,7 @@ class TensorCache:
             ("trips.store", "stores"),
             ("items.price", "shelf_prices"),
             ("products.category", "categories"),
+            ("region_prices.product", "products"),
         ):
             self._check_range(name, 0, self.rows(table) - 1)
         for name, label in (
@@ -189,6 +190,8 @@ class TensorCache:
             self._check_range(f"trips.{name}", 0, codes - 1)
         for name, lowest, highest in (
             ("trips.week", 1, self.rows("weeks")),
+            ("region_prices.week", 1, self.rows("weeks")),
+            ("region_prices.region", 1, len(self.manifest["labels"]["store_region"])),
             ("trips.hour", 0, 23),
             ("days.weekday", 1, 7),
             ("days.week_of_year", 1, 53),
@@ -212,7 +215,10 @@ class TensorCache:
                 raise CacheError(
                     f"{self.folder / f'{name}.npy'} row {row}: not a finite number; export again"
                 )
-        for name in ("shelf_prices.pence", "shelf_prices.base_pence", "products.pence"):
+        for name in (
+            "shelf_prices.pence", "shelf_prices.base_pence", "products.pence", "categories.pence",
+            "region_prices.pence",
+        ):  # fmt: skip
             self._check_range(name, 0, np.inf)
         for name, table in (("customers.trip_offsets", "trips"), ("trips.item_offsets", "items")):
             offsets = self[name].astype(np.int64)

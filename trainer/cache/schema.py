@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Changes whenever a column changes its meaning, so that an old cache is refused."""
 
 SMALLEST = "smallest unsigned"
@@ -96,6 +96,14 @@ COLUMNS: tuple[Column, ...] = (
         "price last seen at the store in an earlier week; the same price where there was none",
     ),
     Column("shelf_prices.base_pence", "float32", "pence", "highest of the trailing base weeks"),
+    # What a product cost where no item says so; rows sorted by product, region, week.
+    Column("region_prices.product", SMALLEST, "row", "products row"),
+    Column("region_prices.region", SMALLEST, "label", "store region; one without a label has none"),
+    Column("region_prices.week", SMALLEST, "week", "a week in which the region sold the product"),
+    Column(
+        "region_prices.pence", "float32", "pence",
+        "median over the region's stores of the price in the week",
+    ),
     # A customer as of a week: from trips of earlier weeks only.
     Column("customer_weeks.customer", SMALLEST, "row", "customers row"),
     Column("customer_weeks.week", SMALLEST, "week", "as-of week; trips of earlier weeks count"),
@@ -167,6 +175,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("categories.level", "uint8", "label", "level of the hierarchy, 0 = prod_code_10 to 3"),
     Column("categories.parent", "int32", "row", "categories row one level up; -1 at the top"),
     Column("categories.is_novel", "bool", "", "no product of it was sold in training"),
+    Column(
+        "categories.pence", "float32", "pence",
+        "median of products.category_pence over the products below it sold in training, else over "
+        "all below it; without any, over the chain's",
+    ),
     Column("graph.source", SMALLEST, "node", "row of products, or products + row of categories"),
     Column("graph.target", SMALLEST, "node", "as source"),
     Column("graph.type", "uint8", "label", "copurchase, substitution, hierarchy from 0"),

@@ -357,15 +357,7 @@ def _of_unit_length(vectors: Tensor | None, cache: TensorCache) -> Tensor | None
 def _category_pence(cache: TensorCache) -> Tensor:
     """The price of its category for every input token, (N + 3 + C,) pence.
 
-    A fallback token has the median over the products below its category; without any, over all.
+    A fallback token has that of the category it stands for; `[PAD]`, `[MASK]`, `[EOS]` have 0.
     """
-    of_product = cache["products.category_pence"]
-    parent = cache["categories.parent"]
-    below: list[list[float]] = [[] for _ in parent]
-    for category, pence in zip(cache["products.category"], of_product, strict=True):
-        while category >= 0:
-            below[category].append(float(pence))
-            category = parent[category]
-    chain = float(np.median(of_product))
-    fallback = [np.median(prices) if prices else chain for prices in below]
-    return torch.from_numpy(np.concatenate([[0], of_product, [0, 0], fallback]).astype(np.float32))
+    parts = [[0], cache["products.category_pence"], [0, 0], cache["categories.pence"]]
+    return torch.from_numpy(np.concatenate(parts).astype(np.float32))

@@ -54,8 +54,8 @@ select
     earlier_trips.trips::integer as trips,
     earlier_trips.weeks_with_trips::integer as weeks_with_trips,
     -- The week's first day stands for "now": dates inside the week would be its future.
-    (weeks.date_from - earlier_trips.last_date)::integer as recency_days,
-    (weeks.date_from - earlier_trips.first_date)::integer as tenure_days,
+    {{ days_between('earlier_trips.last_date', 'weeks.date_from') }}::integer as recency_days,
+    {{ days_between('earlier_trips.first_date', 'weeks.date_from') }}::integer as tenure_days,
     earlier_trips.gap_days / nullif(earlier_trips.gaps, 0) as gap_days_mean,
     {{ spread(
         'earlier_trips.gaps', 'earlier_trips.gap_days', 'earlier_trips.gap_days_squared', 1
@@ -68,10 +68,7 @@ select
     earlier_trips.repeat_items / nullif(earlier_trips.items, 0) as repeat_rate,
     case
         when earlier_trips.items > 0
-            then list_transform(
-                categories.items_by_category,
-                lambda category: (category / earlier_trips.items)::double  -- noqa: RF02
-            )
+            then {{ divide_list('categories.items_by_category', 'earlier_trips.items') }}
     end as category_shares,
     least(1, earlier_trips.trips / {{ var('full_history_trips') }})::double as history_weight
 from earlier_trips

@@ -16,8 +16,8 @@ running as (
         ) as base_price_pence,
         min(week) over so_far as first_week,
         count(*) over so_far as weeks_sold,
-        sum(exact_price::hugeint) over so_far as price_sum,
-        sum(exact_price::hugeint * exact_price) over so_far as price_square_sum
+        sum(exact_price::{{ wide_integer() }}) over so_far as price_sum,
+        sum(exact_price::{{ wide_integer() }} * exact_price) over so_far as price_square_sum
     from shelf_prices
     window so_far as (
         partition by product_key, store_key

@@ -46,8 +46,8 @@ variations as (
         product_key,
         {{ spread(
             'count(*)',
-            'sum(exact_price::hugeint)',
-            'sum(exact_price::hugeint * exact_price)',
+            'sum(exact_price::' ~ wide_integer() ~ ')',
+            'sum(exact_price::' ~ wide_integer() ~ ' * exact_price)',
             1
         ) }} * count(*) / nullif(sum(exact_price), 0) as price_variation
     from weekly_prices
@@ -58,9 +58,13 @@ variations as (
 bounds as (
     select
         products.product_code_10,
-        quantile_cont(prices.price_pence, {{ var('value_percentile') }}) as value_bound,
+        percentile_cont({{ var('value_percentile') }}) within group (
+            order by prices.price_pence
+        ) as value_bound,
         median(prices.price_pence) as median_price,
-        quantile_cont(prices.price_pence, {{ var('premium_percentile') }}) as premium_bound,
+        percentile_cont({{ var('premium_percentile') }}) within group (
+            order by prices.price_pence
+        ) as premium_bound,
         sum(margins.units)::bigint as units
     from products
     inner join prices on products.product_key = prices.product_key

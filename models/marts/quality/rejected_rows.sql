@@ -62,17 +62,17 @@ select
     lines.spend_pence,
     coalesce(
         lines.raw_text,
-        to_json(struct_pack(
-            shop_week := lines.shop_week,
-            shop_date := lines.shop_date,
-            shop_hour := lines.shop_hour,
-            quantity := lines.quantity,
-            spend_pence := lines.spend_pence,
-            prod_code := lines.product_code,
-            cust_code := lines.customer_code,
-            basket_id := lines.basket_id,
-            store_code := lines.store_code
-        ))::varchar
+        {{ json_object({
+            'shop_week': 'lines.shop_week',
+            'shop_date': 'lines.shop_date',
+            'shop_hour': 'lines.shop_hour',
+            'quantity': 'lines.quantity',
+            'spend_pence': 'lines.spend_pence',
+            'prod_code': 'lines.product_code',
+            'cust_code': 'lines.customer_code',
+            'basket_id': 'lines.basket_id',
+            'store_code': 'lines.store_code',
+        }) }}
     ) as row_content
 from reasons
 inner join lines on reasons.line_id = lines.line_id

@@ -31,7 +31,7 @@ select
     trips.week,
     weeks.split,
     trips.shop_date,
-    dayofweek(trips.shop_date)::tinyint + 1::tinyint as shop_weekday,
+    {{ weekday('trips.shop_date') }}::tinyint as shop_weekday,
     trips.shop_hour,
     trips.basket_size,
     trips.basket_price_sensitivity,

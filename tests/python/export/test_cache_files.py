@@ -14,7 +14,6 @@ import pytest
 import tiny
 
 from dbt_project import prepare_tensor_cache
-from trainer.cache import reader as cache_module
 from trainer.cache.reader import MANIFEST, CacheError, TensorCache, write_cache
 from trainer.cache.schema import COLUMN
 
@@ -43,7 +42,7 @@ def test_a_crash_while_writing_leaves_the_old_cache(copied, tiny_cache, monkeypa
         return real(*arguments, **options)
 
     real = np.save
-    monkeypatch.setattr(cache_module.np, "save", save)
+    monkeypatch.setattr(reader_module.np, "save", save)
     for out in (copied, copied.parent / "new"):
         saved.clear()
         with pytest.raises(OSError, match="No space left"):
@@ -215,6 +214,10 @@ class TestReading:
             ("items.token", 3, 7),  # [EOS]
             ("items.token", 3, 18),  # one more than the last category's
             ("items.price", 2, 9),
+            ("region_prices.product", 9, 5),
+            ("region_prices.region", 0, 0),
+            ("region_prices.region", 0, 3),
+            ("region_prices.week", 0, 5),
             ("trips.store", 1, 3),
             ("trips.day", 1, 35),
             ("trips.customer_week", 6, 10),

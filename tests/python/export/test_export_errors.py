@@ -12,7 +12,7 @@ import pytest
 import tiny
 
 from dbt_project.export.__main__ import main
-from dbt_project.export.queries import MARTS
+from dbt_project.export.tables import TABLES, model
 from trainer.cache.reader import TensorCache
 
 
@@ -80,7 +80,7 @@ def test_the_import_needs_no_duckdb():
 def test_not_built(tmp_path, fails):
     path = tmp_path / "empty.duckdb"
     duckdb.connect(str(path)).close()
-    assert fails(path) == f"error: {path} holds no marts: run dbt build first"
+    assert fails(path) == f"error: {path} holds no cache models: run dbt build first"
 
 
 def test_not_duckdb(tmp_path, fails):
@@ -101,26 +101,46 @@ def test_being_written(database, fails):
     assert f"{database} cannot be opened: another process is writing it" in line
 
 
-@pytest.mark.parametrize("mart", MARTS)
+@pytest.mark.parametrize("name", TABLES)
+def test_a_missing_model_is_named(database, fails, name):
+    with duckdb.connect(str(database)) as connection:
+        connection.execute(f"drop view {model(name)}")
+    assert fails(database).startswith(f"error: {database} lacks {model(name)}: run dbt build")
+
+
+@pytest.mark.parametrize("mart", tiny.MARTS)
 def test_a_missing_mart_is_named(database, fails, mart):
     with duckdb.connect(str(database)) as connection:
         connection.execute(f"drop table {mart}")
-    assert fails(database).startswith(f"error: {database} lacks {mart}: run dbt build")
+    line = fails(database)
+    assert line.startswith(f"error: {database} cannot be read: ")
+    assert f" {mart} " in line and line.endswith("Did dbt build finish?")
 
 
 def test_a_missing_column_is_named(database, fails):
     with duckdb.connect(str(database)) as connection:
-        connection.execute("alter table trips drop replay_of")
-        connection.execute("alter table products drop product_code_20")
+        for name, column in (("cache_trips", "is_replay"), ("cache_products", "category")):
+            connection.execute(f"create table old as select * exclude ({column}) from {name}")
+            connection.execute(f"drop view {name}")
+            connection.execute(f"alter table old rename to {name}")
     line = fails(database)
-    assert line.startswith(f"error: {database} lacks trips.replay_of, products.product_code_20:")
+    assert line.startswith(f"error: {database} lacks cache_products.category, cache_trips.is_repl")
+
+
+def test_a_missing_column_of_a_mart_is_named(database, fails):
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("alter table trips drop replay_of")
+    line = fails(database)
+    assert line.startswith(f"error: {database} cannot be read: ")
+    assert "replay_of" in line and line.endswith("Did dbt build finish?")
 
 
 def test_a_null_where_none_may_be(database, fails):
     with duckdb.connect(str(database)) as connection:
         connection.execute("update stores set trips_per_week = null where store_key = 2")
-    assert f"{database}: stores has 1 rows without trips_per_week, the first is row 1" in fails(
-        database
+    assert (
+        f"{database}: cache_stores has 1 rows without trips_per_week, the first is row 1"
+        in fails(database)
     )
 
 
@@ -128,7 +148,15 @@ def test_a_null_where_none_may_be(database, fails):
     ("statement", "message"),
     [
         ("delete from trips where customer_key is not null", "no trip of an identified customer"),
-        ("update products set is_novel = true", "5 rows without category_pence"),
+        ("update products set is_novel = true", "3 rows without department_shares"),
+        (
+            "update price_fallbacks_product set category_price_pence = null",
+            "cache_products has 5 rows without category_pence",
+        ),
+        (
+            "update product_graph_nodes set code = 'C5' where code = 'C4'",
+            "cache_categories has 1 rows without is_novel",
+        ),
         ("delete from weeks where week = 4", "trips has weeks that weeks lacks"),
         ("update weeks set trips = 3 where week = 2", "weeks and trips differ in trips"),
         ("update weeks set items = 3 where week = 2", "weeks and trips differ in items"),

@@ -34,11 +34,15 @@ def rows_before(cache: TensorCache, week: int) -> dict[str, np.ndarray]:
         "customers": of_customer, "trips": of_trip, "items": of_item,
         "customer_weeks": of_customer_week, "weeks": np.arange(cache.rows("weeks")) < week - 1,
         "days": np.array(cache["days.week"]) < week,
+        "region_prices": np.array(cache["region_prices.week"]) < week,
     }  # fmt: skip
     for column in COLUMNS:
         if column.table in kept and not column.is_offsets and column.name not in LINKS:
             found[column.name] = np.array(cache[column.name])[kept[column.table]]
-    del found["items.price"], found["customer_weeks.customer"]
+    del found["items.price"], found["customer_weeks.customer"], found["region_prices.product"]
+    found["product of region price"] = np.array(cache["products.code"])[
+        cache["region_prices.product"][kept["region_prices"]]
+    ]
     price = cache["items.price"][of_item]
     for name in ("pence", "previous_pence", "base_pence"):
         found[f"shelf_prices.{name}"] = cache[f"shelf_prices.{name}"][price]
@@ -107,6 +111,7 @@ def static_by_code(cache: TensorCache, warehouse, week: int) -> dict[str, dict]:
             tables["categories"][category[row]] = (
                 category[parent] if parent >= 0 else None,
                 bool(cache["categories.is_novel"][row]),
+                float(cache["categories.pence"][row]),
             )
             row = parent
     tables["graph"] = {

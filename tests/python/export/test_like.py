@@ -78,6 +78,9 @@ def test_unknown_products_count_as_their_finest_known_category(tiny_cache, expor
     assert cache["items.token"].tolist() == [1, 8, 1, 1, 16, 1, 11, 12, 12, 8]
     assert cache["trips.has_novel_product"].tolist() == [True, False, True, True, True, True, True]
     assert cache["items.price"].tolist() == tiny_cache["items.price"].tolist()
+    # No product of theirs, so no price by region either: PRD1's are left.
+    assert cache["region_prices.product"].tolist() == [0, 0, 0, 0]
+    assert cache["region_prices.pence"].tolist() == [95, 80, 100, 100]
     assert cache.manifest["unmapped"] == NOTHING | {
         "products": 4, "items": 6, "items_of_unknown_departments": 1, "trips": 6, "labels": 1,
     }  # fmt: skip
@@ -172,6 +175,16 @@ def test_stores_without_timelines_are_not_appended(tiny_cache, export):
     marts = tiny.tables()
     marts["stores"].append(marts["stores"][1] | {"store_key": 4, "store_code": "STORE4"})
     assert export(marts, like=tiny_cache.folder).rows("stores") == 3
+
+
+def test_unknown_regions_have_no_prices(tiny_cache, export):
+    marts = tiny.tables()
+    tiny.change(marts["stores"], {"store_region": "N01"}, store_region="W01")
+    tiny.change(marts["price_fallbacks_region"], {"store_region": "N01"}, store_region="W01")
+    cache = export(marts, like=tiny_cache.folder)
+    assert cache["region_prices.product"].tolist() == [2, 2]
+    assert cache["region_prices.region"].tolist() == [2, 2]
+    assert cache["region_prices.week"].tolist() == [2, 4]
 
 
 def test_unknown_labels_are_0_and_counted(tiny_cache, export):
@@ -271,7 +284,7 @@ class TestSplit:
         """The split keeps its meaning, though its last weeks are not there."""
         marts = tiny.tables()
         marts["weeks"].pop()
-        for mart in ("trips", "trip_items", "prices"):
+        for mart in ("trips", "trip_items", "prices", "price_fallbacks_region"):
             marts[mart] = [row for row in marts[mart] if int(row["week"]) < 4]
         for mart in ("customer_history", "customer_missions", "customer_store_affinity"):
             marts[mart] = [row for row in marts[mart] if row["as_of_week"] != 4]

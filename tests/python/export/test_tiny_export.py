@@ -10,7 +10,7 @@ import tiny
 import yaml
 
 from dbt_project.export.calendar import day_columns, public_holidays
-from dbt_project.export.queries import MARTS
+from dbt_project.export.tables import TABLES, model
 from trainer.cache.schema import COLUMN
 
 
@@ -52,6 +52,10 @@ EXPECTED = {
     "shelf_prices.pence": [40, 50, 80, 95, 100, 100, 200, 210, 300],
     "shelf_prices.previous_pence": [40, 50, 95, 95, 80, 100, 200, 210, 300],
     "shelf_prices.base_pence": [40, 50, 95, 95, 100, 100, 200, 210, 300],
+    "region_prices.product": [0, 0, 0, 0, 1, 1, 2, 2, 3, 4],
+    "region_prices.region": [1, 1, 1, 1, 1, 1, 2, 2, 1, 1],
+    "region_prices.week": [1, 2, 3, 4, 1, 3, 2, 4, 3, 4],
+    "region_prices.pence": [95, 80, 100, 100, 200, 210, 50, 50, 300, 40],
     "customer_weeks.customer": [0, 0, 0, 0, 0, 1, 1, 1, 2, 2],
     "customer_weeks.week": [1, 2, 3, 4, 5, 2, 4, 5, 3, 5],
     "customer_weeks.trips": [0, 1, 2, 3, 4, 0, 1, 2, 0, 1],
@@ -67,7 +71,6 @@ EXPECTED = {
     "products.is_novel": [False, False, False, True, True],
     "products.is_random_weight": [False, False, True, False, False],
     "products.pence": [100, 200, 50, 100, 120],
-    # C1: of 100 and 200; C2: 50; PRD4 shares nothing: the chain's of 50, 100, 200; PRD5: S1's.
     "products.category_pence": [150, 150, 50, 100, 100],
     "products.train_trips": [3, 1, 1, 0, 0],
     "products.tier": [0, 2, 1, 1, 1],
@@ -79,6 +82,8 @@ EXPECTED = {
     "categories.is_novel": [
         False, False, True, True, False, True, False, True, False, True
     ],
+    # S1, G1 and D1: of 150, 150, 50; novel PRD5 counts only in C4, where no other product is.
+    "categories.pence": [150, 50, 100, 100, 150, 100, 150, 100, 150, 100],
     "graph.source": [0, 0, 0, 1, 5],
     "graph.target": [2, 1, 5, 5, 9],
     "graph.type": [0, 1, 2, 2, 2],
@@ -244,13 +249,21 @@ def test_text_that_is_not_ascii(export):
     assert cache.labels["lifestage"] == ("OF", "Été")
 
 
-def test_the_exposure_names_the_marts_that_are_read():
+def test_the_exposure_names_the_models_that_are_read():
     path = tiny.ROOT / "models" / "exposures.yml"
     exposures = {e["name"]: e for e in yaml.safe_load(path.read_text())["exposures"]}
-    assert sorted(exposures["tensor_cache"]["depends_on"]) == sorted(f"ref('{m}')" for m in MARTS)
+    read = sorted(f"ref('{model(name)}')" for name in TABLES)
+    assert sorted(exposures["tensor_cache"]["depends_on"]) == read
 
 
 def test_what_is_read_is_under_contract():
+    contracts = tiny.contracts("cache")
+    assert contracts.keys() == {model(name) for name in TABLES}
+    for name, table in TABLES.items():
+        assert set(table.columns + table.order) <= contracts[model(name)].keys(), name
+
+
+def test_what_the_cache_models_read_is_under_contract():
     contracts = tiny.contracts()
-    for mart, columns in MARTS.items():
+    for mart, columns in tiny.MARTS.items():
         assert set(columns) <= contracts[mart].keys(), mart

@@ -1,31 +1,101 @@
 """Marts made by hand: five products, three customers, four weeks around Christmas 2006.
 
-Weeks 1 and 2 are training. Only the columns that the export declares to read are there, with the
-types of the marts' contracts. Keys follow the codes, as dbt would have it.
+Weeks 1 and 2 are training. Only the columns that the cache models read are there, with the types of
+the marts' contracts. Keys follow the codes, as dbt would have it. The cache models on top are the
+project's own, compiled by dbt.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import duckdb
 import yaml
 
-from dbt_project.export.queries import MARTS
-
 ROOT = Path(__file__).resolve().parents[3]
 Tables = dict[str, list[dict]]
 
+MARTS: dict[str, tuple[str, ...]] = {
+    "weeks": (
+        "week", "shop_week", "split", "date_from", "date_to",
+        "trips", "items", "spend_pence", "is_replayed_week",
+    ),
+    "customers": (
+        "customer_key", "customer_code", "price_sensitivity", "lifestage", "first_week",
+    ),
+    "trips": (
+        "trip_key", "basket_id", "customer_key", "store_key", "replay_of", "trip_number", "week",
+        "shop_date", "shop_hour", "basket_size", "basket_price_sensitivity", "basket_type",
+        "basket_dominant_mission", "item_count", "spend_pence", "is_cold_start",
+    ),
+    "trip_items": ("trip_key", "product_key", "week", "quantity", "spend_pence"),
+    "prices": (
+        "product_key", "store_key", "week", "actual_price_pence", "base_price_pence", "sales",
+    ),
+    "price_fallbacks_region": ("product_key", "store_region", "week", "price_pence"),
+    "price_fallbacks_product": ("product_key", "price_pence", "category_price_pence"),
+    "products": (
+        "product_key", "product_code", "product_code_10", "product_code_20", "product_code_30",
+        "product_code_40", "first_week", "is_random_weight", "is_novel",
+    ),
+    "pseudo_brands": ("product_key", "price_tier", "price_stability", "volume_share"),
+    "product_graph_nodes": ("node_key", "level", "code"),
+    "product_graph_edges": ("source_key", "target_key", "edge_type", "weight"),
+    "stores": (
+        "store_key", "store_code", "store_format", "store_region", "first_week",
+        "assortment_breadth", "trips_per_week", "items_per_week", "local_competition",
+        "age_weeks", "is_novel",
+    ),
+    "customer_history": (
+        "customer_key", "as_of_week", "trips", "history_weight", "weeks_with_trips",
+        "recency_days", "tenure_days", "gap_days_mean", "gap_days_spread",
+        "spend_pence_per_trip", "items_per_trip", "units_per_item", "repeat_rate",
+        "category_shares",
+    ),
+    "customer_missions": (
+        "customer_key", "as_of_week", "type_small_shop_share", "type_top_up_share",
+        "type_full_shop_share", "type_unclassified_share", "focus_fresh_share",
+        "focus_grocery_share", "focus_mixed_share", "focus_nonfood_share",
+        "focus_unclassified_share", "type_entropy", "focus_entropy", "price_sensitivity_mean",
+        "price_sensitivity_spread", "basket_size_mean", "basket_size_spread", "consistency",
+    ),
+    "customer_store_affinity": (
+        "customer_key", "as_of_week", "primary_store_key", "stores", "regions",
+        "primary_store_share", "top_3_store_share", "store_hhi", "switching_rate",
+    ),
+}  # fmt: skip
+"""Marts and the columns of them that the cache models read."""
 
-def contracts() -> dict[str, dict[str, str]]:
-    """Mart -> column -> data type, of the marts with an enforced contract."""
+
+def contracts(folder: str = "marts") -> dict[str, dict[str, str]]:
+    """Model -> column -> data type, of the models in a folder with an enforced contract."""
     found = {}
-    for path in sorted((ROOT / "models" / "marts").rglob("*.yml")):
+    for path in sorted((ROOT / "models" / folder).rglob("*.yml")):
         for model in yaml.safe_load(path.read_text())["models"]:
             if model.get("config", {}).get("contract", {}).get("enforced"):
                 found[model["name"]] = {c["name"]: c["data_type"] for c in model["columns"]}
     return found
+
+
+@functools.cache
+def cache_models() -> dict[str, str]:
+    """Name -> SQL of the cache models, as dbt compiles them; relations without their database."""
+    with tempfile.TemporaryDirectory() as target:
+        subprocess.run(
+            [
+                Path(sys.executable).with_name("dbt"), "--quiet", "compile",
+                "--target", "lint", "--select", "models/cache",
+                "--target-path", target, "--log-path", target,
+            ],
+            cwd=ROOT, check=True,
+        )  # fmt: skip
+        compiled = (Path(target) / "compiled").rglob("models/cache/*.sql")
+        return {path.stem: path.read_text().replace('"memory".', "") for path in compiled}
 
 
 def _rows(mart: str, text: str) -> list[dict]:
@@ -44,7 +114,7 @@ def tables() -> Tables:
 
 
 def write(path: Path, marts: Tables) -> Path:
-    """A database of these marts."""
+    """A database of these marts, with the cache models on top."""
     types = contracts()
     with duckdb.connect(str(path)) as connection:
         for mart, rows in marts.items():
@@ -57,6 +127,8 @@ def write(path: Path, marts: Tables) -> Path:
                     f"insert into {mart} values {', '.join([row_of_marks] * len(rows))}",
                     [row[name] for row in rows for name in columns],
                 )
+        for name, sql in cache_models().items():
+            connection.execute(f"create view {name} as {sql}")
     return path
 
 
@@ -143,13 +215,26 @@ _TABLES: Tables = {
         4 PRD4 C3 S2 G2 D2 3 false true
         5 PRD5 C4 S1 G1 D1 4 false true
     """),
-    # PRD5 as if its median were another: no category's price may come from a novel product.
+    # PRD4 shares nothing with what was sold in training, PRD5 all but the sub-commodity.
     "price_fallbacks_product": _rows("price_fallbacks_product", """
-        1 100
-        2 200
-        3 50
-        4 100
-        5 120
+        1 100 150
+        2 200 150
+        3 50 50
+        4 100 100
+        5 120 100
+    """),
+    # STORE1 and STORE3 are of one region, whose label no later store changes.
+    "price_fallbacks_region": _rows("price_fallbacks_region", """
+        1 N01 1 95
+        1 N01 2 80
+        1 N01 3 100
+        1 N01 4 100
+        2 N01 1 200
+        2 N01 3 210
+        3 S01 2 50
+        3 S01 4 50
+        4 N01 3 300
+        5 N01 4 40
     """),
     "pseudo_brands": _rows("pseudo_brands", """
         1 value 0.9 0.75

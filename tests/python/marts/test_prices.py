@@ -95,23 +95,25 @@ def test_region_fallbacks(build, actual):
 
 
 def test_product_fallbacks(build, actual):
-    """A product's own training median, else the median over those of its finest category."""
+    """A product's training median, else the median over those of its finest category."""
     training = actual[actual.week <= build.vars.train_last_week]
     own = training.groupby("product_key").actual_price_pence.median()
     products = build.ledger.products.set_index("product_key")
     rows = []
     for key, product in products.iterrows():
-        basis, price = "chain", own.median()
+        basis, category_price = "chain", own.median()
+        for level in HIERARCHY:
+            siblings = own[products.loc[own.index, level] == product[level]]
+            if len(siblings):
+                basis, category_price = level.replace("product", "prod"), siblings.median()
+                break
+        price = category_price
         if key in own.index:
             basis, price = "product", own[key]
-        else:
-            for level in HIERARCHY:
-                siblings = own[products.loc[own.index, level] == product[level]]
-                if len(siblings):
-                    basis, price = level.replace("product", "prod"), siblings.median()
-                    break
-        rows.append((key, basis, price))
-    expected = pd.DataFrame(rows, columns=["product_key", "price_basis", "price_pence"])
+        rows.append((key, basis, price, category_price))
+    expected = pd.DataFrame(
+        rows, columns=["product_key", "price_basis", "price_pence", "category_price_pence"]
+    )
     if build.vars.train_last_week == 1:
         assert expected.price_basis.nunique() == 6
     assert_same(build.table("price_fallbacks_product"), expected, ["product_key"])

@@ -1,0 +1,113 @@
+"""What the export reads: the models of `models/cache`, their columns, and a total order of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainer.cache.schema import LEVELS
+
+HISTORY = (
+    "trips", "history_weight", "weeks_with_trips", "recency_days", "tenure_days",
+    "gap_days_mean", "gap_days_spread", "spend_pence_per_trip", "items_per_trip",
+    "units_per_item", "repeat_rate",
+)  # fmt: skip
+MISSIONS = (
+    "type_small_shop", "type_top_up", "type_full_shop", "type_unclassified",
+    "focus_fresh", "focus_grocery", "focus_mixed", "focus_nonfood", "focus_unclassified",
+    "type_entropy", "focus_entropy", "price_sensitivity_mean", "price_sensitivity_spread",
+    "basket_size_mean", "basket_size_spread", "consistency",
+)  # fmt: skip
+AFFINITY = (
+    "stores", "regions", "primary_store_share", "top_3_store_share", "store_hhi",
+    "switching_rate",
+)  # fmt: skip
+STORE_FIGURES = (
+    "assortment_breadth", "trips_per_week", "items_per_week", "local_competition", "age_weeks",
+)  # fmt: skip
+CODES = tuple(level.replace("prod", "product") for level in LEVELS)
+"""Columns of cache_products with the category codes, finest first."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns to read of a model, and columns by which its rows have one order."""
+
+    columns: tuple[str, ...]
+    order: tuple[str, ...]
+
+
+TABLES = {
+    "weeks": Table(
+        (
+            "week", "shop_week", "split", "day_from", "day_to", "trips", "items", "spend_pence",
+            "items_listed", "items_priced", "is_replayed",
+        ),
+        ("week",),
+    ),
+    "totals": Table(
+        (
+            "week", "is_identified", "trips", "items", "spend_pence", "items_found",
+            "spend_pence_found",
+        ),
+        ("week", "is_identified"),
+    ),
+    "products": Table(
+        (
+            "product_key", "product_code", *CODES, "node_key", "category", "is_novel",
+            "is_random_weight", "pence", "category_pence", "train_trips", "tier", "stability",
+            "volume_share",
+        ),
+        ("product_key",),
+    ),
+    "categories": Table(
+        ("node_key", "code", "level", "parent", "is_novel", "pence"),
+        ("node_key",),
+    ),
+    "graph": Table(("source", "target", "type", "weight"), ("type", "source", "target")),
+    "stores": Table(
+        (
+            "store_key", "store_code", "store_format", "store_region", *STORE_FIGURES, "is_novel",
+            "is_of_training",
+        ),
+        ("store_key",),
+    ),
+    "customers": Table(
+        ("customer_key", "customer_code", "price_sensitivity", "lifestage", "is_of_training"),
+        ("customer_key",),
+    ),
+    "customer_weeks": Table(
+        (
+            "customer_key", "week", *HISTORY, *MISSIONS, *AFFINITY, "primary_store_key",
+            "department_shares",
+        ),
+        ("customer_key", "week"),
+    ),
+    "trips": Table(
+        (
+            "trip_key", "basket_id", "customer_key", "store_key", "week", "day", "hour", "size",
+            "sensitivity", "type", "focus", "days_since_previous", "item_count", "spend_pence",
+            "is_cold_start", "is_replay",
+        ),
+        ("customer_key", "trip_number"),
+    ),
+    "items": Table(
+        ("trip_key", "product_key", "quantity", "pence", "previous_pence", "base_pence"),
+        ("customer_key", "trip_number", "product_key"),
+    ),
+    "region_prices": Table(
+        ("product_key", "region_store_key", "week", "pence"),
+        ("product_key", "store_region", "week"),
+    ),
+}  # fmt: skip
+"""By name of the model without `cache_`."""
+
+
+def model(name: str) -> str:
+    """Name of the dbt model behind one of `TABLES`."""
+    return f"cache_{name}"
+
+
+def query(name: str) -> str:
+    """SQL that reads one of `TABLES`."""
+    table = TABLES[name]
+    return f"select {', '.join(table.columns)} from {model(name)} order by {', '.join(table.order)}"

@@ -1,0 +1,7 @@
+-- The usual price of each product that the training weeks sold, over all stores.
+select
+    product_key,
+    median(actual_price_pence) as price_pence
+from {{ ref('int_shelf_prices') }}
+where week <= {{ var('train_last_week') }}
+group by product_key
