@@ -94,9 +94,9 @@ TABLES = {
         ("trip_key", "product_key", "quantity", "pence", "previous_pence", "base_pence"),
         ("customer_key", "trip_number", "product_key"),
     ),
-    "region_prices": Table(
-        ("product_key", "region_store_key", "week", "pence"),
-        ("product_key", "store_region", "week"),
+    "anonymous_prices": Table(
+        ("product_key", "store_key", "week", "pence"),
+        ("product_key", "store_key", "week"),
     ),
 }  # fmt: skip
 """By name of the model without `cache_`."""

@@ -15,7 +15,7 @@ FIGURES = ("week", *HISTORY, *MISSIONS, *AFFINITY)
 def timeline_columns(
     tables: Tables, vocabulary: Vocabulary, found: Match, days: np.ndarray
 ) -> Columns:
-    """Columns of customers, trips, items, shelf_prices, customer_weeks and region_prices.
+    """Columns of customers, trips, items, shelf_prices, customer_weeks and anonymous_prices.
 
     days: dates of the table `days`, in order. Raises ExportError where a trip has no as-of row or
     no day.
@@ -44,7 +44,7 @@ def timeline_columns(
         "trips.item_offsets": np.append(0, np.cumsum(trips["item_count"], dtype=np.int64)),
         **items,
         **_customer_weeks(tables, vocabulary, found),
-        **_region_prices(tables, vocabulary, found),
+        **_anonymous_prices(tables, found),
     }  # fmt: skip
 
 
@@ -124,19 +124,14 @@ def _customer_weeks(tables: Tables, vocabulary: Vocabulary, found: Match) -> Col
     }
 
 
-def _region_prices(tables: Tables, vocabulary: Vocabulary, found: Match) -> Columns:
-    """Columns of region_prices, without products and regions that the vocabulary lacks.
-
-    Rows come in the order of codes, which is that of the vocabulary's products and labels too.
-    """
-    rows = tables.region_prices
-    product = rows["product_key"] - 1
-    region_of_store = encode(tables.stores["store_region"], vocabulary.labels["store_region"])
-    region = region_of_store[rows["region_store_key"] - 1]
-    known = ~found.is_unknown_product[product] & (region > 0)
+def _anonymous_prices(tables: Tables, found: Match) -> Columns:
+    """Columns of anonymous_prices, without products and stores that the cache lacks."""
+    rows = tables.anonymous_prices
+    product, store = rows["product_key"] - 1, found.store[rows["store_key"] - 1]
+    kept = ~found.is_unknown_product[product] & (store >= 0)
     return {
-        "region_prices.product": found.token[product[known]] - 1,
-        "region_prices.region": region[known],
-        "region_prices.week": rows["week"][known],
-        "region_prices.pence": rows["pence"][known],
+        "anonymous_prices.product": found.token[product[kept]] - 1,
+        "anonymous_prices.store": store[kept],
+        "anonymous_prices.week": rows["week"][kept],
+        "anonymous_prices.pence": rows["pence"][kept],
     }

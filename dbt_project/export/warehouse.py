@@ -37,7 +37,7 @@ class Tables:
     customer_weeks: Columns
     trips: Columns
     items: Columns
-    region_prices: Columns
+    anonymous_prices: Columns
 
     @property
     def departments(self) -> list[str]:

@@ -175,7 +175,8 @@ class TensorCache:
             ("trips.store", "stores"),
             ("items.price", "shelf_prices"),
             ("products.category", "categories"),
-            ("region_prices.product", "products"),
+            ("anonymous_prices.product", "products"),
+            ("anonymous_prices.store", "stores"),
         ):
             self._check_range(name, 0, self.rows(table) - 1)
         for name, label in (
@@ -190,8 +191,7 @@ class TensorCache:
             self._check_range(f"trips.{name}", 0, codes - 1)
         for name, lowest, highest in (
             ("trips.week", 1, self.rows("weeks")),
-            ("region_prices.week", 1, self.rows("weeks")),
-            ("region_prices.region", 1, len(self.manifest["labels"]["store_region"])),
+            ("anonymous_prices.week", 1, self.rows("weeks")),
             ("trips.hour", 0, 23),
             ("days.weekday", 1, 7),
             ("days.week_of_year", 1, 53),
@@ -217,7 +217,7 @@ class TensorCache:
                 )
         for name in (
             "shelf_prices.pence", "shelf_prices.base_pence", "products.pence", "categories.pence",
-            "region_prices.pence",
+            "anonymous_prices.pence",
         ):  # fmt: skip
             self._check_range(name, 0, np.inf)
         for name, table in (("customers.trip_offsets", "trips"), ("trips.item_offsets", "items")):

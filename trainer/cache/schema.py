@@ -96,14 +96,11 @@ COLUMNS: tuple[Column, ...] = (
         "price last seen at the store in an earlier week; the same price where there was none",
     ),
     Column("shelf_prices.base_pence", "float32", "pence", "highest of the trailing base weeks"),
-    # What a product cost where no item says so; rows sorted by product, region, week.
-    Column("region_prices.product", SMALLEST, "row", "products row"),
-    Column("region_prices.region", SMALLEST, "label", "store region; one without a label has none"),
-    Column("region_prices.week", SMALLEST, "week", "a week in which the region sold the product"),
-    Column(
-        "region_prices.pence", "float32", "pence",
-        "median over the region's stores of the price in the week",
-    ),
+    # Prices that no item shows: only anonymous trips bought the product at the store in the week.
+    Column("anonymous_prices.product", SMALLEST, "row", "products row"),
+    Column("anonymous_prices.store", SMALLEST, "row", "stores row"),
+    Column("anonymous_prices.week", SMALLEST, "week", "week number, from 1"),
+    Column("anonymous_prices.pence", "float32", "pence", "price at the store in the week"),
     # A customer as of a week: from trips of earlier weeks only.
     Column("customer_weeks.customer", SMALLEST, "row", "customers row"),
     Column("customer_weeks.week", SMALLEST, "week", "as-of week; trips of earlier weeks count"),

@@ -14,6 +14,7 @@ import pytest
 import tiny
 
 from dbt_project import prepare_tensor_cache
+from trainer.cache import reader as reader_module
 from trainer.cache.reader import MANIFEST, CacheError, TensorCache, write_cache
 from trainer.cache.schema import COLUMN
 
@@ -214,10 +215,10 @@ class TestReading:
             ("items.token", 3, 7),  # [EOS]
             ("items.token", 3, 18),  # one more than the last category's
             ("items.price", 2, 9),
-            ("region_prices.product", 9, 5),
-            ("region_prices.region", 0, 0),
-            ("region_prices.region", 0, 3),
-            ("region_prices.week", 0, 5),
+            ("anonymous_prices.product", 0, 5),
+            ("anonymous_prices.store", 0, 3),
+            ("anonymous_prices.week", 0, 5),
+            ("anonymous_prices.pence", 0, -1),
             ("trips.store", 1, 3),
             ("trips.day", 1, 35),
             ("trips.customer_week", 6, 10),

@@ -34,15 +34,15 @@ def rows_before(cache: TensorCache, week: int) -> dict[str, np.ndarray]:
         "customers": of_customer, "trips": of_trip, "items": of_item,
         "customer_weeks": of_customer_week, "weeks": np.arange(cache.rows("weeks")) < week - 1,
         "days": np.array(cache["days.week"]) < week,
-        "region_prices": np.array(cache["region_prices.week"]) < week,
+        "anonymous_prices": np.array(cache["anonymous_prices.week"]) < week,
     }  # fmt: skip
     for column in COLUMNS:
         if column.table in kept and not column.is_offsets and column.name not in LINKS:
             found[column.name] = np.array(cache[column.name])[kept[column.table]]
-    del found["items.price"], found["customer_weeks.customer"], found["region_prices.product"]
-    found["product of region price"] = np.array(cache["products.code"])[
-        cache["region_prices.product"][kept["region_prices"]]
-    ]
+    del found["items.price"], found["customer_weeks.customer"]
+    for name in ("product", "store"):
+        row = found.pop(f"anonymous_prices.{name}")
+        found[f"{name} of anonymous price"] = np.array(cache[f"{name}s.code"])[row]
     price = cache["items.price"][of_item]
     for name in ("pence", "previous_pence", "base_pence"):
         found[f"shelf_prices.{name}"] = cache[f"shelf_prices.{name}"][price]

@@ -39,7 +39,8 @@ def recode_category(marts: tiny.Tables, level: int, old: str, new: str) -> None:
 
 def add_anonymous_trip(marts: tiny.Tables, key: int, product: int) -> None:
     """One unit of a product at STORE1 in week 1 for 10 pence."""
-    trip = marts["trips"][0] | {"trip_key": key, "basket_id": 9000 + key, "spend_pence": 10}
+    trip = marts["trips"][0] | {"trip_key": key, "basket_id": 9000 + key}
+    trip |= {"item_count": 1, "spend_pence": 10}
     item = {"trip_key": key, "product_key": product, "week": 1, "quantity": 1, "spend_pence": 10}
     marts["trips"].append(trip)
     marts["trip_items"].append(item)
@@ -78,9 +79,7 @@ def test_unknown_products_count_as_their_finest_known_category(tiny_cache, expor
     assert cache["items.token"].tolist() == [1, 8, 1, 1, 16, 1, 11, 12, 12, 8]
     assert cache["trips.has_novel_product"].tolist() == [True, False, True, True, True, True, True]
     assert cache["items.price"].tolist() == tiny_cache["items.price"].tolist()
-    # No product of theirs, so no price by region either: PRD1's are left.
-    assert cache["region_prices.product"].tolist() == [0, 0, 0, 0]
-    assert cache["region_prices.pence"].tolist() == [95, 80, 100, 100]
+    assert not len(cache["anonymous_prices.product"])  # that of PRD3, now PRD35
     assert cache.manifest["unmapped"] == NOTHING | {
         "products": 4, "items": 6, "items_of_unknown_departments": 1, "trips": 6, "labels": 1,
     }  # fmt: skip
@@ -107,13 +106,13 @@ def test_a_known_product_is_itself_whatever_its_categories(tiny_cache, export):
 
 
 def test_what_shares_nothing_counts_as_the_most_frequent_department(tiny_cache, export):
-    """Of the reference's training trips, D1's products are on five, D2's on `extra`."""
-    for extra, token in ((4, 16), (5, 16), (6, 17)):
+    """Of the reference's training trips, D1's products are on six, D2's on `extra`."""
+    for extra, token in ((5, 16), (6, 16), (7, 17)):
         marts = two_departments()
         for key in range(9, 9 + extra):
             add_anonymous_trip(marts, key=key, product=4)
         reference = export(marts, f"reference_{extra}")
-        assert reference["products.train_trips"].tolist() == [3, 1, 1, extra, 0]
+        assert reference["products.train_trips"].tolist() == [3, 1, 2, extra, 0]
         stranger = tiny.tables()
         recode_category(stranger, 10, "C4", "C45")
         above = {"product_code_20": "S15", "product_code_30": "G15", "product_code_40": "D15"}
@@ -177,14 +176,14 @@ def test_stores_without_timelines_are_not_appended(tiny_cache, export):
     assert export(marts, like=tiny_cache.folder).rows("stores") == 3
 
 
-def test_unknown_regions_have_no_prices(tiny_cache, export):
+def test_stores_without_timelines_have_no_prices(tiny_cache, export):
+    """Anonymous trip 1 moves to a new store."""
     marts = tiny.tables()
-    tiny.change(marts["stores"], {"store_region": "N01"}, store_region="W01")
-    tiny.change(marts["price_fallbacks_region"], {"store_region": "N01"}, store_region="W01")
-    cache = export(marts, like=tiny_cache.folder)
-    assert cache["region_prices.product"].tolist() == [2, 2]
-    assert cache["region_prices.region"].tolist() == [2, 2]
-    assert cache["region_prices.week"].tolist() == [2, 4]
+    marts["stores"].append(marts["stores"][1] | {"store_key": 4, "store_code": "STORE4"})
+    tiny.change(marts["trips"], {"trip_key": 1}, store_key=4)
+    tiny.change(marts["prices"], {"product_key": 3, "store_key": 1}, store_key=4)
+    assert export(marts, "with")["anonymous_prices.store"].tolist() == [3]
+    assert not len(export(marts, "without", like=tiny_cache.folder)["anonymous_prices.store"])
 
 
 def test_unknown_labels_are_0_and_counted(tiny_cache, export):
@@ -284,7 +283,7 @@ class TestSplit:
         """The split keeps its meaning, though its last weeks are not there."""
         marts = tiny.tables()
         marts["weeks"].pop()
-        for mart in ("trips", "trip_items", "prices", "price_fallbacks_region"):
+        for mart in ("trips", "trip_items", "prices"):
             marts[mart] = [row for row in marts[mart] if int(row["week"]) < 4]
         for mart in ("customer_history", "customer_missions", "customer_store_affinity"):
             marts[mart] = [row for row in marts[mart] if row["as_of_week"] != 4]

@@ -52,10 +52,11 @@ EXPECTED = {
     "shelf_prices.pence": [40, 50, 80, 95, 100, 100, 200, 210, 300],
     "shelf_prices.previous_pence": [40, 50, 95, 95, 80, 100, 200, 210, 300],
     "shelf_prices.base_pence": [40, 50, 95, 95, 100, 100, 200, 210, 300],
-    "region_prices.product": [0, 0, 0, 0, 1, 1, 2, 2, 3, 4],
-    "region_prices.region": [1, 1, 1, 1, 1, 1, 2, 2, 1, 1],
-    "region_prices.week": [1, 2, 3, 4, 1, 3, 2, 4, 3, 4],
-    "region_prices.pence": [95, 80, 100, 100, 200, 210, 50, 50, 300, 40],
+    # Trip 1 bought PRD1 as trip 2 did, and PRD3, which no other trip of week 1 has.
+    "anonymous_prices.product": [2],
+    "anonymous_prices.store": [0],
+    "anonymous_prices.week": [1],
+    "anonymous_prices.pence": [50],
     "customer_weeks.customer": [0, 0, 0, 0, 0, 1, 1, 1, 2, 2],
     "customer_weeks.week": [1, 2, 3, 4, 5, 2, 4, 5, 3, 5],
     "customer_weeks.trips": [0, 1, 2, 3, 4, 0, 1, 2, 0, 1],
@@ -72,7 +73,7 @@ EXPECTED = {
     "products.is_random_weight": [False, False, True, False, False],
     "products.pence": [100, 200, 50, 100, 120],
     "products.category_pence": [150, 150, 50, 100, 100],
-    "products.train_trips": [3, 1, 1, 0, 0],
+    "products.train_trips": [3, 1, 2, 0, 0],
     "products.tier": [0, 2, 1, 1, 1],
     "products.stability": [0.9, 1, 1, 1, 1],
     "products.volume_share": [0.75, 0.25, 1, 0, 0],
@@ -127,11 +128,11 @@ def test_split_and_totals(cache):
     assert cache.manifest["totals"] == {
         "all": {
             "identified": {"trips": 7, "items": 10, "spend_pence": 1410},
-            "anonymous": {"trips": 1, "items": 1, "spend_pence": 90},
+            "anonymous": {"trips": 1, "items": 2, "spend_pence": 150},
         },
         "train": {
             "identified": {"trips": 3, "items": 4, "spend_pence": 530},
-            "anonymous": {"trips": 1, "items": 1, "spend_pence": 90},
+            "anonymous": {"trips": 1, "items": 2, "spend_pence": 150},
         },
         "validation": {
             "identified": {"trips": 2, "items": 3, "spend_pence": 610}, "anonymous": none,

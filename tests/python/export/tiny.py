@@ -37,7 +37,6 @@ MARTS: dict[str, tuple[str, ...]] = {
     "prices": (
         "product_key", "store_key", "week", "actual_price_pence", "base_price_pence", "sales",
     ),
-    "price_fallbacks_region": ("product_key", "store_region", "week", "price_pence"),
     "price_fallbacks_product": ("product_key", "price_pence", "category_price_pence"),
     "products": (
         "product_key", "product_code", "product_code_10", "product_code_20", "product_code_30",
@@ -191,7 +190,7 @@ def _history() -> Tables:
 
 _TABLES: Tables = {
     "weeks": _rows("weeks", """
-        1 200643 train      2006-12-11 2006-12-17 2 3 490 false
+        1 200643 train      2006-12-11 2006-12-17 2 4 550 false
         2 200644 train      2006-12-18 2006-12-24 2 2 130 false
         3 200645 validation 2006-12-25 2006-12-31 2 3 610 false
         4 200646 test       2007-01-01 2007-01-07 2 3 270 true
@@ -222,19 +221,6 @@ _TABLES: Tables = {
         3 50 50
         4 100 100
         5 120 100
-    """),
-    # STORE1 and STORE3 are of one region, whose label no later store changes.
-    "price_fallbacks_region": _rows("price_fallbacks_region", """
-        1 N01 1 95
-        1 N01 2 80
-        1 N01 3 100
-        1 N01 4 100
-        2 N01 1 200
-        2 N01 3 210
-        3 S01 2 50
-        3 S01 4 50
-        4 N01 3 300
-        5 N01 4 40
     """),
     "pseudo_brands": _rows("pseudo_brands", """
         1 value 0.9 0.75
@@ -269,7 +255,7 @@ _TABLES: Tables = {
     """),
     # Anonymous: trip 1. Trip 8 copies trip 3.
     "trips": _rows("trips", """
-        1 9001 - 1 - - 1 2006-12-11 8  S  MM Small~Shop Grocery 1 90 -
+        1 9001 - 1 - - 1 2006-12-11 8  S  MM Small~Shop Grocery 2 150 -
         2 9002 1 1 - 1 1 2006-12-11 9  M  LA Top~Up     Fresh   2 400 true
         3 9003 2 2 - 1 2 2006-12-18 23 XX XX XX         XX      1 50 true
         4 9004 1 1 - 2 2 2006-12-20 0  S  UM Small~Shop Nonfood 1 80 true
@@ -280,6 +266,7 @@ _TABLES: Tables = {
     """),
     "trip_items": _rows("trip_items", """
         1 1 1 1 90
+        1 3 1 1 60
         2 1 1 2 200
         2 2 1 1 200
         3 3 2 1 50
@@ -299,6 +286,7 @@ _TABLES: Tables = {
         1 1 4 100 100 1
         2 1 1 200 200 1
         2 3 3 210 210 1
+        3 1 1 50 50 1
         3 2 2 50 50 1
         3 2 4 50 50 1
         4 1 3 300 300 1

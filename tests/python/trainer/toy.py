@@ -114,7 +114,7 @@ def toy_columns(
         "categories.parent": np.array([4, 4, 5, 5, 6, 7, 8, 9, -1, -1]),
         "categories.is_novel": np.zeros(10),
         "categories.pence": np.full(10, np.median(pence)),
-        **_region_prices(pence),
+        **_anonymous_prices(pence),
         **_graph(products, category, draw),
         "stores.code": np.array([f"STORE{n:03d}" for n in range(stores)]),
         "stores.format": draw.integers(1, 4, stores),
@@ -140,18 +140,17 @@ def toy_columns(
     return columns
 
 
-def _region_prices(pence: np.ndarray) -> dict[str, np.ndarray]:
-    """Every product in every region and odd week, one penny more in each region; but the novel
-    product, the last one, after training only."""
-    regions = len(LABELS["store_region"])
-    rows = np.indices((len(pence), regions, WEEKS // 2)).reshape(3, -1)
-    product, region, week = rows[0], rows[1] + 1, 2 * rows[2] + 1
+def _anonymous_prices(pence: np.ndarray) -> dict[str, np.ndarray]:
+    """Every product at the first store in every odd week; but the novel product, the last one,
+    after training only."""
+    product, week = np.indices((len(pence), WEEKS // 2)).reshape(2, -1)
+    week = 2 * week + 1
     sold = (product < len(pence) - 1) | (week > TRAIN_LAST)
     return {
-        "region_prices.product": product[sold],
-        "region_prices.region": region[sold],
-        "region_prices.week": week[sold],
-        "region_prices.pence": (pence[product] + region)[sold],
+        "anonymous_prices.product": product[sold],
+        "anonymous_prices.store": np.zeros(sold.sum(), dtype=int),
+        "anonymous_prices.week": week[sold],
+        "anonymous_prices.pence": pence[product[sold]],
     }
 
 
