@@ -44,30 +44,25 @@ def is_installed() -> bool:
     return importlib.util.find_spec("lightgbm") is not None
 
 
-class RecentTrips(WorldModelDataset):
-    """Some trips of a sample of customers from the later training weeks, with the trips before.
+def recent_trips(cache: TensorCache, customers: int, trips: int, seed: int) -> WorldModelDataset:
+    """Consecutive trips of a sample of customers from the later training weeks, with the history
+    before them.
 
-    Args:
-        cache: whose training weeks they are of.
-        customers, trips: how many customers, and trips of each at most.
-        seed: of which trips; they are one after the other.
+    customers, trips: how many customers, and target trips of each, at most. seed: of the draw of
+    these trips.
     """
-
-    def __init__(self, cache: TensorCache, customers: int, trips: int, seed: int) -> None:
-        super().__init__(cache, "train")
-        chosen = sample_customers(cache, self.customers, customers)
-        super().__init__(cache, "train", customers=chosen)
-        first, stop = self.spans.first, self.spans.stop
-        week = cache["trips.week"].astype(np.int64)
-        early = np.concatenate([[0], (week < FIRST_WEEK * cache.split["train"][1]).cumsum()])
-        # Without a trip that late, the last one is taken.
-        late = np.minimum(first + early[stop] - early[first], stop - 1)
-        draw = np.random.default_rng(seed).random(len(first))
-        last = late + (draw * (stop - late)).astype(np.int64)
-        self.spans = Spans(first, last + 1, np.maximum(last + 1 - trips, late))
-        offsets = cache["trips.item_offsets"].astype(np.int64)
-        self.trips = self.spans.stop - first
-        self.items = offsets[self.spans.stop] - offsets[first]
+    everyone = WorldModelDataset(cache, "train")
+    chosen = sample_customers(cache, everyone.customers, customers)
+    dataset = WorldModelDataset(cache, "train", customers=chosen)
+    first, stop = dataset.spans.first, dataset.spans.stop
+    week = cache["trips.week"].astype(np.int64)
+    early = np.concatenate([[0], (week < FIRST_WEEK * cache.split["train"][1]).cumsum()])
+    # Whoever made no trip in these weeks takes part with the last one.
+    late = np.minimum(first + early[stop] - early[first], stop - 1)
+    draw = np.random.default_rng(seed).random(len(first))
+    last = late + (draw * (stop - late)).astype(np.int64)
+    spans = Spans(first, last + 1, np.maximum(last + 1 - trips, late))
+    return WorldModelDataset.from_spans(cache, "train", dataset.customers, spans)
 
 
 class Boosting:
@@ -80,7 +75,7 @@ class Boosting:
         counts: of the cache whose training weeks it learns from.
         seed: of the trips it learns from, of what they hide and of LightGBM.
         parameters, rounds: of LightGBM.
-        customers, trips: as of `RecentTrips`.
+        customers, trips: as of `recent_trips`.
         popular: as of `Signals`.
     """
 
@@ -130,7 +125,7 @@ class Boosting:
         question do not count as trips with two products together: beside their own trace in them,
         rare pairs would look like certain ones.
         """
-        dataset = RecentTrips(self._cache, *self._sample, self._seed)
+        dataset = recent_trips(self._cache, *self._sample, self._seed)
         spans = dataset.spans
         rows = ranges(spans.first_target, spans.stop - spans.first_target)
         signals = Signals(Counts(self._cache, without=rows), self._popular)

@@ -96,7 +96,7 @@ class SlowBaselines:
         trips = min(last, len(self.earlier(row)))
         return {product: value * trips for product, value in total.items()}
 
-    def tifu_knn(self, row, groups, within, between, neighbours, own):
+    def tifu_knn(self, row, groups, within, between, neighbours, alpha):
         def vector(trips):
             size = math.ceil(len(trips) / groups)
             parts = []
@@ -122,7 +122,7 @@ class SlowBaselines:
         trips = len(self.earlier(row))
         return {
             product: trips
-            * (own * mine[product] + (1 - own) * sum(v[product] for v in nearest) / len(nearest))
+            * (alpha * mine[product] + (1 - alpha) * sum(v[product] for v in nearest) / len(nearest))
             for product in range(1, self.products + 1)
         }
 
