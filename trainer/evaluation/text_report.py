@@ -117,7 +117,9 @@ def _strata(task: TaskMetrics, metric: str) -> Iterator[str]:
         for label, group in groups.items():
             row = [f"{name}: {label}", f"{group.trips:,}"]
             row += [_cell(group.scorers[scorer], metric, False) for scorer in shown]
-            rows.append(row + [_cell(group.model_minus[best], metric, True, "+")] * bool(best))
+            if best is not None:
+                row.append(_cell(group.model_minus[best], metric, True, "+"))
+            rows.append(row)
     yield from _table(rows)
 
 
