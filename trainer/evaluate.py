@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def measure(options: argparse.Namespace) -> EvaluationMetrics:
-    """What the command line asks for. Raises ValueError for options that contradict each other."""
+    """Run the evaluation. Raises ValueError for options that contradict each other."""
     if (options.checkpoint is None) != options.baselines_only:
         raise ValueError("give either a CHECKPOINT or --baselines-only")
     scorers = options.baselines
@@ -89,7 +89,7 @@ def measure(options: argparse.Namespace) -> EvaluationMetrics:
 
 
 def machine() -> dict:
-    """What figures are measured with: hardware and versions."""
+    """Hardware and versions, to be saved beside the figures."""
     cuda = torch.cuda.is_available()
     return {
         "hardware": {

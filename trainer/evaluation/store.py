@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -116,15 +117,23 @@ class BaselineStore:
 
 def definition() -> str:
     """SHA-256 of constants, code and versions that decide what baselines answer."""
-    root = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for name in CONSTANTS_OF:
-        values = vars(import_module(f"trainer.{name}")).items()
-        digest.update(repr([(n, v) for n, v in sorted(values) if n.isupper()]).encode())
-    for folder in CODE_OF:
+    constants = [
+        (module, name, value)
+        for module in CONSTANTS_OF
+        for name, value in sorted(vars(import_module(f"trainer.{module}")).items())
+        if name.isupper()
+    ]
+    versions = [_version(name) for name in LIBRARIES]
+    return hashlib.sha256(repr((constants, _code(CODE_OF), versions)).encode()).hexdigest()
+
+
+@cache
+def _code(folders: tuple[str, ...]) -> str:
+    """SHA-256 of source files, as they were when they were first needed."""
+    root, digest = Path(__file__).parents[1], hashlib.sha256()
+    for folder in folders:
         for path in sorted((root / folder).glob("*.py")):
             digest.update(path.read_bytes())
-    digest.update(repr([_version(name) for name in LIBRARIES]).encode())
     return digest.hexdigest()
 
 

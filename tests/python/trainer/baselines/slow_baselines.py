@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from statistics import fmean
 
 from trainer.cache.held_out import held_out
 from trainer.features.purchase_history import NEIGHBOUR_GAIN, NEIGHBOUR_RATE
@@ -122,7 +123,7 @@ class SlowBaselines:
         trips = len(self.earlier(row))
         return {
             product: trips
-            * (alpha * mine[product] + (1 - alpha) * sum(v[product] for v in nearest) / len(nearest))
+            * (alpha * mine[product] + (1 - alpha) * fmean(v[product] for v in nearest))
             for product in range(1, self.products + 1)
         }
 
