@@ -46,4 +46,4 @@ test: lint  ## lint, then dbt and pytest on the synthetic chain
 	python -m pytest
 
 clean:  ## remove what was made (never raw_data, runs or .venv)
-	rm -rf target logs build cache .duckdb_tmp warehouse.duckdb warehouse.duckdb.wal
+	rm -rf target logs build cache cache.baselines .duckdb_tmp warehouse.duckdb warehouse.duckdb.wal

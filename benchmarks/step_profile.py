@@ -31,7 +31,8 @@ def profile_steps(setup: Any, steps: int) -> str:
     label_methods(model)
     for name, child in model.named_children():
         label_methods(child, name)
-    label_methods(setup.loss, "loss")
+    for loss in setup.trainer.losses.values():
+        label_methods(loss, "loss")
     batches = iter(setup.loader)
     setup.step(next(batches))
     activities = [ProfilerActivity.CPU]

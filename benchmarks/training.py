@@ -50,7 +50,6 @@ from trainer.batches.loaders import WorldModelDataLoader, padding_waste
 from trainer.cache.reader import TensorCache
 from trainer.model.world_model import create_world_model
 from trainer.training import SCHEDULES, Trainer, TrainingConfig
-from trainer.training.losses import WorldModelLoss
 from trainer.training.ranks import Ranks
 
 DTYPES = {"cuda": "bfloat16", "cpu": "float32"}
@@ -76,30 +75,26 @@ class Setup:
     """A preset's longest phase, ready to train."""
 
     trainer: Trainer
-    loss: WorldModelLoss
     loader: WorldModelDataLoader
-    clip: float
     backend: str
 
     @classmethod
     def of(cls, options: argparse.Namespace, cache: TensorCache, device: torch.device) -> Setup:
         """That of the command line."""
         config = longest_phase(options)
-        (phase,) = config.phases
         trainer = ready(config, cache, Path(tempfile.gettempdir()), Ranks(0, 1, device))
-        loader = trainer._loader(0)
+        loader = trainer.loader(0)
         loader.workers = 0  # a worker's time would not be counted
-        loss = WorldModelLoss(phase.losses, config.gamma).to(device)
         backend = use_backend(trainer.model.encoder, options.backend, device)
-        return cls(trainer, loss, loader, phase.clip, backend)
+        return cls(trainer, loader, backend)
 
     def step(self, batch: TimelineBatch) -> None:
-        """What the trainer does with a batch: its own method, so that what is timed is that."""
-        self.trainer._step(batch.to(self.trainer.ranks.device), self.loss, self.clip)
+        """What the trainer does with a batch."""
+        self.trainer.step(batch)
 
     def forward_backward(self, batch: TimelineBatch) -> None:
         """A step without clipping and optimiser."""
-        self.trainer._gradients(batch.to(self.trainer.ranks.device), self.loss)
+        self.trainer.gradients(batch)
 
 
 def tokens(batch: TimelineBatch) -> int:

@@ -16,6 +16,7 @@ from trainer.batches.tasks import TASKS
 from trainer.cache.atomic import new_file
 from trainer.cache.reader import CacheError, TensorCache
 from trainer.evaluation import EvaluationMetrics, run_evaluation
+from trainer.evaluation.store import BaselineStore
 from trainer.evaluation.text_report import report
 from trainer.model.checkpoint import CheckpointError
 from trainer.model.encoder.backends import NAMES
@@ -25,11 +26,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m trainer.evaluate",
         description="Measure a trained model beside the baselines it has to beat, on trips "
-        "that training has not seen. What the figures mean: docs/evaluation.md.",
+        "that it was not trained on. What the figures mean: docs/evaluation.md.",
     )
     add = parser.add_argument
     add("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="folder of the model")
     add("--baselines-only", action="store_true", help="measure the baselines alone")
+    add(
+        "--baselines", nargs="+", metavar="NAME",
+        help="baselines to measure, named as in the tables, or none (default: all)",
+    )  # fmt: skip
+    add(
+        "--baseline-results", type=Path, metavar="FOLDER",
+        help="where results of baselines are kept and reused by the next evaluation of the same "
+        "trips (default: beside the cache, CACHE.baselines)",
+    )  # fmt: skip
     add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
     add("--split", default="test", help="test or validation (default: test)")
     add("--detailed", action="store_true", help="print strata and calibration as well")
@@ -55,9 +65,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def measure(options: argparse.Namespace) -> EvaluationMetrics:
-    """What the command line asks for. Raises ValueError for options that contradict each other."""
+    """Run the evaluation. Raises ValueError for options that contradict each other."""
     if (options.checkpoint is None) != options.baselines_only:
         raise ValueError("give either a CHECKPOINT or --baselines-only")
+    scorers = options.baselines
+    if scorers == ["none"]:
+        if options.baselines_only:
+            raise ValueError("--baselines none and --baselines-only leave nothing to measure")
+        scorers = []
     for name, path in (("--json", options.json), ("--predictions", options.predictions)):
         if path and not path.parent.is_dir():
             raise ValueError(f"{name}: {path.parent} is not a folder")
@@ -65,13 +80,16 @@ def measure(options: argparse.Namespace) -> EvaluationMetrics:
             raise ValueError(f"{name}: {path} is a folder: name a file in it")
     cache = TensorCache(options.cache)
     chosen = {name: getattr(options, name) for name in ("tasks", "customers", "tokens", "seed")}
+    if options.baseline_results:
+        chosen["store"] = BaselineStore(options.baseline_results)
     return run_evaluation(
-        options.checkpoint, cache, options.split, options.predictions, options.backend, **chosen
-    )
+        options.checkpoint, cache, options.split, options.predictions, options.backend,
+        scorers=scorers, **chosen,
+    )  # fmt: skip
 
 
 def machine() -> dict:
-    """What figures are measured with: hardware and versions."""
+    """Hardware and versions, to be saved beside the figures."""
     cuda = torch.cuda.is_available()
     return {
         "hardware": {

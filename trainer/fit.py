@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add(
         "--precision", choices=PRECISIONS, default="auto",
-        help="of large products of matrices; auto: bfloat16 where the device multiplies it itself",
+        help="of large matrix products; auto: bfloat16 where the device supports it natively",
     )  # fmt: skip
     add("--threads", type=int, help="CPU threads of each process (default: torch's own choice)")
     add("--fresh", action="store_true", help="start anew: remove the run that --out holds")
@@ -89,7 +89,7 @@ def configuration(options: argparse.Namespace) -> TrainingConfig:
 
 
 def _stretched(config: TrainingConfig, epochs: int) -> tuple:
-    """The phases in the same proportions; one that gets no epoch is left out."""
+    """The phases with epochs in the same proportions; one that gets none is left out."""
     if epochs < 1:
         raise ValueError(f"epochs: expected at least 1, not {epochs}")
     phases, given, so_far = [], 0, 0
@@ -103,10 +103,10 @@ def _stretched(config: TrainingConfig, epochs: int) -> tuple:
 
 
 def validation(cache: TensorCache, config: TrainingConfig):
-    """The score that choices are made by: NDCG@10 on fresh validation trips, mean over tasks.
+    """A function that scores a model: NDCG@10 on fresh validation trips, mean over tasks.
 
-    On the way it fits the model's probabilities to these trips, which changes no ranking. Raises
-    CacheError where there are no such trips.
+    It also fits the model's calibration to these trips, which changes no ranking. Raises CacheError
+    where there are no such trips.
     """
     evaluator = Evaluator(
         cache, "validation", customers=config.validation_customers, progress=False, scorers=()

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
+from trainer.cache.writer import write_cache
 
 from .calendar import EPOCH, calendar_days, day_columns, full_code, public_holidays
 from .matching import Match, match, unknown_labels

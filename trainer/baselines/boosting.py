@@ -1,4 +1,4 @@
-"""Gradient boosting on what the rules count: the strongest that an analyst would try by hand."""
+"""Gradient boosting on what the rules count: the strongest baseline here."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 CUSTOMERS, TRIPS = 1500, 4
-"""Customers to learn from, and trips of each."""
+"""Customers whose trips are examples, and trips of each."""
 FIRST_WEEK = 50 / 80
-"""Trips to learn from come after this part of the training weeks: before, histories are short."""
+"""Share of the training weeks after which trips are examples: earlier ones have short histories."""
 ROUNDS = 150
 PARAMETERS: dict[str, Any] = {
     "objective": "lambdarank",
@@ -36,7 +36,7 @@ PARAMETERS: dict[str, Any] = {
 }
 """Chosen on validation weeks, with `ROUNDS`: docs/experiments.md."""
 MARGIN = 1.0
-"""From the lowest candidate to the highest product that is none."""
+"""Distance of the lowest candidate's score from the highest score of all other products."""
 
 
 def is_installed() -> bool:
@@ -44,43 +44,38 @@ def is_installed() -> bool:
     return importlib.util.find_spec("lightgbm") is not None
 
 
-class RecentTrips(WorldModelDataset):
-    """Some trips of a sample of customers from the later training weeks, with the trips before.
+def recent_trips(cache: TensorCache, customers: int, trips: int, seed: int) -> WorldModelDataset:
+    """Consecutive trips of a sample of customers from the later training weeks, with the history
+    before them.
 
-    Args:
-        cache: whose training weeks they are of.
-        customers, trips: how many customers, and trips of each at most.
-        seed: of which trips; they are one after the other.
+    customers, trips: how many customers, and target trips of each, at most. seed: of the draw of
+    these trips.
     """
-
-    def __init__(self, cache: TensorCache, customers: int, trips: int, seed: int) -> None:
-        super().__init__(cache, "train")
-        chosen = sample_customers(cache, self.customers, customers)
-        super().__init__(cache, "train", customers=chosen)
-        first, stop = self.spans.first, self.spans.stop
-        week = cache["trips.week"].astype(np.int64)
-        early = np.concatenate([[0], (week < FIRST_WEEK * cache.split["train"][1]).cumsum()])
-        # Without a trip that late, the last one is taken.
-        late = np.minimum(first + early[stop] - early[first], stop - 1)
-        draw = np.random.default_rng(seed).random(len(first))
-        last = late + (draw * (stop - late)).astype(np.int64)
-        self.spans = Spans(first, last + 1, np.maximum(last + 1 - trips, late))
-        offsets = cache["trips.item_offsets"].astype(np.int64)
-        self.trips = self.spans.stop - first
-        self.items = offsets[self.spans.stop] - offsets[first]
+    everyone = WorldModelDataset(cache, "train")
+    chosen = sample_customers(cache, everyone.customers, customers)
+    dataset = WorldModelDataset(cache, "train", customers=chosen)
+    first, stop = dataset.spans.first, dataset.spans.stop
+    week = cache["trips.week"].astype(np.int64)
+    early = np.concatenate([[0], (week < FIRST_WEEK * cache.split["train"][1]).cumsum()])
+    # Whoever made no trip in these weeks takes part with the last one.
+    late = np.minimum(first + early[stop] - early[first], stop - 1)
+    draw = np.random.default_rng(seed).random(len(first))
+    last = late + (draw * (stop - late)).astype(np.int64)
+    spans = Spans(first, last + 1, np.maximum(last + 1 - trips, late))
+    return WorldModelDataset.from_spans(cache, "train", dataset.customers, spans)
 
 
 class Boosting:
-    """One LightGBM model (Ke et al., 2017) per task, fitted when such a question comes first.
+    """One LightGBM model (Ke et al., 2017) per task, fitted before its first question is answered.
 
-    A question tells its task: whether the kind of trip is hidden, and whether all items are.
-    Completion of a basket of one item is the next-basket question.
+    The task of a question follows from whether the kind of trip is hidden, and whether all items
+    are: completing a basket of one item is the next-basket task.
 
     Args:
         counts: of the cache whose training weeks it learns from.
         seed: of the trips it learns from, of what they hide and of LightGBM.
         parameters, rounds: of LightGBM.
-        customers, trips: as of `RecentTrips`.
+        customers, trips: as of `recent_trips`.
         popular: as of `Signals`.
     """
 
@@ -124,24 +119,24 @@ class Boosting:
         return self._models[task]
 
     def examples(self, task: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What it learns from: features (n, len(NAMES)), whether bought (n,), pairs per question.
+        """Training examples: features (n, len(NAMES)), whether bought (n,), pairs per question.
 
-        Questions none of whose candidates was bought teach no order and are left out. The trips in
-        question do not count as trips with two products together: beside their own trace in them,
+        Questions none of whose candidates was bought have no order to learn and are left out. The
+        example trips are excluded from the lifts of pairs: their outcome would leak into them, and
         rare pairs would look like certain ones.
         """
-        dataset = RecentTrips(self._cache, *self._sample, self._seed)
+        dataset = recent_trips(self._cache, *self._sample, self._seed)
         spans = dataset.spans
         rows = ranges(spans.first_target, spans.stop - spans.first_target)
         signals = Signals(Counts(self._cache, without=rows), self._popular)
         parts = []
         for batch in EvaluationDataLoader(dataset, task, chunk=1, seed=self._seed):
             question, token = signals.candidates(batch)
-            asked = batch.questions
-            bought = torch.zeros(len(asked.trip), self._cache.products + 3, dtype=torch.bool)
-            bought[asked.target_question, asked.target] = True
+            questions = batch.questions
+            bought = torch.zeros(len(questions.trip), self._cache.products + 3, dtype=torch.bool)
+            bought[questions.target_question, questions.target] = True
             label = bought[question, token]
-            good = torch.zeros(len(asked.trip), dtype=torch.bool).index_put(
+            good = torch.zeros(len(questions.trip), dtype=torch.bool).index_put(
                 (question[label],), torch.tensor(True)
             ) & (task_of(batch) == TASKS.index(task))
             kept = good[question]
@@ -168,7 +163,7 @@ class Boosting:
 
 
 def task_of(batch: TimelineBatch) -> torch.Tensor:
-    """The place among `TASKS` of each question, (Q,) int64."""
+    """The index in `TASKS` of each question's task, (Q,) int64."""
     questions = batch.questions
     known = torch.where(
         questions.fully_hidden, TASKS.index("next_known"), TASKS.index("completion")

@@ -1,4 +1,4 @@
-"""What else is in a basket with these items: lifts of pairs of products."""
+"""Products bought together: lifts of pairs of products."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from trainer.cache.rows import items_of
 class Cooccurrence:
     """b times the sum of the log lifts of a product with each visible item of the basket.
 
-    The lift of two products is (m + s) / (e + s), m of n training trips with both and
-    e = n_i n_j / n expected; s expected trips of a pair without a tie are added.
+    The lift of two products is (m + s) / (e + s): m of n training trips hold both, e = n_i n_j / n
+    would if they were independent, and s such trips are added for smoothing.
 
     Args:
         cache: whose training weeks the lifts are of.
@@ -39,10 +39,10 @@ class Cooccurrence:
     def __call__(self, batch: TimelineBatch) -> Tensor:
         """(Q, V) float32, 0 where nothing is visible."""
         questions, tokens = batch.questions, len(self.lift)
-        shown = questions.token < tokens
-        lifts = self.lift.to(questions.token.device)[questions.token[shown]]
+        visible = questions.token < tokens
+        lifts = self.lift.to(questions.token.device)[questions.token[visible]]
         total = lifts.new_zeros(len(questions.trip), tokens)
-        return total.index_add_(0, questions.question[shown], lifts, alpha=self.strength)
+        return total.index_add_(0, questions.question[visible], lifts, alpha=self.strength)
 
 
 def pair_lifts(cache: TensorCache, rows: np.ndarray, smoothing: float) -> Tensor:
@@ -59,8 +59,10 @@ def pair_lifts(cache: TensorCache, rows: np.ndarray, smoothing: float) -> Tensor
         size = lengths[part]
         one = np.repeat(token[ranges(begin, size)], np.repeat(size, size))
         other = token[ranges(np.repeat(begin, size), np.repeat(size, size))]
-        own = (one <= cache.products) & (other <= cache.products)
-        cells, counts = np.unique(one[own] * tokens + other[own], return_counts=True)
+        are_products = (one <= cache.products) & (other <= cache.products)
+        cells, counts = np.unique(
+            one[are_products] * tokens + other[are_products], return_counts=True
+        )
         together.ravel()[cells] += counts
     alone = together.diagonal().copy()
     together += smoothing

@@ -1,9 +1,11 @@
-"""What speaks for a product, counted in different ways; every count is made once per batch.
+"""Evidence for a product, counted in different ways; every count is made once per batch.
 
 Constants were chosen on validation weeks: docs/experiments.md holds the grids.
 """
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 from torch import Tensor
@@ -23,14 +25,16 @@ RATE = 0.95
 DAYS = 120
 """Days after which a trip weighs 1/e."""
 UP_CF = {"last": 25, "asymmetry": 0.5, "locality": 30}
-TIFU_KNN = {"groups": 10, "within": 0.95, "between": 0.6, "neighbours": 300, "own": 0.7}
+TIFU_KNN = {"groups": 10, "within": 0.95, "between": 0.6, "neighbours": 300, "alpha": 0.7}
 COOCCURRENCE = {"strength": 0.25, "smoothing": 20}
 NEIGHBOURS = COUNTS.index("neighbours")
-"""Column of `OwnProducts.counts`."""
+"""Column of `PurchaseHistory.counts`."""
 
 
 class Counts:
-    """Of a cache's training weeks and of a batch's questions: (Q, N + 3) float32 each.
+    """Functions of a batch that count for each question and token: (Q, N + 3) float32 each.
+
+    Those that prepare something of the training weeks do so when they are first used.
 
     Args:
         cache: whose training weeks the statics are of.
@@ -40,27 +44,36 @@ class Counts:
         products: N.
         share: (N + 3,) share of each product among training items.
         purchases: what was bought before each question.
-        plain: earlier trips with the product.
+        plain: the customer's earlier trips with the product.
         by_trips, by_days: the same, recent trips weighing more.
-        up_cf, tifu_knn: with those of customers who buy alike.
-        own_trips: of trips that overlap with what is visible.
+        up_cf, tifu_knn: blended with those of customers with similar purchases.
+        own_trips: earlier trips with the product, weighed by their overlap with the visible items.
         context: log lift of the product given the kind of trip, 0 where it is unknown.
-        together: b times the log lifts of the product with what is visible.
+        together: b times the sum of the log lifts of the product with each visible item.
     """
 
     def __init__(self, cache: TensorCache, without: np.ndarray | None = None) -> None:
-        self.cache, self.products = cache, cache.products
+        self.cache, self.products, self._without = cache, cache.products, without
         self._prior = CountingPrior(cache, receipt_item_shares(cache))
         self.share = self._prior.share
         self.purchases = Once(lambda batch: Purchases.before(batch, cache.products))
         self.plain = self.weighed(equally)
         self.by_trips = self.weighed(by_trips(RATE))
         self.by_days = self.weighed(by_days(DAYS))
-        self.up_cf = Once(up_cf(cache, self.purchases, **UP_CF))
-        self.tifu_knn = Once(tifu_knn(cache, self.purchases, **TIFU_KNN))
         self.own_trips = Once(self._own_trips)
         self.context = Once(self._context)
-        self.together = Once(Cooccurrence(cache, **COOCCURRENCE, without=without))
+
+    @cached_property
+    def up_cf(self) -> Once[Tensor]:
+        return Once(up_cf(self.cache, self.purchases, **UP_CF))
+
+    @cached_property
+    def tifu_knn(self) -> Once[Tensor]:
+        return Once(tifu_knn(self.cache, self.purchases, **TIFU_KNN))
+
+    @cached_property
+    def together(self) -> Once[Tensor]:
+        return Once(Cooccurrence(self.cache, **COOCCURRENCE, without=self._without))
 
     def weighed(self, weigh: Weigh) -> Once[Tensor]:
         """Earlier purchases, each with a weight."""

@@ -1,4 +1,4 @@
-"""What customers bought before, item by item, so that every rule can weigh it in its own way.
+"""What customers bought before, item by item, for rules that weigh purchases differently.
 
 Shape letters: n owners, P earlier items, V = N + 3 tokens. Owners are the questions of a batch, or
 the customers of the training weeks.
@@ -23,7 +23,7 @@ Made = TypeVar("Made")
 
 
 class Once(Generic[Made]):
-    """Makes something of a batch once, for all rules that are asked about this batch in turn."""
+    """A function of a batch that keeps its last result: rules share it, one batch after another."""
 
     def __init__(self, make: Callable[[TimelineBatch], Made]) -> None:
         self._make = make
@@ -53,7 +53,7 @@ class Purchases:
 
     @classmethod
     def before(cls, batch: TimelineBatch, products: int) -> Purchases:
-        """Of each question: from strictly earlier trips of its timeline; now is its own trip."""
+        """Of each question: from strictly earlier trips of its timeline; now is its trip."""
         trip, items = batch.questions.trip, batch.items
         first = trip - batch.position[trip]
         per_trip = torch.bincount(items.trip, minlength=len(batch.trips))
@@ -75,8 +75,10 @@ class Purchases:
 
     @classmethod
     def of_training(cls, cache: TensorCache) -> Purchases:
-        """Of every customer of the cache, up to the last training trip, which is now. Customers who
-        are kept out of training have none."""
+        """Of every customer of the cache, until the last training trip, which is now.
+
+        Customers who are kept out of training have none.
+        """
         rows = training_trips(cache)
         owner_of_trip = customer_of(cache, rows)
         trips = np.bincount(owner_of_trip, minlength=cache.rows("customers"))

@@ -1,7 +1,7 @@
-"""Customers who buy alike: UP-CF@r and TIFU-KNN.
+"""Customers with similar purchases: UP-CF@r and TIFU-KNN.
 
-Customers of the training weeks are neighbours, as they were when those ended; nobody is their own.
-The customer who is asked about counts with all trips before the one in question.
+Neighbours are customers of the training weeks, with their purchases until the end of these; nobody
+is a neighbour of themselves. The customer of a question counts with all trips before it.
 Shape letters: Q questions, U customers, V = N + 3 tokens.
 """
 
@@ -24,9 +24,10 @@ from trainer.cache.rows import customer_of
 class Blend(Protocol):
     """How the vectors of a customer and of others make a prediction."""
 
-    def __call__(self, dots: Tensor, own: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-        """dots (U, Q) inner products, -inf with whoever is no neighbour; own (Q,) and others (U,)
-        squared lengths. Returns the weights of the customer's own vector (Q,) and of others (U, Q).
+    def __call__(self, dots: Tensor, customer: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+        """dots (U, Q) inner products, -inf with whoever is no neighbour; customer (Q,) and others
+        (U,) squared lengths. Returns the weights of the customer's vector (Q,) and of others
+        (U, Q).
         """
         ...
 
@@ -40,9 +41,9 @@ class Neighbours:
     Args:
         cache: whose training weeks the neighbours' vectors are of.
         purchases: what was bought before the questions of a batch.
-        weigh: purchases to vectors.
-        blend: how vectors add up.
-        last: how many trips a vector is a mean of, at most.
+        weigh: the weight of each purchase in a vector.
+        blend: how the vectors of the customer and of others are weighed.
+        last: how many trips a vector is a mean of, at most; all if left out.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Neighbours:
         training = Purchases.of_training(cache)
         vectors = training.sums(weigh(training), cache.products + 3)
         self._squares = vectors.square().sum(1)
-        # A few hundred of thousands of products per customer: sparse is six times as fast.
+        # A customer bought a few hundred of thousands of products: sparse is six times as fast.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sparse CSR", UserWarning)
             self._vectors = vectors.to_sparse_csr()
@@ -64,23 +65,23 @@ class Neighbours:
         """c, (Q, V) float32."""
         purchases = self._purchases(batch)
         device = purchases.owner.device
-        own = purchases.sums(self._weigh(purchases), self._cache.products + 3)
+        vector = purchases.sums(self._weigh(purchases), self._cache.products + 3)
         row = batch.trips.row[batch.questions.trip]
         customer = torch.from_numpy(customer_of(self._cache, row.cpu().numpy())).to(device)
         squares = self._squares.to(device)
-        dots = self._vectors.to(device) @ own.T.contiguous()
-        # Customers without purchases in the training weeks are nobody's neighbours.
+        dots = self._vectors.to(device) @ vector.T.contiguous()
+        # Customers without purchases in the training weeks are no neighbours.
         dots[squares == 0] = -torch.inf
         dots[customer, torch.arange(len(customer), device=device)] = -torch.inf
-        weight, weights = self._blend(dots, own.square().sum(1), squares)
+        weight, weights = self._blend(dots, vector.square().sum(1), squares)
         others = (self._by_product.to(device) @ weights).T
         trips = purchases.trips if self._last is None else purchases.trips.clamp(max=self._last)
-        return (own * weight[:, None] + others) * trips[:, None]
+        return (vector * weight[:, None] + others) * trips[:, None]
 
 
 @dataclass(frozen=True)
 class AsymmetricCosine:
-    """Everyone weighs s^q, s = x_u x_v / (|x_u|^2a |x_v|^2(1 - a)); the customer 1, as s_uu = 1.
+    """A neighbour weighs s^q, s = x_u x_v / (|x_u|^2a |x_v|^2(1 - a)), the customer 1 = s_uu.
 
     Faggioli, Polato and Aiolli, 2020, equations 3 and 4.
     """
@@ -90,10 +91,10 @@ class AsymmetricCosine:
     locality: float
     """q: the higher, the fewer neighbours matter."""
 
-    def __call__(self, dots: Tensor, own: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-        lengths = others[:, None] ** (1 - self.asymmetry) * own**self.asymmetry
-        likeness = dots.clamp(min=0) / lengths.clamp(min=torch.finfo(dots.dtype).tiny)
-        return torch.ones_like(own), likeness**self.locality
+    def __call__(self, dots: Tensor, customer: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+        lengths = others[:, None] ** (1 - self.asymmetry) * customer**self.asymmetry
+        similarity = dots.clamp(min=0) / lengths.clamp(min=torch.finfo(dots.dtype).tiny)
+        return torch.ones_like(customer), similarity**self.locality
 
 
 @dataclass(frozen=True)
@@ -105,17 +106,17 @@ class Nearest:
 
     neighbours: int
     """k."""
-    own: float
+    alpha: float
     """a from 0 to 1."""
 
-    def __call__(self, dots: Tensor, own: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, dots: Tensor, customer: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
         # |x_u - x_v|^2 = |x_u|^2 + |x_v|^2 - 2 x_u x_v, the first the same for all v.
         nearness = 2 * dots - others[:, None]
         found = nearness.topk(min(self.neighbours, len(nearness)), dim=0)
         counts = found.values.isfinite()
-        share = (1 - self.own) / counts.sum(0).clamp(min=1)
+        share = (1 - self.alpha) / counts.sum(0).clamp(min=1)
         weights = torch.zeros_like(dots).scatter_(0, found.indices, counts * share)
-        return torch.full_like(own, self.own), weights
+        return torch.full_like(customer, self.alpha), weights
 
 
 def up_cf(
@@ -132,13 +133,13 @@ def up_cf(
 
 def tifu_knn(
     cache: TensorCache, purchases: Once[Purchases], *, groups: int, within: float, between: float,
-    neighbours: int, own: float,
+    neighbours: int, alpha: float,
 ) -> Neighbours:  # fmt: skip
     """Temporal-item-frequency-based user k-nearest neighbours.
 
     Hu et al., Modeling personalized item frequency information for next-basket recommendation,
     SIGIR 2020. In their letters: m = `groups`, r_b = `within`, r_g = `between`, k = `neighbours`,
-    alpha = `own`.
+    alpha.
     """
     weigh = in_groups(groups, within, between)
-    return Neighbours(cache, purchases, weigh, Nearest(neighbours, own))
+    return Neighbours(cache, purchases, weigh, Nearest(neighbours, alpha))

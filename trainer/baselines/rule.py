@@ -1,8 +1,8 @@
 """A rule's score: log(c + a g), and the logarithms of what it is multiplied by.
 
-c is what speaks for a product, counted in trips; g the share of each product among training items;
-a = 1 the trips of the average customer that are added. (n + a) below, which would make a
-probability of it, is the same for all products and left out: ranks and softmax do not change.
+c is the evidence for a product, counted in trips; g the share of each product among training items;
+a = 1 the trips of the average customer that are added. Dividing by n + a would make a probability
+of it; that is left out, as it is the same for all products and changes neither ranks nor softmax.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ OfBatch = Callable[[TimelineBatch], Tensor]
 
 @dataclass(frozen=True)
 class Rule:
-    """One way to count, times any number of factors."""
+    """A count, times any number of factors."""
 
     name: str
     count: OfBatch | None
-    """c; None where the customer's past does not matter."""
+    """c; None for 0: the customer's past does not matter."""
     floor: Tensor
     """a g, (N + 3,) float32, positive."""
     factors: tuple[OfBatch, ...] = ()

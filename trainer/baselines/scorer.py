@@ -1,4 +1,4 @@
-"""What everything that answers the questions of an evaluation has in common."""
+"""The interface of everything that answers the questions of an evaluation."""
 
 from __future__ import annotations
 

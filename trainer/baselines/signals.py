@@ -1,4 +1,4 @@
-"""What boosting sees of a product that may be the answer to a question.
+"""The features of boosting: of a product that may be the answer to a question.
 
 Shape letters: Q questions, n pairs of question and candidate, V = N + 3 tokens.
 """
@@ -17,7 +17,7 @@ from trainer.features.chain_sales import COLUMNS
 from trainer.features.purchase_history import COUNTS, GAPS
 
 POPULAR = 60
-"""Candidates that the customer never bought: the first of G-TopFreq x context."""
+"""Candidates by popularity: the first products of G-TopFreq x context not bought before."""
 OF_PRODUCT = (
     *(f"count by {name}" for name in COUNTS), *GAPS, "share of trips", "days since / usual days",
     "UP-CF", "TIFU-KNN", "log lift of the kind of trip", "log lifts with visible items",
@@ -29,18 +29,18 @@ OF_TRIP = ("earlier trips", *CALENDAR, "visible items", *CODES_OF_CONTEXT)
 NAMES = (*OF_PRODUCT, *OF_TRIP)
 PLAIN = COUNTS.index("trips 1")
 NEVER = -1.0
-"""Stands for gaps of what was never bought."""
+"""Gap of a product that was never bought."""
 
 
 class Signals:
     """Candidates of a batch's questions and their features.
 
-    Only what every rule may know: statics of the training weeks, strictly earlier trips, when and
-    where the trip is, what is visible of it.
+    They are made of what every rule may use: statics of the training weeks, strictly earlier trips,
+    time and store of the trip, and what is visible of it.
 
     Args:
         counts: what the rules count.
-        popular: how many candidates that the customer never bought.
+        popular: how many candidates that the customer has not bought before.
     """
 
     def __init__(self, counts: Counts, popular: int = POPULAR) -> None:
@@ -53,21 +53,24 @@ class Signals:
         self._price = torch.from_numpy(pence.astype(np.float32)).log1p()
 
     def order(self, batch: TimelineBatch) -> Tensor:
-        """G-TopFreq x context, (Q, V) float32: log-scores of those that are no candidates."""
+        """G-TopFreq x context, (Q, V) float32: log-scores that order the other products."""
         context = self._counts.context(batch)
         return self._counts.share.log().to(context.device) + context
 
     def candidates(self, batch: TimelineBatch) -> tuple[Tensor, Tensor]:
-        """Pairs of question and token, two (n,) int64, by question: the customer's own products
-        and the most popular others, less what is visible."""
+        """Pairs of question and token, two (n,) int64, in the order of questions.
+
+        Candidates are previously bought products and the most popular others, without what is
+        visible.
+        """
         questions, products = batch.questions, self._counts.products
         history = self._counts.plain(batch) > 0
         order = self.order(batch).masked_fill(history, -torch.inf)
         order[:, [0, products + 1, products + 2]] = -torch.inf
         popular = order.topk(min(self._popular, products), dim=1).indices
         chosen = history.scatter(1, popular, True)
-        shown = questions.token <= products
-        chosen[questions.question[shown], questions.token[shown]] = False
+        visible = questions.token <= products
+        chosen[questions.question[visible], questions.token[visible]] = False
         chosen[:, [0, products + 1, products + 2]] = False
         question, token = chosen.nonzero().unbind(1)
         return question, token

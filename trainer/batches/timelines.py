@@ -36,9 +36,8 @@ class Spans:
 class WorldModelDataset(Dataset):
     """Timelines of the customers who shop in a split's weeks.
 
-    An element is one customer's trips up to the end of the split, as `(Trips, Items, asked)`:
-    all tensors of `trainer.batches.batch`, and how many of the trips, at the end, lie in the split.
-    Earlier trips are history.
+    An element is one customer's trips up to the end of the split, as `(Trips, Items, targets)`. The
+    last `targets` of the trips lie in the split; earlier ones are history.
     """
 
     def __init__(
@@ -51,15 +50,14 @@ class WorldModelDataset(Dataset):
     ) -> None:
         """split: a name of the cache's split, `train`, `validation` or `test`; customers: rows of
         the cache's customers, in any order, of whom those who shop in the split are kept. If left
-        out, all of them, and for the training split all who are not kept out (`held_out`).
-        first_week: from which week on trips are asked about, if later than the split's first.
+        out, all of them, less for the training split those who are kept out of it (`held_out`).
+        first_week: the first week with target trips, if later than the split's first.
 
         Raises ValueError for another name or a row out of range, CacheError where no customer shops
         in these weeks.
         """
         if split not in cache.split:
             raise ValueError(f"split: expected one of {', '.join(cache.split)}, not {split!r}")
-        self.cache, self.split = cache, split
         first_of_split, last_week = cache.split[split]
         first_week = max(first_of_split, first_week or 0)
         first, last = (cache["customers.trip_offsets"][s].astype(np.int64) for s in _PAIRS)
@@ -80,13 +78,37 @@ class WorldModelDataset(Dataset):
             raise CacheError(
                 f"{cache.folder}: no customer shops in weeks {first_week}-{last_week} ({split})"
             )
-        self.customers = kept
+        self._hold(cache, split, kept, Spans(first[kept], stop[kept], first_target[kept]))
+
+    @classmethod
+    def from_spans(
+        cls, cache: TensorCache, split: str, customers: np.ndarray, spans: Spans
+    ) -> WorldModelDataset:
+        """Chosen parts of chosen timelines.
+
+        split: whose rules apply, a name of the cache's split; customers (n,) rows of the cache's
+        customers; spans: of each of them, at least one target trip. Raises ValueError where they
+        differ in length or a span has no target trip.
+        """
+        if len(customers) != len(spans):
+            raise ValueError(
+                f"spans: expected {len(customers)}, one per customer, not {len(spans)}"
+            )
+        if not ((spans.first <= spans.first_target) & (spans.first_target < spans.stop)).all():
+            raise ValueError("spans: each needs a target trip, first <= first_target < stop")
+        dataset = cls.__new__(cls)
+        dataset._hold(cache, split, customers, spans)
+        return dataset
+
+    def _hold(self, cache: TensorCache, split: str, customers: np.ndarray, spans: Spans) -> None:
+        self.cache, self.split = cache, split
+        self.customers = customers
         """(n,) customers rows, in the order of the elements."""
-        self.spans = Spans(first[kept], stop[kept], first_target[kept])
+        self.spans = spans
         item_offsets = cache["trips.item_offsets"]
-        self.trips = self.spans.stop - self.spans.first
+        self.trips = spans.stop - spans.first
         """(n,) trips of each timeline, history included."""
-        self.items = item_offsets[self.spans.stop].astype(np.int64) - item_offsets[self.spans.first]
+        self.items = item_offsets[spans.stop].astype(np.int64) - item_offsets[spans.first]
         """(n,) items of each timeline, history included."""
 
     @cached_property

@@ -1,29 +1,25 @@
-"""Reading and writing a tensor cache: memory-mapped columns beside a manifest.
+"""Reading a tensor cache: memory-mapped columns beside a manifest.
 
-Numpy only: the exporter writes with it, the trainer reads with it. Nothing is ever unpickled.
+Numpy only, so that the exporter needs no torch. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from trainer.cache.atomic import file_digest
 from trainer.cache.schema import (
     CODES_OF_CONTEXT,
     COLUMN,
     COLUMNS,
     SCHEMA_VERSION,
-    SMALLEST,
     STATIC_TABLES,
-    TEXT,
-    Column,
 )
 from trainer.cache.vocabulary import Vocabulary
 
@@ -36,81 +32,6 @@ FACTS = {"dtype", "shape", "sha256"}
 
 class CacheError(Exception):
     """A cache that is missing, damaged or of another format; the message says what to do."""
-
-
-def smallest_unsigned(values: np.ndarray) -> np.ndarray:
-    """The same whole numbers in the smallest unsigned dtype that holds them.
-
-    Raises ValueError for a negative number or a dtype with fractions.
-    """
-    if not values.size:
-        return values.astype(np.uint8)
-    if values.dtype.kind not in "iub":
-        raise ValueError(f"expected whole numbers, found {values.dtype}")
-    if values.min() < 0:
-        raise ValueError(f"expected numbers from 0, found {values.min()}")
-    return values.astype(np.min_scalar_type(int(values.max())))
-
-
-def write_cache(
-    folder: Path, columns: Mapping[str, np.ndarray], manifest: Mapping[str, Any]
-) -> None:
-    """Write a cache so that `folder` is never half-written.
-
-    columns: every column of the schema, by name, in any dtype that casts to its own without loss
-    of range. manifest: `labels` (name -> list, code 1 first), `split` (name -> [first week, last
-    week]), `totals` (of the marts it was read from), `settings`.
-
-    Everything goes to a folder beside `folder`, which then takes its place; after a crash the old
-    cache or none is there. Files are the same to the bit for the same input.
-
-    Raises ValueError where columns and schema disagree, CacheError where `folder` exists and is no
-    cache.
-    """
-    folder = Path(folder).resolve()  # so that a link stays one
-    _check_replaceable(folder)
-    if set(columns) != set(COLUMN):
-        raise ValueError(f"columns differ from the schema: {sorted(set(columns) ^ set(COLUMN))}")
-    missing = [name for name in REQUIRED if name not in manifest]
-    if missing:
-        raise ValueError(f"manifest lacks {', '.join(missing)}")
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    try:
-        described, digests = {}, {}
-        for column in COLUMNS:
-            values = _as_stored(column, columns[column.name])
-            path = fresh / f"{column.name}.npy"
-            with path.open("wb") as file:
-                np.save(file, values, allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-            digests[column.name] = _digest(path)
-            described[column.name] = {
-                "dtype": values.dtype.str,
-                "shape": list(values.shape),
-                "unit": column.unit,
-                "description": column.description,
-                "sha256": digests[column.name],
-            }
-        content = {
-            "schema_version": SCHEMA_VERSION,
-            **{name: manifest[name] for name in sorted(manifest)},
-            "vocabulary_digest": _vocabulary_digest(digests, manifest["labels"]),
-            "digest": _digest_of_all(digests, manifest),
-            "columns": described,
-        }
-        with (fresh / MANIFEST).open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        _check_lengths(described)
-        _replace(folder, fresh)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 class TensorCache:
@@ -134,7 +55,7 @@ class TensorCache:
         described = self.manifest["columns"]
         self._columns = _open_columns(self.folder, described, COLUMN, verify)
         try:
-            _check_lengths(described)
+            check_lengths(described)
         except ValueError as error:
             raise CacheError(f"{self.folder / MANIFEST}: {error}; export again") from None
         if verify:
@@ -255,48 +176,12 @@ def _open_columns(
     columns = {name: _map(folder, name, described[name]) for name in names}
     for name in columns if verify else ():
         path = folder / f"{name}.npy"
-        if _digest(path) != described[name]["sha256"]:
+        if file_digest(path) != described[name]["sha256"]:
             raise CacheError(f"{path} is damaged (its digest differs): export again")
     return columns
 
 
-def _check_replaceable(folder: Path) -> None:
-    """Raise CacheError unless `folder` is new, empty, or holds a cache and nothing else."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise CacheError(f"{folder} is not a folder: choose another")
-    names = sorted(path.name for path in folder.iterdir())
-    foreign = [name for name in names if name != MANIFEST and not name.endswith(".npy")]
-    if foreign or (names and MANIFEST not in names):
-        raise CacheError(
-            f"{folder} exists and is not a tensor cache, it holds {(foreign or names)[0]}: "
-            "choose another folder"
-        )
-
-
-def _as_stored(column: Column, values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values)
-    if values.ndim != (1 if column.width is None else 2):
-        raise ValueError(f"{column.name}: unexpected shape {values.shape}")
-    if column.dtype == TEXT:
-        return np.ascontiguousarray(values.astype(np.bytes_))
-    if column.dtype == SMALLEST:
-        try:
-            return np.ascontiguousarray(smallest_unsigned(values))
-        except ValueError as error:
-            raise ValueError(f"{column.name}: {error}") from None
-    with np.errstate(over="ignore", invalid="ignore"):
-        stored = values.astype(column.dtype)
-    wide = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(stored.astype(np.float64)).all() or (
-        stored.dtype.kind != "f" and (stored.astype(np.float64) != wide).any()
-    ):
-        raise ValueError(f"{column.name}: a value does not fit {column.dtype}")
-    return np.ascontiguousarray(stored)
-
-
-def _check_lengths(described: Mapping[str, Any]) -> None:
+def check_lengths(described: Mapping[str, Any]) -> None:
     rows: dict[str, int] = {}
     for column in COLUMNS:
         length = described[column.name]["shape"][0] - column.is_offsets
@@ -329,8 +214,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise CacheError(f"{path} lacks {', '.join(missing[:5])}: export again")
     digests = {name: described[name]["sha256"] for name in COLUMN}
     if (manifest["digest"], manifest["vocabulary_digest"]) != (
-        _digest_of_all(digests, manifest),
-        _vocabulary_digest(digests, manifest["labels"]),
+        digest_of_all(digests, manifest),
+        digest_of_vocabulary(digests, manifest["labels"]),
     ):
         raise CacheError(f"{path} is damaged (its digest differs): export again")
     return manifest
@@ -352,35 +237,21 @@ def _map(folder: Path, name: str, facts: Mapping[str, Any]) -> np.ndarray:
     return values
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _combined(digests: Mapping[str, str]) -> str:
     lines = "".join(f"{name} {digests[name]}\n" for name in sorted(digests))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _vocabulary_digest(digests: Mapping[str, str], labels: Mapping[str, Any]) -> str:
+def digest_of_vocabulary(digests: Mapping[str, str], labels: Mapping[str, Any]) -> str:
     """Of all that gives tokens, rows and labels their meaning, whatever was bought."""
     static = {n: d for n, d in digests.items() if n.partition(".")[0] in STATIC_TABLES}
     return _combined(static | {"labels": _digest_of_json(labels)})
 
 
-def _digest_of_all(digests: Mapping[str, str], manifest: Mapping[str, Any]) -> str:
+def digest_of_all(digests: Mapping[str, str], manifest: Mapping[str, Any]) -> str:
     """Of all that training and evaluation read: columns, labels and the split of the weeks."""
     return _combined({**digests, **{n: _digest_of_json(manifest[n]) for n in ("labels", "split")}})
 
 
 def _digest_of_json(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _replace(folder: Path, fresh: Path) -> None:
-    """Put `fresh` in the place of `folder`; a crash in between leaves none, never half of one."""
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    if folder.exists():
-        folder.rename(old)
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)

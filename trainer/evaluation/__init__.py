@@ -1,4 +1,4 @@
-"""How good are the answers: scorers, metrics per trip, means over trips with their uncertainty."""
+"""Evaluation: metrics per trip of the model and the baselines, and their means with intervals."""
 
 from trainer.evaluation.evaluator import Evaluator, run_evaluation
 from trainer.evaluation.metrics import EvaluationMetrics

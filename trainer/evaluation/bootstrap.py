@@ -1,6 +1,6 @@
-"""How sure a mean over trips is: intervals from customers drawn again and again.
+"""Confidence intervals of means over trips, by resampling customers.
 
-Trips of one customer are alike, so customers are drawn, not trips (Efron and Tibshirani, An
+Trips of one customer are correlated, so customers are drawn, not trips (Efron and Tibshirani, An
 Introduction to the Bootstrap, 1993, percentile intervals).
 """
 

@@ -19,10 +19,10 @@ from trainer.model.calibration import CORNERS, UNCALIBRATED, bent_log_odds, of_i
 LOWEST, BINS = -24.0, 121
 """Log-probabilities are counted in steps of 0.2 from here to 0."""
 PRIOR = 4.0
-"""Deviation of the logarithm of T and of the slopes, and of the log-odds of m around 1 %: it
-decides nothing where there are more than a handful of purchases."""
+"""Standard deviation of the prior of log T, of the log slopes, and of the log-odds of m around 1 %:
+so wide that it only matters with less than a handful of purchases."""
 SMALL_SHARE_LOG_ODDS = -4.6
-"""Log-odds of m where nothing is known."""
+"""Log-odds of m in the prior: 1 %."""
 
 
 class ScoreCounts:
@@ -37,37 +37,37 @@ class ScoreCounts:
         self._counts: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
 
     def record(
-        self, task: str, scorer: str, batch: TimelineBatch, asked: GroundTruth, scores: Tensor,
+        self, task: str, scorer: str, batch: TimelineBatch, truth: GroundTruth, scores: Tensor,
         tie: Tensor,
     ) -> None:  # fmt: skip
         """Count one batch of the model's (see `Evaluator.run`)."""
         if scorer != MODEL:
             return
-        week = torch.from_numpy(self._week[asked.row.cpu().numpy()].astype(np.int64))
-        told = torch.bincount(asked.question, minlength=len(scores))
-        chosen = self._fresh[week - 1].to(scores.device) & (told > 0)
+        week = torch.from_numpy(self._week[truth.row.cpu().numpy()].astype(np.int64))
+        known = torch.bincount(truth.question, minlength=len(scores))
+        chosen = self._fresh[week - 1].to(scores.device) & (known > 0)
         log_p = scores.log_softmax(1)
         place = ((log_p / LOWEST).clamp(0, 1) * (BINS - 1)).round().long()
         products = scores.new_zeros(len(scores), BINS)
         products.scatter_add_(1, place, log_p.isfinite().to(products.dtype))
         bought = torch.zeros_like(products)
-        cell = asked.question, place[asked.question, asked.target]
-        bought.index_put_(cell, bought.new_ones(len(asked.target)), accumulate=True)
+        cell = truth.question, place[truth.question, truth.target]
+        bought.index_put_(cell, bought.new_ones(len(truth.target)), accumulate=True)
         self._counts[task].append((products[chosen].cpu(), bought[chosen].cpu()))
 
     def fitted(self) -> Tensor:
-        """The values of `Recalibration`, a row per task; as it is where nothing was counted."""
+        """The values of `Calibration`, a row per task; `UNCALIBRATED` where nothing was counted."""
         return torch.stack([self._fit(task) for task in TASKS])
 
     def _fit(self, task: str) -> Tensor:
-        as_it_is = torch.tensor(UNCALIBRATED, dtype=torch.float64)
+        uncalibrated = torch.tensor(UNCALIBRATED, dtype=torch.float64)
         if not sum(len(products) for products, _ in self._counts[task]):
-            return as_it_is
+            return uncalibrated
         times, bought = (torch.cat(part).double() for part in zip(*self._counts[task], strict=True))
         log_p, temperature, evenly = _fit_items(times, bought)
         slopes = _fit_baskets(log_p, times, bought)
         values = torch.cat([temperature, evenly, slopes])
-        return values if values.isfinite().all() else as_it_is
+        return values if values.isfinite().all() else uncalibrated
 
 
 def _fit_items(times: Tensor, bought: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -86,9 +86,9 @@ def _fit_items(times: Tensor, bought: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _fit_baskets(log_p: Tensor, times: Tensor, bought: Tensor) -> Tensor:
-    """Slopes: the likeliest if each product is in a basket or not by a coin of its own.
+    """Slopes of greatest likelihood, if each product is in a basket or not independently.
 
-    Chances add up to the items of a basket, before and after: a shift has no gradient.
+    Probabilities add up to the items of a basket before and after, so there is no shift to fit.
     """
     items = bought.sum(1)
 

@@ -1,9 +1,9 @@
-"""Do products sell as often as the model says? Expected against observed purchases.
+"""Calibration: expected against observed purchases.
 
-Of a basket with n hidden items the model gives every product a probability of being among them
-(`trainer.model.calibration`). Over many pairs of question and product these should add up to the
-purchases observed, among the likely and among the unlikely. n is given, so the totals agree by
-construction: what is tested is how they are spread.
+For a basket with n hidden items the model gives every product a probability of being among them
+(`trainer.model.calibration`). Over many pairs of question and product, these should add up to the
+purchases observed, for likely and for unlikely pairs alike. n is given, so the totals agree by
+construction: the table tests how purchases are distributed over the pairs.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ class CalibrationTable:
     def __init__(self) -> None:
         self._pairs, self._expected, self._observed = np.zeros((3, BINS))
 
-    def add(self, log_p: Tensor, slopes: Tensor, asked: GroundTruth, chosen: Tensor) -> None:
+    def add(self, log_p: Tensor, slopes: Tensor, truth: GroundTruth, chosen: Tensor) -> None:
         """Count the chosen (Q,) bool questions.
 
         log_p (Q, V) log-probabilities that an item is a product, -inf for what cannot be an answer;
         slopes as for `of_baskets`.
         """
-        told = torch.bincount(asked.question, minlength=len(log_p))
-        chosen = chosen & (told > 0)
+        known = torch.bincount(truth.question, minlength=len(log_p))
+        chosen = chosen & (known > 0)
         if not chosen.any():
             return
-        chance = of_baskets(log_p[chosen], told[chosen], slopes)
+        chance = of_baskets(log_p[chosen], known[chosen], slopes)
         place = ((chance.log10() - LOWEST) * PER_DECADE).clamp(0, BINS - 1).long()
         possible = log_p[chosen].isfinite()
-        row, told_here = chosen.cumsum(0) - 1, chosen[asked.question]
-        bought = place[row[asked.question[told_here]], asked.target[told_here]]
+        row, among_chosen = chosen.cumsum(0) - 1, chosen[truth.question]
+        bought = place[row[truth.question[among_chosen]], truth.target[among_chosen]]
         self._pairs += _histogram(place[possible])
         self._expected += _histogram(place[possible], chance[possible].double())
         self._observed += _histogram(bought)

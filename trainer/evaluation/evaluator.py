@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from trainer.baselines import baselines
+from trainer.baselines import Baseline, baselines
 from trainer.baselines.scorer import Scorer
 from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.tasks import TASKS
@@ -30,6 +31,7 @@ from trainer.evaluation.per_trip import METRICS, metrics_per_trip
 from trainer.evaluation.predictions import prediction_file
 from trainer.evaluation.ranking import tie_breaker
 from trainer.evaluation.scorers import MODEL, ModelScorer
+from trainer.evaluation.store import BaselineStore, Measured, definition
 from trainer.evaluation.strata import EvaluatedTrips
 from trainer.model.checkpoint import load_checkpoint, model_for
 from trainer.model.config import WorldModelConfig
@@ -44,18 +46,21 @@ class Evaluator:
     """Measures models and baselines on the trips of a split.
 
     Args:
-        cache: whose trips are asked about, and whose training weeks the baselines count.
+        cache: whose trips are evaluated, and whose training weeks the baselines count.
         split: a name of the cache's split.
         tasks: some of `TASKS`.
         customers: how many customers to sample; all who shop in the split if left out. They are
             those whose codes have the smallest hashes: whoever joins takes at most one place.
         tokens: trips and items of a batch, at most. Changes nothing but speed and memory.
         seed: of the items that completion hides and of the bootstrap.
-        scorers: to compare the model with; the baselines if left out.
-        progress: show a bar on stderr.
+        scorers: to compare the model with: names of baselines, or any `Scorer`; all baselines if
+            left out.
+        store: where results of baselines are looked up, and kept if they are not there; none if
+            left out.
+        progress: show a bar on stderr, and say there what came from the store.
 
-    Raises ValueError for an unknown split or task, a number out of range or scorers of one name,
-    CacheError where no customer shops in the split.
+    Raises ValueError for an unknown split, task or baseline, a number out of range or scorers of
+    one name, CacheError where no customer shops in the split.
     """
 
     def __init__(
@@ -67,18 +72,20 @@ class Evaluator:
         customers: int | None = None,
         tokens: int = 8192,
         seed: int = 0,
-        scorers: Sequence[Scorer] | None = None,
+        scorers: Sequence[Scorer | str] | None = None,
+        store: BaselineStore | None = None,
         progress: bool = True,
     ) -> None:
         self.dataset = WorldModelDataset(cache, split)
         if customers is not None:
             chosen = sample_customers(cache, self.dataset.customers, customers)
             self.dataset = WorldModelDataset(cache, split, customers=chosen)
-        self.scorers = baselines(cache) if scorers is None else tuple(scorers)
+        self.scorers = _scorers(cache, scorers)
         names = [MODEL, *(scorer.name for scorer in self.scorers)]
         if len(set(names)) < len(names):
             raise ValueError(f"scorers: names must differ, also from {MODEL!r}, not {names[1:]}")
         self.tasks, self.tokens, self.seed, self.progress = tuple(tasks), tokens, seed, progress
+        self.store = store
         self._tie = tie_breaker(cache)
         self._trips = EvaluatedTrips.of(self.dataset)
         self._bootstrap = CustomerBootstrap(self._trips.customer, seed)
@@ -95,22 +102,20 @@ class Evaluator:
     ) -> EvaluationMetrics:
         """Measure the scorers, and a model if there is one, on the model's device.
 
-        record: is told of every answer (`trainer.evaluation.predictions` writes them to a file).
-        The model is left in the mode it was in. Raises ValueError where a score is NaN.
+        record: called with every answer (`trainer.evaluation.predictions` writes them to a file).
+        The store has no answers, so every baseline is then measured again. The model is left in the
+        mode it was in. Tasks that nobody here answers are left out. Raises ValueError where a score
+        is NaN and where nothing is left.
         """
         start = time.perf_counter()
-        scorers, config, device = self.scorers, WorldModelConfig(), torch.device("cpu")
-        if model is not None:
-            scorers, config = (ModelScorer(model), *scorers), model.config
-            device = next(model.parameters()).device
-        cache, split = self.dataset.cache, self.dataset.split
         tasks = {
-            task: self._task(
-                self._loader(task, config.chunk), [s for s in scorers if task in s.tasks], device,
-                record,
-            )
+            task: self._task(task, model, record)
             for task in self.tasks
-        }  # fmt: skip
+            if model is not None or any(task in scorer.tasks for scorer in self.scorers)
+        }
+        if not tasks:
+            raise ValueError("nothing to measure: no model, and no scorer of these tasks")
+        cache, split = self.dataset.cache, self.dataset.split
         return EvaluationMetrics(
             split=split,
             weeks=cache.split[split],
@@ -126,39 +131,22 @@ class Evaluator:
             self.dataset, task, tokens=self.tokens, chunk=chunk, seed=self.seed
         )
 
-    def _task(
-        self, loader: EvaluationDataLoader, scorers: list[Scorer], device: torch.device,
-        record: Record | None,
-    ) -> TaskMetrics:  # fmt: skip
-        trips, tie = self._trips, self._tie.to(device)
-        values = {s.name: np.full((len(trips.row), len(METRICS)), np.nan) for s in scorers}
-        hidden, unknown = np.zeros((2, len(trips.row)), dtype=np.int64)
+    def _task(self, task: str, model: WorldModel | None, record: Record | None) -> TaskMetrics:
+        scorers = [scorer for scorer in self.scorers if task in scorer.tasks]
+        keys = self._keys(task, scorers)
+        found = self._stored(task, keys) if record is None else {}
+        remaining = [scorer for scorer in scorers if scorer.name not in found]
+        if model is not None:
+            scorers, remaining = ([ModelScorer(model), *each] for each in (scorers, remaining))
         calibration, raw = CalibrationTable(), CalibrationTable()
-        bar = tqdm(
-            loader, desc=loader.task, unit="batch", file=sys.stderr, disable=not self.progress
-        )
-        for batch in bar:
-            batch = batch.to(device)
-            asked = GroundTruth.of(batch, self.dataset.cache.products)
-            place = np.searchsorted(trips.row, asked.row.cpu().numpy())
-            hidden[place] = asked.hidden.cpu().numpy()
-            unknown[place] = (asked.hidden - asked.sums(asked.target > 0)).cpu().numpy()
-            fresh = torch.from_numpy(trips.fresh[place]).to(device)
-            for scorer in scorers:
-                answer = scorer.scores(batch)
-                scores = asked.possible(answer.logits)
-                log_p = None
-                if isinstance(scorer, ModelScorer):
-                    log_p = scorer.calibration.items(scores, loader.task)
-                found = metrics_per_trip(scores, answer.context, asked, tie, log_p)
-                values[scorer.name][place] = found.cpu().numpy()
-                if record is not None:
-                    record(loader.task, scorer.name, batch, asked, scores, tie)
-                if scorer.name == MODEL and loader.task != "completion":
-                    slopes = scorer.calibration.slopes(loader.task)
-                    calibration.add(log_p, slopes, asked, fresh)
-                    raw.add(scores.log_softmax(1), torch.ones_like(slopes), asked, fresh)
-        group = Grouping(trips.customer, self._bootstrap, values, hidden, unknown)
+        if remaining:
+            measured = self._measure(task, remaining, model, record, calibration, raw)
+            self._keep(task, {name: measured[name] for name in keys if name in measured}, keys)
+            found |= measured
+        some = next(iter(found.values()))
+        values = {scorer.name: found[scorer.name].values for scorer in scorers}
+        trips = self._trips
+        group = Grouping(trips.customer, self._bootstrap, values, some.hidden, some.unknown)
         return TaskMetrics(
             fresh=group(trips.fresh, METRICS),
             replayed=group(~trips.fresh, METRICS),
@@ -174,6 +162,83 @@ class Evaluator:
             raw_calibration=raw.rows(),
         )
 
+    def _keys(self, task: str, scorers: list[Scorer]) -> dict[str, dict[str, Any]]:
+        """What the results of each baseline among the scorers depend on, by name."""
+        if self.store is None:
+            return {}
+        common = {
+            "cache": self.dataset.cache.digest,
+            "split": self.dataset.split,
+            "trips": hashlib.sha256(self._trips.row.astype("<i8").tobytes()).hexdigest(),
+            "seed": self.seed,
+            "task": task,
+            "definition": definition(),
+        }
+        names = [scorer.name for scorer in scorers if isinstance(scorer, Baseline)]
+        return {name: common | {"baseline": name} for name in names}
+
+    def _stored(self, task: str, keys: dict[str, dict[str, Any]]) -> dict[str, Measured]:
+        """What the store has of these baselines."""
+        read = {name: self.store.read(key) for name, key in keys.items()}
+        found = {name: measured for name, measured in read.items() if measured is not None}
+        if found and self.progress:
+            count = f"{len(found)} of {len(keys)} baselines"
+            print(f"{task}: {count} reused from {self.store.folder}", file=sys.stderr)
+        return found
+
+    def _keep(
+        self, task: str, measured: dict[str, Measured], keys: dict[str, dict[str, Any]]
+    ) -> None:
+        try:
+            for name, found in measured.items():
+                self.store.write(keys[name], found)
+        except OSError as error:
+            print(f"{task}: results of baselines cannot be kept: {error}", file=sys.stderr)
+
+    def _measure(
+        self, task: str, scorers: list[Scorer], model: WorldModel | None, record: Record | None,
+        calibration: CalibrationTable, raw: CalibrationTable,
+    ) -> dict[str, Measured]:  # fmt: skip
+        """Measure these scorers on every trip."""
+        device = torch.device("cpu") if model is None else next(model.parameters()).device
+        loader = self._loader(task, (model.config if model else WorldModelConfig()).chunk)
+        trips, tie = self._trips, self._tie.to(device)
+        values = {s.name: np.full((len(trips.row), len(METRICS)), np.nan) for s in scorers}
+        hidden, unknown = np.zeros((2, len(trips.row)), dtype=np.int64)
+        for batch in tqdm(
+            loader, desc=task, unit="batch", file=sys.stderr, disable=not self.progress
+        ):
+            batch = batch.to(device)
+            truth = GroundTruth.of(batch, self.dataset.cache.products)
+            place = np.searchsorted(trips.row, truth.row.cpu().numpy())
+            hidden[place] = truth.hidden.cpu().numpy()
+            unknown[place] = (truth.hidden - truth.sums(truth.target > 0)).cpu().numpy()
+            fresh = torch.from_numpy(trips.fresh[place]).to(device)
+            for scorer in scorers:
+                answer = scorer.scores(batch)
+                scores = truth.possible(answer.logits)
+                log_p = None
+                if isinstance(scorer, ModelScorer):
+                    log_p = scorer.calibration.items(scores, task)
+                found = metrics_per_trip(scores, answer.context, truth, tie, log_p)
+                values[scorer.name][place] = found.cpu().numpy()
+                if record is not None:
+                    record(task, scorer.name, batch, truth, scores, tie)
+                if scorer.name == MODEL and task != "completion":
+                    slopes = scorer.calibration.slopes(task)
+                    calibration.add(log_p, slopes, truth, fresh)
+                    raw.add(scores.log_softmax(1), torch.ones_like(slopes), truth, fresh)
+        return {name: Measured(found, hidden, unknown) for name, found in values.items()}
+
+
+def _scorers(cache: TensorCache, chosen: Sequence[Scorer | str] | None) -> tuple[Scorer, ...]:
+    """Scorers, with baselines in the place of their names; all baselines for None."""
+    if chosen is None:
+        return baselines(cache)
+    names = [scorer for scorer in chosen if isinstance(scorer, str)]
+    named = {baseline.name: baseline for baseline in baselines(cache, names)}
+    return tuple(named[each] if isinstance(each, str) else each for each in chosen)
+
 
 def run_evaluation(
     checkpoint: Path | str | None,
@@ -187,7 +252,8 @@ def run_evaluation(
 
     checkpoint: None measures the baselines alone. predictions: a Parquet file to write every answer
     to (`trainer.evaluation.predictions`). backend: of the model's scan, see
-    `trainer.model.encoder.backends.choose`; stderr says which it is. options: as for `Evaluator`.
+    `trainer.model.encoder.backends.choose`; stderr says which it is. options: as for `Evaluator`,
+    where the store is the one beside the cache if left out.
 
     Raises CheckpointError where the checkpoint is unusable or does not fit the cache, OSError where
     the file cannot be written, and what `Evaluator` and `choose` raise.
@@ -198,6 +264,7 @@ def run_evaluation(
         model, digest = model_for(read, cache), read.weights_digest
         model.to("cuda" if torch.cuda.is_available() else "cpu")
         model.encoder.use(chosen)
+    options = {"store": BaselineStore.beside(cache)} | options
     evaluator = Evaluator(cache, split, **options)
     if checkpoint is not None and evaluator.progress:
         print(chosen.reason, file=sys.stderr)

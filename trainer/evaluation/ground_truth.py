@@ -1,4 +1,4 @@
-"""What is true of a batch's questions, made once for all scorers.
+"""The true answers to a batch's questions, made once for all scorers.
 
 Shape letters: Q questions, V = N + 3 tokens, G hidden items with a token of their own.
 """
@@ -40,15 +40,15 @@ class GroundTruth:
         questions = batch.questions
         count, tokens = len(questions.trip), products + 3
         items = torch.bincount(batch.items.trip, minlength=len(batch.trips))[questions.trip]
-        shown = torch.bincount(questions.question, minlength=count) - 1  # one is the [MASK]
-        # Each question's [MASK] is among its decoder tokens.
-        shut = questions.token < tokens
+        visible = torch.bincount(questions.question, minlength=count) - 1  # one is the [MASK]
+        # The decoder's tokens: visible items, and the [MASK] of each question.
+        in_decoder = questions.token < tokens
         every = torch.arange(count, device=items.device)
         pad, eos = torch.zeros_like(every), torch.full_like(every, products + 2)
         history = questions.history
         return cls(
             row=batch.trips.row[questions.trip],
-            hidden=items - shown,
+            hidden=items - visible,
             target=questions.target,
             question=questions.target_question,
             before=torch.isin(
@@ -56,8 +56,8 @@ class GroundTruth:
                 history.question * tokens + history.token,
             ),
             removed=(
-                torch.cat([questions.question[shut], every, every]),
-                torch.cat([questions.token[shut], pad, eos]),
+                torch.cat([questions.question[in_decoder], every, every]),
+                torch.cat([questions.token[in_decoder], pad, eos]),
             ),
             kinds=batch.trips.context[questions.trip] * questions.hidden[:, None],
         )
@@ -73,5 +73,5 @@ class GroundTruth:
 
 
 Record = Callable[[str, str, TimelineBatch, GroundTruth, Tensor, Tensor], None]
-"""Told of every answer: the task, the scorer's name, a batch, what is asked of it, scores (Q, V) of
-`Asked.possible`, and the tie-breaker (V,)."""
+"""Called with every answer: the task, the scorer's name, a batch, its ground truth, scores (Q, V)
+of `GroundTruth.possible`, and the tie-breaker (V,)."""

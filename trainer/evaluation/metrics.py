@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -74,6 +75,78 @@ class EvaluationMetrics:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, None for what is not a number."""
         return _plain(asdict(self))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> EvaluationMetrics:
+        """The metrics that `to_dict` made these values of; what else they hold is not read.
+
+        Raises ValueError where something is missing or of another type.
+        """
+        try:
+            first, last = values["weeks"]
+            return cls(
+                split=str(values["split"]),
+                weeks=(int(first), int(last)),
+                customers=int(values["customers"]),
+                seed=int(values["seed"]),
+                cache_digest=str(values["cache_digest"]),
+                seconds=_number(values["seconds"]),
+                tasks={name: _task(task) for name, task in values["tasks"].items()},
+                weights_digest=values["weights_digest"] and str(values["weights_digest"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"no metrics of an evaluation: {error!r}") from None
+
+
+def _task(task: Mapping[str, Any]) -> TaskMetrics:
+    return TaskMetrics(
+        fresh=_group(task["fresh"]) if task["fresh"] else None,
+        replayed=_group(task["replayed"]) if task["replayed"] else None,
+        strata={
+            name: {label: _group(group) for label, group in groups.items()}
+            for name, groups in task["strata"].items()
+        },
+        calibration=_calibration(task["calibration"]),
+        raw_calibration=_calibration(task["raw_calibration"]),
+    )
+
+
+def _calibration(rows: Sequence[Mapping[str, Any]]) -> tuple[CalibrationRow, ...]:
+    return tuple(
+        CalibrationRow(
+            pairs=int(row["pairs"]),
+            expected=_number(row["expected"]),
+            observed=int(row["observed"]),
+            ratio=_number(row["ratio"]),
+        )
+        for row in rows
+    )
+
+
+def _group(group: Mapping[str, Any]) -> GroupMetrics:
+    sizes = {name: int(group[name]) for name in ("trips", "customers", "hidden", "unknown")}
+    return GroupMetrics(
+        **sizes,
+        scorers=_estimates(group["scorers"]),
+        model_minus=_estimates(group["model_minus"]),
+    )
+
+
+def _estimates(scorers: Mapping[str, Any]) -> dict[str, dict[str, Estimate]]:
+    return {
+        scorer: {metric: _estimate(found) for metric, found in metrics.items()}
+        for scorer, metrics in scorers.items()
+    }
+
+
+def _estimate(found: Mapping[str, Any]) -> Estimate:
+    value, low, high = (_number(found[name]) for name in ("value", "low", "high"))
+    return Estimate(value, low, high, int(found["trips"]))
+
+
+def _number(value: float | None) -> float:
+    """JSON has no NaN: null stands for it."""
+    return math.nan if value is None else float(value)
 
 
 def _plain(value: Any) -> Any:

@@ -27,13 +27,13 @@ METRICS = (
 def metrics_per_trip(
     scores: Tensor,
     context: Mapping[str, Tensor],
-    asked: GroundTruth,
+    truth: GroundTruth,
     tie: Tensor,
     log_p: Tensor | None = None,
 ) -> Tensor:
     """The `METRICS` of each question, (Q, metrics) float64, NaN where one is not defined.
 
-    scores (Q, V) of `Asked.possible`; context logits (Q, codes) by name, if any; tie (V,) of
+    scores (Q, V) of `GroundTruth.possible`; context logits (Q, codes) by name, if any; tie (V,) of
     `tie_breaker`; log_p (Q, V) log-probabilities where they are not just the softmax of the scores,
     whose likelihood is then `raw_nll`. A hidden item without a token of its own is a miss: it
     counts among the hidden ones, and has no likelihood. Raises ValueError where a score is NaN.
@@ -41,34 +41,34 @@ def metrics_per_trip(
     total = scores.logsumexp(1)
     if total.isnan().any():
         raise ValueError("a score is not a number: did training diverge?")
-    rank, first = ranks(scores, asked, tie, LONG)
-    told = asked.sums(torch.ones_like(rank))
+    rank, first = ranks(scores, truth, tie, LONG)
+    known = truth.sums(torch.ones_like(rank))
     short = rank < SHORT
     gain = 1 / (torch.arange(LONG + 1, dtype=torch.float64, device=rank.device) + 2).log2()
-    ideal = gain[:SHORT].cumsum(0)[asked.hidden.clamp(1, SHORT) - 1]
-    at = asked.question, asked.target
-    raw = asked.sums(total[asked.question] - scores[at]) / told
-    surprise = raw if log_p is None else asked.sums(-log_p[at]) / told
-    hits = asked.sums(short)
-    repeats = asked.sums(asked.before)
-    repeat_hits = asked.sums(short & asked.before)
+    ideal = gain[:SHORT].cumsum(0)[truth.hidden.clamp(1, SHORT) - 1]
+    at = truth.question, truth.target
+    raw = truth.sums(total[truth.question] - scores[at]) / known
+    surprise = raw if log_p is None else truth.sums(-log_p[at]) / known
+    hits = truth.sums(short)
+    repeats = truth.sums(truth.before)
+    repeat_hits = truth.sums(short & truth.before)
     columns = [
-        hits / asked.hidden,
-        asked.sums(rank < LONG) / asked.hidden,
+        hits / truth.hidden,
+        truth.sums(rank < LONG) / truth.hidden,
         hits / SHORT,
-        asked.sums(gain[rank] * short) / ideal,
+        truth.sums(gain[rank] * short) / ideal,
         (hits > 0).double(),
-        torch.where(told > 0, 1 / (first.double() + 1), 0.0),
+        torch.where(known > 0, 1 / (first.double() + 1), 0.0),
         surprise,
-        torch.full_like(told, torch.nan) if log_p is None else raw,
+        torch.full_like(known, torch.nan) if log_p is None else raw,
         repeat_hits / repeats,
-        (hits - repeat_hits) / (asked.hidden - repeats),
+        (hits - repeat_hits) / (truth.hidden - repeats),
     ]
     for column, name in enumerate(LABELS_OF_CONTEXT):
-        true = asked.kinds[:, column]
-        right = torch.full_like(told, torch.nan)
+        true = truth.kinds[:, column]
+        right = torch.full_like(known, torch.nan)
         if name in context:
-            # Code 0 is no answer: what a trip is, is asked only where it is known.
+            # Code 0 means unknown: no answer, and no question either.
             guess = context[name][:, 1:].argmax(1) + 1
             right = torch.where(true > 0, (guess == true).double(), torch.nan)
         columns.append(right)

@@ -25,14 +25,14 @@ from trainer.evaluation.ranking import first_tokens
 
 GUESSES = 20
 ROWS = 10_000
-"""Rows that are held before they are written as one row group. Five times as many take 300 MB more:
-small arrays that outlive a batch keep the allocator from using the gaps between them again."""
+"""Rows of a row group, held in memory until they are written. Five times as many take 300 MB more:
+small arrays that outlive a batch fragment the allocator's memory."""
 CODES = pa.list_(pa.dictionary(pa.int32(), pa.string()))
 COLUMNS = pa.schema(
     {
         "basket_id": pa.int64(),  # as in the raw data
         "task": pa.dictionary(pa.int32(), pa.string()),
-        "visible": CODES,  # products that the scorer saw, in code order
+        "visible": CODES,  # products that are not hidden, in code order
         "target": CODES,  # hidden products, in code order
         "top20": CODES,  # products by rank, best first
         "scorer": pa.dictionary(pa.int32(), pa.string()),
@@ -66,11 +66,11 @@ def prediction_file(path: Path, cache: TensorCache) -> Iterator[Record]:
             task: str,
             scorer: str,
             batch: TimelineBatch,
-            asked: GroundTruth,
+            truth: GroundTruth,
             scores: Tensor,
             tie: Tensor,
         ) -> None:
-            held.append(_rows(task, scorer, batch, asked, scores, tie))
+            held.append(_rows(task, scorer, batch, truth, scores, tie))
             if sum(len(rows.basket) for rows in held) >= ROWS:
                 flush()
 
@@ -91,22 +91,22 @@ class _Rows:
 
 
 def _rows(
-    task: str, scorer: str, batch: TimelineBatch, asked: GroundTruth, scores: Tensor, tie: Tensor
+    task: str, scorer: str, batch: TimelineBatch, truth: GroundTruth, scores: Tensor, tie: Tensor
 ) -> _Rows:
-    products, questions = scores.shape[1] - 3, len(asked.row)
-    seen = batch.questions.token != products + 1  # not the [MASK]
-    unknown = asked.hidden - torch.bincount(asked.question, minlength=questions)
+    products, questions = scores.shape[1] - 3, len(truth.row)
+    visible = batch.questions.token != products + 1  # not the [MASK]
+    unknown = truth.hidden - torch.bincount(truth.question, minlength=questions)
     every = torch.arange(questions, device=unknown.device)
-    target = torch.cat([asked.target, unknown.new_full((int(unknown.sum()),), products + 1)])
-    of_target = torch.cat([asked.question, every.repeat_interleave(unknown)])
-    top = first_tokens(scores, asked, tie, GUESSES)
+    target = torch.cat([truth.target, unknown.new_full((int(unknown.sum()),), products + 1)])
+    of_target = torch.cat([truth.question, every.repeat_interleave(unknown)])
+    top = first_tokens(scores, truth, tie, GUESSES)
     return _Rows(
         task,
         scorer,
         batch.trips.basket_id[batch.questions.trip].cpu().numpy(),
         {
             "visible": _in_order(
-                batch.questions.question[seen], batch.questions.token[seen], questions
+                batch.questions.question[visible], batch.questions.token[visible], questions
             ),
             "target": _in_order(of_target, target, questions),
             "top20": ((top > 0).sum(1).cpu().numpy(), top[top > 0].cpu().numpy()),

@@ -1,7 +1,7 @@
-"""Ranks of the hidden items among all products, with ties that favour nobody.
+"""Ranks of the hidden items among all products, with the same tie rule for every scorer.
 
 The tie rule: of products with equal scores, the one bought on more training trips comes first; of
-those with equal trips, the one with the smaller token. It looks at nothing that a question hides.
+those with equal trips, the one with the smaller token. It depends on nothing that is hidden.
 """
 
 from __future__ import annotations
@@ -36,32 +36,32 @@ def sort_keys(scores: Tensor, tie: Tensor) -> Tensor:
     return torch.add(tie, bits, alpha=1 << 32)
 
 
-def ranks(scores: Tensor, asked: GroundTruth, tie: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+def ranks(scores: Tensor, truth: GroundTruth, tie: Tensor, depth: int) -> tuple[Tensor, Tensor]:
     """Ranks from 0 of the hidden items (G,), no further than `depth`, and of the first (Q,).
 
     scores (Q, V) float32, higher is better; tie (V,) of `tie_breaker`. Of a question without
     targets the first is undefined.
     """
-    keys = _keys(scores, asked, tie)
-    of_target = keys[asked.question, asked.target]
+    keys = _keys(scores, truth, tie)
+    of_target = keys[truth.question, truth.target]
     top = keys.topk(min(depth, keys.shape[1]), dim=1).values
-    rank = (top[asked.question] > of_target[:, None]).sum(1)
-    best = torch.full_like(asked.row, LAST).scatter_reduce(0, asked.question, of_target, "amax")
+    rank = (top[truth.question] > of_target[:, None]).sum(1)
+    best = torch.full_like(truth.row, LAST).scatter_reduce(0, truth.question, of_target, "amax")
     return rank, (keys > best[:, None]).sum(1)
 
 
-def first_tokens(scores: Tensor, asked: GroundTruth, tie: Tensor, depth: int) -> Tensor:
+def first_tokens(scores: Tensor, truth: GroundTruth, tie: Tensor, depth: int) -> Tensor:
     """The tokens of the first ranks, best first, (Q, at most depth) int64; 0 where none is left.
 
     Arguments as for `ranks`.
     """
-    keys = _keys(scores, asked, tie)
+    keys = _keys(scores, truth, tie)
     top = keys.topk(min(depth, keys.shape[1]), dim=1)
     return top.indices.masked_fill(top.values == LAST, 0)
 
 
-def _keys(scores: Tensor, asked: GroundTruth, tie: Tensor) -> Tensor:
-    """`sort_keys` with what cannot be an answer behind everything else."""
+def _keys(scores: Tensor, truth: GroundTruth, tie: Tensor) -> Tensor:
+    """`sort_keys`, with tokens that cannot be an answer last."""
     keys = sort_keys(scores, tie)
-    keys[asked.removed] = LAST
+    keys[truth.removed] = LAST
     return keys

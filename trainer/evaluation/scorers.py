@@ -1,4 +1,4 @@
-"""Who answers the questions: what all have in common, and the model."""
+"""The model as a scorer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ModelScorer:
         return self.model.calibration
 
     def scores(self, batch: TimelineBatch) -> Predictions:
-        """The logits of the `[MASK]` of each question, and what the model takes the trip for."""
+        """The logits of the `[MASK]` of each question, and those of the trip context."""
         was_training = self.model.training
         self.model.eval()
         try:
@@ -38,5 +38,5 @@ class ModelScorer:
                 answer = self.model(batch)
         finally:
             self.model.train(was_training)
-        # The first rows are the questions' [MASK]; an evaluation asks no others.
+        # The first rows are those of the questions' [MASK], the only ones with targets here.
         return Predictions(answer.logits[: len(batch.questions.trip)], context=answer.context)

@@ -1,4 +1,4 @@
-"""The trips that are asked about, and the ways to divide them."""
+"""The trips that are evaluated, and the ways to divide them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EvaluatedTrips:
 
     @classmethod
     def of(cls, dataset: WorldModelDataset) -> EvaluatedTrips:
-        """Those that a loader of this dataset asks about."""
+        """The target trips of a dataset."""
         cache, spans = dataset.cache, dataset.spans
         counts = spans.stop - spans.first_target
         row = ranges(spans.first_target, counts)

@@ -74,15 +74,15 @@ def _details(task: TaskMetrics) -> Iterator[str]:
     if not task.fresh:
         return
     yield from ("", "fresh: items bought before and new ones; guesses of the trip context")
-    shown = {name: task.fresh.scorers[name] for name in best_scorers(task.fresh)}
+    listed = {name: task.fresh.scorers[name] for name in best_scorers(task.fresh)}
     columns = {
         name: metric
         for name, metric in PARTS.items()
-        if any(metric in found for found in shown.values())
+        if any(metric in found for found in listed.values())
     }
     rows = [
         [scorer, *(_cell(found, metric, True) for metric in columns.values())]
-        for scorer, found in shown.items()
+        for scorer, found in listed.items()
     ]
     yield from _table([["", *columns], *rows])
     for name in WITH_INTERVAL:
@@ -108,16 +108,18 @@ def _details(task: TaskMetrics) -> Iterator[str]:
 def _strata(task: TaskMetrics, metric: str) -> Iterator[str]:
     """A row per kind of trip: the model, the best baseline over all trips, and the difference."""
     if task.fresh.model_minus:
-        shown = [MODEL, best := task.fresh.best(metric)]
-        heads = [*shown, "model - baseline"]
+        listed = [MODEL, best := task.fresh.best(metric)]
+        heads = [*listed, "model - baseline"]
     else:
-        shown, heads, best = [*task.fresh.scorers], [*task.fresh.scorers], None
+        listed, heads, best = [*task.fresh.scorers], [*task.fresh.scorers], None
     rows = [["", "trips", *heads]]
     for name, groups in task.strata.items():
         for label, group in groups.items():
             row = [f"{name}: {label}", f"{group.trips:,}"]
-            row += [_cell(group.scorers[scorer], metric, False) for scorer in shown]
-            rows.append(row + [_cell(group.model_minus[best], metric, True, "+")] * bool(best))
+            row += [_cell(group.scorers[scorer], metric, False) for scorer in listed]
+            if best is not None:
+                row.append(_cell(group.model_minus[best], metric, True, "+"))
+            rows.append(row)
     yield from _table(rows)
 
 

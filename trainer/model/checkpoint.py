@@ -10,7 +10,6 @@ Everything static that the model needs is in here, so it can score data that wer
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -24,9 +23,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from trainer.cache.atomic import new_version
-from trainer.cache.reader import CacheError, TensorCache, write_cache
+from trainer.cache.atomic import file_digest, new_folder
+from trainer.cache.reader import CacheError, TensorCache
 from trainer.cache.schema import COLUMNS, STATIC_TABLES
+from trainer.cache.writer import write_cache
 from trainer.model.config import WorldModelConfig
 from trainer.model.world_model import WorldModel
 
@@ -82,30 +82,27 @@ class Checkpoint:
 
 def save_checkpoint(
     folder: Path,
-    name: str,
-    version: str,
     model: WorldModel,
     cache: TensorCache,
     progress: Mapping[str, Any],
     training: Mapping[str, Tensor] | None = None,
-) -> Path:
-    """Write `folder/name` in one step (see `new_version`); returns its path."""
-    with new_version(folder, name, version) as fresh:
+) -> None:
+    """Write a checkpoint in one step: `folder` holds the one before until this is complete."""
+    with new_folder(folder) as fresh:
         _save(model.state_dict(), fresh / MODEL)
         if training is not None:
             _save(training, fresh / TRAINING)
-        _write_vocabulary(cache, fresh / VOCABULARY, folder)
+        _write_vocabulary(cache, fresh / VOCABULARY, folder.parent)
         files = [path for path in (fresh / MODEL, fresh / TRAINING) if path.exists()]
         description = {
             "format": FORMAT,
             "config": asdict(model.config),
             "cache_digest": cache.digest,
             "vocabulary_digest": cache.vocabulary_digest,
-            "sha256": {path.name: _digest(path) for path in files},
+            "sha256": {path.name: file_digest(path) for path in files},
             "progress": dict(progress),
         }
         (fresh / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
-    return folder / name
 
 
 def load_checkpoint(folder: Path | str) -> Checkpoint:
@@ -180,7 +177,7 @@ def model_for(checkpoint: Checkpoint, cache: TensorCache) -> WorldModel:
 def _write_vocabulary(cache: TensorCache, folder: Path, run: Path) -> None:
     """The cache with its static tables and calendar, and no customers.
 
-    It never changes within a run, so a version that stands already lends its files.
+    It never changes within a run: where another checkpoint of `run` holds it, its files are linked.
     """
     for earlier in run.glob(f"*/{VOCABULARY}"):
         try:
@@ -207,14 +204,9 @@ def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
 def _load(path: Path, digest: str) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist: the checkpoint is incomplete")
-    if _digest(path) != digest:
+    if file_digest(path) != digest:
         raise CheckpointError(f"{path} is damaged (its digest differs): use another checkpoint")
     try:
         return load_file(path)
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,6 +10,7 @@ from pathlib import Path
 from trainer.cache.atomic import new_file
 from trainer.cache.reader import CacheError, TensorCache
 from trainer.evaluation import Evaluator
+from trainer.evaluation.store import BaselineStore
 from trainer.model.checkpoint import CheckpointError
 from trainer.report.measured import read_evaluation
 from trainer.report.run import Run
@@ -60,7 +61,8 @@ def write_report(options: argparse.Namespace, command: str) -> Path:
     if options.evaluation:
         metrics, read_from = read_evaluation(options.evaluation, run, cache, options.split)
     else:
-        evaluator = Evaluator(cache, options.split, customers=options.customers)
+        store = BaselineStore.beside(cache)
+        evaluator = Evaluator(cache, options.split, customers=options.customers, store=store)
         metrics, read_from = evaluator.run(run.model), None
     content = page(run, cache, metrics, command, read_from)
     with new_file(out) as fresh:

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from trainer.batches.loaders import Masking
 from trainer.training.losses import LossWeights
+
+Config = TypeVar("Config")
 
 FOCAL_ONLY = LossWeights(focal=1.0, contrastive=0, size=0, sensitivity=0, mission=0)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Some epochs under the same rules."""
+    """Consecutive epochs with the same losses, masking and batch size."""
 
     name: str
+    """Name of the phase in progress bars and curves."""
     epochs: int
+    """How many epochs it lasts, at least 1."""
     learning_rate: float
-    """At the phase's beginning; it moves in a straight line to `final_rate` at its end."""
+    """Learning rate at the beginning; it changes linearly to `final_rate` at the end."""
     final_rate: float
+    """Learning rate at the end."""
     mask_rate: float = 0.15
-    """Share of items that are asked."""
+    """Share of the items of a basket that the model has to predict."""
     losses: LossWeights = field(default_factory=LossWeights)
+    """Weights of the parts of the loss."""
     recent: float = 1.0
-    """Share of the training weeks, the last ones, whose trips are asked about. Earlier trips are
-    history then: what is asked about later has a long one."""
+    """Share of the training weeks whose trips are targets, counted back from the last one. Trips
+    of earlier weeks are history only, so that with a small share every target has a long one."""
     batch: float = 1.0
-    """Share of the token budget."""
+    """Size of a batch as a share of `TrainingConfig.tokens`."""
     clip: float = 1.0
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient; a longer one is scaled down to it."""
 
     def __post_init__(self):
         for name, value in (
@@ -56,8 +62,8 @@ def three_phases(rate: float, epochs: tuple[int, int, int] = (3, 12, 5)) -> tupl
 
 
 def two_phases(rate: float, epochs: tuple[int, int]) -> tuple[Phase, ...]:
-    """All losses throughout: all training weeks first, then their later half, whose trips have
-    histories as long as those of the trips to come."""
+    """All losses in both: first on all training weeks, then on their later half, whose trips have
+    about as much history as the trips of validation and test weeks."""
     main, fine_tune = epochs
     return (
         Phase("main", main, rate, rate * 0.4),
@@ -67,33 +73,38 @@ def two_phases(rate: float, epochs: tuple[int, int]) -> tuple[Phase, ...]:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """A run: the model's preset and everything that decides what comes out of it."""
+    """A training run: everything that its result depends on besides the cache."""
 
     model: str = "small"
     """A preset of `trainer.model.config.PRESETS`."""
     phases: tuple[Phase, ...] = field(default_factory=lambda: two_phases(1e-3, (5, 5)))
+    """What happens one after the other, at least one phase."""
     tokens: int = 8192
     """Trips + items of a batch, over all ranks."""
     fully_hidden: float = 0.5
-    """Share of baskets that are hidden wholly."""
+    """Share of baskets of which every item is hidden."""
     hide_context: float = 0.4
     """Share of trips whose kind is hidden."""
     min_keep_probability: float = 0.15
-    """Smallest probability of an own product to be scored in training; with 1 all are."""
+    """Smallest probability with which a product of the purchase history is scored in training; with
+    1 all are scored (`HistorySampling`)."""
     gamma: float = 2.0
-    """Focal loss: 0 is the cross-entropy."""
+    """Exponent of the focal loss; with 0 it is the cross-entropy."""
     trip_power: float = 0.5
-    """1: every trip counts the same in the loss on items, 0: every item."""
+    """How far large baskets are weighted down in the loss on items: with 1 every trip has the same
+    weight, with 0 every item (`trip_weights`)."""
     weight_decay: float = 0.01
+    """Weight decay of AdamW, on matrices only."""
     patience: int = 6
     """Epochs without a better validation score after which training stops."""
     validation_customers: int = 400
     """Customers whose validation trips are scored after every epoch."""
     checkpoint_seconds: float = 120.0
-    """Seconds after which the state is saved, so that a kill costs little more than these."""
+    """Seconds between checkpoints within an epoch: about what a killed run has to do again."""
     seed: int = 0
+    """Seed of weights, order of batches, masks and dropout."""
     precision: str = "auto"
-    """Of the large products of matrices: one of `trainer.training.precision.PRECISIONS`."""
+    """Number format of large matrix products: one of `trainer.training.precision.PRECISIONS`."""
 
     def __post_init__(self):
         if not self.phases:
@@ -137,12 +148,33 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingConfig:
-        """Raises TypeError or ValueError for values that are no configuration."""
-        phases = tuple(
-            Phase(**{**phase, "losses": LossWeights(**phase["losses"])})
-            for phase in values["phases"]
+        """The configuration that `to_dict` made these values of.
+
+        Raises ValueError for unknown or missing fields and for values out of range.
+        """
+        try:
+            phases = tuple(
+                _from_fields(Phase, phase, losses=_from_fields(LossWeights, phase["losses"]))
+                for phase in values["phases"]
+            )
+            return _from_fields(cls, values, phases=phases)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a training configuration: {error!r}") from None
+
+
+def _from_fields(kind: type[Config], values: Mapping[str, Any], **replaced: Any) -> Config:
+    """A dataclass from a value for each of its fields, no more and no fewer."""
+    expected = {field.name for field in fields(kind)}
+    problems = [
+        f"{title} {', '.join(sorted(names))}"
+        for title, names in (
+            ("missing:", expected - set(values)), ("unknown:", set(values) - expected),
         )
-        return cls(**{**values, "phases": phases})
+        if names
+    ]  # fmt: skip
+    if problems:
+        raise ValueError(f"fields of {kind.__name__}: {'; '.join(problems)}")
+    return kind(**{**values, **replaced})
 
 
 SCHEDULES: dict[str, TrainingConfig] = {

@@ -1,7 +1,7 @@
 """Logarithms of sums of exponentials over all pairs, summed up, without the matrix of all pairs.
 
-As in `trainer.model.token_scores`, a block of rows becomes its own gradient while it is in the
-processor's cache.
+As in `trainer.model.token_scores`, the gradient of a block of rows is computed in place while the
+block is in the processor's cache.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def sum_of_log_sums(vectors: Tensor, keys: Tensor, weights: Tensor) -> Tensor:
 
 
 class _LogSums(torch.autograd.Function):
-    """The gradient is worked out on the way forward and scaled on the way back."""
+    """The gradient is computed in the forward pass and scaled in the backward pass."""
 
     @staticmethod
     def forward(ctx, vectors, keys, weights):

@@ -1,7 +1,7 @@
 """The training loss: focal over tokens, contrastive over baskets, cross-entropy over trip context.
 
 Every part is a sum and a number of targets, never a mean: ranks and micro-batches hold different
-numbers of targets, and the mean of their means is not the mean of the batch.
+numbers of targets, so the mean of their means would not be the mean of the batch.
 
 Shapes: T item positions, R rows of logits, V tokens, M embeddings, D their width, A anchors
 (embeddings that have a positive). Half-precision inputs are raised to float32, inside autocast
@@ -32,13 +32,13 @@ PART_OF_CONTEXT = {
     "type": "mission",
     "focus": "mission",
 }
-"""The auxiliary part that each column of the trip context counts in: a mission is type and focus,
-whose sums and counts are added up."""
+"""The auxiliary part of the loss that each column of the trip context belongs to. A mission is type
+and focus: their sums and counts are added up."""
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each part counts. A part of weight 0 is not computed and needs no prediction."""
+    """Weight of each part in the total. A part of weight 0 is not computed."""
 
     focal: float = 0.6
     """The masked items."""
@@ -62,10 +62,10 @@ PARTS = tuple(part.name for part in fields(LossWeights))
 
 @dataclass(frozen=True)
 class Targets:
-    """What is true of a batch. Enough to count targets before any prediction is made."""
+    """The ground truth of a batch. Enough to count targets before any prediction is made."""
 
     tokens: Tensor
-    """(T,) true tokens, `[PAD]` where nothing is asked."""
+    """(T,) true tokens, `[PAD]` where there is nothing to predict."""
     hidden: Tensor
     """(trips,) bool, True where the trip context was hidden from the model."""
     context: Mapping[str, Tensor] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Targets:
     token_weights: Tensor | None = None
     """(T,) weight of each token, one each if left out (see `trip_weights`)."""
     rows: Tensor | None = None
-    """(T,) row of the logits that each token is asked of; one row each, in order, if left out."""
+    """(T,) row of the logits that predicts each token; one row each, in order, if left out."""
 
 
 class FocalLoss(nn.Module):
@@ -103,8 +103,8 @@ class FocalLoss(nn.Module):
         """The sum over targets and what to divide it by.
 
         logits (R, V); targets (T,); weights (T,) or None for 1 each; rows (T,) the row of logits of
-        each target, for several targets asked of one row, or None for R = T rows in order. `[PAD]`
-        is not a target; without `rows` its row is never read, with `rows` there must be none.
+        each target, where a row may predict several, or None for R = T rows in order. `[PAD]` is
+        not a target; without `rows` its row is never read, with `rows` there must be none.
         Returns the weighted sum of losses, in nats, and the sum of the weights (the number of
         targets without weights), both 0-dimensional. Raises ValueError where shapes disagree.
         """
@@ -115,9 +115,9 @@ class FocalLoss(nn.Module):
             _same_length("weights", weights, targets)
         count = focal_count(targets, weights)
         if rows is None:
-            asked = targets != PAD
-            logits, targets = logits[asked], targets[asked]
-            weights = None if weights is None else weights[asked]
+            is_target = targets != PAD
+            logits, targets = logits[is_target], targets[is_target]
+            weights = None if weights is None else weights[is_target]
             rows = torch.arange(len(targets), device=targets.device)
         with _no_autocast(logits):
             log_p = _at_least_float32(logits).log_softmax(-1)[rows.long(), targets.long()]
@@ -311,8 +311,8 @@ class WorldModelLoss(nn.Module):
 
 def focal_count(targets: Tensor, weights: Tensor | None = None) -> Tensor:
     """The number of targets (T,) that are not `[PAD]`, or the sum of their weights (T,)."""
-    asked = targets != PAD
-    return asked.sum() if weights is None else weights.double().where(asked, 0).sum()
+    is_target = targets != PAD
+    return is_target.sum() if weights is None else weights.double().where(is_target, 0).sum()
 
 
 def contrastive_count(basket_ids: Tensor) -> Tensor:
@@ -333,9 +333,9 @@ def trip_weights(targets: Tensor, trip_of_item: Tensor, trips: int, power: float
     with 1 every trip, as in the metrics. targets (T,), 0 = `[PAD]`, which weighs 0; trip_of_item
     (T,) in 0..trips-1.
     """
-    asked = (targets != PAD).float()
-    targets_of_trip = asked.new_zeros(trips).index_add(0, trip_of_item.long(), asked)
-    return asked * targets_of_trip.clamp_min(1)[trip_of_item.long()] ** -power
+    is_target = (targets != PAD).float()
+    targets_of_trip = is_target.new_zeros(trips).index_add(0, trip_of_item.long(), is_target)
+    return is_target * targets_of_trip.clamp_min(1)[trip_of_item.long()] ** -power
 
 
 def _groups(ids: Tensor) -> tuple[Tensor, Tensor]:

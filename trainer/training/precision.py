@@ -8,7 +8,7 @@ import torch
 
 PRECISIONS = ("auto", "bfloat16", "float32")
 NATIVE = ("amx_bf16", "avx512_bf16")
-"""What processors that multiply bfloat16 themselves say of themselves."""
+"""Processor capabilities that mean native bfloat16 multiplication."""
 
 
 @dataclass(frozen=True)
@@ -17,16 +17,16 @@ class Precision:
 
     device: str
     model: bool
-    """In the model as a whole."""
+    """In the whole model."""
     large_products: bool
-    """Where products of matrices are large: logits and the scores of own products."""
+    """In large matrix products only: logits and the scores of previously bought products."""
 
     @classmethod
     def of(cls, name: str, device: torch.device) -> Precision:
-        """What a name of `PRECISIONS` means on a device.
+        """The precision that a name of `PRECISIONS` means on a device.
 
-        A GPU gains by bfloat16 everywhere, a CPU only in large products: elsewhere it loses more
-        by conversions. `auto` takes it where it is native.
+        bfloat16 is faster everywhere on a GPU, and on a CPU in large products only: elsewhere
+        conversions cost more than they save. `auto` uses it where the device supports it natively.
         """
         if name not in PRECISIONS:
             raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, not {name!r}")

@@ -43,10 +43,10 @@ class Ranks:
         return bool(answer.item())
 
     def loader_workers(self) -> int:
-        """Processes that make batches for this one.
+        """How many loader processes this rank starts.
 
-        A GPU is faster than one of them, so it gets all of this rank's share of the cores. On a CPU
-        they would take the cores from the model, and their batches have to be copied.
+        A GPU is faster than one loader process, so the rank uses all of its share of the cores. On
+        a CPU they would compete with the model for cores, and their batches have to be copied.
         """
         if self.device.type == "cpu":
             return 0
@@ -54,7 +54,7 @@ class Ranks:
         return min(max(cores - 1, 1), WORKERS)
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Wait until every process has called this."""
         if self.count > 1:
             dist.barrier()
 

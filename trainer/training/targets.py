@@ -1,4 +1,4 @@
-"""What is true of a batch, in the form that the loss compares the model's answers with."""
+"""The targets of a batch, as the loss compares predictions with them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from trainer.training.losses import Targets, trip_weights
 def targets(batch: TimelineBatch, power: float = 1.0) -> Targets:
     """The targets of a batch's questions.
 
-    power: how far large baskets are kept from deciding the loss (see `trip_weights`): with 1 every
-    trip counts the same, with 0 every item.
+    power: how far large baskets are weighted down (`trip_weights`): with 1 every trip counts the
+    same, with 0 every item.
     """
     questions = batch.questions
     trips = len(questions.trip)

@@ -7,6 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from trainer.batches.batch import TimelineBatch
 from trainer.batches.loaders import WorldModelDataLoader, draw_seed
 from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.atomic import new_file, recover
 from trainer.cache.reader import TensorCache
 from trainer.model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from trainer.model.outputs import Predictions
@@ -29,11 +32,11 @@ from trainer.training.targets import targets
 
 LAST, BEST, CURVES, TENSORBOARD = "last", "best", "curves.jsonl", "tensorboard"
 CHECK_BATCHES = 20
-"""Batches after which the ranks agree whether to save; asking each time would hold them up."""
+"""Batches after which the ranks agree whether to save. Not after each: to agree is to wait."""
 
 
 class Trainer:
-    """Trains a model on a cache, in a folder of its own.
+    """Trains a model on a cache and writes checkpoints and curves to a folder.
 
         folder/last       the newest checkpoint, from which training goes on
         folder/best       the best on validation: what to evaluate and use
@@ -43,10 +46,10 @@ class Trainer:
     Args:
         model: on any device; it is moved to that of `ranks`.
         cache: what to train on.
-        config: how.
-        folder: where to write.
-        validate: the score of a model, higher is better, and what else to log about it.
-        ranks: this process among others.
+        config: phases, rates, batch size, seed.
+        folder: where to write; no other run may write there.
+        validate: returns the score of a model, higher is better, and further figures to log.
+        ranks: this process and how many others train with it; one process if left out.
         progress: show progress bars.
     """
 
@@ -76,23 +79,28 @@ class Trainer:
             phase: WorldModelDataset(cache, "train", first_week=_first_week(cache, phase))
             for phase in config.phases
         }
+        self.losses = {
+            phase: WorldModelLoss(phase.losses, config.gamma).to(self.ranks.device)
+            for phase in config.phases
+        }
         self.epoch = 0
         self.curves: list[dict[str, Any]] = []
         self._sums = self._nothing()
         self._saved = time.monotonic()
-        self._start = 0  # batches of the epoch that were done before a resumption
-        self._runs: Any = self.model
+        self._start = 0  # batches of this epoch that are done when it begins: more after a resume
+        self._replica: Any = self.model
         if self.ranks.count > 1:
-            self._runs = DistributedDataParallel(self.model)
+            self._replica = DistributedDataParallel(self.model)
 
     def start_over(self) -> None:
-        """Remove what an earlier run left in the folder, so that none of it can be gone on with."""
+        """Remove an earlier run from the folder, so that nothing of it is mixed with this one."""
         if self.ranks.is_first:
-            for name in (LAST, BEST, CURVES):
-                (self.folder / name).unlink(missing_ok=True)
-            for path in (*self.folder.glob(f"{LAST}-*"), *self.folder.glob(f"{BEST}-*")):
-                shutil.rmtree(path)
-            shutil.rmtree(self.folder / TENSORBOARD, ignore_errors=True)
+            for name in (LAST, BEST, CURVES, TENSORBOARD):
+                path = self.folder / name
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
         self.ranks.wait()
 
     def resume(self) -> bool:
@@ -100,16 +108,28 @@ class Trainer:
 
         Raises CheckpointError where it is damaged or of another cache or configuration.
         """
-        if not (self.folder / LAST).exists():
+        last = self.folder / LAST
+        if self.ranks.is_first:
+            recover(last)
+        self.ranks.wait()
+        if not last.exists():
             return False
-        checkpoint = load_checkpoint(self.folder / LAST)
+        checkpoint = load_checkpoint(last)
         progress = checkpoint.progress
         if checkpoint.cache_digest != self.cache.digest:
-            raise CheckpointError(f"{checkpoint.folder} was trained on another cache")
-        if progress["training"] != _json(self.config.to_dict()):
+            raise CheckpointError(f"{last} was trained on another cache")
+        try:
+            config = TrainingConfig.from_dict(progress["training"])
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(f"{last} holds no usable configuration: {error}") from None
+        if changed := [
+            field.name
+            for field in fields(config)
+            if getattr(config, field.name) != getattr(self.config, field.name)
+        ]:
             raise CheckpointError(
-                f"{checkpoint.folder} was trained with another configuration: use the same "
-                "options, or another folder"
+                f"{last} was trained with another configuration (different: {', '.join(changed)}): "
+                "use the same options, or another folder"
             )
         self.model.load_state_dict(checkpoint.weights)
         self._load_optimiser(checkpoint.training)
@@ -134,8 +154,7 @@ class Trainer:
     def _epoch(self) -> None:
         config, epoch = self.config, self.epoch
         phase, _ = config.phase(epoch)
-        loss = WorldModelLoss(phase.losses, config.gamma).to(self.ranks.device)
-        loader = self._loader(epoch)
+        loader = self.loader(epoch)
         loader.load_state_dict({"seed": config.seed, "epoch": epoch, "next": self._start})
         total, start, items = len(loader), time.perf_counter(), 0
         self.model.train()
@@ -150,7 +169,7 @@ class Trainer:
                     group["lr"] = rate * group["factor"]
                 # What dropout draws depends on the batch alone, so that a resumed run draws it too.
                 torch.manual_seed(draw_seed(config.seed, epoch, number, self.ranks.rank))
-                self._sums += self._step(batch.to(self.ranks.device), loss, phase.clip)
+                self._sums += self._summed(self.step(batch))
                 items += len(batch.items.token)
                 if bar.update() or number + 1 == total:
                     seconds = time.perf_counter() - start
@@ -181,8 +200,8 @@ class Trainer:
                 self._checkpoint(BEST, epoch + 1, 0)
         self._save(epoch + 1, 0)
 
-    def _loader(self, epoch: int) -> WorldModelDataLoader:
-        """This rank's batches under the rules of an epoch."""
+    def loader(self, epoch: int) -> WorldModelDataLoader:
+        """This rank's batches of an epoch, from 0, masked and sized as its phase says."""
         config, ranks = self.config, self.ranks
         phase, _ = config.phase(epoch)
         return WorldModelDataLoader(
@@ -197,25 +216,42 @@ class Trainer:
             ranks=ranks.count,
         )
 
-    def _gradients(self, batch, loss: WorldModelLoss) -> dict[str, Tensor]:
-        """Gradients of the loss of a batch; returns the loss's parts and their counts."""
+    def gradients(self, batch: TimelineBatch) -> dict[str, Tensor]:
+        """Replace the gradients by those of a batch's loss, with the weights of this epoch's phase.
+
+        Returns the parts of the loss as `WorldModelLoss` does: `<part>`, this rank's sum over the
+        targets of all ranks, and `<part>_count`, the number of targets of all ranks. Every rank
+        must call it.
+        """
+        batch = batch.to(self.ranks.device)
+        phase, _ = self.config.phase(self.epoch)
         with self.precision.for_model():
-            predictions = self._runs(batch, dense=False)
+            predictions = self._replica(batch, dense=False)
         with self.precision.for_loss():
-            total, parts = loss(predictions, targets(batch, self.config.trip_power))
+            total, parts = self.losses[phase](predictions, targets(batch, self.config.trip_power))
         total = total + _touch(predictions)
         self.optimiser.zero_grad()
         total.backward()
         return parts
 
-    def _step(self, batch, loss: WorldModelLoss, clip: float) -> Tensor:
-        """One update; returns the sums of all parts and their counts, (2 x parts,)."""
-        parts = self._gradients(batch, loss)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+    def step(self, batch: TimelineBatch) -> dict[str, Tensor]:
+        """One update of the weights from a batch of this epoch; returns what `gradients` does.
+
+        The learning rate is that of the optimiser's parameter groups, which `fit` sets before every
+        step. Every rank must call it.
+        """
+        parts = self.gradients(batch)
+        phase, _ = self.config.phase(self.epoch)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), phase.clip)
         self.optimiser.step()
+        return parts
+
+    def _summed(self, parts: dict[str, Tensor]) -> Tensor:
+        """Sums over this rank's targets of all parts, and their counts, (2 x parts,)."""
         zero = torch.zeros((), device=self.ranks.device)
         counts = [parts.get(f"{part}_count", zero).double() for part in PARTS]
-        # A rank's value is its sum over the count of all ranks: the count is shared out.
+        # A part is divided by the count of all ranks. That count is shared out among the ranks, so
+        # that it is right again when the sums of all ranks are added up.
         values = [
             parts.get(part, zero).double() * count
             for part, count in zip(PARTS, counts, strict=True)
@@ -224,7 +260,7 @@ class Trainer:
         return torch.stack(values + shared)
 
     def _nothing(self) -> Tensor:
-        """Sums and counts of no batches; they stay on the device, so that no step waits."""
+        """Sums and counts of no batches, on the device: reading them there would have it wait."""
         return torch.zeros(2 * len(PARTS), dtype=torch.float64, device=self.ranks.device)
 
     def _loss(self) -> float:
@@ -232,11 +268,11 @@ class Trainer:
         return float(self._sums[0] / self._sums[len(PARTS)].clamp_min(1))
 
     def _best(self) -> int:
-        """Index of the best epoch; of equals the first."""
+        """Index of the epoch with the highest score; of equals the first."""
         return max(range(len(self.curves)), key=lambda i: (self.curves[i]["score"], -i))
 
     def _is_stale(self) -> bool:
-        """Whether validation has not improved for long. All ranks hear it from the first."""
+        """Whether validation has not improved for `patience` epochs, as the first rank says."""
         stale = (
             self.ranks.is_first
             and bool(self.curves)
@@ -269,15 +305,7 @@ class Trainer:
         training = None
         if name == LAST:
             training = self._optimiser_state() | {"sums": self._sums}
-        save_checkpoint(
-            self.folder,
-            name,
-            f"{epoch:03d}-{batch:06d}",
-            self.model,
-            self.cache,
-            progress,
-            training,
-        )
+        save_checkpoint(self.folder / name, self.model, self.cache, progress, training)
 
     def _optimiser_state(self) -> dict[str, Tensor]:
         names = {p: name for name, p in self.model.named_parameters()}
@@ -296,9 +324,8 @@ class Trainer:
                 self.optimiser.state[held][key] = value.to(held.device)
 
     def _log(self, row: dict[str, Any]) -> None:
-        with (self.folder / CURVES).open("w", encoding="utf-8") as file:
-            for line in self.curves:
-                file.write(json.dumps(line) + "\n")
+        with new_file(self.folder / CURVES) as fresh:
+            fresh.write_text("".join(json.dumps(line) + "\n" for line in self.curves), "utf-8")
         writer = _tensorboard(self.folder / TENSORBOARD)
         if writer is not None:
             for name, value in row.items():
@@ -308,19 +335,22 @@ class Trainer:
 
 
 def _first_week(cache: TensorCache, phase: Phase) -> int:
-    """The first training week whose trips the phase asks about."""
+    """The first training week with target trips of the phase."""
     first, last = cache.split["train"]
     return last + 1 - math.ceil(phase.recent * (last + 1 - first))
 
 
 COUNT_WEIGHT_RATE = 20.0
-"""How much faster the weights of counts learn than the others: a smoothing of 60 trips has further
-to go than a weight of a matrix, and while it is wrong the network learns to make up for it."""
+"""Learning rate of the weights of counts, as a multiple of the others' rate. They have further to
+go: a smoothing may end at 60 trips, and until it does the network learns to make up for it."""
 
 
 def _groups(model: WorldModel, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases, norms and weights of counts do not. Nor do the auxiliary heads: while
-    their losses are switched off they would only shrink."""
+    """Parameter groups of the optimiser.
+
+    Matrices decay; biases, norms and weights of counts do not. Nor do the auxiliary heads: while
+    their losses are switched off, decay would only shrink them.
+    """
     counts, heads = set(model.count_weights()), set(model.auxiliary_heads())
     matrices, others = [], []
     for parameter in model.parameters():
@@ -335,9 +365,10 @@ def _groups(model: WorldModel, weight_decay: float) -> list[dict[str, Any]]:
 
 
 def _touch(predictions: Predictions) -> Tensor:
-    """0, through every output: parts that are switched off get gradients of 0 and not none.
+    """0, computed from every output, so that parts that are switched off get gradients of 0.
 
-    DistributedDataParallel would wait for them, and weights would decay with ranks only.
+    Without any gradient, DistributedDataParallel would wait for one, and weight decay would apply
+    with several ranks but not with one.
     """
     parts = [predictions.embeddings, *predictions.context.values()]
     return sum(part.sum() for part in parts) * 0
@@ -350,8 +381,3 @@ def _tensorboard(folder: Path):
     except ImportError:
         return None
     return SummaryWriter(str(folder))
-
-
-def _json(values: dict[str, Any]) -> Any:
-    """As they come back from a file: tuples are lists."""
-    return json.loads(json.dumps(values))

@@ -13,8 +13,9 @@ import pytest
 import tiny
 
 from dbt_project.export.__main__ import main
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
 from trainer.cache.schema import COLUMN, STATIC_TABLES
+from trainer.cache.writer import write_cache
 
 NOTHING = {
     "products": 0, "items": 0, "items_of_unknown_departments": 0, "trips": 0,

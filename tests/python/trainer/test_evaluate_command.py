@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
     cache = toy_cache(folder / "cache", customers=20)
     torch.manual_seed(0)
     model = create_world_model("tiny", cache)
-    save_checkpoint(folder, "best", "1", model, cache, {})
+    save_checkpoint(folder / "best", model, cache, {})
     return folder
 
 
@@ -97,6 +97,34 @@ def test_rules_alone_and_a_sample(folder, capsys):
     assert "model" not in printed and "Next basket" not in printed and "by store" not in printed
 
 
+def test_some_baselines_or_none(folder, capsys):
+    common = ["--cache", str(folder / "cache")]
+    some = ["--baselines", "TIFU-KNN", "G-TopFreq", "own trips x context"]
+    assert main([str(folder / "best"), *common, *some]) == 0
+    rows = {line.split("  ")[0] for line in capsys.readouterr().out.splitlines()}
+    assert {"model", "TIFU-KNN", "G-TopFreq", "own trips x context"} <= rows
+    assert not {"P-TopFreq", "gradient boosting", "co-occurrence"} & rows
+    assert main([str(folder / "best"), *common, "--baselines", "none", "--detailed"]) == 0
+    printed = capsys.readouterr().out
+    assert "model" in printed and "TopFreq" not in printed and "ratio as trained" in printed
+    alone = ["--baselines-only", *common, "--baselines", "co-occurrence", "--detailed"]
+    assert main(alone) == 0
+    printed = capsys.readouterr().out
+    assert "Next basket" not in printed and "basket: 1 item" in printed
+
+
+def test_results_of_baselines_are_kept_where_it_is_said(folder, tmp_path, capsys):
+    options = ["--cache", str(folder / "cache"), "--tasks", "next_known", "--baselines"]
+    options += ["G-TopFreq", "P-TopFreq", "--baseline-results", str(tmp_path / "kept")]
+    assert main(["--baselines-only", *options]) == 0
+    printed, error = capsys.readouterr()
+    assert len(list((tmp_path / "kept").iterdir())) == 2 and "reused" not in error
+    assert main(["--baselines-only", *options]) == 0
+    again, error = capsys.readouterr()
+    assert f"next_known: 2 of 2 baselines reused from {tmp_path / 'kept'}\n" == error
+    assert again.splitlines()[:-1] == printed.splitlines()[:-1]  # but the seconds
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -108,6 +136,13 @@ def test_rules_alone_and_a_sample(folder, capsys):
         (["--baselines-only", "--customers", "0"], "customers: expected at least 1"),
         (["--baselines-only", "--json", "nowhere/figures.json"], "nowhere is not a folder"),
         (["--baselines-only", "--json", "cache"], "--json: cache is a folder"),
+        (["--baselines-only", "--baselines", "TopFreq"], "known are G-TopFreq, P-TopFreq, GP-"),
+        (["best", "--baselines", "none", "TIFU-KNN"], "'none' is unknown; known are G-TopFreq"),
+        (["--baselines-only", "--baselines", "none"], "leave nothing to measure"),
+        (
+            ["--baselines-only", "--baselines", "co-occurrence", "--tasks", "next_known"],
+            "nothing to measure",
+        ),
         (
             ["--baselines-only", "--predictions", "no/all.parquet"],
             "--predictions: no is not a folder",
@@ -116,7 +151,7 @@ def test_rules_alone_and_a_sample(folder, capsys):
 )
 @pytest.mark.parametrize("lightgbm", [True, False])
 def test_errors_are_one_line(folder, monkeypatch, capsys, arguments, message, lightgbm):
-    monkeypatch.setattr("trainer.baselines.is_installed", lambda: lightgbm)
+    monkeypatch.setattr("trainer.baselines.registry.is_installed", lambda: lightgbm)
     monkeypatch.chdir(folder)
     assert main(arguments) == 2
     printed, error = capsys.readouterr()

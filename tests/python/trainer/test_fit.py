@@ -8,7 +8,7 @@ import torch
 from toy import TRAIN_LAST, WEEKS, toy_cache, toy_columns, toy_manifest
 
 from trainer import fit
-from trainer.cache.reader import write_cache
+from trainer.cache.writer import write_cache
 from trainer.model.checkpoint import load_model
 from trainer.training import SCHEDULES
 

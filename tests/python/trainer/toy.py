@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
 from trainer.cache.schema import COLUMNS, LABELS_OF_CONTEXT
+from trainer.cache.writer import write_cache
 
 WEEKS, TRAIN_LAST, VALIDATION_LAST = 30, 20, 25
 SHARES = 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from statistics import fmean
 
 from trainer.cache.held_out import held_out
 from trainer.features.purchase_history import NEIGHBOUR_GAIN, NEIGHBOUR_RATE
@@ -96,7 +97,7 @@ class SlowBaselines:
         trips = min(last, len(self.earlier(row)))
         return {product: value * trips for product, value in total.items()}
 
-    def tifu_knn(self, row, groups, within, between, neighbours, own):
+    def tifu_knn(self, row, groups, within, between, neighbours, alpha):
         def vector(trips):
             size = math.ceil(len(trips) / groups)
             parts = []
@@ -122,7 +123,7 @@ class SlowBaselines:
         trips = len(self.earlier(row))
         return {
             product: trips
-            * (own * mine[product] + (1 - own) * sum(v[product] for v in nearest) / len(nearest))
+            * (alpha * mine[product] + (1 - alpha) * fmean(v[product] for v in nearest))
             for product in range(1, self.products + 1)
         }
 

@@ -10,8 +10,8 @@ import torch
 from slow_baselines import SlowBaselines
 from toy import TRAIN_LAST, toy_columns, toy_manifest
 
-from trainer.baselines import SMOOTHING, baselines, counting_rules
-from trainer.baselines.boosting import FIRST_WEEK, Boosting, RecentTrips, task_of
+from trainer.baselines import baselines, counting_rules, registry
+from trainer.baselines.boosting import FIRST_WEEK, Boosting, recent_trips, task_of
 from trainer.baselines.cooccurrence import pair_lifts
 from trainer.baselines.counts import COOCCURRENCE, DAYS, RATE, TIFU_KNN, UP_CF, Counts
 from trainer.baselines.frequency import in_groups, share_of_last
@@ -22,7 +22,8 @@ from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.held_out import held_out
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
+from trainer.cache.writer import write_cache
 
 
 def write(folder, columns) -> TensorCache:
@@ -92,7 +93,7 @@ def test_every_rule_is_what_its_formula_says(cache, slow, task):
                 )
                 for product in range(1, cache.products + 1):
                     share = 1 / cache.products if plain else slow.popular[product]
-                    score = math.log(count.get(product, 0.0) + SMOOTHING * share)
+                    score = math.log(count.get(product, 0.0) + registry.SMOOTHING * share)
                     if "x context" in rule.name:
                         score += context[product]
                     if "co-occurrence" in rule.name:
@@ -117,9 +118,9 @@ def test_up_cf_with_other_settings(cache, slow, settings):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"groups": 1, "within": 0.9, "between": 0.5, "neighbours": 3, "own": 0.5},
-        {"groups": 3, "within": 0.8, "between": 0.7, "neighbours": 1, "own": 0.0},
-        {"groups": 50, "within": 0.5, "between": 0.9, "neighbours": 4, "own": 0.9},
+        {"groups": 1, "within": 0.9, "between": 0.5, "neighbours": 3, "alpha": 0.5},
+        {"groups": 3, "within": 0.8, "between": 0.7, "neighbours": 1, "alpha": 0.0},
+        {"groups": 50, "within": 0.5, "between": 0.9, "neighbours": 4, "alpha": 0.9},
     ],
 )
 def test_tifu_knn_with_other_settings(cache, slow, settings):
@@ -197,7 +198,7 @@ def test_nobody_is_their_own_neighbour(tmp_path):
     cache = write(tmp_path / "cache", toy_columns(trips_of=[29], products=25, seed=3))
     before = Once(lambda batch: Purchases.before(batch, cache.products))
     alone = up_cf(cache, before, last=100, asymmetry=0.5, locality=1)
-    nobody = tifu_knn(cache, before, groups=2, within=1, between=1, neighbours=3, own=0)
+    nobody = tifu_knn(cache, before, groups=2, within=1, between=1, neighbours=3, alpha=0)
     for batch in batches(cache, "next_unknown"):
         counts = before(batch).sums(torch.ones(len(before(batch).owner)), cache.products + 3)
         torch.testing.assert_close(alone(batch), counts)
@@ -266,7 +267,7 @@ def test_a_hidden_kind_of_trip_is_no_feature(cache, counts):
 
 
 def test_boosting_learns_from_later_training_trips_of_those_who_take_part(cache):
-    recent = RecentTrips(cache, customers=8, trips=3, seed=0)
+    recent = recent_trips(cache, customers=8, trips=3, seed=0)
     assert 0 < len(recent) <= 8
     assert not held_out(cache)[recent.customers].any()
     every = WorldModelDataset(cache, "train", customers=recent.customers)
@@ -286,7 +287,7 @@ def test_boosting_learns_from_later_training_trips_of_those_who_take_part(cache)
         assert late.any() <= (week[asked] >= FIRST_WEEK * TRAIN_LAST)
     assert several and (recent.spans.stop < every.spans.stop).any()
     assert recent.items.tolist() == [len(recent[n][1].token) for n in range(len(recent))]
-    assert RecentTrips(cache, 8, 3, seed=0).spans.stop.tolist() == recent.spans.stop.tolist()
+    assert recent_trips(cache, 8, 3, seed=0).spans.stop.tolist() == recent.spans.stop.tolist()
 
 
 def test_boosting_ranks_candidates_first_and_others_by_popularity(cache, counts):
@@ -328,9 +329,40 @@ def test_a_question_tells_its_task(cache):
 
 
 def test_without_lightgbm_the_row_is_left_out(cache, monkeypatch, capsys):
-    monkeypatch.setattr("trainer.baselines.is_installed", lambda: False)
+    monkeypatch.setattr("trainer.baselines.registry.is_installed", lambda: False)
     assert "gradient boosting" not in {scorer.name for scorer in baselines(cache)}
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_every_rule_is_a_baseline_and_the_other_way_round(cache, counts):
+    rules = counting_rules(counts)
+    found = baselines(cache, [rule.name for rule in rules])
+    assert [b.name for b in baselines(cache)][: len(rules)] == [b.name for b in found]
+    assert [(b.name, b.tasks) for b in found] == [(rule.name, rule.tasks) for rule in rules]
+    for batch in batches(cache, "completion"):
+        for rule, baseline in zip(rules, found, strict=True):
+            assert torch.equal(rule.scores(batch).logits, baseline.scores(batch).logits)
+
+
+def test_only_what_is_used_is_built(cache, monkeypatch):
+    for name in ("up_cf", "tifu_knn", "Cooccurrence"):
+        monkeypatch.setattr(f"trainer.baselines.counts.{name}", None)
+    names = ("P-TopFreq .95 x context", "G-TopFreq", "own trips x context")
+    found = baselines(cache, names)
+    assert tuple(baseline.name for baseline in found) == names
+    for batch in batches(cache, "completion"):
+        assert all(baseline.scores(batch).logits.isfinite().any() for baseline in found)
+    (costly,) = baselines(cache, ["TIFU-KNN"])
+    with pytest.raises(TypeError):
+        costly.scores(batch)
+
+
+def test_unknown_baselines_are_refused_with_those_there_are(cache, monkeypatch):
+    with pytest.raises(ValueError, match="'TopFreq' is unknown; known are G-TopFreq, .*boosting"):
+        baselines(cache, ["G-TopFreq", "TopFreq"])
+    monkeypatch.setattr(registry, "is_installed", lambda: False)
+    with pytest.raises(ValueError, match="needs LightGBM: python -m pip install lightgbm"):
+        baselines(cache, ["gradient boosting"])
 
 
 # Without a future

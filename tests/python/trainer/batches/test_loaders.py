@@ -16,7 +16,8 @@ from trainer.batches.loaders import (
 from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.held_out import training_trips
-from trainer.cache.reader import CacheError, TensorCache, write_cache
+from trainer.cache.reader import CacheError, TensorCache
+from trainer.cache.writer import write_cache
 
 SPLITS = {
     "train": (1, TRAIN_LAST),

@@ -8,7 +8,8 @@ from toy import TRAIN_LAST, toy_columns, toy_manifest
 
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.held_out import held_out, training_trips
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
+from trainer.cache.writer import write_cache
 from trainer.model.purchases.counting_prior import CountingPrior
 from trainer.model.world_model import create_world_model
 

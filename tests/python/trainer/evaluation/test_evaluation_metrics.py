@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -14,9 +15,13 @@ from trainer.baselines.counts import Counts
 from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
-from trainer.cache.reader import TensorCache, write_cache
-from trainer.evaluation import Evaluator
+from trainer.cache.reader import TensorCache
+from trainer.cache.writer import write_cache
+from trainer.evaluation import EvaluationMetrics, Evaluator
+from trainer.evaluation.bootstrap import Estimate
+from trainer.evaluation.calibration_table import CalibrationRow
 from trainer.evaluation.ground_truth import GroundTruth
+from trainer.evaluation.metrics import GroupMetrics, TaskMetrics
 from trainer.evaluation.per_trip import METRICS, metrics_per_trip
 from trainer.evaluation.ranking import sort_keys, tie_breaker
 
@@ -238,3 +243,70 @@ def test_slow_and_obvious_metrics_agree(cache, task):
     assert metrics.fresh.unknown + metrics.replayed.unknown > 5
     if task == "completion":
         assert sum(len(visible) for visible in visible_of.values()) > 100
+
+
+# Saved and read again
+
+
+def random_metrics(rng):
+    """Metrics as an evaluation could give, with what is not a number here and there."""
+    names = [*METRICS[: rng.integers(1, len(METRICS))]]
+
+    def number():
+        return float(rng.choice([rng.normal(), 0.0, 1e-300, np.nan], p=[0.6, 0.2, 0.1, 0.1]))
+
+    def estimate():
+        return Estimate(number(), number(), number(), int(rng.integers(9)))
+
+    def group():
+        scorers = {
+            s: {m: estimate() for m in names} for s in ("model", "a", "b")[: rng.integers(4)]
+        }
+        return GroupMetrics(*rng.integers(99, size=4).tolist(), scorers, scorers)
+
+    def task():
+        rows = tuple(
+            CalibrationRow(int(rng.integers(9)), number(), int(rng.integers(9)), number())
+            for _ in range(rng.integers(3))
+        )
+        some = group() if rng.random() < 0.7 else None
+        strata = {"store": {"other": group(), "large": group()}, "none": {}}
+        return TaskMetrics(some, group() if rng.random() < 0.7 else None, strata, rows, rows[:1])
+
+    return EvaluationMetrics(
+        split="test",
+        weeks=(96, 117),
+        customers=int(rng.integers(99)),
+        seed=3,
+        cache_digest="ab",
+        seconds=number(),
+        tasks={name: task() for name in TASKS[: rng.integers(4)]},
+        weights_digest=None if rng.random() < 0.5 else "cd",
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_metrics_survive_json(seed):
+    metrics = random_metrics(np.random.default_rng(seed))
+    values = metrics.to_dict()
+    again = EvaluationMetrics.from_dict(json.loads(json.dumps(values, allow_nan=False)))
+    assert repr(again) == repr(metrics)  # a NaN is not equal to itself
+    assert again.to_dict() == values
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda v: v.pop("weeks"),
+        lambda v: v.update(weeks=[1]),
+        lambda v: v.update(tasks=[]),
+        lambda v: v["tasks"].update(completion=3),
+        lambda v: v["tasks"].update(completion={}),
+        lambda v: v.update(customers="many"),
+    ],
+)
+def test_what_are_no_metrics_is_one_error(edit):
+    values = random_metrics(np.random.default_rng(0)).to_dict()
+    edit(values)
+    with pytest.raises(ValueError, match="no metrics of an evaluation"):
+        EvaluationMetrics.from_dict(values)

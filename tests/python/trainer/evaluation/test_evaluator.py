@@ -14,10 +14,11 @@ from toy import VALIDATION_LAST, WEEKS, toy_cache, toy_columns, toy_manifest
 from trainer.baselines import counting_rules
 from trainer.baselines.counts import Counts
 from trainer.batches.tasks import TASKS
-from trainer.batches.timelines import WorldModelDataset
+from trainer.batches.timelines import Spans, WorldModelDataset
 from trainer.cache.customer_sample import sample_customers
-from trainer.cache.reader import CacheError, TensorCache, write_cache
+from trainer.cache.reader import CacheError, TensorCache
 from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.cache.writer import write_cache
 from trainer.evaluation import Evaluator
 from trainer.evaluation.per_trip import METRICS
 from trainer.evaluation.scorers import ModelScorer
@@ -296,6 +297,24 @@ def test_a_dataset_of_some_customers(cache):
     for wrong in ([-1], [cache.rows("customers")]):
         with pytest.raises(ValueError, match="customers: expected rows"):
             WorldModelDataset(cache, "test", customers=np.array(wrong))
+
+
+def test_a_dataset_of_chosen_spans(cache):
+    every = WorldModelDataset(cache, "test")
+    same = WorldModelDataset.from_spans(cache, "test", every.customers, every.spans)
+    assert same.trips.tolist() == every.trips.tolist()
+    assert same.items.tolist() == every.items.tolist()
+    first, stop = every.spans.first, every.spans.stop
+    last = WorldModelDataset.from_spans(
+        cache, "test", every.customers[:3], Spans(stop[:3] - 1, stop[:3], stop[:3] - 1)
+    )
+    for index in range(3):
+        trips, items, targets = last[index]
+        assert (len(trips), targets) == (1, 1) and trips.row.tolist() == [stop[index] - 1]
+        assert (last.trips[index], last.items[index]) == (1, len(items.token))
+    for spans in (Spans(first, stop, stop), Spans(stop, stop, first), every.spans[np.array([0])]):
+        with pytest.raises(ValueError, match="spans: "):
+            WorldModelDataset.from_spans(cache, "test", every.customers, spans)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import torch
 from toy import WEEKS, toy_columns, toy_manifest
 
 from trainer.batches.tasks import TASKS
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
+from trainer.cache.writer import write_cache
 from trainer.evaluation import Evaluator, predictions, run_evaluation
 from trainer.model.world_model import create_world_model
 

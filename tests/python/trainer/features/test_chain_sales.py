@@ -10,7 +10,8 @@ import torch
 from toy import WEEKS, toy_cache, toy_columns, toy_manifest
 
 from trainer.cache.held_out import training_trips
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
+from trainer.cache.writer import write_cache
 from trainer.features.chain_sales import (
     COLUMNS,
     ChainSales,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from toy import toy_cache, toy_columns, toy_manifest
 
-from trainer.cache.reader import write_cache
+from trainer.cache.writer import write_cache
 from trainer.graph import link_quality, product_embeddings
 from trainer.graph.__main__ import main
 from trainer.graph.config import SageConfig

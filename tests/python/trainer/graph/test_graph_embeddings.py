@@ -10,7 +10,8 @@ import torch
 from graphs import graph_of
 from toy import toy_cache, toy_columns, toy_manifest
 
-from trainer.cache.reader import CacheError, TensorCache, write_cache
+from trainer.cache.reader import CacheError, TensorCache
+from trainer.cache.writer import write_cache
 from trainer.graph import product_embeddings
 from trainer.graph.config import SageConfig
 from trainer.graph.degrees import BUMPS, LARGEST, degree_features

@@ -12,8 +12,8 @@ from toy import toy_cache, toy_columns, toy_manifest
 
 from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.timelines import WorldModelDataset
-from trainer.cache.atomic import new_version
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
+from trainer.cache.writer import write_cache
 from trainer.model.checkpoint import CheckpointError, load_checkpoint, load_model, save_checkpoint
 from trainer.model.world_model import create_world_model
 
@@ -36,7 +36,8 @@ def model(cache):
 @pytest.fixture
 def saved(model, cache, tmp_path):
     state = {"optimiser.bias.step": torch.tensor(3.0)}
-    return save_checkpoint(tmp_path / "run", "last", "1", model, cache, {"epoch": 1}, state)
+    save_checkpoint(tmp_path / "run" / "last", model, cache, {"epoch": 1}, state)
+    return tmp_path / "run" / "last"
 
 
 def test_a_loaded_model_answers_alike_to_the_bit(model, cache, saved):
@@ -134,23 +135,3 @@ def test_a_pickle_is_not_loaded(cache, saved):
     edit(saved, lambda f: f["sha256"].update({"model.safetensors": digest}))
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_model(saved, cache)
-
-
-def test_a_new_version_replaces_the_old_in_one_step(tmp_path):
-    for version in ("1", "2", "2", "3"):
-        with new_version(tmp_path, "last", version) as folder:
-            (folder / "x").write_text(version)
-            assert not (tmp_path / "last" / "x").exists() or folder != (tmp_path / "last").resolve()
-        assert (tmp_path / "last" / "x").read_text() == version
-        assert len(list(tmp_path.glob("last-*"))) == 1
-
-
-def test_a_crash_while_writing_leaves_the_old_version(tmp_path):
-    with new_version(tmp_path, "last", "1") as folder:
-        (folder / "x").write_text("1")
-    with pytest.raises(RuntimeError), new_version(tmp_path, "last", "2") as folder:
-        (folder / "x").write_text("half")
-        raise RuntimeError
-    assert (tmp_path / "last" / "x").read_text() == "1"
-    with new_version(tmp_path, "last", "2") as folder:
-        assert list(folder.iterdir()) == []

@@ -16,7 +16,8 @@ from trainer.batches.packing import pack_rows, sequence_ids
 from trainer.batches.questions import build_questions
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.ragged import ranges
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
+from trainer.cache.writer import write_cache
 from trainer.features.chain_sales import WeeklySales
 from trainer.features.tensors import map_tensors
 from trainer.features.trips import Items, read

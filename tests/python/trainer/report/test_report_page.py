@@ -16,7 +16,8 @@ import torch
 from toy import LABELS, toy_cache, toy_columns, toy_manifest
 
 from trainer.batches.masking import evaluation_mask
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
+from trainer.cache.writer import write_cache
 from trainer.evaluate import main as evaluate
 from trainer.model.checkpoint import save_checkpoint
 from trainer.model.world_model import create_world_model
@@ -97,7 +98,7 @@ def folder(tmp_path_factory) -> Path:
     torch.nn.init.normal_(model.output.weight, std=0.05)  # so that it differs from counting
     progress = {"training": SCHEDULES["tiny"].to_dict(), "epoch": 2}
     (folder / "run").mkdir()
-    save_checkpoint(folder / "run", "best", "1", model, cache, progress)
+    save_checkpoint(folder / "run" / "best", model, cache, progress)
     curves = [
         {"epoch": 1, "phase": "<b>warm-up", "focal": 3.5, "score": 0.1, "learning_rate": 0.01},
         {"epoch": 2, "phase": "main", "focal": 3.0, "contrastive": 5.25, "score": 0.2,
@@ -355,7 +356,7 @@ def test_figures_from_a_file_make_the_same_page(folder, html, tmp_path, capsys):
 def test_a_sample_without_curves_or_configuration(folder, tmp_path):
     cache = toy_cache(tmp_path / "cache", customers=12)
     model = create_world_model("tiny", cache)
-    save_checkpoint(tmp_path / "run", "best", "1", model, cache, {})
+    save_checkpoint(tmp_path / "run" / "best", model, cache, {})
     arguments = ["--cache", str(tmp_path / "cache"), "--split", "validation", "--customers", "5"]
     assert main([str(tmp_path / "run"), *arguments]) == 0
     page = Page((tmp_path / "run/report.html").read_text(encoding="utf-8"))
@@ -372,7 +373,7 @@ def others(folder) -> Path:
     wrong.mkdir()
     cache = toy_cache(wrong / "cache", customers=12, products=30)
     model = create_world_model("tiny", cache)
-    save_checkpoint(wrong / "run", "best", "1", model, cache, {})
+    save_checkpoint(wrong / "run" / "best", model, cache, {})
     text = (folder / "figures.json").read_text()
     content = json.loads(text)
     (wrong / "list.json").write_text("[]")
@@ -384,7 +385,7 @@ def others(folder) -> Path:
         for part in ("fresh", "replayed"):
             task[part]["scorers"].pop("model")
     (wrong / "rules.json").write_text(json.dumps(content))
-    save_checkpoint(wrong / "curves", "best", "1", create_world_model(
+    save_checkpoint(wrong / "curves" / "best", create_world_model(
         "tiny", TensorCache(folder / "cache")), TensorCache(folder / "cache"), {})  # fmt: skip
     (wrong / "curves/curves.jsonl").write_text('{"epoch": 1, "phase": "main"}\n{"epo')
     return wrong

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,29 @@ def test_configurations_survive_json():
 
 
 @pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda v: v.pop("tokens"), "fields of TrainingConfig: missing: tokens"),
+        (lambda v: v.update(least_own=1), "fields of TrainingConfig: unknown: least_own"),
+        (lambda v: v["phases"][1].pop("clip"), "fields of Phase: missing: clip"),
+        (
+            lambda v: v["phases"][0]["losses"].update(focal_=v["phases"][0]["losses"].pop("focal")),
+            "fields of LossWeights: missing: focal; unknown: focal_",
+        ),
+        (lambda v: v.pop("phases"), "not a training configuration"),
+        (lambda v: v.update(phases=3), "not a training configuration"),
+        (lambda v: v.update(tokens="many"), "not a training configuration"),
+        (lambda v: v.update(tokens=0), "tokens: expected at least 1"),
+    ],
+)
+def test_a_saved_configuration_that_does_not_fit_is_one_error(edit, message):
+    values = CONFIG.to_dict() | {"phases": [asdict(phase) for phase in CONFIG.phases]}
+    edit(values)
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig.from_dict(values)
+
+
+@pytest.mark.parametrize(
     "change, message",
     [
         ({"phases": ()}, "phases"),
@@ -102,28 +126,34 @@ def test_bad_configurations_are_named(change, message):
         Phase("main", 0, 1e-3, 1e-3)
 
 
-def test_phases_change_what_happens(cache, tmp_path):
+def test_phases_change_what_happens(cache, tmp_path, monkeypatch):
     """Warm-up leaves the heads of the other losses as they were; masks and batches change."""
-    seen = []
+    steps = []
     trainer = make(cache, tmp_path)
-    step = trainer._step
+    step, clip = trainer.step, torch.nn.utils.clip_grad_norm_
+    clips = []
 
-    def watch(batch, loss, clip):
+    def watch(batch):
         before = trainer.model.trip_kind.weight.clone()
-        out = step(batch, loss, clip)
+        parts = step(batch)
         moved = not torch.equal(before, trainer.model.trip_kind.weight)
         rate = trainer.optimiser.param_groups[0]["lr"]
-        seen.append((trainer.epoch, moved, clip, loss.weights, rate, len(batch.trips)))
-        return out
+        steps.append((trainer.epoch, moved, clips[-1], rate))
+        return parts
 
-    trainer._step = watch
+    def record(parameters, norm):
+        clips.append(norm)
+        return clip(parameters, norm)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", record)
+    trainer.step = watch
     curves = trainer.fit()
-    warm_up, main, fine_tune = ([s for s in seen if s[0] == epoch] for epoch in range(3))
+    warm_up, main, fine_tune = ([s for s in steps if s[0] == epoch] for epoch in range(3))
     assert not any(moved for _, moved, *_ in warm_up)
     assert all(moved for _, moved, *_ in main)
     assert {s[2] for s in main} == {1.0} and {s[2] for s in fine_tune} == {0.5}
     assert len(fine_tune) > 1.5 * len(main)
-    assert [s[4] for s in warm_up] == sorted(s[4] for s in warm_up)
+    assert [s[3] for s in warm_up] == sorted(s[3] for s in warm_up)
     assert [row["phase"] for row in curves] == ["warm-up", "main", "fine-tune"]
     assert "contrastive" not in curves[0] and curves[1]["contrastive"] > 0
 
@@ -131,13 +161,13 @@ def test_phases_change_what_happens(cache, tmp_path):
 def test_a_phase_may_ask_about_the_last_weeks_only(cache, tmp_path):
     phases = (Phase("all", 1, 1e-3, 1e-3), Phase("late", 1, 1e-3, 1e-3, recent=0.3))
     trainer = make(cache, tmp_path, replace(CONFIG, phases=phases))
-    step, weeks = trainer._step, ([], [])
+    step, weeks = trainer.step, ([], [])
 
-    def watch(batch, loss, clip):
+    def watch(batch):
         weeks[trainer.epoch].append(cache["trips.week"][batch.trips.row[batch.questions.trip]])
-        return step(batch, loss, clip)
+        return step(batch)
 
-    trainer._step = watch
+    trainer.step = watch
     trainer.fit()
     every, late = (np.concatenate(part) for part in weeks)
     assert (every.min(), late.min(), late.max()) == (1, TRAIN_LAST - 5, TRAIN_LAST)
@@ -182,6 +212,55 @@ def assert_same_run(one: Path, other: Path):
     assert timeless[0] == timeless[1]
 
 
+def test_a_step_is_that_of_training_and_its_parts_are_the_loss(cache, tmp_path):
+    trainer, by_hand = (make(cache, tmp_path / name) for name in ("fit", "by_hand"))
+    phase = CONFIG.phases[0]
+    trainer.config = replace(CONFIG, phases=(phase,))
+    row = trainer.fit()[0]
+    total = count = 0.0
+    by_hand.model.train()
+    loader = by_hand.loader(0)
+    for number, batch in enumerate(loader):
+        for group in by_hand.optimiser.param_groups:
+            group["lr"] = CONFIG.learning_rate(0, number / len(loader)) * group["factor"]
+        torch.manual_seed(loop.draw_seed(CONFIG.seed, 0, number, 0))
+        parts = by_hand.step(batch)
+        assert set(parts) == {"focal", "focal_count"}  # warm-up has one loss
+        total += float(parts["focal"].double() * parts["focal_count"])
+        count += float(parts["focal_count"])
+    assert row["focal"] == total / count
+    for one, other in zip(trainer.model.parameters(), by_hand.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_gradients_alone_change_no_weight(cache, tmp_path):
+    trainer = make(cache, tmp_path)
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    trainer.gradients(next(iter(trainer.loader(0))))
+    assert all(torch.equal(before[k], v) for k, v in trainer.model.state_dict().items())
+    assert any(p.grad is not None and p.grad.any() for p in trainer.model.parameters())
+
+
+def test_a_run_copied_without_links_goes_on(cache, tmp_path):
+    """As `last` and `best` were links in earlier versions, and are none in a copy."""
+    make(cache, tmp_path / "run", dropout=0).fit()
+    assert not any(path.is_symlink() for path in (tmp_path / "run").iterdir())
+    for copied in (False, True):
+        folder = tmp_path / f"copied-{copied}"
+        folder.mkdir()
+        for name in ("last", "best"):
+            place = folder / (name if copied else f"{name}-003-000000")
+            shutil.copytree(tmp_path / "run" / name, place)
+            if not copied:
+                (folder / name).symlink_to(place.name, target_is_directory=True)
+        trainer = make(cache, folder, dropout=0)
+        assert trainer.resume() and trainer.epoch == 3
+        trainer._save(3, 0)
+        assert_same_run(tmp_path / "run", folder)
+        trainer.start_over()
+        assert not (folder / "last").exists() and not trainer.resume()
+
+
 class Killed(BaseException):
     """Nothing in the program catches it."""
 
@@ -190,16 +269,16 @@ class Killed(BaseException):
 def test_a_resumed_run_is_an_uninterrupted_one(cache, tmp_path, after):
     make(cache, tmp_path / "fully_hidden").fit()
     trainer = make(cache, tmp_path / "cut")
-    step, done = trainer._step, 0
+    step, done = trainer.step, 0
 
-    def until(*arguments):
+    def until(batch):
         nonlocal done
         if done == after:
             raise Killed
         done += 1
-        return step(*arguments)
+        return step(batch)
 
-    trainer._step = until
+    trainer.step = until
     with pytest.raises(Killed):
         trainer.fit()
     again = make(cache, tmp_path / "cut")
@@ -266,8 +345,8 @@ def test_best_is_the_best_and_patience_ends(cache, tmp_path):
 
 def test_another_cache_or_configuration_cannot_go_on(cache, tmp_path):
     make(cache, tmp_path / "run", replace(CONFIG, phases=CONFIG.phases[:1])).fit()
-    with pytest.raises(CheckpointError, match="another configuration"):
-        make(cache, tmp_path / "run").resume()
+    with pytest.raises(CheckpointError, match=r"another configuration \(different: phases, seed\)"):
+        make(cache, tmp_path / "run", replace(CONFIG, seed=4)).resume()
     other = toy_cache(tmp_path / "other", customers=24, seed=7)
     with pytest.raises(CheckpointError, match="another cache"):
         make(other, tmp_path / "run", replace(CONFIG, phases=CONFIG.phases[:1])).resume()

@@ -7,8 +7,9 @@ import pytest
 import torch
 from toy import TRAIN_LAST, toy_columns, toy_manifest
 
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
 from trainer.cache.schema import COLUMNS
+from trainer.cache.writer import write_cache
 from trainer.features.columns import AFFINITY_COLUMNS, HISTORY_COLUMNS, Number, read_numbers
 from trainer.model.embeddings import CustomerEmbedding, PriceEmbedding, StoreEmbedding
 from trainer.model.embeddings.standardiser import Standardiser

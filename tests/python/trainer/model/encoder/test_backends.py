@@ -227,7 +227,8 @@ def test_a_checkpoint_moves_between_backends(cache, tmp_path):
     with torch.no_grad():  # what starts at zero would hide the encoder
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
-    moved = load_model(save_checkpoint(tmp_path, "last", "1", model, cache, {}), cache)
+    save_checkpoint(tmp_path / "last", model, cache, {})
+    moved = load_model(tmp_path / "last", cache)
     model.eval()
     moved.encoder.use(STAND_IN)
     assert moved.state_dict().keys() == model.state_dict().keys()

@@ -14,8 +14,9 @@ from trainer.batches.batch import Questions
 from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.held_out import held_out
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
 from trainer.cache.schema import CODES_OF_CONTEXT
+from trainer.cache.writer import write_cache
 from trainer.features.chain_sales import WeeklySales
 from trainer.features.purchase_history import (
     COUNTS,

@@ -1,0 +1,119 @@
+"""Writing a tensor cache, in one step and only what a reader accepts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.cache.atomic import file_digest, new_folder
+from trainer.cache.reader import (
+    MANIFEST,
+    REQUIRED,
+    CacheError,
+    check_lengths,
+    digest_of_all,
+    digest_of_vocabulary,
+)
+from trainer.cache.schema import COLUMN, COLUMNS, SCHEMA_VERSION, SMALLEST, TEXT, Column
+
+
+def write_cache(
+    folder: Path, columns: Mapping[str, np.ndarray], manifest: Mapping[str, Any]
+) -> None:
+    """Write a cache so that `folder` is never half-written.
+
+    columns: every column of the schema, by name, in any dtype that casts to its own without loss
+    of range. manifest: `labels` (name -> list, code 1 first), `split` (name -> [first week, last
+    week]), `totals` (of the marts it was read from), `settings`.
+
+    After a crash the old cache or none is there (`new_folder`). Files are the same to the bit for
+    the same input.
+
+    Raises ValueError where columns and schema disagree, CacheError where `folder` exists and is no
+    cache.
+    """
+    folder = Path(folder)
+    _check_replaceable(folder)
+    if set(columns) != set(COLUMN):
+        raise ValueError(f"columns differ from the schema: {sorted(set(columns) ^ set(COLUMN))}")
+    missing = [name for name in REQUIRED if name not in manifest]
+    if missing:
+        raise ValueError(f"manifest lacks {', '.join(missing)}")
+
+    with new_folder(folder) as fresh:
+        described, digests = {}, {}
+        for column in COLUMNS:
+            values = _as_stored(column, columns[column.name])
+            path = fresh / f"{column.name}.npy"
+            np.save(path, values, allow_pickle=False)
+            digests[column.name] = file_digest(path)
+            described[column.name] = {
+                "dtype": values.dtype.str,
+                "shape": list(values.shape),
+                "unit": column.unit,
+                "description": column.description,
+                "sha256": digests[column.name],
+            }
+        check_lengths(described)
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            **{name: manifest[name] for name in sorted(manifest)},
+            "vocabulary_digest": digest_of_vocabulary(digests, manifest["labels"]),
+            "digest": digest_of_all(digests, manifest),
+            "columns": described,
+        }
+        (fresh / MANIFEST).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def smallest_unsigned(values: np.ndarray) -> np.ndarray:
+    """The same whole numbers in the smallest unsigned dtype that holds them.
+
+    Raises ValueError for a negative number or a dtype with fractions.
+    """
+    if not values.size:
+        return values.astype(np.uint8)
+    if values.dtype.kind not in "iub":
+        raise ValueError(f"expected whole numbers, found {values.dtype}")
+    if values.min() < 0:
+        raise ValueError(f"expected numbers from 0, found {values.min()}")
+    return values.astype(np.min_scalar_type(int(values.max())))
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raise CacheError unless `folder` is new, empty, or holds a cache and nothing else."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise CacheError(f"{folder} is not a folder: choose another")
+    names = sorted(path.name for path in folder.iterdir())
+    foreign = [name for name in names if name != MANIFEST and not name.endswith(".npy")]
+    if foreign or (names and MANIFEST not in names):
+        raise CacheError(
+            f"{folder} exists and is not a tensor cache, it holds {(foreign or names)[0]}: "
+            "choose another folder"
+        )
+
+
+def _as_stored(column: Column, values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values)
+    if values.ndim != (1 if column.width is None else 2):
+        raise ValueError(f"{column.name}: unexpected shape {values.shape}")
+    if column.dtype == TEXT:
+        return np.ascontiguousarray(values.astype(np.bytes_))
+    if column.dtype == SMALLEST:
+        try:
+            return np.ascontiguousarray(smallest_unsigned(values))
+        except ValueError as error:
+            raise ValueError(f"{column.name}: {error}") from None
+    with np.errstate(over="ignore", invalid="ignore"):
+        stored = values.astype(column.dtype)
+    wide = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(stored.astype(np.float64)).all() or (
+        stored.dtype.kind != "f" and (stored.astype(np.float64) != wide).any()
+    ):
+        raise ValueError(f"{column.name}: a value does not fit {column.dtype}")
+    return np.ascontiguousarray(stored)

@@ -1,0 +1,148 @@
+"""Results of baselines, kept for the next evaluation of the same trips.
+
+One file per task and baseline, in a folder that may be deleted at any time. A file is used only for
+the same cache, trips, task, seed and baseline, and only if constants, code and library versions are
+those that made it; otherwise the baseline is measured again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.cache.atomic import new_file
+from trainer.cache.reader import TensorCache
+from trainer.evaluation.per_trip import METRICS
+
+CONSTANTS_OF = (
+    "baselines.boosting", "baselines.counts", "baselines.registry", "baselines.signals",
+    "features.purchase_history", "model.purchases.counting_prior",
+)  # fmt: skip
+"""Modules of `trainer` whose constants decide what baselines answer."""
+CODE_OF = ("baselines", "batches", "cache", "evaluation", "features", "model/purchases")
+"""Folders of `trainer` whose code decides what baselines answer and how it is measured."""
+LIBRARIES = ("lightgbm", "numpy", "torch")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a scorer on n trips."""
+
+    values: np.ndarray
+    """(n, metrics) float64 as of `METRICS`, NaN where not defined."""
+    hidden: np.ndarray
+    """(n,) int64 hidden items."""
+    unknown: np.ndarray
+    """(n,) int64 hidden items without a token of their own."""
+
+    def digest(self, key: str) -> str:
+        """SHA-256 of all values and of what they belong to."""
+        digest = hashlib.sha256(key.encode())
+        for values in (self.values, self.hidden, self.unknown):
+            digest.update(values.tobytes())
+        return digest.hexdigest()
+
+    def is_valid(self) -> bool:
+        """Whether shapes and types are those of the attributes."""
+        rows = len(self.values)
+        return (self.values.shape, self.values.dtype) == ((rows, len(METRICS)), np.float64) and all(
+            (part.shape, part.dtype) == ((rows,), np.int64) for part in (self.hidden, self.unknown)
+        )
+
+
+class BaselineStore:
+    """A folder of results.
+
+    Args:
+        folder: where they are; it is made with the first of them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    @classmethod
+    def beside(cls, cache: TensorCache) -> BaselineStore:
+        """The store of a cache: `CACHE.baselines`, beside it."""
+        folder = cache.folder.resolve()
+        return cls(folder.with_name(f"{folder.name}.baselines"))
+
+    def read(self, of: Mapping[str, Any]) -> Measured | None:
+        """What was stored; None where nothing was.
+
+        of: what the result depends on, JSON values. A damaged file counts as none, and a line on
+        stderr says so.
+        """
+        key = _key(of)
+        path = self._path(key)
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                found = Measured(stored["values"], stored["hidden"], stored["unknown"])
+                if found.is_valid() and stored["digest"].tobytes().decode() == found.digest(key):
+                    return found
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            pass
+        print(f"{path} is damaged: its baseline is measured again", file=sys.stderr)
+        return None
+
+    def write(self, of: Mapping[str, Any], measured: Measured) -> None:
+        """Store a result under what it depends on (see `read`). Raises OSError."""
+        key = _key(of)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with new_file(self._path(key)) as fresh, fresh.open("wb") as file:
+            np.savez_compressed(
+                file,
+                values=measured.values,
+                hidden=measured.hidden,
+                unknown=measured.unknown,
+                digest=np.frombuffer(measured.digest(key).encode(), np.uint8),
+            )
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+
+
+def definition() -> str:
+    """SHA-256 of constants, code and versions that decide what baselines answer."""
+    constants = [
+        (module, name, value)
+        for module in CONSTANTS_OF
+        for name, value in sorted(vars(import_module(f"trainer.{module}")).items())
+        if name.isupper()
+    ]
+    versions = [_version(name) for name in LIBRARIES]
+    return hashlib.sha256(repr((constants, _code(CODE_OF), versions)).encode()).hexdigest()
+
+
+@cache
+def _code(folders: tuple[str, ...]) -> str:
+    """SHA-256 of source files, as they were when they were first needed."""
+    root, digest = Path(__file__).parents[1], hashlib.sha256()
+    for folder in folders:
+        for path in sorted((root / folder).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+def _key(of: Mapping[str, Any]) -> str:
+    return json.dumps(of, sort_keys=True)
