@@ -217,6 +217,10 @@ class TestReading:
             ("items.token", 3, 7),  # [EOS]
             ("items.token", 3, 18),  # one more than the last category's
             ("items.price", 2, 9),
+            ("anonymous_prices.product", 0, 5),
+            ("anonymous_prices.store", 0, 3),
+            ("anonymous_prices.week", 0, 5),
+            ("anonymous_prices.pence", 0, -1),
             ("trips.store", 1, 3),
             ("trips.day", 1, 35),
             ("trips.customer_week", 6, 10),

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from toy import WEEKS, toy_columns, toy_manifest
 
-from trainer.cache.reader import TensorCache, write_cache
+from trainer.cache.reader import TensorCache
+from trainer.cache.writer import write_cache
 from trainer.features.shelf_prices import ShelfPrices, ShelfPriceSettings
 from trainer.features.trips import PRICES
 
