@@ -179,13 +179,12 @@ class ShelfPrices:
 
         What is left of each product and store: prices of the trailing base weeks, else the last.
         """
-        rows = slice(1, None)
-        key, pair = self._key[rows], self._key[rows] >> WEEK_BITS
-        week_of = key & ((1 << WEEK_BITS) - 1)
-        # A later row, also of a week that is over, stands in for an old one.
-        has_later = np.append((pair[1:] == pair[:-1]) & (week_of[1:] < week), False)
+        shelf = self._key >> WEEK_BITS  # product and store
+        week_of = self._key & ((1 << WEEK_BITS) - 1)
         is_old = week_of <= week - self.settings.base_price_weeks
-        kept = np.append(True, ~(is_old & has_later))
+        # The next price of the shelf is the one last observed, unless it is of a week to come.
+        has_next = np.append((shelf[1:] == shelf[:-1]) & (week_of[1:] < week), False)
+        kept = ~(is_old & has_next)
         self._key, self._pence = self._key[kept], self._pence[kept]
         self.first_week = max(self.first_week, week)
 

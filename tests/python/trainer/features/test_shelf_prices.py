@@ -95,6 +95,7 @@ def test_neighbours_in_the_order_of_keys_are_not_mixed_up():
     assert at(prices, 1, 1, 2) == [2, 2, 2]
     assert at(prices, 1, 4, 1) == [100, 100, 100]
     assert at(prices, 2, 0, 1) == [4, 4, 4]
+    assert at(prices, 2, 3, 65535) == [200, 200, 200]
 
 
 def test_products_sold_by_weight_keep_their_stable_price():
@@ -136,6 +137,23 @@ def test_what_has_no_price_is_refused():
     assert not len(prices)
 
 
+def test_what_later_weeks_need_is_not_forgotten():
+    """Of product 1, week 5 is the last price before week 9, and weeks 6 to 8 are base weeks. Of
+    product 2, weeks 6 and 8 are both; the prices before them are not needed."""
+    prices = by_hand(
+        (1, 0, 4, 40.0), (1, 0, 5, 50.0), (1, 0, 9, 90.0), (1, 0, 10, 10.0),
+        (2, 0, 5, 95.0), (2, 0, 6, 60.0), (2, 0, 8, 80.0),
+    )  # fmt: skip
+    prices.forget_before(9)
+    assert prices.to_arrays()["week"].tolist() == [5, 9, 10, 6, 8]
+    assert at(prices, 1, 0, 9) == [90, 50, 90]
+    assert at(prices, 2, 0, 9) == [80, 80, 80]
+    with pytest.raises(ValueError, match="week: expected 9 or later, found 8"):
+        at(prices, 1, 0, 8)
+    prices.observe(1, 0, 4, 41.0)  # too late to change an answer
+    assert at(prices, 1, 0, 9) == [90, 50, 90]
+
+
 Rows = dict[tuple[int, int, int], float]
 """Price by token, store and week."""
 
@@ -169,16 +187,19 @@ def chain_with_prices(folder: Path, changed_from: int = WEEKS + 1) -> tuple[Tens
 
     From week `changed_from` on, prices are twice as high.
     """
-    columns = toy_columns(customers=25, products=12, stores=8)
-    region, static = np.array([1, 1, 1, 2, 2, 2, 0, 0]), columns["products.pence"]
+    columns = toy_columns(customers=25, stores=12)
+    region, static = np.arange(12) // 4, columns["products.pence"]  # four stores each, 0 is unknown
     is_stable = columns["products.is_random_weight"] & ~columns["products.is_novel"]
-    of_item = (np.repeat(columns[f"trips.{n}"], np.diff(columns["trips.item_offsets"]))
-               for n in ("store", "week"))  # fmt: skip
-    sold = list(zip(*(c.tolist() for c in (columns["items.token"], *of_item)), strict=True))
+    items = np.diff(columns["trips.item_offsets"])
+    store, week = (
+        np.repeat(columns[f"trips.{name}"], items).tolist() for name in ("store", "week")
+    )
+    sold = list(zip(columns["items.token"].tolist(), store, week, strict=True))
     draw = np.random.default_rng(3)
-    others = {tuple(key) for key in draw.integers([1, 0, 1], [13, 8, WEEKS + 1], (600, 3)).tolist()}
-    others = sorted(others - set(sold))
-    factors = draw.choice([0.7, 0.9, 1.0, 1.1], (13, 8, WEEKS + 1)) / 3  # most have no exact binary
+    drawn = draw.integers([1, 0, 1], [41, 12, WEEKS + 1], (900, 3)).tolist()
+    others = sorted({tuple(key) for key in drawn} - set(sold))
+    # Thirds: most prices have no exact binary value.
+    factors = draw.choice([0.7, 0.9, 1.0, 1.1], (41, 12, WEEKS + 1)) / 3
     factors[:, :, changed_from:] *= 2
     factors[1:][is_stable] = 1
     rows = {key: float(np.float32(static[key[0] - 1] * factors[key])) for key in (*sold, *others)}
@@ -228,7 +249,7 @@ def test_items_of_a_cache_have_the_prices_of_the_cache(chain):
 def test_a_slow_and_obvious_look_up_agrees(chain):
     cache, rows = chain
     token, store, week = every_question(cache)
-    chosen = np.random.default_rng(4).choice(len(token), 400, replace=False)
+    chosen = np.random.default_rng(4).choice(len(token), 2000, replace=False)
     wanted = token[chosen], store[chosen], week[chosen]
     statics = cache["products.pence"], cache["stores.region"]
     expected = [look_up(rows, *statics, *key) for key in zip(*wanted, strict=True)]
@@ -281,9 +302,9 @@ def test_a_vocabulary_answers_with_static_prices(chain):
     prices = ShelfPrices.static(cache)
     assert not len(prices)
     categories = cache.rows("categories")
-    token = np.array([1, 12, 15, 14 + categories])
+    token = np.array([1, 40, 43, 42 + categories])
     expected = np.concatenate(
-        [cache["products.pence"][[0, 11]], cache["categories.pence"][[0, -1]]]
+        [cache["products.pence"][[0, 39]], cache["categories.pence"][[0, -1]]]
     )
     assert np.array_equal(prices.at(token, 3, 20), np.stack([expected] * 3, axis=1))
 
