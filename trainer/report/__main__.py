@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (CacheError, CheckpointError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{summary(metrics)}\n\n{out}")
+    print(f"{summary(metrics)}\n\nreport: {out}")
     return 0
 
 
