@@ -61,8 +61,8 @@ def lead_of(page: str) -> str:
 def test_a_clear_win_with_its_figures():
     page = told(next_known=group(0.02, 0.03))
     assert lead_of(page) == (
-        "On fresh trips, the model compared with the best counting rule: better for the next basket "
-        "(mission known)."
+        "On fresh trips, the model compared with the best counting rule: better for the next "
+        "basket (mission known)."
     )
     assert "▲</span> Compared with the best counting rule: better</p>" in page
     assert (
@@ -99,9 +99,9 @@ def test_metrics_that_disagree_and_tasks_that_do():
         next_unknown=group(0, -0.02), next_known=group(0.02, 0.02), completion=group(0.02, 0.02)
     )
     assert lead_of(page) == (
-        "On fresh trips, the model compared with the best counting rule: no clear difference in recall@10 "
-        "but worse in NDCG@10 for the next basket (mission unknown); better for the next basket "
-        "(mission known) and basket completion."
+        "On fresh trips, the model compared with the best counting rule: no clear difference in "
+        "recall@10 but worse in NDCG@10 for the next basket (mission unknown); better for the next "
+        "basket (mission known) and basket completion."
     )
 
 
@@ -126,9 +126,9 @@ def test_boosting_is_compared_as_well():
     assert found.best("recall@10") == "gradient boosting"
     page = told(completion=found)
     assert lead_of(page) == (
-        "On fresh trips, the model compared with the best counting rule: better for basket completion. "
-        "The model compared with gradient boosting: worse in recall@10 but better in NDCG@10 for basket "
-        "completion."
+        "On fresh trips, the model compared with the best counting rule: better for basket "
+        "completion. The model compared with gradient boosting: worse in recall@10 but better in "
+        "NDCG@10 for basket completion."
     )
     assert "against 0.300 for P: difference +0.0200" in page
     assert "against 0.340 for gradient boosting: difference −0.0200" in page
