@@ -144,12 +144,12 @@ def test_boosting_alone_is_no_rule():
 
 
 def test_the_summary_has_a_line_per_task():
-    known, completion = group(0.02, 0.02, boosting=(0.4, 0.35)), group(0, 0, boosting=(0.3, 0.25))
+    known, completion = group(0.02, 0.02, boosting=(0.4, 0.25)), group(0, 0, boosting=(0.3, 0.25))
     lines = summary(of(next_known=known, completion=completion, next_unknown=None)).splitlines()
     assert [re.split("  +", line) for line in lines[1:]] == [
         [
             "Next basket, mission known", "0.320 / 0.270",
-            "0.300 / 0.250: better", "0.400 / 0.350: worse",
+            "0.300 / 0.250: better", "0.400 / 0.250: worse / better",
         ],
         [
             "Basket completion, 15 % hidden, mission known", "0.300 / 0.250",
