@@ -19,11 +19,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 env: $(VENV)/.installed  ## make the environment in .venv
 
 demo: env  ## everything: synthetic chain, warehouse, tensor cache, a small model, a report
-	python -m dbt_project.sample --out raw_data --overwrite
+	python -m dbt_project.sample --customers 700 --stores 12 --seed 3 --out raw_data --overwrite
+	@echo "dbt build: every model and every test, about 20 seconds"
 	RETAILSIM_RAW=raw_data dbt build --quiet
 	@python -m dbt_project.tour
 	python -m dbt_project.export --out cache
-	python -m trainer.fit --preset tiny --cache cache --out runs/demo --fresh
+	python -m trainer.fit --preset demo --cache cache --out runs/demo --fresh
 	python -m trainer.report runs/demo --cache cache
 
 build: env  ## dbt build on RETAILSIM_RAW (default raw_data)

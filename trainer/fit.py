@@ -37,8 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--preset", choices=SCHEDULES, default="small",
-        help="tiny: tests and demo; small: CPU (default); base: GPU; original: base with the "
-        "rates of the system this one follows",
+        help="tiny: tests; demo: small in three epochs; small: CPU (default); base: GPU; original: "
+        "base with the rates of the system this one follows",
     )  # fmt: skip
     add("--epochs", type=int, help="epochs of all phases (default: the preset's)")
     add("--learning-rate", type=float, help="highest rate (default: the preset's)")

@@ -55,7 +55,7 @@ def _headline(group: GroupMetrics) -> Iterator[str]:
             + [_cell(found, metric, name in WITH_INTERVAL) for name, metric in HEADLINE.items()]
             + [_cell(lead, metric, True, "+") for metric in compared.values()]
         )
-    return _table(rows)
+    return aligned(rows)
 
 
 def best_scorers(group: GroupMetrics) -> list[str]:
@@ -84,7 +84,7 @@ def _details(task: TaskMetrics) -> Iterator[str]:
         [scorer, *(_cell(found, metric, True) for metric in columns.values())]
         for scorer, found in listed.items()
     ]
-    yield from _table([["", *columns], *rows])
+    yield from aligned([["", *columns], *rows])
     for name in WITH_INTERVAL:
         if any(task.strata.values()):
             yield from ("", f"fresh, by kind of trip: {name}")
@@ -102,7 +102,7 @@ def _details(task: TaskMetrics) -> Iterator[str]:
             [str(number), *_calibration(row), f"{raw.ratio:.2f}"]
             for number, (row, raw) in enumerate(pairs, start=1)
         ]
-        yield from _table([heads, *rows])
+        yield from aligned([heads, *rows])
 
 
 def _strata(task: TaskMetrics, metric: str) -> Iterator[str]:
@@ -120,7 +120,7 @@ def _strata(task: TaskMetrics, metric: str) -> Iterator[str]:
             if best is not None:
                 row.append(_cell(group.model_minus[best], metric, True, "+"))
             rows.append(row)
-    yield from _table(rows)
+    yield from aligned(rows)
 
 
 def _calibration(row: CalibrationRow) -> list[str]:
@@ -143,8 +143,8 @@ def _cell(found: Mapping[str, Estimate], metric: str, interval: bool, sign: str 
     return f"{value} [{low}, {high}]" if interval else value
 
 
-def _table(rows: list[list[str]]) -> Iterator[str]:
-    """The first column to the left, the others to the right."""
+def aligned(rows: list[list[str]]) -> Iterator[str]:
+    """Lines of a table: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *others in rows:
         cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from trainer.cache.atomic import new_file
 from trainer.cache.reader import CacheError, TensorCache
-from trainer.evaluation import Evaluator
+from trainer.evaluation import EvaluationMetrics, Evaluator
 from trainer.evaluation.store import BaselineStore
 from trainer.model.checkpoint import CheckpointError
 from trainer.report.measured import read_evaluation
 from trainer.report.run import Run
+from trainer.report.summary import summary
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,8 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def write_report(options: argparse.Namespace, command: str) -> Path:
-    """Evaluate, or read the figures of an evaluation, and write the page; returns its path.
+def write_report(options: argparse.Namespace, command: str) -> tuple[Path, EvaluationMetrics]:
+    """Evaluate, or read an evaluation's figures, and write the page; returns its path and them.
 
     Raises CacheError, CheckpointError, ValueError or OSError for what is missing or does not fit.
     """
@@ -67,7 +68,7 @@ def write_report(options: argparse.Namespace, command: str) -> Path:
     content = page(run, cache, metrics, command, read_from)
     with new_file(out) as fresh:
         fresh.write_text(content, encoding="utf-8")
-    return out
+    return out, metrics
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,11 +76,11 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
     try:
-        out = write_report(options, f"python -m trainer.report {shlex.join(arguments)}")
+        out, metrics = write_report(options, f"python -m trainer.report {shlex.join(arguments)}")
     except (CacheError, CheckpointError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(out)
+    print(f"{summary(metrics)}\n\nreport: {out}")
     return 0
 
 

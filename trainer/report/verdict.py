@@ -1,9 +1,10 @@
-"""Is the model better than the best baseline? In words that the interval supports."""
+"""Is the model better than the baselines? In words that the interval supports."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainer.baselines.boosting import Boosting
 from trainer.evaluation.bootstrap import Estimate
 from trainer.evaluation.metrics import GroupMetrics
 from trainer.evaluation.scorers import MODEL
@@ -15,6 +16,9 @@ FEWEST_CUSTOMERS = 30
 
 BETTER, WORSE = "better", "worse"
 NO_DIFFERENCE, UNKNOWN = "no clear difference", "too little data to tell"
+
+BEST_RULE, BOOSTING = "the best counting rule", Boosting.name
+"""What the headline compares the model with."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,8 @@ class Lead:
         return WORSE if high < 0 else NO_DIFFERENCE
 
 
-def lead(group: GroupMetrics, metric: str, baseline: str | None = None) -> Lead:
-    """The comparison in one metric, by default with the best baseline of the group."""
-    baseline = group.best(metric) if baseline is None else baseline
+def lead(group: GroupMetrics, metric: str, baseline: str) -> Lead:
+    """The comparison with one baseline in one metric."""
     return Lead(
         metric=metric,
         baseline=baseline,
@@ -51,6 +54,18 @@ def lead(group: GroupMetrics, metric: str, baseline: str | None = None) -> Lead:
         difference=group.model_minus[baseline][metric],
         customers=group.customers,
     )
+
+
+def comparisons(group: GroupMetrics) -> dict[str, list[Lead]]:
+    """The model compared, in each metric of `COMPARED`, with the best counting rule, the one with
+    the highest mean of that metric, and with gradient boosting; what was not measured is left
+    out."""
+    found = {}
+    if set(group.model_minus) - {BOOSTING}:
+        found[BEST_RULE] = [lead(group, name, group.best(name, but=BOOSTING)) for name in COMPARED]
+    if BOOSTING in group.model_minus:
+        found[BOOSTING] = [lead(group, name, BOOSTING) for name in COMPARED]
+    return found
 
 
 def both(leads: list[Lead]) -> str:

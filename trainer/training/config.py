@@ -181,6 +181,8 @@ SCHEDULES: dict[str, TrainingConfig] = {
     "tiny": TrainingConfig(
         model="tiny", phases=three_phases(2e-3, (1, 4, 1)), tokens=4096, validation_customers=200
     ),
+    # As few epochs and validation trips as it takes to beat counting on the demo's chain.
+    "demo": TrainingConfig(phases=two_phases(1e-3, (2, 1)), validation_customers=100),
     "small": TrainingConfig(),
     "base": TrainingConfig(model="base", phases=three_phases(5e-4), tokens=32768),
     # The rates of the system that this one follows; they under-train it.

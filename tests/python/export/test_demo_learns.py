@@ -1,24 +1,33 @@
-"""From raw files to a trained model: what the demo does, and that the model learnt something."""
+"""From raw files to a trained model: `make demo` shows a model that is better than counting."""
 
 from __future__ import annotations
 
 import torch
+from demo import demo_arguments
 
+from dbt_project import prepare_tensor_cache
 from trainer import fit
+from trainer.baselines import counting_rules
+from trainer.baselines.counts import Counts
+from trainer.cache.reader import TensorCache
 from trainer.evaluation import Evaluator
 from trainer.model.checkpoint import load_model
+from trainer.report.verdict import BEST_RULE, BETTER, both, comparisons
 
 
-def test_the_demo_s_model_beats_the_frequencies(default_cache, tmp_path):
-    """On validation, with the demo's own preset and seed, against both rules on every task."""
+def test_the_demo_s_model_beats_every_counting_rule(demo_warehouse, tmp_path):
+    """On test weeks, by the report's verdict in both metrics, on two of the three tasks at least:
+    the demo's chain, preset and seed.
+    """
     torch.set_num_threads(1)
-    out = tmp_path / "run"
-    command = ["--preset", "tiny", "--cache", str(default_cache.folder), "--out", str(out)]
-    assert fit.main([*command, "--device", "cpu"]) == 0
-    metrics = Evaluator(default_cache, "validation", progress=False).run(
-        load_model(out / "best", default_cache)
-    )
-    for task in metrics.tasks:
-        for rule in ("G-TopFreq", "P-TopFreq"):
-            lead = metrics.tasks[task].fresh.model_minus[rule]
-            assert lead["recall@10"].value > 0 and lead["ndcg@10"].value > 0, (task, rule)
+    folder, out = tmp_path / "cache", tmp_path / "run"
+    prepare_tensor_cache(demo_warehouse.path, folder)
+    places = ["--cache", str(folder), "--out", str(out), "--device", "cpu"]
+    assert fit.main([*demo_arguments("trainer.fit"), *places]) == 0
+    cache = TensorCache(folder)
+    evaluator = Evaluator(cache, "test", scorers=counting_rules(Counts(cache)), progress=False)
+    metrics = evaluator.run(load_model(out / "best", cache))
+    verdicts = {
+        name: both(comparisons(task.fresh)[BEST_RULE]) for name, task in metrics.tasks.items()
+    }
+    assert list(verdicts.values()).count(BETTER) >= 2, verdicts

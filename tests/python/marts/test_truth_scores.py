@@ -13,21 +13,15 @@ import pandas as pd
 import pytest
 from ledger import read_ledger, table
 
-from dbt_project.sample import ChainConfig, generate_chain
-
-CONFIG = ChainConfig(customers=700, products=600, stores=12, seed=3)
 LAST_TRAINING_WEEK = 80
 SHELF = ["product_key", "store_key"]
 
 
 @pytest.fixture(scope="module")
-def dense(dbt, tmp_path_factory) -> SimpleNamespace:
-    """Over four times the default's receipts in little more than half its stores."""
-    folder = tmp_path_factory.mktemp("dense_chain")
-    generate_chain(CONFIG, folder)
-    result = dbt("run", raw=folder)
-    assert result.returncode == 0, result.output
-    return SimpleNamespace(folder=folder, path=result.path, ledger=read_ledger(folder))
+def dense(demo_chain, demo_warehouse) -> SimpleNamespace:
+    """The demo's chain: enough receipts per store and week to see its prices and pairs."""
+    ledger = read_ledger(demo_chain)
+    return SimpleNamespace(folder=demo_chain, path=demo_warehouse.path, ledger=ledger)
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def write_chain(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chain(write_chain) -> Written:
-    """The default chain: the one a demo uses."""
+    """The default chain."""
     return write_chain()
 
 

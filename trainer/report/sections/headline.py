@@ -1,4 +1,4 @@
-"""The result: the model compared with the best baseline."""
+"""The result: the model compared with the best counting rule and with gradient boosting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from trainer.report.figures import count, fixed, interval, signed
 from trainer.report.markup import Markup, element, join
 from trainer.report.verdict import (
     BETTER,
-    COMPARED,
     FEWEST_CUSTOMERS,
     NAMES,
     NO_DIFFERENCE,
@@ -16,7 +15,7 @@ from trainer.report.verdict import (
     WORSE,
     Lead,
     both,
-    lead,
+    comparisons,
 )
 
 SIGNS = {BETTER: "▲", WORSE: "▼", NO_DIFFERENCE: "≈", UNKNOWN: "?"}
@@ -44,8 +43,8 @@ def headline(metrics: EvaluationMetrics) -> Markup:
             "it cannot tell how good the model is.",
             class_="lead",
         )
-    compared = {name: [lead(group, metric) for metric in COMPARED] for name, group in fresh.items()}
-    cards = (_card(TITLES[name], fresh[name], leads) for name, leads in compared.items())
+    compared = {name: comparisons(group) for name, group in fresh.items()}
+    cards = (_card(TITLES[name], fresh[name], found) for name, found in compared.items())
     return join(
         [
             element("p", _sentence(compared), class_="lead"),
@@ -56,30 +55,43 @@ def headline(metrics: EvaluationMetrics) -> Markup:
     )
 
 
-def _sentence(compared: dict[str, list[Lead]]) -> str:
+def _sentence(compared: dict[str, dict[str, list[Lead]]]) -> str:
     """All tasks at once, those with the same verdict together."""
-    tasks: dict[str, list[str]] = {}
-    for name, leads in compared.items():
-        tasks.setdefault(both(leads), []).append(SHORT[name])
-    parts = [f"{verdict} for {_and(names)}" for verdict, names in tasks.items()]
-    return f"On fresh trips, the model compared with the best baseline: {'; '.join(parts)}."
+    verdicts: dict[str, dict[str, list[str]]] = {}
+    for name, found in compared.items():
+        for baseline, leads in found.items():
+            verdicts.setdefault(baseline, {}).setdefault(both(leads), []).append(SHORT[name])
+    parts = (
+        f"compared with {baseline}: "
+        + "; ".join(f"{verdict} for {_and(names)}" for verdict, names in tasks.items())
+        for baseline, tasks in verdicts.items()
+    )
+    return f"On fresh trips, the model {'. The model '.join(parts)}."
 
 
-def _card(title: str, group: GroupMetrics, leads: list[Lead]) -> Markup:
-    verdict = both(leads)
+def _card(title: str, group: GroupMetrics, found: dict[str, list[Lead]]) -> Markup:
     return element(
         "article",
         element("h3", title),
-        element(
-            "p",
-            element("span", SIGNS.get(verdict, OTHER), aria_hidden="true"),
-            f" {verdict[0].upper()}{verdict[1:]}",
-            class_="verdict",
-        ),
-        *(element("p", _figures(one)) for one in leads),
+        *(_comparison(baseline, leads) for baseline, leads in found.items()),
         element("p", f"{count(group.trips)} trips of {count(group.customers)} customers",
                 class_="note"),
     )  # fmt: skip
+
+
+def _comparison(baseline: str, leads: list[Lead]) -> Markup:
+    verdict = both(leads)
+    return join(
+        [
+            element(
+                "p",
+                element("span", SIGNS.get(verdict, OTHER), aria_hidden="true"),
+                f" Compared with {baseline}: {verdict}",
+                class_="verdict",
+            ),
+            *(element("p", _figures(one)) for one in leads),
+        ]
+    )
 
 
 def _figures(one: Lead) -> str:

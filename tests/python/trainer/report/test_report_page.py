@@ -344,7 +344,8 @@ def test_figures_from_a_file_make_the_same_page(folder, html, tmp_path, capsys):
     arguments = [str(folder / "run"), "--cache", str(folder / "cache"), "--out", str(out)]
     assert main([*arguments, "--evaluation", str(folder / "figures.json")]) == 0
     printed, progress = capsys.readouterr()
-    assert printed == f"{out}\n" and "page" in progress and "next_known" not in progress
+    assert printed.splitlines()[-1] == f"report: {out}" and "Next basket, mission known" in printed
+    assert "page" in progress and "next_known" not in progress
     again = out.read_text(encoding="utf-8")
     ends = '<section id="part-8">'
     assert again.partition(ends)[0] == html.partition(ends)[0]
