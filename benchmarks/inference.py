@@ -34,6 +34,7 @@ from trainer.batches.questions import build_questions
 from trainer.batches.timelines import Spans, WorldModelDataset
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
+from trainer.features.purchase_history import Circumstances
 from trainer.features.trips import read
 from trainer.model.config import PRESETS
 from trainer.model.world_model import WorldModel, create_world_model
@@ -63,7 +64,8 @@ def next_basket(dataset: WorldModelDataset, spans: Spans) -> Questions:
     )
     week = dataset.cache["trips.week"][rows[asked.numpy()]]
     return build_questions(
-        torch.from_numpy(lengths), trips, items, asked, masked, masked.fully_hidden,
+        torch.from_numpy(lengths), Circumstances.of(trips), items, asked, masked,
+        masked.fully_hidden,
         dataset.sales.as_of(week), dataset.cache.products,
     )  # fmt: skip
 
@@ -83,7 +85,7 @@ def calls(
         "prefill": lambda: model.prefill(*before, lengths),
         "step": lambda: model.step(state, *last),
         "questions": lambda: next_basket(dataset, spans),
-        "answer": lambda: model.answer(state, last[0], together),
+        "answer": lambda: model.answer_questions(state, last[0], together),
     }
 
 

@@ -18,6 +18,7 @@ from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import Spans, WorldModelDataset
 from trainer.cache.ragged import ranges
 from trainer.features.history_sampling import HistorySampling
+from trainer.features.purchase_history import Circumstances
 from trainer.features.trips import read
 
 STORE_IDENTITY = 2
@@ -164,7 +165,8 @@ class _Loader(ABC):
             sequence=torch.from_numpy(sequence_ids(rows, lengths)),
             position=torch.from_numpy(position),
             questions=build_questions(
-                torch.from_numpy(lengths), trips, items, is_target, hidden.items, hidden.context,
+                torch.from_numpy(lengths), Circumstances.of(trips), items, is_target, hidden.items,
+                hidden.context,
                 self.dataset.sales.as_of(week), self.products, sampling,
             ),
         )  # fmt: skip

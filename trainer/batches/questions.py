@@ -5,6 +5,8 @@ Flat arrays throughout: no loop over trips.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,15 +15,19 @@ from trainer.batches.batch import Questions
 from trainer.batches.masking import MaskedItems, apply_hidden
 from trainer.batches.packing import pack_baskets, pack_queries
 from trainer.cache.ragged import ranges
+from trainer.features.chain import Chain
 from trainer.features.chain_sales import WeeklySales
+from trainer.features.customers import CustomerFeatures
 from trainer.features.history_sampling import HistorySampling
+from trainer.features.plans import UNDECLARED, TripPlan
 from trainer.features.purchase_history import Circumstances, purchase_history
-from trainer.features.trips import Items, Trips
+from trainer.features.trip_log import TRIP
+from trainer.features.trips import Items
 
 
 def build_questions(
     timelines: Tensor,
-    trips: Trips,
+    circumstances: Circumstances,
     items: Items,
     is_target: Tensor,
     masked: MaskedItems,
@@ -32,15 +38,14 @@ def build_questions(
 ) -> Questions:
     """Questions about some of the trips of a batch.
 
-    timelines (n,) int64: how many of the trips each timeline has, one timeline after the other.
-    asked (T,) bool: the trips that are asked about. masked: of the items of those trips only, in
-    their order, `trip` counted among the asked. hidden (Q,) bool: trip contexts to hide.
-    sales: what the chain sold lately, as of the week of each asked trip.
-    products: N of the vocabulary.
-    sampling: of own products; all are scored if left out.
+    timelines (n,) int64: how many of the trips each timeline has, one timeline after the other;
+    circumstances of all T trips, and their items. is_target (T,) bool: the trips in question.
+    masked: of the items of those trips only, in their order, trips counted among the targets.
+    hidden (Q,) bool: kinds of trips to hide. sales: what the chain sold lately, as of the week of
+    each target trip. products: N of the vocabulary. sampling: which previously bought products are
+    scored; all if left out.
 
-    A target without a token of its own (a product unknown to the model) cannot be asked; evaluation
-    counts it as missed.
+    A hidden product that the vocabulary does not hold is no target; evaluation counts it as missed.
     """
     trip = is_target.nonzero().squeeze(1)
     mask_token = products + 1
@@ -74,12 +79,12 @@ def build_questions(
     is_item_query = is_scored & visible  # replaced and kept
     rows = torch.where(is_masked, question, 0)
     rows[is_item_query] = questions + torch.arange(int(is_item_query.sum()))
-    context = apply_hidden(trips.context[trip], hidden)
+    context = apply_hidden(torch.from_numpy(circumstances.kind)[trip], hidden)
     place_of_item = torch.zeros(len(kept), dtype=torch.long)
     place_of_item[visible] = place
     history = purchase_history(
         timelines.numpy(),
-        Circumstances.of(trips),
+        circumstances,
         items,
         is_target.numpy(),
         context.numpy(),
@@ -114,6 +119,74 @@ def build_questions(
         target_row=rows[is_scored],
         target_question=question[is_scored],
     )
+
+
+def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPlan]) -> Questions:
+    """One question about the next trip of each of n customers: what will be in the basket?
+
+    The same as `build_questions` about the last trips of their timelines. Raises ValueError where
+    the chain's sales are already those of a later week than a plan's.
+    """
+    chain = customers[0].chain
+    vocabulary = chain.vocabulary
+    days = [chain.calendar.day(plan.date) for plan in plans]
+    if (first := min(day.week for day in days)) < chain.sales.week:
+        raise ValueError(
+            f"a plan for week {first} must not know what the chain sold up to week "
+            f"{chain.sales.week - 1}"
+        )
+    stores = chain.stores.identity(np.array([plan.store for plan in plans]))[:, 2]
+    next_trips = np.array(
+        [
+            (day.index, plan.hour, store, plan.kind, len(plan.visible))
+            for day, plan, store in zip(days, plans, stores.tolist(), strict=True)
+        ],
+        TRIP,
+    )
+    trips = np.concatenate(
+        [part for i, c in enumerate(customers) for part in (c.log.trips, next_trips[i : i + 1])]
+    )
+    visible = [np.array(plan.visible, dtype=np.int64) for plan in plans]
+    tokens = np.concatenate(
+        [part for c, mine in zip(customers, visible, strict=True) for part in (c.log.tokens, mine)]
+    ).astype(np.int64)
+    lengths = np.array([len(customer.log.trips) + 1 for customer in customers])
+    is_next = np.zeros(len(trips), dtype=bool)
+    is_next[lengths.cumsum() - 1] = True
+    trip = np.repeat(np.arange(len(trips)), trips["items"])
+    in_basket = np.concatenate(visible)
+    if not vocabulary.is_item(in_basket).all():
+        raise ValueError("visible: expected tokens of products or fallbacks, found others")
+    prices = [_prices(chain, plan, day.week) for plan, day in zip(plans, days, strict=True)]
+    pence = np.zeros((len(tokens), 3), np.float32)
+    pence[is_next[trip]] = np.concatenate(prices)
+    flat = torch.from_numpy
+    visible_tokens = flat(in_basket)
+    return build_questions(
+        flat(lengths),
+        Circumstances(
+            trips["day"].astype(np.int64), trips["hour"].astype(np.int64),
+            trips["store"].astype(np.int64), trips["kind"].astype(np.int64),
+        ),
+        Items(flat(trip), flat(tokens), flat(pence)),
+        flat(is_next),
+        MaskedItems(
+            tokens=visible_tokens,
+            targets=torch.zeros_like(visible_tokens),
+            price_hidden=torch.zeros_like(visible_tokens, dtype=torch.bool),
+            fully_hidden=torch.tensor([not plan.visible for plan in plans]),
+        ),
+        torch.tensor([plan.kind == UNDECLARED for plan in plans]),
+        chain.sales.as_of(len(plans)),
+        vocabulary.products,
+    )  # fmt: skip
+
+
+def _prices(chain: Chain, plan: TripPlan, week: int) -> np.ndarray:
+    """(visible, 3) float32 of a plan's visible items."""
+    if plan.pence is not None:
+        return plan.pence
+    return chain.prices.at(np.array(plan.visible, dtype=np.int64), plan.store, week)
 
 
 def _of_rows(question: Tensor, of_row: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -59,3 +59,7 @@ class Vocabulary:
     def is_product(self, tokens: Tokens) -> Tokens:
         """Whether each token is a product of the vocabulary; bool, same shape."""
         return (tokens > PAD) & (tokens <= self.products)
+
+    def is_item(self, tokens: Tokens) -> Tokens:
+        """Whether each token may be in a basket, a product or a fallback; bool, same shape."""
+        return self.is_product(tokens) | ((tokens >= self.size) & (tokens < self.input_size))

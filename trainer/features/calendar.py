@@ -1,10 +1,21 @@
-"""Days of the chain's calendar."""
+"""The chain's calendar: weeks, days and holidays, and the days after it ends."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
 
 import numpy as np
 
 from trainer.cache.reader import TensorCache
+
+EPOCH = date(1970, 1, 1)
+DAY_COLUMNS = (
+    "weekday", "week_of_year", "day_of_year", "holiday", "until_holiday", "since_holiday",
+)  # fmt: skip
+"""Columns of the cache's table `days` that the model reads."""
+FARTHEST_HOLIDAY = 255
+"""Days to a holiday are counted up to this."""
 
 
 def training_days(cache: TensorCache) -> range:
@@ -13,3 +24,65 @@ def training_days(cache: TensorCache) -> range:
     week = cache["days.week"]
     rows = np.flatnonzero((week >= first) & (week <= last))
     return range(int(rows[0]), int(rows[-1]) + 1)
+
+
+@dataclass(frozen=True)
+class Day:
+    """What the calendar says of one day."""
+
+    week: int
+    """Week number, from 1."""
+    index: int
+    """Days since the first day of the training weeks."""
+    features: dict[str, int]
+    """The values of `DAY_COLUMNS`."""
+
+
+class Calendar:
+    """Every day of a cache's or checkpoint's calendar, and all days after it.
+
+    After its end weeks of seven days go on, and no holiday is known: a day says so by being as far
+    from the next one as can be said.
+
+    Args:
+        cache: whose tables `days` and `weeks` it reads.
+    """
+
+    def __init__(self, cache: TensorCache) -> None:
+        self._dates = cache["days.date"].astype(np.int64)
+        self._weeks = cache["days.week"].astype(np.int64)
+        self._columns = {name: cache[f"days.{name}"].astype(np.int64) for name in DAY_COLUMNS}
+        self._first_index = training_days(cache).start
+
+    def day(self, day: date) -> Day:
+        """Look up a day. Raises ValueError for one that lies before the calendar or in a gap."""
+        number = (day - EPOCH).days
+        row = int(np.searchsorted(self._dates, number))
+        if row == len(self._dates):
+            return self._later(day, number)
+        if self._dates[row] != number:
+            first, last = (EPOCH + timedelta(int(self._dates[i])) for i in (0, -1))
+            raise ValueError(f"{day} is not in the chain's calendar, {first} to {last}")
+        features = {name: int(values[row]) for name, values in self._columns.items()}
+        return Day(int(self._weeks[row]), row - self._first_index, features)
+
+    def first_day(self, week: int) -> int:
+        """The first day of a week, in days since 1970-01-01."""
+        row = int(np.searchsorted(self._weeks, week))
+        if row < len(self._weeks):
+            return int(self._dates[row])
+        return int(self._dates[-1]) + 1 + 7 * (week - int(self._weeks[-1]) - 1)
+
+    def _later(self, day: date, number: int) -> Day:
+        after = number - int(self._dates[-1])
+        since = min(int(self._columns["since_holiday"][-1]) + after, FARTHEST_HOLIDAY)
+        features = {
+            "weekday": day.isoweekday() % 7 + 1,
+            "week_of_year": day.isocalendar().week,
+            "day_of_year": day.timetuple().tm_yday,
+            "holiday": 0,
+            "until_holiday": FARTHEST_HOLIDAY,
+            "since_holiday": since,
+        }
+        index = len(self._dates) - 1 + after - self._first_index
+        return Day(int(self._weeks[-1]) + 1 + (after - 1) // 7, index, features)

@@ -31,18 +31,41 @@ import torch
 from torch import Tensor
 
 from trainer.features.history_sampling import RECENT, HistorySampling
-from trainer.features.purchases import Pairs, PurchaseIndex
+from trainer.features.purchases import HISTORY_TRIPS, Pairs, PurchaseIndex
 from trainer.features.tensors import TensorRecord
 from trainer.features.trips import Items, Trips
 
-RATES = (1.0, 0.98, 0.95, 0.8, 0.5)
-DAYS = 60.0
-LIKENESS_RATE, HOURS, KIND_GAIN = 0.97, 4.0, 1.0
-NEIGHBOUR_RATE, NEIGHBOUR_GAIN = 0.95, 6.0
-COUNTS = (*(f"trips {rate:g}" for rate in RATES), "days", "store", "hour", "kind", "neighbours")
-"""Names of the columns of `OwnProducts.counts`."""
+
+@dataclass(frozen=True)
+class HistorySettings:
+    """How earlier trips are weighed. Weights of a model mean nothing under other settings, so its
+    checkpoint keeps them."""
+
+    rates: tuple[float, ...] = (1.0, 0.98, 0.95, 0.8, 0.5)
+    """Weights per trip back; 1 counts trips."""
+    days: float = 60.0
+    """Days after which a trip weighs 1/e."""
+    circumstances_rate: float = 0.97
+    """Weight per trip back in counts by store, hour and kind."""
+    hours: float = 4.0
+    """Hours of difference in the time of day at which a trip weighs 1/e."""
+    kind_gain: float = 1.0
+    """What each column of the kind that agrees adds to the logarithm of a trip's weight."""
+    neighbour_rate: float = 0.95
+    """Weight per trip back in counts by likeness to what is visible."""
+    neighbour_gain: float = 6.0
+    """What a cosine of 1 with what is visible adds to the logarithm of a trip's weight."""
+    trips: int = HISTORY_TRIPS
+    """Earlier trips that count."""
+
+
+HISTORY = HistorySettings()
+COUNTS = (
+    *(f"trips {rate:g}" for rate in HISTORY.rates), "days", "store", "hour", "kind", "neighbours",
+)  # fmt: skip
+"""Names of the columns of `PurchaseHistory.counts`."""
 GAPS = ("days since", "trips since", "days since first", "usual days")
-"""Names of the columns of `OwnProducts.gaps`."""
+"""Names of the columns of `PurchaseHistory.gaps`."""
 LIKENESS = (
     "trips back / 20", "log(1 + trips back)", "days / 60", "same size", "same sensitivity",
     "same type", "same focus", "same store", "same weekday", "hours / 4", "cosine", "log size",
@@ -182,14 +205,15 @@ def _likeness(
         trips.day[now] % 7 == trips.day[trip] % 7, hours / 4, cosine,
         np.log(bought.items.clip(min=1))[trip],
     ]  # fmt: skip
-    recent, near = _power(LIKENESS_RATE, age), _power(NEIGHBOUR_RATE, age)
+    recent = _power(HISTORY.circumstances_rate, age)
+    near = _power(HISTORY.neighbour_rate, age)
     weights = [
-        *(_power(rate, age) for rate in RATES),
-        np.exp(-days / DAYS),
+        *(_power(rate, age) for rate in HISTORY.rates),
+        np.exp(-days / HISTORY.days),
         recent * same_store,
-        recent * np.exp(-hours / HOURS),
-        _scaled(recent, np.exp(KIND_GAIN * np.sum(agree, axis=0)), question),
-        _scaled(near, np.exp(NEIGHBOUR_GAIN * cosine), question),
+        recent * np.exp(-hours / HISTORY.hours),
+        _scaled(recent, np.exp(HISTORY.kind_gain * np.sum(agree, axis=0)), question),
+        _scaled(near, np.exp(HISTORY.neighbour_gain * cosine), question),
     ]
     return tuple(np.stack(part, dtype=np.float32).T.copy() for part in (likeness, weights))
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.cache.reader import TensorCache, smallest_unsigned
+from trainer.features.plans import UNKNOWN_STORE
 
 TOKEN_BITS, STORE_BITS, WEEK_BITS = 27, 20, 16
 """Of the sortable int64 that stands for a product, store and week."""
@@ -70,7 +71,7 @@ class ShelfPrices:
         static_pence = np.concatenate([[0], product_pence, [0, 0], category_pence])
         self._static_pence = static_pence.astype(np.float32)  # by input token
         self._has_stable_price = np.pad(has_stable_price, (1, 2 + len(category_pence)))
-        self._region = region.astype(np.int64)
+        self._region = np.append(region.astype(np.int64), 0)  # the last stands for unknown stores
         self._stores_of_region = _stores_of_region(self._region)
         # Observed prices, ascending by key. The first is no product's, so that a search for the
         # last key up to another one always finds a row.
@@ -142,13 +143,15 @@ class ShelfPrices:
     def at(self, token: np.ndarray, store: np.ndarray, week: np.ndarray) -> np.ndarray:
         """Price, previous price and base price of products at stores in weeks.
 
-        token, store, week: (n,), or broadcast to it. Returns (n, 3) float32 in pence, the columns
-        `trainer.features.trips.PRICES`; 3 is the last dimension for inputs of any shape.
+        token, store, week: (n,), or broadcast to it; at an `UNKNOWN_STORE` prices are static.
+        Returns (n, 3) float32 in pence, the columns `trainer.features.trips.PRICES`; 3 is the last
+        dimension for inputs of any shape.
 
         Raises ValueError for tokens of no item, stores out of range, and weeks before `first_week`.
         """
         token, store, week = np.broadcast_arrays(token, store, week)
-        self._check(token, store, week)
+        self._check(token, np.where(store == UNKNOWN_STORE, 0, store), week)
+        store = np.where(store == UNKNOWN_STORE, len(self._region) - 1, store)
         if week.size and week.min() < self.first_week:
             raise ValueError(
                 f"week: expected {self.first_week} or later, found {week.min()}: "
@@ -202,7 +205,7 @@ class ShelfPrices:
             "product_pence": self._static_pence[1 : self._products + 1],
             "category_pence": self._static_pence[self._products + 3 :],
             "has_stable_price": self._has_stable_price[1 : self._products + 1],
-            "region": smallest_unsigned(self._region),
+            "region": smallest_unsigned(self._region[:-1]),
             "first_week": np.array(self.first_week, dtype=np.int64),
         }
 
@@ -224,7 +227,7 @@ class ShelfPrices:
     def _check(self, token: np.ndarray, store: np.ndarray, week: np.ndarray) -> None:
         for name, values, lowest, highest in (
             ("token", token, 1, len(self._static_pence) - 1),
-            ("store", store, 0, len(self._region) - 1),
+            ("store", store, 0, len(self._region) - 2),
             ("week", week, 1, (1 << WEEK_BITS) - 1),
         ):
             outside = values[(values < lowest) | (values > highest)]

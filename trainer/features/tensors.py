@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -25,6 +25,20 @@ def map_tensors(part: Any, change: Callable[[Tensor], Tensor]) -> Any:
             part, **{f.name: map_tensors(getattr(part, f.name), change) for f in fields(part)}
         )
     return part
+
+
+def concatenate(parts: Sequence[Part]) -> Part:
+    """Dataclasses, tuples or dicts of the same form, each tensor one after the other along its
+    first dimension."""
+    first = parts[0]
+    if isinstance(first, Tensor):
+        return torch.cat(parts)
+    if isinstance(first, tuple):
+        return tuple(concatenate(values) for values in zip(*parts, strict=True))
+    if isinstance(first, dict):
+        return {name: concatenate([part[name] for part in parts]) for name in first}
+    joined = {f.name: concatenate([getattr(part, f.name) for part in parts]) for f in fields(first)}
+    return replace(first, **joined)
 
 
 class TensorRecord:

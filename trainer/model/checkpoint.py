@@ -1,11 +1,13 @@
 """Checkpoints: weights and all that is needed to go on, without anything that runs code on loading.
 
-    checkpoint.json       sizes, configuration, progress, digests
+    checkpoint.json       sizes, settings of features, configuration, progress, digests
     model.safetensors     weights and constants
+    chain.safetensors     what the chain sold lately, as of its last week of sales
     training.safetensors  optimiser and sums (only where training may go on)
     vocabulary/           the cache's static tables, without customers: tokens, labels, stores
 
-Everything static that the model needs is in here, so it can score data that were built later.
+Everything that the model needs is in here: it can score data that were built later, and answer
+about customers that no cache holds.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -27,12 +30,16 @@ from trainer.cache.atomic import file_digest, new_folder
 from trainer.cache.reader import CacheError, TensorCache
 from trainer.cache.schema import COLUMNS, STATIC_TABLES
 from trainer.cache.writer import write_cache
+from trainer.features.chain import Chain
+from trainer.features.chain_sales import ChainSales, chain_sales_after
+from trainer.features.settings import FeatureSettings
 from trainer.model.config import WorldModelConfig
 from trainer.model.world_model import WorldModel
 
 FORMAT = 2
 """Changes whenever weights change their names or meaning, so that an old checkpoint is refused."""
 DESCRIPTION, MODEL, TRAINING = "checkpoint.json", "model.safetensors", "training.safetensors"
+CHAIN = "chain.safetensors"
 VOCABULARY = "vocabulary"
 MAX_DESCRIPTION_BYTES = 64 << 20
 CALENDAR_TABLES = ("days", "weeks")
@@ -55,6 +62,8 @@ class Checkpoint:
     weights: dict[str, Tensor]
     weights_digest: str
     """SHA-256 of the file of weights."""
+    sales: dict[str, np.ndarray]
+    """What the chain sold lately (`ChainSales.to_arrays`)."""
     training: dict[str, Tensor] = field(default_factory=dict)
     """Optimiser and sums of the epoch so far; empty where training cannot go on. What is random
     follows from the seed and the place in the data."""
@@ -63,6 +72,12 @@ class Checkpoint:
     def vocabulary(self) -> TensorCache:
         """The static tables, as a cache without customers."""
         return TensorCache(self.folder / VOCABULARY)
+
+    def chain(self) -> Chain:
+        """The surroundings of customers as the end of the cache knew them: what a state needs where
+        there is no cache. Prices are the static ones of the vocabulary.
+        """
+        return Chain(self.vocabulary, ChainSales.from_arrays(self.sales))
 
     def model(self) -> WorldModel:
         """The model, on the CPU in evaluation mode.
@@ -90,13 +105,16 @@ def save_checkpoint(
     """Write a checkpoint in one step: `folder` holds the one before until this is complete."""
     with new_folder(folder) as fresh:
         _save(model.state_dict(), fresh / MODEL)
+        sales = chain_sales_after(cache, int(cache["trips.week"].max()))
+        save_arrays(sales.to_arrays(), fresh / CHAIN)
         if training is not None:
             _save(training, fresh / TRAINING)
         _write_vocabulary(cache, fresh / VOCABULARY, folder.parent)
-        files = [path for path in (fresh / MODEL, fresh / TRAINING) if path.exists()]
+        files = [path for path in (fresh / MODEL, fresh / CHAIN, fresh / TRAINING) if path.exists()]
         description = {
             "format": FORMAT,
             "config": asdict(model.config),
+            "features": FeatureSettings().to_dict(),
             "cache_digest": cache.digest,
             "vocabulary_digest": cache.vocabulary_digest,
             "sha256": {path.name: file_digest(path) for path in files},
@@ -125,19 +143,34 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
                 "(python -m trainer.fit), or use the version of RetailSim that wrote it"
             )
         config = WorldModelConfig(**facts["config"])
+        changed = FeatureSettings().difference(facts["features"])
         digests = dict(facts["sha256"])
         progress, cache_digest = dict(facts["progress"]), facts["cache_digest"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
-    if MODEL not in digests:
-        raise CheckpointError(f"{path} is damaged: it names no {MODEL}")
+    for name in (MODEL, CHAIN):
+        if name not in digests:
+            raise CheckpointError(f"{path} is damaged: it names no {name}")
+    if changed:
+        raise CheckpointError(
+            f"{path}: trained with another {changed} of the features than this version has, so its "
+            "weights would mean something else: train again"
+        )
     tensors = {
-        name: _load(folder / name, digests[name]) for name in (MODEL, TRAINING) if name in digests
+        name: _load(folder / name, digests[name])
+        for name in (MODEL, CHAIN, TRAINING)
+        if name in digests
     }
     return Checkpoint(
-        folder, config, cache_digest, progress, tensors[MODEL], digests[MODEL],
-        tensors.get(TRAINING, {}),
-    )  # fmt: skip
+        folder=folder,
+        config=config,
+        cache_digest=cache_digest,
+        progress=progress,
+        weights=tensors[MODEL],
+        weights_digest=digests[MODEL],
+        sales={name: values.numpy() for name, values in tensors[CHAIN].items()},
+        training=tensors.get(TRAINING, {}),
+    )
 
 
 def load_model(folder: Path | str, cache: TensorCache) -> WorldModel:

@@ -13,7 +13,10 @@ Shape letters: those of `trainer.batches.batch`, and d width, M memory slots, V 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,10 +25,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.batches.batch import Questions, TimelineBatch
+from trainer.batches.questions import plan_questions
 from trainer.cache.reader import TensorCache
 from trainer.cache.schema import CODES_OF_CONTEXT
 from trainer.features.chain_sales import item_shares
-from trainer.features.tensors import occurrences
+from trainer.features.customers import describe
+from trainer.features.plans import TripPlan
+from trainer.features.tensors import concatenate, map_tensors, occurrences
 from trainer.features.trips import Items, Trips
 from trainer.model.calibration import Calibration
 from trainer.model.config import PRESETS, WorldModelConfig
@@ -39,26 +45,17 @@ from trainer.model.embeddings import (
     TripEmbedding,
 )
 from trainer.model.embeddings.product import INPUT_SCALE
-from trainer.model.encoder.mamba2 import Mamba2Cache, Mamba2Encoder
+from trainer.model.encoder.mamba2 import Mamba2Encoder
 from trainer.model.outputs import Predictions
 from trainer.model.purchases.counting_prior import CountingPrior
 from trainer.model.purchases.repurchase_score import RepurchaseScore
+from trainer.model.state import CustomerState, EncoderState, join, split
 from trainer.model.token_scores import TokenScores
 
+STATES_PER_BATCH = 64
+"""Customers whose pasts are encoded together."""
 CONTEXT = CustomerEmbedding.WIDTH + TimeEmbedding.WIDTH + StoreEmbedding.WIDTH + TripEmbedding.WIDTH
 ITEM = ProductEmbedding.WIDTH + PriceEmbedding.WIDTH
-
-
-@dataclass(frozen=True)
-class TimelineState:
-    """All that the model remembers of n customers; its size does not grow with their past."""
-
-    encoder: tuple[Mamba2Cache, ...]
-    """One cache per encoder layer, of batch n."""
-    recent: Tensor
-    """(n, memory, d) the encoder's outputs after the last trips, newest first."""
-    trips: Tensor
-    """(n,) int64 trips seen so far."""
 
 
 class WorldModel(nn.Module):
@@ -66,9 +63,9 @@ class WorldModel(nn.Module):
 
     Args:
         config: sizes.
-        cache: whose vocabulary and training-week constants it is made for. Nothing else is read
-            of it, and all of that is in the state dict.
-        vectors: (N + categories, 256) product embeddings (`trainer.graph`); drawn if left out.
+        cache: the vocabulary, and constants of the training weeks. Nothing else of it is read, and
+            all of that is in the state dict.
+        vectors: (N + categories, 256) product embeddings (`trainer.graph`); random if left out.
     """
 
     def __init__(
@@ -76,6 +73,7 @@ class WorldModel(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self._fingerprint: str | None = None
         d = config.width
         self.customer = CustomerEmbedding.from_cache(cache)
         self.product = ProductEmbedding.from_cache(cache, _of_unit_length(vectors, cache))
@@ -96,7 +94,7 @@ class WorldModel(nn.Module):
             config.dropout,
         )  # fmt: skip
         self.output = nn.Linear(d, ProductEmbedding.WIDTH, bias=False)
-        nn.init.zeros_(self.output.weight)  # at the start nothing but counting speaks
+        nn.init.zeros_(self.output.weight)  # training starts from the counting prior alone
         self.bias = nn.Parameter(torch.from_numpy(np.log(item_shares(cache))).float())
         self.prior = CountingPrior(cache)
         self.calibration = Calibration()
@@ -104,7 +102,8 @@ class WorldModel(nn.Module):
         self.trip_kind = nn.Linear(d, sum(CODES_OF_CONTEXT.values()))
         self.predicted_basket = nn.Linear(d, config.contrastive, bias=False)
         self.true_basket = nn.Linear(d, config.contrastive, bias=False)
-        self.register_buffer("category_pence", _category_pence(cache))
+        pence = [[0], cache["products.category_pence"], [0, 0], cache["categories.pence"]]
+        self.register_buffer("category_pence", torch.from_numpy(np.concatenate(pence, dtype="f4")))
         novel = torch.from_numpy(cache["products.is_novel"].copy())
         self.register_buffer("is_novel", F.pad(novel, (1, 2)))
 
@@ -112,8 +111,8 @@ class WorldModel(nn.Module):
         """Answer every question of a batch of packed timelines.
 
         Returns logits (R, V), context logits by name (Q, codes) and embeddings (2 Q, contrastive),
-        those of the guessed baskets before those of the true ones. Unless they are to be dense,
-        logits stay `TokenScores`, which is what a loss needs.
+        those of the predicted baskets before those of the true ones. With dense=False logits stay
+        `TokenScores`, which is what a loss needs.
         """
         questions = batch.questions
         rows = self.product.rows()
@@ -127,14 +126,14 @@ class WorldModel(nn.Module):
         )
         return replace(answer, logits=answer.logits.dense()) if dense else answer
 
-    def empty_state(self, customers: int) -> TimelineState:
+    def empty_state(self, customers: int) -> EncoderState:
         """What is remembered of customers before their first trip."""
         weight = self.context.weight
         recent = weight.new_zeros(customers, self.config.memory, self.config.width)
         trips = torch.zeros(customers, dtype=torch.long, device=weight.device)
-        return TimelineState(self.encoder.empty_cache(customers), recent, trips)
+        return EncoderState(self.encoder.empty_cache(customers), recent, trips)
 
-    def prefill(self, trips: Trips, items: Items, lengths: Tensor) -> TimelineState:
+    def prefill(self, trips: Trips, items: Items, lengths: Tensor) -> EncoderState:
         """What is remembered after whole timelines.
 
         trips (T) of n customers one after the other, items (I) of them, lengths (n,) int64 trips
@@ -163,9 +162,9 @@ class WorldModel(nn.Module):
             padded.view(customers, longest, -1), sequence.view(customers, longest), True
         )
         recent = F.pad(y.flip(1), (0, 0, 0, self.config.memory))[:, : self.config.memory]
-        return TimelineState(cache, recent, lengths.clone())
+        return EncoderState(cache, recent, lengths.clone())
 
-    def step(self, state: TimelineState, trips: Trips, items: Items) -> TimelineState:
+    def step(self, state: EncoderState, trips: Trips, items: Items) -> EncoderState:
         """Add one finished trip to each customer's past, in time that does not depend on it.
 
         state of n customers, unchanged; trips (n), one per customer in order; items of them.
@@ -174,12 +173,56 @@ class WorldModel(nn.Module):
         self._check_customers(state, trips)
         baskets = self._baskets(self.product.rows(), items, len(trips))
         u = self._steps(self._describe(trips), baskets, trips)
-        y, encoder = self.encoder.step(u, state.encoder)
+        y, encoder = self.encoder.step(u, state.layers)
         recent = torch.cat([y[:, None].to(state.recent.dtype), state.recent[:, :-1]], dim=1)
-        return TimelineState(encoder, recent, state.trips + 1)
+        return EncoderState(encoder, recent, state.trips + 1)
 
-    def answer(self, state: TimelineState, trips: Trips, questions: Questions) -> Predictions:
-        """Answer questions about the customers' next trips, given their past.
+    def encode(self, states: Sequence[CustomerState]) -> None:
+        """Have the encoder read the finished trips that wait for it.
+
+        Raises ValueError for a state that another model encoded.
+        """
+        for state in states:
+            if state.encoder is not None and state.model != self.fingerprint:
+                raise ValueError("states: encoded by other weights than this model's")
+        with self._in_use():
+            new = [state for state in states if state.waiting and state.encoder is None]
+            new.sort(key=lambda state: len(state.waiting))  # about equally long ones together
+            for start in range(0, len(new), STATES_PER_BATCH):
+                chosen = new[start : start + STATES_PER_BATCH]
+                lengths = torch.tensor([len(state.waiting) for state in chosen])
+                trips, items = _joined([trip for state in chosen for trip in state.waiting])
+                self._store(chosen, self.prefill(*self._here(trips, items, lengths)))
+                for state in chosen:
+                    state.waiting.clear()
+            while known := [state for state in states if state.waiting]:
+                trips, items = _joined([state.waiting.pop(0) for state in known])
+                before = join([state.encoder for state in known])
+                self._store(known, self.step(*self._here(before, trips, items)))
+
+    def answer(self, states: Sequence[CustomerState], plans: Sequence[TripPlan]) -> Predictions:
+        """What will be in the basket of the next trip of each of n customers?
+
+        states and plans (n), one plan per customer; states are of one chain, and the encoder reads
+        what waits for it. Returns logits (n, V) and context logits (n, codes) by name. Raises
+        ValueError where the numbers differ, and what `encode`, `describe` and `plan_questions`
+        raise.
+        """
+        if len(states) != len(plans):
+            raise ValueError(f"plans: expected one for each of {len(states)}, not {len(plans)}")
+        self.encode(states)
+        customers = [state.features for state in states]
+        with self._in_use():
+            trips, questions = describe(customers, plans), plan_questions(customers, plans)
+            questions = replace(questions, trip=torch.arange(len(plans)))
+            empty = self.empty_state(1)
+            past = join([empty if state.encoder is None else state.encoder for state in states])
+            return self.answer_questions(*self._here(past, trips, questions))
+
+    def answer_questions(
+        self, state: EncoderState, trips: Trips, questions: Questions
+    ) -> Predictions:
+        """Answer questions about the customers' next trips, given what the encoder remembers.
 
         trips (n), one per customer in order, of which only what is known in advance is read;
         questions about all of them in order. Embeddings are left out. Raises ValueError where the
@@ -212,7 +255,7 @@ class WorldModel(nn.Module):
         )  # fmt: skip
 
     def _mapped(self, rows: Tensor, batch: TimelineBatch) -> Tensor | None:
-        """What `_item` makes of every product, (tokens, d), where a batch has more items."""
+        """The product part of `_item` for all tokens, (tokens, d); None where a batch has fewer."""
         if len(batch.items.token) + len(batch.questions.token) < len(rows):
             return None
         return F.linear(rows * INPUT_SCALE, self.item.weight[:, : ProductEmbedding.WIDTH])
@@ -269,19 +312,19 @@ class WorldModel(nn.Module):
         before = self.from_state(past[slots[:, 0]]).masked_fill(~known[:, :1], 0)
         count = len(questions.trip)
         x = x.index_add(0, questions.logit[:count], (context + before).to(x.dtype))
-        history = torch.arange(len(past), len(past) + count, device=slots.device)
+        present = torch.arange(len(past), len(past) + count, device=slots.device)
         memory = Memory(
             vectors=torch.cat([past, context.to(past.dtype)]),
-            slots=torch.cat([history[:, None], slots], dim=1),
+            slots=torch.cat([present[:, None], slots], dim=1),
             known=F.pad(known, (1, 0), value=True),
         )
         z = self.decoder(x, memory, questions.baskets, questions.logit, questions.query_baskets)
-        asked = z[:count]
-        kinds = self.trip_kind(asked).split(list(CODES_OF_CONTEXT.values()), 1)
+        of_masks = z[:count]
+        kinds = self.trip_kind(of_masks).split(list(CODES_OF_CONTEXT.values()), 1)
         embeddings = None
         if baskets is not None:
             true = self.true_basket(baskets[questions.trip])
-            embeddings = torch.cat([self.predicted_basket(asked), true.to(asked.dtype)])
+            embeddings = torch.cat([self.predicted_basket(of_masks), true.to(of_masks.dtype)])
         return Predictions(
             logits=self._scores(rows, z, questions),
             embeddings=embeddings,
@@ -291,8 +334,8 @@ class WorldModel(nn.Module):
     def _scores(self, rows: Tensor, z: Tensor, questions: Questions) -> TokenScores:
         """Logits (R, V), tied to the input's product vectors, on top of what counting says.
 
-        Products first sold after training have no say in what is learned: otherwise their being
-        there would change what is learned of the others.
+        In training, products first sold after the training weeks are excluded, so that they cannot
+        affect learned parameters.
         """
         bias = self.bias.masked_fill(self.is_novel, -torch.inf) if self.training else self.bias
         history = questions.history
@@ -300,18 +343,18 @@ class WorldModel(nn.Module):
         ratios = self.prior.log_ratios(questions, share)
         lifts = self.prior.log_lifts(questions)
         # The [MASK] rows come first, one per question.
-        asked = z[: len(questions.trip)]
-        again = self.repurchase(questions, asked, rows, share, ratios.detach(), lifts)
+        of_masks = z[: len(questions.trip)]
+        again = self.repurchase(questions, of_masks, rows, share, ratios.detach(), lifts)
         # Log-scores of counting are as large as 16: in bfloat16 they would be off by .03.
         with torch.autocast(z.device.type, enabled=False):
-            own_scores = ratios @ self.prior.weight + history.log_weight
+            counted = ratios @ self.prior.weight + history.log_weight
             tables = self.prior.tables(questions, bias)
         question = questions.question[questions.logit]
         return TokenScores(
             z=self.output(z),
             vectors=rows[: len(bias)],
             tables=tuple((table, row.index_select(0, question)) for table, row in tables),
-            history=own_scores + again,
+            history=counted + again,
             entries=(questions.entry_row, history.token[questions.entry], questions.entry),
             absent=(questions.dropped_row, questions.dropped_token),
         )
@@ -325,9 +368,60 @@ class WorldModel(nn.Module):
         heads = (self.trip_kind, self.predicted_basket, self.true_basket)
         return [parameter for head in heads for parameter in head.parameters()]
 
-    def _check_customers(self, state: TimelineState, trips: Trips) -> None:
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights, so that no state is read by another model than made it.
+
+        It is worked out once; training and loading weights start it anew.
+        """
+        if self._fingerprint is None:
+            digest = hashlib.sha256()
+            for name, value in self.state_dict().items():
+                digest.update(name.encode() + value.numpy(force=True).tobytes())
+            self._fingerprint = digest.hexdigest()
+        return self._fingerprint
+
+    def train(self, mode: bool = True) -> WorldModel:
+        """As for every module."""
+        self._fingerprint = None if mode else self._fingerprint
+        return super().train(mode)
+
+    def load_state_dict(self, *arguments: Any, **options: Any) -> Any:
+        """As for every module."""
+        self._fingerprint = None
+        return super().load_state_dict(*arguments, **options)
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Without dropout and gradients, whatever mode the model is in."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            if was_training:
+                self.train()
+
+    def _here(self, *parts: Any) -> list[Any]:
+        """The same on the model's device."""
+        device = self.context.weight.device
+        return [map_tensors(part, lambda tensor: tensor.to(device)) for part in parts]
+
+    def _store(self, states: Sequence[CustomerState], encoded: EncoderState) -> None:
+        for state, its in zip(states, split(encoded), strict=True):
+            state.encoder, state.model = its, self.fingerprint
+
+    def _check_customers(self, state: EncoderState, trips: Trips) -> None:
         if len(trips) != len(state.trips):
             raise ValueError(f"trips: expected one for each of {len(state.trips)} customers")
+
+
+def _joined(parts: Sequence[tuple[Trips, Items]]) -> tuple[Trips, Items]:
+    """Single trips, each with its items, as one batch."""
+    trips, items = zip(*parts, strict=True)
+    number = torch.repeat_interleave(torch.tensor([len(part.token) for part in items]))
+    return concatenate(trips), replace(concatenate(items), trip=number)
 
 
 def create_world_model(
@@ -343,21 +437,12 @@ def create_world_model(
 
 
 def _of_unit_length(vectors: Tensor | None, cache: TensorCache) -> Tensor | None:
-    """Vectors whose known products have length 1 in the mean, as `ProductEmbedding` expects.
+    """Vectors scaled so that known products have mean length 1, as `ProductEmbedding` expects.
 
-    They are learnt for dot products, so their lengths differ; the ratios are kept.
+    Vectors learned for dot products differ in length; their ratios are kept.
     """
     if vectors is None:
         return None
     known = vectors[: cache.products][torch.from_numpy(~cache["products.is_novel"])]
     length = known.norm(dim=1).mean()
     return vectors / length if length > 0 else vectors
-
-
-def _category_pence(cache: TensorCache) -> Tensor:
-    """The price of its category for every input token, (N + 3 + C,) pence.
-
-    A fallback token has that of the category it stands for; `[PAD]`, `[MASK]`, `[EOS]` have 0.
-    """
-    parts = [[0], cache["products.category_pence"], [0, 0], cache["categories.pence"]]
-    return torch.from_numpy(np.concatenate(parts).astype(np.float32))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from trainer.features.purchase_history import LIKENESS, NEIGHBOUR_RATE, PurchaseHistory
+from trainer.features.purchase_history import HISTORY, LIKENESS, PurchaseHistory
 
 AGE = LIKENESS.index("trips back / 20")
 HEADS: tuple[dict[str, float], ...] = (
@@ -51,7 +51,7 @@ class SimilarTrips(nn.Module):
         top = empty.scatter_reduce(0, index, score.detach(), "amax", include_self=False)
         share = (score - top.index_select(0, trips.question)).exp()
         total = empty.index_add(0, trips.question, share)
-        decay = NEIGHBOUR_RATE ** (20 * trips.likeness[:, AGE])
+        decay = HISTORY.neighbour_rate ** (20 * trips.likeness[:, AGE])
         trips_back = score.new_zeros(len(z)).index_add(0, trips.question, decay.to(score.dtype))
         scale = trips_back[:, None] / total.clamp_min(torch.finfo(total.dtype).tiny)
         share = share * scale.index_select(0, trips.question)

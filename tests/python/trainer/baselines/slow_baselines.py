@@ -7,7 +7,7 @@ from collections import defaultdict
 from statistics import fmean
 
 from trainer.cache.held_out import held_out
-from trainer.features.purchase_history import NEIGHBOUR_GAIN, NEIGHBOUR_RATE
+from trainer.features.purchase_history import HISTORY
 
 CONTEXT = ("size", "sensitivity", "type", "focus")
 
@@ -70,8 +70,8 @@ class SlowBaselines:
         for ago, trip in enumerate(reversed(self.earlier(row))):
             shared = len(self.fully_hidden[trip] & set(visible))
             cosine = shared / math.sqrt(max(1, len(self.fully_hidden[trip]) * len(visible)))
-            weight = NEIGHBOUR_RATE**ago * math.exp(NEIGHBOUR_GAIN * cosine)
-            weights, plain = weights + weight, plain + NEIGHBOUR_RATE**ago
+            weight = HISTORY.neighbour_rate**ago * math.exp(HISTORY.neighbour_gain * cosine)
+            weights, plain = weights + weight, plain + HISTORY.neighbour_rate**ago
             for product in self.baskets[trip]:
                 count[product] += weight
         return {product: value * plain / weights for product, value in count.items()}

@@ -124,7 +124,7 @@ def test_what_has_no_price_is_refused():
         ((7, 0, 1), r"token: expected 1\.\.6, found 7"),
         ((4, 0, 1), r"token: \[MASK\] and \[EOS\] have no price"),
         ((1, 6, 1), r"store: expected 0\.\.5, found 6"),
-        ((1, -1, 1), r"store: expected 0\.\.5, found -1"),
+        ((1, -2, 1), r"store: expected 0\.\.5, found -2"),
         ((1, 0, 0), r"week: expected 1\.\.65535, found 0"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -19,10 +19,11 @@ from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
 from trainer.features.chain_sales import WeeklySales
+from trainer.features.purchase_history import Circumstances
 from trainer.features.tensors import map_tensors
 from trainer.features.trips import Items, read
 from trainer.model.config import PRESETS
-from trainer.model.world_model import TimelineState, create_world_model
+from trainer.model.world_model import create_world_model
 from trainer.training.losses import WorldModelLoss
 from trainer.training.targets import targets
 
@@ -97,7 +98,7 @@ def arrange(
         sequence=torch.from_numpy(sequence_ids(rows, lengths)),
         position=position,
         questions=build_questions(
-            torch.from_numpy(lengths), trips, items, asked, masked, hidden[asked],
+            torch.from_numpy(lengths), Circumstances.of(trips), items, asked, masked, hidden[asked],
             sales(trips.row[asked], products), products,
         ),
     )  # fmt: skip
@@ -182,12 +183,12 @@ def test_step_by_step_equals_the_full_pass(cache, model, start):
         questions = double(replace(so_far.questions, trip=torch.arange(3)))
         trips, items = (double(part) for part in read(cache, first[customers] + position))
         assert torch.equal(trips.row, so_far.trips.row[now])
-        got = model.answer(state, trips, questions).logits[:3]
+        got = model.answer_questions(state, trips, questions).logits[:3]
         # Counts of earlier purchases are float32 sums, of more zeros in the full pass.
         torch.testing.assert_close(got, expected[:, position], rtol=1e-6, atol=1e-6)
-        sizes = [part.state.shape for part in state.encoder]
+        sizes = [part.state.shape for part in state.layers]
         state = model.step(state, trips, items)
-        assert sizes == [part.state.shape for part in state.encoder]
+        assert sizes == [part.state.shape for part in state.layers]
         assert state.trips.tolist() == [position + 1] * 3
 
 
@@ -200,7 +201,7 @@ def test_prefill_takes_timelines_of_different_lengths(cache, model):
     for index, (begin, length) in enumerate(zip(starts, lengths, strict=True)):
         trips, items = read(cache, np.arange(begin, begin + int(length)))
         alone = model.prefill(double(trips), double(items), length[None])
-        for one, other in zip(together.encoder, alone.encoder, strict=True):
+        for one, other in zip(together.layers, alone.layers, strict=True):
             torch.testing.assert_close(one.state[index], other.state[0], **EXACT)
             torch.testing.assert_close(one.conv[index], other.conv[0], **EXACT)
         seen = min(int(length), model.config.memory)
@@ -388,7 +389,14 @@ def test_fifty_trips_can_be_learnt_by_heart(tmp_path):
     asked = torch.ones(50, dtype=torch.bool)
     lately = sales(batch.trips.row, cache.products)
     questions = build_questions(
-        torch.full((5,), 10), batch.trips, items, asked, masked, hidden, lately, cache.products
+        torch.full((5,), 10),
+        Circumstances.of(batch.trips),
+        items,
+        asked,
+        masked,
+        hidden,
+        lately,
+        cache.products,
     )
     batch = replace(batch, questions=questions)
     assert len(questions.target) == 50
@@ -460,6 +468,6 @@ def test_errors_say_what_was_expected(cache, model):
     trips, items = read(cache, np.arange(3))
     with pytest.raises(ValueError, match="add up to 3 trips"):
         model.prefill(trips, items, torch.tensor([3, 0]))
-    state: TimelineState = model.empty_state(2)
+    state = model.empty_state(2)
     with pytest.raises(ValueError, match="one for each of 2 customers"):
         model.step(state, trips, items)

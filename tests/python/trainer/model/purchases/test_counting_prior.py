@@ -21,12 +21,8 @@ from trainer.features.chain_sales import WeeklySales
 from trainer.features.purchase_history import (
     COUNTS,
     GAPS,
-    KIND_GAIN,
+    HISTORY,
     LIKENESS,
-    LIKENESS_RATE,
-    NEIGHBOUR_GAIN,
-    NEIGHBOUR_RATE,
-    RATES,
     Circumstances,
     EarlierTrips,
     PurchaseHistory,
@@ -84,18 +80,18 @@ def test_counts_by_hand():
     # Product 1 on trips 0 and 2, product 2 on trip 1; the question is trip 3.
     result = as_dict(history([4], [[1], [2], [1], [3]]))
     assert set(result) == {(1, 1), (2, 1), (2, 2), (3, 1), (3, 2)}
-    for column, rate in enumerate(RATES):
+    for column, rate in enumerate(HISTORY.rates):
         assert result[3, 1][column] == pytest.approx(1 + rate**2)
         assert result[3, 2][column] == pytest.approx(rate)
     # Nothing is visible: the neighbours are the decayed count of their rate.
-    assert result[3, 1][-1] == pytest.approx(1 + NEIGHBOUR_RATE**2)
+    assert result[3, 1][-1] == pytest.approx(1 + HISTORY.neighbour_rate**2)
 
 
 def test_neighbours_by_hand():
     # Of trip 2 product 1 is visible. Cosine with trip 0, {1, 2}: 1 / sqrt(2); with trip 1: 0.
     result = as_dict(history([3], [[1, 2], [3], [1, 4]], seen=[(2, 1)]))
-    near = NEIGHBOUR_RATE * math.exp(NEIGHBOUR_GAIN / math.sqrt(2))
-    scale = (1 + NEIGHBOUR_RATE) / (near + 1)
+    near = HISTORY.neighbour_rate * math.exp(HISTORY.neighbour_gain / math.sqrt(2))
+    scale = (1 + HISTORY.neighbour_rate) / (near + 1)
     assert result[2, 2][-1] == pytest.approx(near * scale)
     assert result[2, 3][-1] == pytest.approx(scale)
 
@@ -106,7 +102,7 @@ def test_days_stores_hours_and_kinds_by_hand():
         day=[0, 30, 90], hour=[9, 20, 11], store=[7, 8, 7],
         kind=[[1, 2, 3, 4], [1, 1, 1, 1], [1, 2, 3, 1]],
     )  # fmt: skip
-    first, second = LIKENESS_RATE, 1.0
+    first, second = HISTORY.circumstances_rate, 1.0
     assert count_of(result, (2, 1), "days") == pytest.approx(math.exp(-90 / 60))
     assert count_of(result, (2, 2), "days") == pytest.approx(math.exp(-60 / 60))
     assert count_of(result, (2, 1), "store") == pytest.approx(first)
@@ -114,7 +110,7 @@ def test_days_stores_hours_and_kinds_by_hand():
     assert count_of(result, (2, 1), "hour") == pytest.approx(first * math.exp(-2 / 4))
     assert count_of(result, (2, 2), "hour") == pytest.approx(second * math.exp(-9 / 4))
     # Three and two of four columns agree.
-    near, far = first * math.exp(3 * KIND_GAIN), second * math.exp(2 * KIND_GAIN)
+    near, far = first * math.exp(3 * HISTORY.kind_gain), second * math.exp(2 * HISTORY.kind_gain)
     scale = (first + second) / (near + far)
     assert count_of(result, (2, 1), "kind") == pytest.approx(near * scale)
     assert count_of(result, (2, 2), "kind") == pytest.approx(far * scale)
@@ -123,7 +119,7 @@ def test_days_stores_hours_and_kinds_by_hand():
 def test_a_hidden_kind_and_an_unknown_store_are_like_no_other():
     kinds = [[1, 2, 3, 4]] * 2 + [[1, 1, 1, 1]]
     hidden = history([3], [[1], [2], [5]], kind=kinds, shown=np.zeros((3, 4)), store=[0, 0, 0])
-    assert count_of(hidden, (2, 1), "kind") == pytest.approx(LIKENESS_RATE)
+    assert count_of(hidden, (2, 1), "kind") == pytest.approx(HISTORY.circumstances_rate)
     assert count_of(hidden, (2, 2), "kind") == pytest.approx(1)
     assert count_of(hidden, (2, 1), "store") == count_of(hidden, (2, 2), "store") == 0
 
@@ -140,7 +136,7 @@ def test_gaps_by_hand():
 def test_an_unknown_visible_item_lowers_the_likeness():
     # Two visible items, one of them never bought before: cosine 1 / sqrt(2 * 1).
     result = as_dict(history([3], [[1], [2], [1, 5]], seen=[(2, 1), (2, 5)]))
-    near = NEIGHBOUR_RATE * math.exp(NEIGHBOUR_GAIN / math.sqrt(2))
+    near = HISTORY.neighbour_rate * math.exp(HISTORY.neighbour_gain / math.sqrt(2))
     assert result[2, 1][-1] / result[2, 2][-1] == pytest.approx(near)
 
 
@@ -199,11 +195,11 @@ def test_a_slow_and_obvious_count_agrees(cache, task):
                 days = day[row] - day[earlier]
                 hours = abs(hour[row] - hour[earlier])
                 agree = sum(a == b > 0 for a, b in zip(kind.tolist(), kinds[earlier], strict=True))
-                power = LIKENESS_RATE**age
-                near = np.array([power, NEIGHBOUR_RATE**age])
-                gain = near * np.exp([KIND_GAIN * agree, NEIGHBOUR_GAIN * cosine])
+                power = HISTORY.circumstances_rate**age
+                near = np.array([power, HISTORY.neighbour_rate**age])
+                gain = near * np.exp([HISTORY.kind_gain * agree, HISTORY.neighbour_gain * cosine])
                 plain, gained = plain + near, gained + gain
-                weight = [rate**age for rate in RATES]
+                weight = [rate**age for rate in HISTORY.rates]
                 weight += [
                     math.exp(-days / 60),
                     power * (store[row] == store[earlier] and not is_novel[row]),

@@ -12,7 +12,7 @@ from toy import toy_cache
 
 from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.timelines import WorldModelDataset
-from trainer.features.purchase_history import COUNTS, LIKENESS, NEIGHBOUR_RATE, EarlierTrips
+from trainer.features.purchase_history import COUNTS, HISTORY, LIKENESS, EarlierTrips
 from trainer.model.purchases.similar_trips import AGE, HEADS, SimilarTrips
 from trainer.model.world_model import create_world_model
 
@@ -41,7 +41,7 @@ def test_weights_by_hand():
     history = replace(own_of([5, 6], torch.zeros(2, len(COUNTS))), trips=trips)
     counts = SimilarTrips(WIDTH)(history, torch.randn(1, WIDTH))
     first, second = math.exp(-2 / 20 + 4 * 0.5), math.exp(-1 / 20)
-    scale = (1 + NEIGHBOUR_RATE + NEIGHBOUR_RATE**2) / (first + second + 1)
+    scale = (1 + HISTORY.neighbour_rate + HISTORY.neighbour_rate**2) / (first + second + 1)
     assert counts[0, 0].item() == pytest.approx((first + 1) * scale, rel=1e-5)
     assert counts[1, 0].item() == pytest.approx(second * scale, rel=1e-5)
 
@@ -59,7 +59,7 @@ def test_all_heads_share_out_the_same_weight(cache):
     weights = layer(history, torch.randn(count, WIDTH))
     totals = torch.zeros(count, len(HEADS)).index_add(0, trips.question, weights)
     back = (trips.likeness[:, AGE] * 20).round()
-    expected = torch.zeros(count).index_add(0, trips.question, NEIGHBOUR_RATE**back)
+    expected = torch.zeros(count).index_add(0, trips.question, HISTORY.neighbour_rate**back)
     torch.testing.assert_close(totals, expected[:, None].expand_as(totals), rtol=1e-4, atol=1e-5)
 
 

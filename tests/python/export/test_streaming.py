@@ -1,0 +1,159 @@
+"""One state, two ways to it: trip by trip it says what whole timelines at once say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from trainer.batches.loaders import EvaluationDataLoader
+from trainer.batches.questions import plan_questions
+from trainer.batches.tasks import TASKS
+from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.held_out import held_out
+from trainer.features.chain import Chain
+from trainer.features.chain_sales import chain_sales_after
+from trainer.features.customers import describe
+from trainer.features.plans import UNDECLARED
+from trainer.features.replay import finished_trips
+from trainer.features.shelf_prices import ShelfPrices
+from trainer.model.state import CustomerState
+from trainer.model.world_model import create_world_model
+
+CLOSE = dict(rtol=0, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def model(default_cache):
+    """A tiny model whose every part has a say."""
+    torch.manual_seed(0)
+    model = create_world_model("tiny", default_cache).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith(("delta", "output.weight", "score.weight")):
+                parameter.normal_(std=0.1)
+    return model
+
+
+@pytest.fixture(scope="module")
+def chains(default_cache):
+    """`chains(week)` is the chain as of a week: one chain that is set to the week."""
+    prices = ShelfPrices.from_cache(default_cache)
+    chain = Chain(default_cache, chain_sales_after(default_cache, 0), prices)
+    of_week = {}
+
+    def as_of(week: int) -> Chain:
+        if week not in of_week:
+            of_week[week] = chain_sales_after(default_cache, week - 1)
+        chain.sales = of_week[week]
+        return chain
+
+    return as_of
+
+
+def test_whole_timelines_trip_by_trip(default_cache, model, chains):
+    """Features to the bit, logits to 1e-4, of known customers and of strangers."""
+    cache = default_cache
+    whole = WorldModelDataset(cache, "test")
+    lengths = whole.spans.stop - whole.spans.first
+    strangers = held_out(cache)[whole.customers]
+    chosen = [
+        np.flatnonzero(kept & (lengths > 8))[:2] for kept in (strangers, ~strangers)
+    ]  # a few of each
+    assert all(len(part) == 2 for part in chosen)
+    spans = whole.spans[np.concatenate(chosen)]
+    spans = replace(spans, first_target=spans.first)  # every trip is asked about
+    dataset = WorldModelDataset.from_spans(cache, "test", spans)
+    questions = 0
+    for task in TASKS:
+        for batch in EvaluationDataLoader(dataset, task, tokens=10**6, chunk=model.config.chunk):
+            with torch.no_grad():
+                expected = model(batch).logits
+            questions += len(expected)
+            compare(cache, model, chains, task, batch, expected)
+    assert questions == 3 * int((spans.stop - spans.first).sum())
+
+
+def compare(cache, model, chains, task, batch, expected):
+    asked = batch.questions
+    rows = batch.trips.row[asked.trip].numpy()
+    state = None
+    for number, trip in enumerate(finished_trips(cache, rows)):
+        if int(batch.position[asked.trip[number]]) == 0:
+            customer = cache["customer_weeks.customer"][cache["trips.customer_week"][rows[number]]]
+            segments = (
+                cache[f"customers.{n}"][customer] for n in ("price_sensitivity", "lifestage")
+            )
+            state = CustomerState(chains(1), tuple(map(int, segments)))
+        chains(int(cache["trips.week"][rows[number]]))
+        mine = asked.question == number
+        visible = asked.token[mine][1:]  # behind the [MASK]
+        plan = replace(
+            trip.plan,
+            kind=UNDECLARED if task == "next_unknown" else trip.plan.kind,
+            visible=tuple(visible.tolist()),
+        )
+        described = describe([state.features], [plan])
+        same_features(described, batch.trips, int(asked.trip[number]))
+        planned = plan_questions([state.features], [plan])
+        assert torch.equal(planned.token[1:], visible)
+        assert torch.equal(planned.pence[1:], asked.pence[mine][1:])
+        of_question = asked.history.question == number
+        for name in ("token", "counts", "gaps"):
+            one, other = getattr(planned.history, name), getattr(asked.history, name)[of_question]
+            assert torch.equal(one, other), name
+        pairs = asked.history.trips.question == number
+        assert torch.equal(planned.history.trips.likeness, asked.history.trips.likeness[pairs])
+        assert torch.equal(planned.sales.table[0], asked.sales.table[asked.sales.week[number]])
+        answer = model.answer([state], [plan])
+        torch.testing.assert_close(answer.logits[0], expected[number], **CLOSE)
+        state.observe(replace(trip, pence=None))
+
+
+def same_features(described, trips, place):
+    """The row of a plan and that of a trip of a batch are equal to the bit."""
+    for name in (
+        "segments", "history", "affinity", "at_primary", "history_weight", "has_history", "store",
+        "operations",
+    ):  # fmt: skip
+        assert torch.equal(getattr(described, name)[0], getattr(trips, name)[place]), name
+    for name, values in described.calendar.items():
+        assert values[0] == trips.calendar[name][place], name
+
+
+def test_a_saved_state_goes_on_as_if_nothing_had_happened(default_cache, model, chains):
+    cache = default_cache
+    first, last = cache["customers.trip_offsets"][[0, 1]].astype(int)
+    trips = list(finished_trips(cache, np.arange(first, last)))
+    chain = chains(1)
+    states = [CustomerState(chain), CustomerState(chain)]
+    for trip in trips[:-1]:
+        for state in states:
+            state.observe(trip)
+        model.encode(states)
+        states[1] = CustomerState.from_bytes(states[1].to_bytes(), chain)
+    answers = model.answer(states, [trips[-1].plan] * 2)
+    assert torch.equal(answers.logits[0], answers.logits[1])
+
+
+def test_everything_at_once_equals_one_by_one(default_cache, model, chains):
+    """Trips that waited are encoded together; customers are answered about together."""
+    cache = default_cache
+    chain = chains(1)
+    offsets = cache["customers.trip_offsets"].astype(int)
+    alone, together, plans = [], [], []
+    for customer in range(5):
+        *past, last = finished_trips(cache, np.arange(offsets[customer], offsets[customer + 1]))
+        plans.append(last.plan)
+        one, other = CustomerState(chain), CustomerState(chain)
+        for trip in past:
+            one.observe(trip)
+            other.observe(trip)
+            model.encode([one])
+        alone.append(one)
+        together.append(other)
+    expected = torch.cat([model.answer([s], [p]).logits for s, p in zip(alone, plans, strict=True)])
+    answer = model.answer(together, plans)
+    torch.testing.assert_close(answer.logits, expected, **CLOSE)

@@ -1,0 +1,160 @@
+"""States of customers: what they refuse, and what comes back from bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+import torch
+from toy import toy_cache
+
+from trainer.features.chain import Chain
+from trainer.features.chain_sales import chain_sales_after
+from trainer.features.plans import UNKNOWN_STORE, FinishedTrip, TripPlan
+from trainer.features.purchases import HISTORY_TRIPS
+from trainer.features.replay import finished_trips
+from trainer.features.trip_log import TripLog
+from trainer.model.checkpoint import load_checkpoint, save_checkpoint
+from trainer.model.state import CustomerState
+from trainer.model.world_model import create_world_model
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return toy_cache(tmp_path_factory.mktemp("cache"), trips_of=[9, 4, 6], seed=3)
+
+
+@pytest.fixture(scope="module")
+def chain(cache):
+    return Chain(cache, chain_sales_after(cache, 0))
+
+
+@pytest.fixture(scope="module")
+def model(cache):
+    torch.manual_seed(0)
+    return create_world_model("tiny", cache).eval()
+
+
+@pytest.fixture(scope="module")
+def trips(cache):
+    return list(finished_trips(cache, np.arange(9)))
+
+
+def observed(chain, trips):
+    state = CustomerState(chain, (1, 2))
+    for trip in trips:
+        state.observe(trip)
+    return state
+
+
+def test_bytes_hold_everything(chain, model, trips):
+    state = observed(chain, trips[:-1])
+    with pytest.raises(ValueError, match="wait for the encoder"):
+        state.to_bytes()
+    model.encode([state])
+    again = CustomerState.from_bytes(state.to_bytes(), chain)
+    assert again.to_bytes() == state.to_bytes()
+    assert again.features.segments == (1, 2) and again.features.last == state.features.last
+    one, other = model.answer([state, again], [trips[-1].plan] * 2).logits
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\x08" + b"\0" * 7 + b"{}      ", b"x" * 400])
+def test_other_bytes_are_refused(chain, damage):
+    with pytest.raises(ValueError, match="not the state of a customer"):
+        CustomerState.from_bytes(damage, chain)
+
+
+def test_a_cut_state_is_refused(chain, model, trips):
+    state = observed(chain, trips)
+    model.encode([state])
+    data = state.to_bytes()
+    for length in range(0, len(data), 997):
+        with pytest.raises(ValueError, match="not the state of a customer"):
+            CustomerState.from_bytes(data[:length], chain)
+
+
+def test_a_copy_goes_its_own_way(chain, model, trips):
+    state = observed(chain, trips[:4])
+    model.encode([state])
+    before, copy = state.to_bytes(), state.copy()
+    copy.observe(trips[4])
+    model.encode([copy])
+    assert state.to_bytes() == before != copy.to_bytes()
+
+
+def test_another_models_state_is_refused(cache, chain, model, trips):
+    state = observed(chain, trips[:3])
+    model.encode([state])
+    torch.manual_seed(1)
+    other = create_world_model("tiny", cache).eval()
+    with pytest.raises(ValueError, match="other weights"):
+        other.answer([state], [trips[3].plan])
+
+
+def test_a_stranger_is_answered_about_from_the_checkpoint_alone(cache, model, trips, tmp_path):
+    """The checkpoint knows the chain; neither customer nor store nor kind is known."""
+    save_checkpoint(tmp_path / "best", model, cache, {})
+    checkpoint = load_checkpoint(tmp_path / "best")
+    chain = checkpoint.chain()
+    assert chain.sales.week == cache["trips.week"].max() + 1
+    late = trips[-1].plan.date + timedelta(weeks=60)  # years after the calendar's end
+    state = CustomerState(chain)
+    state.observe(replace(trips[0], pence=None))
+    plan = TripPlan(late, 12, UNKNOWN_STORE, visible=tuple(trips[1].tokens.tolist()))
+    logits = checkpoint.model().answer([state], [plan]).logits
+    assert logits.shape == (1, cache.vocabulary.size) and logits[:, 1:-2].isfinite().all()
+
+
+def test_the_chains_sales_of_later_weeks_are_refused(cache, model, trips):
+    """Whoever knows what the chain sold after a trip may not answer about it."""
+    chain = Chain(cache, chain_sales_after(cache, 20))
+    with pytest.raises(ValueError, match="must not know what the chain sold"):
+        model.answer([CustomerState(chain)], [trips[0].plan])
+
+
+def test_wrong_input_is_named(cache, chain, model, trips):
+    state = observed(chain, trips[:2])
+    with pytest.raises(ValueError, match="observed in order of time"):
+        state.observe(trips[0])
+    with pytest.raises(ValueError, match="one for each of 1"):
+        model.answer([state], [])
+    plan = trips[2].plan
+    for changed, message in (
+        (replace(plan, store=99), "store: expected a row below 5"),
+        (replace(plan, date=plan.date.replace(year=1999)), "calendar"),
+        (replace(plan, visible=(cache.vocabulary.mask,)), "visible: expected tokens"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.answer([CustomerState(chain)], [changed])
+    with pytest.raises(ValueError, match="hour"):
+        replace(plan, hour=24)
+    with pytest.raises(ValueError, match="kind: size"):
+        replace(plan, kind=(9, 0, 0, 0))
+    with pytest.raises(ValueError, match="at least one item"):
+        FinishedTrip(plan, np.empty(0, np.int64), np.empty(0, np.int64), 0)
+    with pytest.raises(ValueError, match="quantities: expected 2 items"):
+        FinishedTrip(plan, np.array([1, 2]), np.array([1]), 100)
+
+
+def test_the_log_forgets_the_oldest_trips():
+    log = TripLog.empty()
+    for day in range(HISTORY_TRIPS + 3):
+        log = log.append(day, 9, 1, (1, 1, 1, 1), np.array([1] * (day % 3 + 1)))
+    assert len(log.trips) == HISTORY_TRIPS and log.trips["day"][0] == 3
+    assert len(log.tokens) == log.trips["items"].sum()
+    again = TripLog.from_arrays(log.to_arrays())
+    assert np.array_equal(again.trips, log.trips) and np.array_equal(again.tokens, log.tokens)
+    with pytest.raises(ValueError, match="items, found"):
+        TripLog.from_arrays(log.to_arrays() | {"tokens": log.tokens[:-1]})
+
+
+def test_codes_and_labels_of_the_raw_data(cache, chain):
+    assert chain.tokens(["PRD0002", "PRD0000"]).tolist() == [3, 1]
+    assert chain.store("STORE001") == 1 and chain.store("STORE999") == UNKNOWN_STORE
+    assert chain.segments("BG", "no such") == (2, 0)
+    assert chain.kind(size="M", focus="Fresh") == (2, 0, 0, 1)
+    with pytest.raises(ValueError, match="size: expected one of S, M, L"):
+        chain.kind(size="XL")

@@ -1,0 +1,76 @@
+"""What is known of the chain itself, whoever shops: products, stores, calendar, sales, prices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trainer.cache.reader import TensorCache
+from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.features.as_of import department_of_token, store_order
+from trainer.features.calendar import Calendar
+from trainer.features.chain_sales import ChainSales
+from trainer.features.plans import UNKNOWN_STORE
+from trainer.features.shelf_prices import ShelfPrices
+from trainer.features.stores import Stores
+
+
+class Chain:
+    """The surroundings of every customer. States of customers refer to it.
+
+    Args:
+        cache: a tensor cache, or the vocabulary of a checkpoint: static tables and calendar.
+        sales: what the chain sold lately.
+        prices: what products cost; the static prices of the vocabulary if left out.
+    """
+
+    def __init__(
+        self, cache: TensorCache, sales: ChainSales, prices: ShelfPrices | None = None
+    ) -> None:
+        self.labels = cache.labels
+        self.vocabulary = cache.vocabulary
+        self.calendar, self.stores = Calendar(cache), Stores(cache)
+        self.sales = sales
+        self.prices = prices or ShelfPrices.static(cache)
+        self.departments = department_of_token(cache)
+        """(input tokens,) department label of each token, 0 none."""
+        self.store_order = store_order(cache)
+        """(stores,) place of each store in the order of codes."""
+        self._token_of = {code: row + 1 for row, code in enumerate(cache["products.code"].tolist())}
+        self._store_of = {code: row for row, code in enumerate(cache["stores.code"].tolist())}
+
+    def tokens(self, codes: Sequence[str]) -> np.ndarray:
+        """Tokens of product codes, (n,) int64. Raises KeyError with the first unknown code."""
+        return np.array([self._token_of[code.encode()] for code in codes], dtype=np.int64)
+
+    def store(self, code: str) -> int:
+        """Row of a store, `UNKNOWN_STORE` for one that the vocabulary does not hold."""
+        return self._store_of.get(code.encode(), UNKNOWN_STORE)
+
+    def segments(self, price_sensitivity: str, lifestage: str) -> tuple[int, int]:
+        """Codes of a customer's segments; 0 for labels that training has not met."""
+        return (
+            _code(self.labels["price_sensitivity"], price_sensitivity),
+            _code(self.labels["lifestage"], lifestage),
+        )
+
+    @staticmethod
+    def kind(**labels: str) -> tuple[int, int, int, int]:
+        """Codes of a kind of trip from labels: size, sensitivity, type, focus; 0 where left out.
+
+        Raises ValueError for a label that there is not, TypeError for another name.
+        """
+        if unknown := labels.keys() - LABELS_OF_CONTEXT.keys():
+            raise TypeError(f"kind: expected {', '.join(LABELS_OF_CONTEXT)}, not {unknown}")
+        for name, label in labels.items():
+            if label not in LABELS_OF_CONTEXT[name]:
+                choices = ", ".join(LABELS_OF_CONTEXT[name])
+                raise ValueError(f"{name}: expected one of {choices}, not {label!r}")
+        return tuple(
+            _code(known, labels.get(name, "")) for name, known in LABELS_OF_CONTEXT.items()
+        )
+
+
+def _code(labels: Sequence[str], label: str) -> int:
+    return list(labels).index(label) + 1 if label in labels else 0

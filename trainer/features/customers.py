@@ -1,0 +1,164 @@
+"""What is known of customers before a trip, worked out trip by trip.
+
+The vectorised way works through the timelines of a cache (`trainer.features.trips`); this is the
+same for whoever has no cache. Tests hold the two equal to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+
+import numpy as np
+import torch
+
+from trainer.features.as_of import AggregatedTrip, CustomerAggregates
+from trainer.features.calendar import EPOCH, Day
+from trainer.features.chain import Chain
+from trainer.features.columns import AFFINITY_COLUMNS, HISTORY_COLUMNS, read_numbers
+from trainer.features.plans import UNKNOWN_STORE, FinishedTrip, TripPlan
+from trainer.features.trip_log import TripLog
+from trainer.features.trips import Items, Trips
+
+
+class CustomerFeatures:
+    """One customer: segments, aggregates as of each week, recent trips, and the last trip's time.
+
+    Args:
+        chain: its surroundings.
+        segments: codes of price sensitivity and lifestage, 0 unknown (`Chain.segments`).
+    """
+
+    def __init__(self, chain: Chain, segments: tuple[int, int] = (0, 0)) -> None:
+        self.chain, self.segments = chain, segments
+        self.aggregates = CustomerAggregates(len(chain.labels["department"]))
+        self.log = TripLog.empty()
+        self.trips = 0
+        """Finished trips, those that the log has forgotten included."""
+        self.last: tuple[date, int] | None = None
+        """Date and hour of the last finished trip."""
+
+    def observe(self, trip: FinishedTrip) -> None:
+        """Add a finished trip. Raises ValueError where it lies before the last one."""
+        plan, chain = trip.plan, self.chain
+        self.check_order(plan)
+        day = chain.calendar.day(plan.date)
+        stores = np.array([plan.store])
+        _, region, identity = chain.stores.identity(stores)[0].tolist()
+        self.aggregates.observe(
+            AggregatedTrip(
+                day=(plan.date - EPOCH).days,
+                week=day.week,
+                store=plan.store,
+                region=region,
+                kind=plan.kind,
+                spend_pence=trip.spend_pence,
+                products=trip.identities,
+                departments=chain.departments[trip.tokens],
+                quantities=trip.quantities,
+                store_order=int(chain.store_order[plan.store]) if plan.store >= 0 else None,
+            )
+        )
+        self.log = self.log.append(day.index, plan.hour, identity, plan.kind, trip.tokens)
+        self.last, self.trips = (plan.date, plan.hour), self.trips + 1
+
+    def check_order(self, plan: TripPlan) -> None:
+        """Raise ValueError where a trip lies before the last finished one."""
+        if self.last is not None and (plan.date, plan.hour) < self.last:
+            raise ValueError(
+                f"a trip on {plan.date} at {plan.hour} h lies before the customer's last one, on "
+                f"{self.last[0]} at {self.last[1]} h: trips are observed in order of time"
+            )
+
+    def copy(self) -> CustomerFeatures:
+        """One that goes on independently of this one."""
+        other = CustomerFeatures(self.chain, self.segments)
+        other.aggregates, other.log = self.aggregates.copy(), self.log
+        other.trips, other.last = self.trips, self.last
+        return other
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays that `from_arrays` reads."""
+        day, hour = (-1, -1) if self.last is None else ((self.last[0] - EPOCH).days, self.last[1])
+        return {
+            "clock": np.array([self.trips, day, hour], np.int64),
+            "segments": np.array(self.segments, np.int64),
+            **{f"log.{name}": values for name, values in self.log.to_arrays().items()},
+            **{f"aggregates.{n}": values for n, values in self.aggregates.to_arrays().items()},
+        }
+
+    @classmethod
+    def from_arrays(cls, chain: Chain, arrays: Mapping[str, np.ndarray]) -> CustomerFeatures:
+        """Raises KeyError or ValueError for arrays that are not those of a customer."""
+        trips, day, hour = arrays["clock"].tolist()
+        customer = cls(chain, tuple(arrays["segments"].tolist()))
+        customer.aggregates = CustomerAggregates.from_arrays(_part(arrays, "aggregates."))
+        customer.log = TripLog.from_arrays(_part(arrays, "log."))
+        customer.trips = trips
+        customer.last = None if day < 0 else (EPOCH + timedelta(day), hour)
+        return customer
+
+
+def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {n.removeprefix(prefix): values for n, values in arrays.items() if n.startswith(prefix)}
+
+
+def describe(customers: Sequence[CustomerFeatures], plans: Sequence[TripPlan]) -> Trips:
+    """What is known of the next trip of each of n customers: `Trips` of n rows.
+
+    Raises ValueError for no customers, a plan that lies before the customer's last trip or outside
+    the calendar, or a store out of range.
+    """
+    if not customers:
+        raise ValueError("customers: at least one is needed")
+    chain = customers[0].chain
+    days: list[Day] = []
+    for customer, plan in zip(customers, plans, strict=True):
+        customer.check_order(plan)
+        days.append(chain.calendar.day(plan.date))
+    known = np.stack(
+        [
+            customer.aggregates.as_of(day.week, chain.calendar.first_day(day.week))
+            for customer, day in zip(customers, days, strict=True)
+        ]
+    )
+    gaps = [
+        -1 if customer.last is None else (plan.date - customer.last[0]).days
+        for customer, plan in zip(customers, plans, strict=True)
+    ]
+    stores = np.array([plan.store for plan in plans])
+    calendar = {name: [day.features[name] for day in days] for name in days[0].features} | {
+        "hour": [plan.hour for plan in plans],
+        "day": [day.index for day in days],
+        "days_since_previous": gaps,
+    }
+    numbers = torch.from_numpy
+    return Trips(
+        segments=torch.tensor([customer.segments for customer in customers]),
+        history=numbers(read_numbers(known, HISTORY_COLUMNS, slice(None))),
+        affinity=numbers(read_numbers(known, AFFINITY_COLUMNS, slice(None))),
+        at_primary=numbers(
+            (known["customer_weeks.primary_store"] == stores + 1) & (stores != UNKNOWN_STORE)
+        ),
+        history_weight=numbers(known["customer_weeks.history_weight"].copy()),
+        has_history=numbers(known["customer_weeks.trips"] > 0),
+        calendar={name: torch.tensor(values) for name, values in calendar.items()},
+        store=numbers(chain.stores.identity(stores)),
+        operations=numbers(chain.stores.figures(stores)),
+        context=torch.tensor([plan.kind for plan in plans]),
+        basket_id=torch.full((len(plans),), -1),
+        row=torch.full((len(plans),), -1),
+    )
+
+
+def items_of(trip: FinishedTrip, chain: Chain) -> Items:
+    """The items of one finished trip, with their prices."""
+    pence = trip.pence
+    if pence is None:
+        week = chain.calendar.day(trip.plan.date).week
+        pence = chain.prices.at(trip.tokens, trip.plan.store, week)
+    return Items(
+        trip=torch.zeros(len(trip.tokens), dtype=torch.long),
+        token=torch.from_numpy(trip.tokens.astype(np.int64)),
+        pence=torch.from_numpy(np.asarray(pence, np.float32)),
+    )

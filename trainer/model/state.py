@@ -1,0 +1,144 @@
+"""What the model remembers of customers: enough to answer any question about their next trip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from torch import Tensor
+
+from trainer.features.chain import Chain
+from trainer.features.customers import CustomerFeatures, describe, items_of
+from trainer.features.plans import FinishedTrip
+from trainer.features.tensors import TensorRecord, concatenate, map_tensors
+from trainer.features.trips import Items, Trips
+from trainer.model.encoder.mamba2 import Mamba2Cache
+
+
+@dataclass(frozen=True)
+class EncoderState(TensorRecord):
+    """What the encoder remembers of n customers; its size does not grow with their past."""
+
+    layers: tuple[Mamba2Cache, ...]
+    """One cache per layer, of batch n."""
+    recent: Tensor
+    """(n, memory, d) the encoder's outputs after the last trips, newest first."""
+    trips: Tensor
+    """(n,) int64 trips so far."""
+
+
+class CustomerState:
+    """All that is remembered of one customer. It grows trip by trip and needs no cache.
+
+        state = CustomerState(chain)          a stranger
+        state.observe(trip)                   a finished trip, in constant time
+        model.answer([state], [plan])         what will they buy?
+
+    `observe` works out features only; the encoder catches up when the model is next asked, with all
+    trips that came in the meantime at once (`WorldModel.encode`).
+
+    Size: the encoder's part is constant (22 kB for `small`); the recent trips take 17 bytes each
+    and 4 per item, at most `HISTORY_TRIPS` of them; the aggregates 8 bytes per product ever bought
+    and a few numbers per store and department. Trips that wait for the encoder take about 500
+    bytes each and 40 per item.
+
+    Args:
+        chain: the customer's surroundings.
+        segments: codes of price sensitivity and lifestage, 0 unknown (`Chain.segments`).
+    """
+
+    def __init__(self, chain: Chain, segments: tuple[int, int] = (0, 0)) -> None:
+        self.features = CustomerFeatures(chain, segments)
+        self.encoder: EncoderState | None = None
+        """Of the trips that the encoder has read, for a batch of one; None before the first."""
+        self.waiting: list[tuple[Trips, Items]] = []
+        """Finished trips that the encoder has not read, oldest first, each with its items."""
+        self.model = ""
+        """Fingerprint of the model that encoded it."""
+
+    @property
+    def chain(self) -> Chain:
+        """The customer's surroundings."""
+        return self.features.chain
+
+    def observe(self, trip: FinishedTrip) -> None:
+        """Add a finished trip. Raises ValueError where it lies before the last one."""
+        described = describe([self.features], [trip.plan])
+        items = items_of(trip, self.chain)
+        self.features.observe(trip)
+        self.waiting.append((described, items))
+
+    def copy(self) -> CustomerState:
+        """One that goes on independently of this one."""
+        other = CustomerState(self.chain)
+        other.features = self.features.copy()
+        other.encoder, other.model = self.encoder, self.model
+        other.waiting = list(self.waiting)
+        return other
+
+    def to_bytes(self) -> bytes:
+        """Everything but the chain, in the format of safetensors: nothing in it runs on loading.
+
+        Trips that wait for the encoder are not kept: raises ValueError where there are any
+        (`WorldModel.encode` reads them).
+        """
+        if self.waiting:
+            raise ValueError("trips wait for the encoder: call the model's encode([state]) first")
+        arrays = self.features.to_arrays()
+        if self.encoder is not None:
+            arrays |= {
+                "model": np.frombuffer(bytes.fromhex(self.model), np.uint8),
+                "encoder.recent": self.encoder.recent.numpy(force=True),
+                "encoder.trips": self.encoder.trips.numpy(force=True),
+            }
+            for number, layer in enumerate(self.encoder.layers):
+                arrays[f"encoder.{number}.conv"] = layer.conv.numpy(force=True)
+                arrays[f"encoder.{number}.state"] = layer.state.numpy(force=True)
+        return save({name: values.copy(order="C") for name, values in arrays.items()})
+
+    @classmethod
+    def from_bytes(cls, data: bytes, chain: Chain) -> CustomerState:
+        """The state that `to_bytes` wrote. Raises ValueError for anything else."""
+        try:
+            arrays = load(data)
+            state = cls(chain)
+            state.features = CustomerFeatures.from_arrays(chain, arrays)
+            if "encoder.recent" in arrays:
+                state.encoder = _encoder_state(arrays)
+                state.model = arrays["model"].tobytes().hex()
+        except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
+            raise ValueError(f"this is not the state of a customer: {error}") from None
+        return state
+
+
+def _encoder_state(arrays: Mapping[str, np.ndarray]) -> EncoderState:
+    layers, number = [], 0
+    while f"encoder.{number}.conv" in arrays:
+        layers.append(
+            Mamba2Cache(
+                *(
+                    torch.from_numpy(arrays[f"encoder.{number}.{f.name}"])
+                    for f in fields(Mamba2Cache)
+                )
+            )
+        )
+        number += 1
+    recent, trips = (torch.from_numpy(arrays[f"encoder.{name}"]) for name in ("recent", "trips"))
+    return EncoderState(tuple(layers), recent, trips)
+
+
+def join(states: Sequence[EncoderState]) -> EncoderState:
+    """Several states as one batch, in order."""
+    return concatenate(states)
+
+
+def split(state: EncoderState) -> list[EncoderState]:
+    """The states of a batch one by one; each owns its numbers."""
+    return [
+        map_tensors(state, lambda tensor, place=place: tensor[place : place + 1].clone())
+        for place in range(len(state.trips))
+    ]
