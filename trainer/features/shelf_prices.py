@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.cache.reader import TensorCache, smallest_unsigned
+from trainer.cache.reader import TensorCache
+from trainer.cache.writer import smallest_unsigned
 from trainer.features.plans import UNKNOWN_STORE
 
 TOKEN_BITS, STORE_BITS, WEEK_BITS = 27, 20, 16
