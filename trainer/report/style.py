@@ -35,7 +35,7 @@ a{{color:var(--accent)}}
   background:var(--band)}}
 .cards h3{{margin:0;font-size:15px;color:var(--soft);font-weight:600}}
 .cards p{{font-size:15px;font-variant-numeric:tabular-nums}}
-.cards .verdict{{font-size:19px;font-weight:650}}
+.cards .verdict{{font-size:16px;font-weight:650}}
 .wide{{overflow-x:auto;margin:16px 0}}
 table{{border-collapse:collapse;font-size:13.5px;font-variant-numeric:tabular-nums;width:100%}}
 caption{{text-align:left;font-weight:600;font-size:14px;padding:0 0 6px;
