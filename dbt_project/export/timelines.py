@@ -77,14 +77,20 @@ def _distinct(columns: Columns) -> tuple[np.ndarray, Columns]:
     """Row of each combination of values among the distinct ones, and those in order."""
     key, levels = np.zeros(1, dtype=np.int64), {}
     for name, values in columns.items():
-        levels[name], codes = np.unique(values, return_inverse=True)
+        levels[name], codes = _ranked(values)
         key = key * len(levels[name]) + codes
-    distinct, row = np.unique(key, return_inverse=True)
+    distinct, row = _ranked(key)
     values = {}
     for name in reversed(columns):
         distinct, codes = np.divmod(distinct, len(levels[name]))
         values[name] = levels[name][codes]
     return row, values
+
+
+def _ranked(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `np.unique` with its inverse gives, but faster where few are distinct."""
+    distinct = np.unique(values)
+    return distinct, np.searchsorted(distinct, values)
 
 
 def _as_of_rows(tables: Tables) -> np.ndarray:

@@ -26,7 +26,7 @@ trips as (
 ),
 
 in_timelines as (
-    select distinct
+    select
         items.product_key,
         trips.store_key,
         trips.week
@@ -40,9 +40,11 @@ select
     prices.week,
     prices.actual_price_pence::float as pence
 from prices
-left join in_timelines
-    on
+where not exists (
+    select 1
+    from in_timelines
+    where
         prices.product_key = in_timelines.product_key
         and prices.store_key = in_timelines.store_key
         and prices.week = in_timelines.week
-where in_timelines.product_key is null
+)

@@ -22,11 +22,8 @@ prices as (
         store_key,
         week,
         actual_price_pence,
-        base_price_pence,
-        lag(actual_price_pence) over (
-            partition by product_key, store_key
-            order by week
-        ) as previous_price_pence
+        previous_price_pence,
+        base_price_pence
     from {{ ref('prices') }}
 )
 

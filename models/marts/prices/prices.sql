@@ -14,6 +14,10 @@ running as (
             order by week
             range between {{ var('base_price_weeks') - 1 }} preceding and current row
         ) as base_price_pence,
+        lag(actual_price_pence) over (
+            partition by product_key, store_key
+            order by week
+        ) as previous_price_pence,
         min(week) over so_far as first_week,
         count(*) over so_far as weeks_sold,
         sum(exact_price::{{ wide_integer() }}) over so_far as price_sum,
@@ -53,6 +57,7 @@ select
     week,
     case when is_random_weight then 'stable' else 'observed' end as imputation_level,
     actual_price_pence,
+    previous_price_pence,
     base_price_pence,
     discount_depth,
     missing_share,

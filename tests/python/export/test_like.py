@@ -17,6 +17,7 @@ from trainer.cache.reader import TensorCache
 from trainer.cache.schema import COLUMN, STATIC_TABLES
 from trainer.cache.writer import write_cache
 
+PRICES = ("actual_price_pence", "previous_price_pence", "base_price_pence")
 NOTHING = {
     "products": 0, "items": 0, "items_of_unknown_departments": 0, "trips": 0,
     "stores": 0, "trips_at_stores": 0, "labels": 0,
@@ -46,7 +47,7 @@ def add_anonymous_trip(marts: tiny.Tables, key: int, product: int) -> None:
     marts["trips"].append(trip)
     marts["trip_items"].append(item)
     price = {"product_key": product, "store_key": 1, "week": 1, "sales": 1}
-    marts["prices"].append(price | {"actual_price_pence": 10, "base_price_pence": 10})
+    marts["prices"].append(price | dict.fromkeys(PRICES, 10))
     week = marts["weeks"][0]
     for name, more in (("trips", 1), ("items", 1), ("spend_pence", 10)):
         week[name] = int(week[name]) + more

@@ -35,7 +35,8 @@ MARTS: dict[str, tuple[str, ...]] = {
     ),
     "trip_items": ("trip_key", "product_key", "week", "quantity", "spend_pence"),
     "prices": (
-        "product_key", "store_key", "week", "actual_price_pence", "base_price_pence", "sales",
+        "product_key", "store_key", "week", "actual_price_pence", "previous_price_pence",
+        "base_price_pence", "sales",
     ),
     "price_fallbacks_product": ("product_key", "price_pence", "category_price_pence"),
     "products": (
@@ -278,19 +279,20 @@ _TABLES: Tables = {
         7 5 4 3 120
         8 3 4 1 50
     """),
-    # Product, store, week, price, base price, receipt lines: PRD1 was 90 and 100 in week 1.
+    # Product, store, week, price, price before, base price, receipt lines: PRD1 was 90 and 100 in
+    # week 1.
     "prices": _rows("prices", """
-        1 1 1 95 95 2
-        1 1 2 80 95 1
-        1 1 3 100 100 1
-        1 1 4 100 100 1
-        2 1 1 200 200 1
-        2 3 3 210 210 1
-        3 1 1 50 50 1
-        3 2 2 50 50 1
-        3 2 4 50 50 1
-        4 1 3 300 300 1
-        5 1 4 40 40 1
+        1 1 1 95 - 95 2
+        1 1 2 80 95 95 1
+        1 1 3 100 80 100 1
+        1 1 4 100 100 100 1
+        2 1 1 200 - 200 1
+        2 3 3 210 - 210 1
+        3 1 1 50 - 50 1
+        3 2 2 50 - 50 1
+        3 2 4 50 50 50 1
+        4 1 3 300 - 300 1
+        5 1 4 40 - 40 1
     """),
     **_history(),
 }  # fmt: skip

@@ -62,6 +62,8 @@ def test_prices(build, actual):
             span = week - weeks[0] + 1
             missing.append((span - (n + 1)) / span)
             variation.append(so_far.std() / so_far.mean())
+    earlier = expected.groupby(["product_key", "store_key"]).actual_price_pence
+    expected["previous_price_pence"] = earlier.shift()
     expected["base_price_pence"] = base
     # Quotients of whole numbers, not 1 - quotient: 1 - 0.7 is above 0.3, 3 / 10 is not.
     expected["discount_depth"] = (
