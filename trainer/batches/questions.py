@@ -1,4 +1,4 @@
-"""From true baskets to questions: what is hidden, what stays visible, what is asked.
+"""From true baskets to questions: what is hidden, what stays visible, what is to be predicted.
 
 Flat arrays throughout: no loop over trips.
 """
@@ -50,7 +50,7 @@ def build_questions(
     trip = is_target.nonzero().squeeze(1)
     mask_token = products + 1
     question_of_trip = is_target.cumsum(0) - 1
-    kept = is_target[items.trip].nonzero().squeeze(1)  # items of asked trips
+    kept = is_target[items.trip].nonzero().squeeze(1)  # items of target trips
     question = question_of_trip[items.trip[kept]]
     questions = len(trip)
 
@@ -73,7 +73,7 @@ def build_questions(
     pence = items.pence.new_zeros(total, items.pence.shape[1])
     pence[place] = items.pence[kept][visible].masked_fill(masked.price_hidden[visible, None], 0)
 
-    # Masked items are asked of their question's [MASK], others where they stand.
+    # Masked items are predicted from their question's [MASK], others from their own token.
     target = masked.targets
     is_scored = (target > 0) & (target <= products)
     is_item_query = is_scored & visible  # replaced and kept
@@ -93,7 +93,7 @@ def build_questions(
         products,
         sampling,
     )
-    # The questions of the rows of logits, and the own products of each.
+    # The question of each row of logits, and the purchase history of each question.
     of_row = torch.cat([torch.arange(questions), question[is_item_query]]).numpy()
     entry_row, entry = _of_rows(history.question, of_row)
     dropped_row, left = _of_rows(history.dropped_question, of_row)

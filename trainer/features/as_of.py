@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -369,34 +369,6 @@ def _spread(count: int, total: int, total_of_squares: int, unit: int) -> float:
 def _entropy(counts: Sequence[int], total: int) -> float:
     """Shannon entropy in nats of counts that add up to `total`."""
     return sum(count / total * math.log(total / count) for count in counts if count)
-
-
-def aggregated_trips(cache: TensorCache, rows: np.ndarray) -> Iterator[AggregatedTrip]:
-    """Trips of a cache: rows (T,) of its trips, in that order.
-
-    Identities of products are their tokens, which fallbacks share.
-    """
-    department, order = department_of_token(cache), store_order(cache)
-    columns = {
-        "day": cache["days.date"][cache["trips.day"][rows]],
-        "week": cache["trips.week"][rows],
-        "store": cache["trips.store"][rows],
-        "region": cache["stores.region"][cache["trips.store"][rows]],
-        "spend_pence": cache["trips.spend_pence"][rows],
-        "store_order": order[cache["trips.store"][rows]],
-    }
-    kinds = np.stack([cache[f"trips.{name}"][rows] for name in CODES_OF_CONTEXT], axis=1)
-    starts, ends = (cache["trips.item_offsets"][edge].astype(np.int64) for edge in (rows, rows + 1))
-    trips = zip(*(values.tolist() for values in columns.values()), strict=True)
-    for trip, kind, start, end in zip(trips, kinds.tolist(), starts, ends, strict=True):
-        token = cache["items.token"][start:end].astype(np.int64)
-        yield AggregatedTrip(
-            **dict(zip(columns, trip, strict=True)),
-            kind=kind,
-            products=token,
-            departments=department[token],
-            quantities=cache["items.quantity"][start:end],
-        )
 
 
 def department_of_token(cache: TensorCache) -> np.ndarray:

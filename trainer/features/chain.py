@@ -12,6 +12,7 @@ from trainer.features.as_of import department_of_token, store_order
 from trainer.features.calendar import Calendar
 from trainer.features.chain_sales import ChainSales
 from trainer.features.plans import UNKNOWN_STORE
+from trainer.features.settings import FeatureSettings
 from trainer.features.shelf_prices import ShelfPrices
 from trainer.features.stores import Stores
 
@@ -29,10 +30,11 @@ class Chain:
         self, cache: TensorCache, sales: ChainSales, prices: ShelfPrices | None = None
     ) -> None:
         self.labels = cache.labels
+        self.settings = FeatureSettings.of(cache)
         self.vocabulary = cache.vocabulary
         self.calendar, self.stores = Calendar(cache), Stores(cache)
         self.sales = sales
-        self.prices = prices or ShelfPrices.static(cache)
+        self.prices = prices or ShelfPrices.static(cache, self.settings.shelf_prices)
         self.departments = department_of_token(cache)
         """(input tokens,) department label of each token, 0 none."""
         self.store_order = store_order(cache)

@@ -31,7 +31,7 @@ class CustomerFeatures:
 
     def __init__(self, chain: Chain, segments: tuple[int, int] = (0, 0)) -> None:
         self.chain, self.segments = chain, segments
-        self.aggregates = CustomerAggregates(len(chain.labels["department"]))
+        self.aggregates = CustomerAggregates(len(chain.labels["department"]), chain.settings.as_of)
         self.log = TripLog.empty()
         self.trips = 0
         """Finished trips, those that the log has forgotten included."""
@@ -49,14 +49,17 @@ class CustomerFeatures:
             AggregatedTrip(
                 day=(plan.date - EPOCH).days,
                 week=day.week,
-                store=plan.store,
+                # All unknown stores count as one, which is none of the others.
+                store=len(chain.stores) if plan.store == UNKNOWN_STORE else plan.store,
                 region=region,
                 kind=plan.kind,
                 spend_pence=trip.spend_pence,
                 products=trip.identities,
                 departments=chain.departments[trip.tokens],
                 quantities=trip.quantities,
-                store_order=int(chain.store_order[plan.store]) if plan.store >= 0 else None,
+                store_order=(
+                    None if plan.store == UNKNOWN_STORE else int(chain.store_order[plan.store])
+                ),
             )
         )
         self.log = self.log.append(day.index, plan.hour, identity, plan.kind, trip.tokens)
@@ -92,7 +95,8 @@ class CustomerFeatures:
         """Raises KeyError or ValueError for arrays that are not those of a customer."""
         trips, day, hour = arrays["clock"].tolist()
         customer = cls(chain, tuple(arrays["segments"].tolist()))
-        customer.aggregates = CustomerAggregates.from_arrays(_part(arrays, "aggregates."))
+        aggregates = _part(arrays, "aggregates.")
+        customer.aggregates = CustomerAggregates.from_arrays(aggregates, chain.settings.as_of)
         customer.log = TripLog.from_arrays(_part(arrays, "log."))
         customer.trips = trips
         customer.last = None if day < 0 else (EPOCH + timedelta(day), hour)

@@ -84,7 +84,7 @@ class EarlierTrips(TensorRecord):
     pair: Tensor
     """(U,) int64: for every item of every pair's trip the pair, ascending."""
     entry: Tensor
-    """(U,) int64 and which of the own products it is."""
+    """(U,) int64 and the entry of the purchase history (E) that it counts in."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class PurchaseHistory(TensorRecord):
     question: Tensor
     """(E,) int64 index into the questions."""
     token: Tensor
-    """(E,) int64 products; those without a token of their own are left out."""
+    """(E,) int64 products of the vocabulary; others are left out."""
     counts: Tensor
     """(E, counts) float32: how often, in the ways of `trainer.features.purchase_history.COUNTS`."""
     gaps: Tensor
@@ -104,7 +104,7 @@ class PurchaseHistory(TensorRecord):
     dropped_question: Tensor
     """(n,) int64 index into the questions, ascending, and"""
     dropped_token: Tensor
-    """(n,) int64 own products that are not scored; none unless sampled."""
+    """(n,) int64 previously bought products that are not scored; none unless sampled."""
     trips: EarlierTrips
     """The trips that they were bought on."""
 
@@ -118,7 +118,7 @@ class Circumstances:
     hour: np.ndarray
     """(T,) of the day."""
     store: np.ndarray
-    """(T,) identities, 0 for unknown ones, which are like no other."""
+    """(T,) identities; 0 is unknown and matches nothing."""
     kind: np.ndarray
     """(T, 4) true codes of the trip context, 0 unknown."""
 
@@ -143,12 +143,13 @@ def purchase_history(
     products: int,
     sampling: HistorySampling | None = None,
 ) -> PurchaseHistory:
-    """Counts and gaps for the asked trips of a batch of timelines.
+    """What was bought before the target trips of a batch of timelines.
 
-    timelines (n,) trips of each; items the true ones; asked (T,) bool; shown_kind (Q, 4) codes of
-    the asked trips, 0 where hidden; seen and targets: trips and tokens (S,) of what is visible of
-    the asked baskets and of what they are asked for. Products without a token of their own (token >
-    products) are left out. sampling: score some of the products only; all if left out.
+    timelines (n,): number of trips of each. trips, items: of all T trips, complete. is_target (T,)
+    bool. visible_kind (Q, 4): codes of the target trips, 0 where hidden. visible_items, targets:
+    trips and tokens, two (S,) each, of what is visible of the target baskets and of what is to be
+    predicted. products: N; tokens above it are of unknown products and left out. sampling: score
+    some of the products only; all if left out.
     """
     pairs = Pairs.of(timelines, is_target)
     bought = PurchaseIndex(pairs, items, visible_items[1], targets[1])

@@ -37,7 +37,7 @@ class Pairs:
 
     @classmethod
     def of(cls, timelines: np.ndarray, target_trip: np.ndarray) -> Pairs:
-        """timelines (n,) trips of each; asked (T,) bool."""
+        """timelines (n,): number of trips of each; target_trip (T,) bool."""
         timeline = np.repeat(np.arange(len(timelines)), timelines)
         target_trip = np.flatnonzero(target_trip)
         first = offsets(timelines)[timeline[target_trip]]
@@ -52,7 +52,7 @@ class PurchaseIndex:
     of its timeline, by question, then by token."""
 
     def __init__(self, pairs: Pairs, items: Items, *tokens: np.ndarray) -> None:
-        """pairs: whose trips. items: of all trips. tokens: others that `at` will be asked for."""
+        """pairs: whose trips. items: of all trips. tokens: further ones that `at` will look up."""
         self._pairs = pairs
         token = items.token.numpy()
         self._base = 1 + max(int(part.max(initial=0)) for part in (token, *tokens))
@@ -90,7 +90,7 @@ class PurchaseIndex:
         return np.bincount(self.cell, weights[self.pair], minlength=len(self.token))
 
     def at(self, listed: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """(cells,) bool: these products of these asked trips."""
+        """(cells,) bool: these products of these target trips."""
         trip, token = listed
         key = self._pairs.timeline[trip] * self._base + token
         place = np.searchsorted(self._key, key).clip(max=len(self._key) - 1)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from trainer.cache.reader import TensorCache
 from trainer.features.as_of import AsOfSettings
 from trainer.features.chain_sales import ChainSalesSettings
 from trainer.features.purchase_history import HistorySettings
@@ -14,7 +15,10 @@ from trainer.features.shelf_prices import ShelfPriceSettings
 
 @dataclass(frozen=True)
 class FeatureSettings:
-    """A checkpoint keeps these: under other settings its weights would mean something else."""
+    """A checkpoint keeps these: under other settings its weights would mean something else.
+
+    Those of `as_of` and `shelf_prices` are vars of the warehouse; the others are the trainer's own.
+    """
 
     history: HistorySettings = field(default_factory=HistorySettings)
     """Counts of earlier purchases."""
@@ -24,6 +28,16 @@ class FeatureSettings:
     """What the chain sold lately."""
     shelf_prices: ShelfPriceSettings = field(default_factory=ShelfPriceSettings)
     """Prices at a store in a week."""
+
+    @classmethod
+    def of(cls, cache: TensorCache) -> FeatureSettings:
+        """Those of a cache: what the warehouse decided stands in its manifest."""
+        values = cache.manifest["settings"]
+
+        def read(part: type) -> Any:
+            return part(**{f.name: values[f.name] for f in fields(part)})
+
+        return cls(as_of=read(AsOfSettings), shelf_prices=read(ShelfPriceSettings))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -35,10 +49,9 @@ class FeatureSettings:
     def difference(self, saved: Mapping[str, Any]) -> str | None:
         """The first setting, as `part.name`, that differs in what `to_dict` once wrote; None where
         all agree."""
-        here = self.to_dict()
-        for part in fields(self):
-            mine, theirs = here[part.name], saved.get(part.name) or {}
-            for name in mine.keys() | theirs.keys():
-                if mine.get(name) != theirs.get(name):
-                    return f"{part.name}.{name}"
+        for part, values in self.to_dict().items():
+            others = saved[part]
+            for name in values.keys() | others.keys():
+                if values.get(name) != others.get(name):
+                    return f"{part}.{name}"
         return None

@@ -57,6 +57,8 @@ class Checkpoint:
     config: WorldModelConfig
     cache_digest: str
     """Digest of the cache it was trained on."""
+    features: dict[str, Any]
+    """Settings of the features that it was trained on (`FeatureSettings.to_dict`)."""
     progress: dict[str, Any]
     """What the trainer wrote about where it stands; JSON values."""
     weights: dict[str, Tensor]
@@ -82,9 +84,16 @@ class Checkpoint:
     def model(self) -> WorldModel:
         """The model, on the CPU in evaluation mode.
 
-        Raises CheckpointError where weights and sizes disagree.
+        Raises CheckpointError where weights and sizes disagree, or this version works out features
+        in another way.
         """
-        model = WorldModel(self.config, self.vocabulary)
+        vocabulary = self.vocabulary
+        if changed := FeatureSettings.of(vocabulary).difference(self.features):
+            raise CheckpointError(
+                f"{self.folder} was trained with another {changed} of the features than this "
+                "version has, so its weights would mean something else: train again"
+            )
+        model = WorldModel(self.config, vocabulary)
         try:
             model.load_state_dict(self.weights)
         except RuntimeError as error:
@@ -114,7 +123,7 @@ def save_checkpoint(
         description = {
             "format": FORMAT,
             "config": asdict(model.config),
-            "features": FeatureSettings().to_dict(),
+            "features": FeatureSettings.of(cache).to_dict(),
             "cache_digest": cache.digest,
             "vocabulary_digest": cache.vocabulary_digest,
             "sha256": {path.name: file_digest(path) for path in files},
@@ -143,7 +152,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
                 "(python -m trainer.fit), or use the version of RetailSim that wrote it"
             )
         config = WorldModelConfig(**facts["config"])
-        changed = FeatureSettings().difference(facts["features"])
+        features = dict(facts["features"])
         digests = dict(facts["sha256"])
         progress, cache_digest = dict(facts["progress"]), facts["cache_digest"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -151,11 +160,6 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     for name in (MODEL, CHAIN):
         if name not in digests:
             raise CheckpointError(f"{path} is damaged: it names no {name}")
-    if changed:
-        raise CheckpointError(
-            f"{path}: trained with another {changed} of the features than this version has, so its "
-            "weights would mean something else: train again"
-        )
     tensors = {
         name: _load(folder / name, digests[name])
         for name in (MODEL, CHAIN, TRAINING)
@@ -165,6 +169,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         folder=folder,
         config=config,
         cache_digest=cache_digest,
+        features=features,
         progress=progress,
         weights=tensors[MODEL],
         weights_digest=digests[MODEL],
@@ -199,6 +204,11 @@ def model_for(checkpoint: Checkpoint, cache: TensorCache) -> WorldModel:
                 f"{cache.folder} has another vocabulary than {folder} ({column}): export it with "
                 f"python -m dbt_project.export --like {folder}"
             )
+    if changed := FeatureSettings.of(cache).difference(checkpoint.features):
+        raise CheckpointError(
+            f"{cache.folder} was built with another {changed} than {folder}: set the var of that "
+            "name as in the build that it was trained on, then dbt build and export again"
+        )
     if cache.labels != vocabulary.labels:
         raise CheckpointError(
             f"{cache.folder} has other labels than {folder}: export it with "

@@ -38,10 +38,10 @@ class CustomerState:
         state.observe(trip)                   a finished trip, in constant time
         model.answer([state], [plan])         what will they buy?
 
-    `observe` works out features only; the encoder catches up when the model is next asked, with all
-    trips that came in the meantime at once (`WorldModel.encode`).
+    `observe` works out features only; the encoder catches up before the next answer, with all trips
+    that came in the meantime at once (`WorldModel.encode`).
 
-    Size: the encoder's part is constant (22 kB for `small`); the recent trips take 17 bytes each
+    Size: the encoder's part is constant (81 kB for `small`); the recent trips take 17 bytes each
     and 4 per item, at most `HISTORY_TRIPS` of them; the aggregates 8 bytes per product ever bought
     and a few numbers per store and department. Trips that wait for the encoder take about 500
     bytes each and 40 per item.

@@ -9,8 +9,12 @@ import pytest
 import yaml
 
 from trainer.cache.rows import customer_of
-from trainer.features.as_of import AsOfSettings, CustomerAggregates, aggregated_trips
+from trainer.features.as_of import AsOfSettings
+from trainer.features.chain import Chain
+from trainer.features.chain_sales import chain_sales_after
 from trainer.features.columns import AFFINITY_COLUMNS, HISTORY_COLUMNS, read_numbers
+from trainer.features.customers import CustomerFeatures
+from trainer.features.replay import finished_trips
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -22,17 +26,21 @@ def replayed(default_cache):
     cache = default_cache
     rows, weeks = cache["customer_weeks.customer"], cache["customer_weeks.week"]
     first_days = cache["days.date"][np.searchsorted(cache["days.week"], weeks)]
-    trips = list(aggregated_trips(cache, np.arange(cache.rows("trips"))))
+    trips = list(finished_trips(cache, np.arange(cache.rows("trips"))))
     customers = customer_of(cache, np.arange(len(trips)))
+    chain = Chain(cache, chain_sales_after(cache, 0))
     records, is_cold_start = [], []
     for customer in range(cache.rows("customers")):
-        state = CustomerAggregates(len(cache.labels["department"]))
-        left = [trips[row] for row in np.flatnonzero(customers == customer)]
+        features = CustomerFeatures(chain)
+        state = features.aggregates
+        left = [
+            (cache["trips.week"][row], trips[row]) for row in np.flatnonzero(customers == customer)
+        ]
         for row in np.flatnonzero(rows == customer):
             records.append(state.as_of(weeks[row], first_days[row]))
-            while left and left[0].week <= weeks[row]:
+            while left and left[0][0] <= weeks[row]:
                 is_cold_start.append(state.is_cold_start)
-                state.observe(left.pop(0))
+                features.observe(left.pop(0)[1])
             # Trips of the week do not count in it: the answer after them is the same.
             assert state.as_of(weeks[row], first_days[row]).tobytes() == records[-1].tobytes()
         assert not left

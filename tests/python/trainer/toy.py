@@ -188,7 +188,13 @@ def toy_manifest() -> dict:
             "test": [VALIDATION_LAST + 1, WEEKS],
         },
         "totals": {},
-        "settings": {"country": "GB"},
+        "settings": {
+            "country": "GB",
+            "full_history_trips": 20,
+            "switching_weeks": 4,
+            "cold_start_trips": 5,
+            "base_price_weeks": 4,
+        },
     }
 
 

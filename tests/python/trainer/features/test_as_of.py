@@ -16,7 +16,6 @@ from trainer.features.as_of import (
     AggregatedTrip,
     AsOfSettings,
     CustomerAggregates,
-    aggregated_trips,
     as_of_dtype,
     department_of_token,
     store_order,
@@ -214,20 +213,8 @@ def test_what_is_over_cannot_be_asked_for_or_added():
             state.observe(trip(day))
 
 
-def test_trips_of_a_cache(tmp_path):
+def test_lookups_of_a_cache(tmp_path):
     cache = toy_cache(tmp_path, customers=5, seed=4)
-    rows = np.array([3, 1])
-    found = list(aggregated_trips(cache, rows))
-    department = department_of_token(cache)
-    assert len(department) == cache.vocabulary.input_size
-    for finished, row in zip(found, rows, strict=True):
-        items = slice(*cache["trips.item_offsets"][[row, row + 1]].tolist())
-        assert finished.week == cache["trips.week"][row]
-        assert finished.day == cache["days.date"][cache["trips.day"][row]]
-        assert finished.products.tolist() == cache["items.token"][items].tolist()
-        assert finished.departments.tolist() == department[finished.products].tolist()
-        assert list(finished.kind) == [
-            cache[f"trips.{name}"][row] for name in ("size", "sensitivity", "type", "focus")
-        ]
+    assert len(department_of_token(cache)) == cache.vocabulary.input_size
     assert as_of_dtype(2)["customer_weeks.department_shares"].shape == (2,)
     assert sorted(store_order(cache)) == list(range(cache.rows("stores")))
