@@ -49,22 +49,22 @@ def median_ms(run: Callable[[], object], times: int, device: torch.device) -> fl
 
 
 def next_basket(dataset: WorldModelDataset, spans: Spans) -> Questions:
-    """The wholly hidden last trip of each span, its kind unknown."""
+    """The fully hidden last trip of each span, its kind unknown."""
     lengths = spans.stop - spans.first
     rows = ranges(spans.first, lengths)
     trips, items = read(dataset.cache, rows)
-    asked = torch.zeros(len(rows), dtype=torch.bool)
-    asked[lengths.cumsum() - 1] = True
-    target = items.token[asked[items.trip]]
+    is_target = torch.zeros(len(rows), dtype=torch.bool)
+    is_target[lengths.cumsum() - 1] = True
+    target = items.token[is_target[items.trip]]
     masked = MaskedItems(
-        tokens=torch.full_like(target, dataset.cache.products + 1),
+        tokens=torch.full_like(target, dataset.cache.vocabulary.mask),
         targets=target,
         price_hidden=torch.ones(len(target), dtype=torch.bool),
         fully_hidden=torch.ones(len(spans), dtype=torch.bool),
     )
-    week = dataset.cache["trips.week"][rows[asked.numpy()]]
+    week = dataset.cache["trips.week"][rows[is_target.numpy()]]
     return build_questions(
-        torch.from_numpy(lengths), Circumstances.of(trips), items, asked, masked,
+        torch.from_numpy(lengths), Circumstances.of(trips), items, is_target, masked,
         masked.fully_hidden,
         dataset.sales.as_of(week), dataset.cache.products,
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""What the loaders yield: flat tensors of trips, items and questions, and where they lie in rows.
+"""What the loaders yield: flat tensors of trips, items and questions, and their places in rows.
 
-Shape letters: T trips, I items, B rows, L steps per row, Q questions (trips that are asked about),
-D decoder tokens, R rows of logits, G targets, S slots of a decoder row.
+Shape letters: T trips, I items, B rows, L steps per row, Q questions (one per target trip),
+D decoder tokens, R rows of logits, G targets, K query tokens and S slots of a decoder row.
 """
 
 from __future__ import annotations
@@ -23,58 +23,58 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True)
 class Bucket(TensorRecord):
-    """Baskets that are about as long, padded to the longest of them, and who looks at them."""
+    """Baskets of similar length, padded to the longest, and the tokens that attend to them."""
 
     question: Tensor
     """(n,) int64 index into the questions."""
     query: Tensor
-    """(n, K) int64 index into the K tokens per basket that look; repeats where padded."""
+    """(n, K) int64 index into the query tokens, which attend; padding repeats the first."""
     token: Tensor
-    """(n, S) int64 index into the decoder tokens that are looked at; repeats where padded."""
+    """(n, S) int64 index into the decoder tokens they attend to; padding repeats the first."""
     valid: Tensor
     """(n, S) bool: not padded. The first slot is the question's `[MASK]`, always valid."""
 
 
 @dataclass(frozen=True)
 class Baskets(TensorRecord):
-    """How flat tokens stand in padded rows, and back."""
+    """Where flat tokens lie in padded rows."""
 
     buckets: tuple[Bucket, ...]
     place: Tensor
-    """(queries,) int64 place of each token that looks, in the slots of all buckets, one bucket
-    after the other."""
+    """(queries,) int64 place of each query token among the slots of all buckets, one bucket after
+    the other."""
 
     def by_queries(self) -> list[tuple[Tensor, Tensor]]:
-        """Questions (n,) and queries (n, K) of the buckets, those of one K after another together:
-        for what does not depend on a basket's length."""
-        together = groupby(self.buckets, key=lambda bucket: bucket.query.shape[1])
+        """Questions (n,) and queries (n, K), successive buckets of the same K joined: for what does
+        not depend on a basket's length."""
+        groups = groupby(self.buckets, key=lambda bucket: bucket.query.shape[1])
         return [
             (torch.cat([b.question for b in group]), torch.cat([b.query for b in group]))
-            for group in (list(buckets) for _, buckets in together)
+            for group in (list(buckets) for _, buckets in groups)
         ]
 
     def flat(self, padded: list[Tensor]) -> Tensor:
-        """One (n, K, width) per bucket to (queries, width)."""
+        """One (n, K, width) per bucket to (queries, width), in the order of the queries."""
         slots = torch.cat([part.flatten(0, 1) for part in padded])
         return slots.index_select(0, self.place)
 
 
 @dataclass(frozen=True)
 class Questions(TensorRecord):
-    """Baskets with something hidden, and what is asked about them.
+    """Baskets with hidden items, and the targets to predict.
 
-    All hidden items of a basket share one `[MASK]`: without positions they could not differ, and
-    their number would give away the basket's size.
+    All hidden items of a basket share one `[MASK]`: without positions several would be identical,
+    and their number would reveal the basket's size.
     """
 
     trip: Tensor
     """(Q,) int64 index into the batch's trips, ascending."""
     context: Tensor
-    """(Q, 4) int64 codes as the model may see them: all 0 where hidden."""
+    """(Q, 4) int64 codes of the trip context; all 0 where hidden."""
     hidden: Tensor
     """(Q,) bool: the trip context is hidden."""
     fully_hidden: Tensor
-    """(Q,) bool: nothing of the basket is visible: the next-basket question."""
+    """(Q,) bool: no item of the basket is visible (the next-basket question)."""
     token: Tensor
     """(D,) int64 decoder tokens: for each question `[MASK]`, then its visible items."""
     question: Tensor
@@ -84,28 +84,28 @@ class Questions(TensorRecord):
     price_hidden: Tensor
     """(D,) bool."""
     baskets: Baskets
-    """The same tokens in rows, one per question: each looks at all of its basket."""
+    """The same tokens in rows, one per question: each attends to its whole basket."""
     query_baskets: Baskets
-    """Rows of one token that gets logits, which looks at all of its basket."""
+    """One row per token that gets logits, which attends to its whole basket."""
     history: PurchaseHistory
-    """The customer's earlier products."""
+    """What the customers bought before."""
     sales: WeeklySales
-    """What the chain sold lately."""
+    """Recent sales of the chain."""
     logit: Tensor
-    """(R,) int64 decoder tokens that get logits: first the Q `[MASK]` tokens in order, then
-    items that were replaced or kept and have to be told."""
+    """(R,) int64 decoder tokens that get logits: first the Q `[MASK]` tokens in order, then the
+    targets that are visible, replaced or kept."""
     entry: Tensor
-    """(n,) int64 index into the own products: those of the question of each row of logits."""
+    """(n,) int64 index into `history`: for each row of logits, the products of its question."""
     entry_row: Tensor
-    """(n,) int64 row of the logits of each, ascending."""
+    """(n,) int64 row of logits of each entry, ascending."""
     dropped_row: Tensor
-    """(n,) int64 row of the logits, ascending, and"""
+    """(n,) int64 row of logits of each dropped token, ascending."""
     dropped_token: Tensor
-    """(n,) int64 product that has no logit in it: own products that are not scored."""
+    """(n,) int64 previously bought product that has no logit in that row: it is not scored."""
     target: Tensor
     """(G,) int64 true tokens."""
     target_row: Tensor
-    """(G,) int64 row of the logits that each target is asked of."""
+    """(G,) int64 row of logits that predicts each target."""
     target_question: Tensor
     """(G,) int64 question of each target."""
 
@@ -119,7 +119,7 @@ class TimelineBatch(TensorRecord):
     step: Tensor
     """(T,) int64 place of each trip in the flattened rows (B * L)."""
     sequence: Tensor
-    """(B, L) int32 id of the timeline of each step; padding at a row's end has an id of its own."""
+    """(B, L) int32 id of the timeline of each step; 0 for padding at a row's end."""
     position: Tensor
     """(T,) int64 trips of the same timeline before this one, in this batch."""
     questions: Questions

@@ -17,6 +17,7 @@ from trainer.batches.questions import build_questions
 from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import Spans, WorldModelDataset
 from trainer.cache.ragged import ranges
+from trainer.cache.vocabulary import PAD, UNKNOWN
 from trainer.features.history_sampling import HistorySampling
 from trainer.features.purchase_history import Circumstances
 from trainer.features.trips import read
@@ -30,27 +31,28 @@ class Masking:
     """What a training batch hides."""
 
     rate: float = 0.15
-    """Probability of each item of a basket to be asked; at least one is."""
+    """Probability that an item becomes a target; at least one item of each basket does."""
     fully_hidden: float = 0.3
-    """Share of baskets of which nothing is visible: the next-basket question."""
+    """Share of baskets with no visible item: the next-basket question."""
     hide_context: float = 0.5
     """Share of trips whose context (T6) is hidden."""
     hide_store: float = 0.05
-    """Share of trips whose store goes by its attributes alone, as stores not seen before do."""
+    """Share of trips whose store is described by its attributes alone, as a new store is."""
     min_keep_probability: float = 0.15
-    """Smallest probability of an own product to be scored (`OwnSampling`); with 1 all are."""
+    """Smallest probability that a previously bought product is scored (`HistorySampling`); 1 scores
+    all."""
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """What is hidden of n asked trips."""
+    """What is hidden of n target trips."""
 
     items: MaskedItems
-    """Of their items, one trip after the other."""
+    """Their items, one trip after the other."""
     context: torch.Tensor
-    """(n,) bool: the kind of trip."""
+    """(n,) bool: whether the kind of trip is."""
     store: torch.Tensor
-    """(n,) bool: the store's identity."""
+    """(n,) bool: whether the store's identity is."""
 
     def of(self, trips: torch.Tensor, question: torch.Tensor) -> Hidden:
         """Of some trips only: trips (n,) bool, question (I,) the trip of each item."""
@@ -67,7 +69,7 @@ class Hidden:
 
 
 class _Batches(Dataset):
-    """The batches of one epoch by number, so that any worker can make any of them."""
+    """The batches of one epoch by index, so that any worker can make any of them."""
 
     def __init__(self, loader: _Loader, plan: list[np.ndarray], epoch: int) -> None:
         self.loader, self.plan, self.epoch = loader, plan, epoch
@@ -94,13 +96,14 @@ class _Loader(ABC):
         self.dataset, self.tokens, self.chunk = dataset, tokens, chunk
         self.workers, self.pin_memory = workers, pin_memory
         self.rank, self.ranks = rank, ranks
-        self.products = dataset.cache.products
+        self.vocabulary = dataset.cache.vocabulary
 
     def plan(self, order: np.ndarray) -> list[np.ndarray]:
         """Batches of timelines (indices into the dataset), in this order, within the budget.
 
-        A timeline counts its trips and its items. One that exceeds the budget is a batch alone:
-        histories are never cut. With several ranks every batch has a timeline for each of them.
+        The size of a timeline is its trips plus its items. One that exceeds the budget is a batch
+        by itself: histories are never cut. With several ranks every batch has at least one timeline
+        for each.
         """
         size = (self.dataset.trips + self.dataset.items)[order].tolist()
         starts, filled = [0], 0
@@ -116,7 +119,7 @@ class _Loader(ABC):
         """This rank's part of the batch of these timelines.
 
         What is hidden is drawn for the whole batch, from `epoch` and `index`, so that it does not
-        depend on how many ranks share it.
+        depend on the number of ranks.
         """
         cache = self.dataset.cache
         spans = self.dataset.spans[chosen]
@@ -133,17 +136,17 @@ class _Loader(ABC):
             index,
         )
         if self.ranks > 1:
-            mine = self._share(chosen)
-            hidden = hidden.of(torch.from_numpy(np.repeat(mine, target_counts)), question)
-            spans, chosen = spans[mine], chosen[mine]
+            local = self._is_local(chosen)
+            hidden = hidden.of(torch.from_numpy(np.repeat(local, target_counts)), question)
+            spans, chosen = spans[local], chosen[local]
         return self._pack(spans, hidden, self.sampling(chosen, epoch))
 
-    def _share(self, chosen: np.ndarray) -> np.ndarray:
-        """Which of the batch's timelines are this rank's, (n,) bool: about equally many tokens."""
-        mine = np.zeros(len(chosen), dtype=bool)
+    def _is_local(self, chosen: np.ndarray) -> np.ndarray:
+        """Which of the batch's timelines this rank takes, (n,) bool: about equal in size."""
+        local = np.zeros(len(chosen), dtype=bool)
         size = self.dataset.trips[chosen] + self.dataset.items[chosen]
-        mine[np.argsort(-size, kind="stable")[self.rank :: self.ranks]] = True
-        return mine
+        local[np.argsort(-size, kind="stable")[self.rank :: self.ranks]] = True
+        return local
 
     def _pack(
         self, spans: Spans, hidden: Hidden, sampling: HistorySampling | None
@@ -155,8 +158,8 @@ class _Loader(ABC):
         is_target = torch.from_numpy(
             position >= np.repeat(spans.first_target - spans.first, lengths)
         )
-        anonymous = is_target.nonzero().squeeze(1)[hidden.store]
-        trips.store[anonymous, STORE_IDENTITY] = 0
+        store_hidden = is_target.nonzero().squeeze(1)[hidden.store]
+        trips.store[store_hidden, STORE_IDENTITY] = UNKNOWN
         week = self.dataset.cache["trips.week"][trips.row[is_target].numpy()]
         return TimelineBatch(
             trips=trips,
@@ -167,7 +170,7 @@ class _Loader(ABC):
             questions=build_questions(
                 torch.from_numpy(lengths), Circumstances.of(trips), items, is_target, hidden.items,
                 hidden.context,
-                self.dataset.sales.as_of(week), self.products, sampling,
+                self.dataset.sales.as_of(week), self.vocabulary.products, sampling,
             ),
         )  # fmt: skip
 
@@ -176,10 +179,10 @@ class _Loader(ABC):
         self, token: torch.Tensor, trip: torch.Tensor, basket_id: torch.Tensor, epoch: int,
         index: int,
     ) -> Hidden:  # fmt: skip
-        """What to hide of n trips: token (I,), trip (I,) in 0..n-1, basket_id (n,)."""
+        """Choose what to hide of n trips: token (I,), trip (I,) in 0..n-1, basket_id (n,)."""
 
     def sampling(self, chosen: np.ndarray, epoch: int) -> HistorySampling | None:
-        """Which own products of these timelines are scored; None for all."""
+        """Which previously bought products are scored for these timelines; None for all."""
         return None
 
     def _batches(self, plan: list[np.ndarray], epoch: int, first: int) -> Iterator[TimelineBatch]:
@@ -193,10 +196,10 @@ class _Loader(ABC):
 
 
 class WorldModelDataLoader(_Loader):
-    """Training batches: shuffled by seed and epoch, masked at random, resumable to the batch.
+    """Training batches: shuffled by seed and epoch, masked at random, resumable at any batch.
 
     Iterating yields what is left of the current epoch and then moves on to the next. The same
-    seed, epoch and number give the same batch, with any number of workers.
+    seed, epoch and index give the same batch, with any number of workers.
     """
 
     def __init__(
@@ -212,8 +215,8 @@ class WorldModelDataLoader(_Loader):
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        """tokens: trips + items of a batch, at most, over all ranks; chunk: rows are whole
-        multiples of it; rank of ranks: the part of each batch that this loader yields.
+        """tokens: the most trips + items of a batch, over all ranks; chunk: row lengths are
+        multiples of it; rank, ranks: which part of each batch this loader yields.
 
         Raises ValueError for a number out of range.
         """
@@ -229,7 +232,7 @@ class WorldModelDataLoader(_Loader):
         return self._epoch
 
     def __len__(self) -> int:
-        """Batches of the whole current epoch."""
+        """Batches of a full pass over the current epoch."""
         return len(self._plan())
 
     def __iter__(self) -> Iterator[TimelineBatch]:
@@ -239,18 +242,18 @@ class WorldModelDataLoader(_Loader):
         self._epoch, self._next = self._epoch + 1, 0
 
     def state_dict(self) -> dict[str, int]:
-        """Where it stands: the batches already yielded do not come again."""
+        """Its position; batches already yielded do not come again."""
         return {"seed": self.seed, "epoch": self._epoch, "next": self._next}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where another loader of the same data and options stood."""
+        """Continue from the position of another loader of the same data and options."""
         self.seed, self._epoch, self._next = state["seed"], state["epoch"], state["next"]
         self._planned = None
 
     def hide(self, token, trip, basket_id, epoch, index):
         generator = torch.Generator().manual_seed(draw_seed(self.seed, epoch, index))
         masked = mask_items(
-            token, trip, len(basket_id), self.products,
+            token, trip, len(basket_id), self.vocabulary,
             self.masking.rate, self.masking.fully_hidden, generator,
         )  # fmt: skip
         context, store = (
@@ -260,7 +263,7 @@ class WorldModelDataLoader(_Loader):
         return Hidden(masked, context, store)
 
     def sampling(self, chosen, epoch):
-        # By timeline, not by batch, so that it does not depend on how many ranks share it.
+        # By timeline, not by batch, so that it does not depend on the number of ranks.
         seeds = [(self.seed, epoch, timeline) for timeline in chosen.tolist()]
         return HistorySampling(self.masking.min_keep_probability, seeds)
 
@@ -272,7 +275,7 @@ class WorldModelDataLoader(_Loader):
 
 
 class EvaluationDataLoader(_Loader):
-    """Every trip of the split once, asked one of the tasks, always hidden in the same way."""
+    """Every trip of the split once, with the same items hidden each time, as one task asks."""
 
     def __init__(
         self,
@@ -294,7 +297,7 @@ class EvaluationDataLoader(_Loader):
         if task not in TASKS:
             raise ValueError(f"task: expected one of {', '.join(TASKS)}, not {task!r}")
         self.task, self.seed, self.share = task, seed, share
-        # Timelines of about one length waste the least; of equals the first comes first.
+        # Timelines of similar length need the least padding. Ties keep their order.
         self._order = np.argsort(-dataset.trips, kind="stable")
 
     def __len__(self) -> int:
@@ -311,8 +314,8 @@ class EvaluationDataLoader(_Loader):
             chosen = torch.ones(len(token), dtype=torch.bool)
         hidden = torch.full((trips,), self.task == "next_unknown")
         masked = MaskedItems(
-            tokens=token.masked_fill(chosen, self.products + 1),
-            targets=token.masked_fill(~chosen, 0),
+            tokens=token.masked_fill(chosen, self.vocabulary.mask),
+            targets=token.masked_fill(~chosen, PAD),
             price_hidden=chosen,
             fully_hidden=torch.bincount(trip[~chosen], minlength=trips) == 0,
         )
@@ -320,8 +323,8 @@ class EvaluationDataLoader(_Loader):
 
 
 def padding_waste(batch: TimelineBatch) -> dict[str, float]:
-    """Shares of padding: `encoder` of the rows' steps, `decoder` of the slots that attention sees,
-    in its last layer, where only what is asked looks, and in one before it."""
+    """Shares of padding: `encoder` among the steps of rows, `decoder` among the attention slots of
+    the last layer, where only tokens with logits attend, and of one layer before it."""
     questions = batch.questions
     valid = [b.valid for part in (questions.baskets, questions.query_baskets) for b in part.buckets]
     slots = sum(part.numel() for part in valid)
@@ -332,5 +335,5 @@ def padding_waste(batch: TimelineBatch) -> dict[str, float]:
 
 
 def draw_seed(*numbers: int) -> int:
-    """One well-mixed seed from several numbers."""
+    """One seed from several numbers, by NumPy's `SeedSequence`."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,7 +1,7 @@
-"""What the model is asked: which items and which trip contexts are hidden.
+"""Masking: which items and which trip contexts are hidden.
 
 Pure functions on flat packed items: `tokens` (T,) beside `trip_of_item` (T,), in any order. Random
-numbers are drawn where the generator lives, so that a CPU generator masks the same items whichever
+numbers are drawn on the generator's device, so that a CPU generator masks the same items whichever
 device the batch is on.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainer.cache.vocabulary import PAD, UNKNOWN
+from trainer.cache.vocabulary import PAD, UNKNOWN, Vocabulary
 
 MASKED_SHARE = 0.8
 REPLACED_SHARE = 0.1
@@ -20,10 +20,10 @@ REPLACED_SHARE = 0.1
 
 @dataclass(frozen=True)
 class MaskedItems:
-    """Items as the model sees them, and what it is asked about them."""
+    """Items with some of them hidden, and the targets."""
 
     tokens: Tensor
-    """(T,) int64: products, `[MASK]` at most of the chosen positions."""
+    """(T,) int64: products; `[MASK]` or another product at chosen positions, unless kept."""
     targets: Tensor
     """(T,) int64: the true product at chosen positions, `[PAD]` elsewhere."""
     price_hidden: Tensor
@@ -36,7 +36,7 @@ def mask_items(
     tokens: Tensor,
     trip_of_item: Tensor,
     trips: int,
-    products: int,
+    vocabulary: Vocabulary,
     rate: float,
     fully_hidden_share: float,
     generator: torch.Generator,
@@ -45,44 +45,44 @@ def mask_items(
 
     tokens (T,), products only; trip_of_item (T,) in 0..trips-1. Each item is chosen with
     probability `rate`, and the one with the smallest draw in any case, so that every trip with
-    items asks something. Of the chosen, 80 % become `[MASK]`, 10 % another product, uniformly,
-    10 % stay (Devlin et al., BERT, 2019, section 3.1). A share `fully_hidden_share` of the trips
-    is hidden completely, every item `[MASK]`: the next-basket question. Trips without items are
-    never `fully_hidden`.
+    items has a target. Of the chosen, 80 % become `[MASK]`, 10 % another product, drawn uniformly,
+    and 10 % are kept (Devlin et al., BERT, 2019, section 3.1). A share `fully_hidden_share` of the
+    trips is hidden completely, every item `[MASK]`: the next-basket question. Trips without items
+    are never `fully_hidden`.
 
-    The price is hidden at every chosen position. Beside a `[MASK]` or another product it would
-    give the product away; beside a product that stays it would confirm it, and a kept product
-    could be told from a replaced one.
+    The price is hidden at every chosen position. Beside `[MASK]` or another product it would reveal
+    the true one; beside a kept product it would confirm it, and distinguish kept from replaced.
 
-    With a single product there is no other, and a replaced item keeps it. Raises ValueError for
-    shares outside 0..1, tokens that are no product and trips out of range.
+    With a vocabulary of one product a replaced item keeps it. Raises ValueError for shares outside
+    0..1, tokens that are no product and trips out of range.
     """
     _check_share("rate", rate)
     _check_share("fully_hidden_share", fully_hidden_share)
     _check_items(tokens, trip_of_item, trips)
-    if tokens.numel() and (tokens.min() <= PAD or tokens.max() > products):
+    products = vocabulary.products
+    if not vocabulary.is_product(tokens).all():
         raise ValueError(f"tokens: expected products 1..{products}, found others")
     tokens, trip_of_item = tokens.long(), trip_of_item.long()
 
     draw = _uniform(len(tokens), generator, tokens)
     smallest = draw.new_ones(trips).scatter_reduce(0, trip_of_item, draw, "amin")
     has_items = torch.bincount(trip_of_item, minlength=trips) > 0
-    whole = (_uniform(trips, generator, tokens) < fully_hidden_share) & has_items
-    in_whole = whole[trip_of_item]
-    chosen = (draw < rate) | (draw == smallest[trip_of_item]) | in_whole
+    fully_hidden = (_uniform(trips, generator, tokens) < fully_hidden_share) & has_items
+    in_fully_hidden = fully_hidden[trip_of_item]
+    chosen = (draw < rate) | (draw == smallest[trip_of_item]) | in_fully_hidden
 
-    fate = _uniform(len(tokens), generator, tokens)
-    masked = chosen & ((fate < MASKED_SHARE) | in_whole)
-    replaced = chosen & ~masked & (fate < MASKED_SHARE + REPLACED_SHARE)
+    action = _uniform(len(tokens), generator, tokens)
+    masked = chosen & ((action < MASKED_SHARE) | in_fully_hidden)
+    replaced = chosen & ~masked & (action < MASKED_SHARE + REPLACED_SHARE)
     step = torch.randint(
         max(products - 1, 1), tokens.shape, generator=generator, device=generator.device
     )
-    another = (tokens + step.to(tokens.device)) % products + 1
+    replacement = (tokens + step.to(tokens.device)) % products + 1
     return MaskedItems(
-        tokens=tokens.where(~replaced, another).masked_fill(masked, products + 1),
+        tokens=tokens.where(~replaced, replacement).masked_fill(masked, vocabulary.mask),
         targets=tokens.masked_fill(~chosen, PAD),
         price_hidden=chosen,
-        fully_hidden=whole,
+        fully_hidden=fully_hidden,
     )
 
 
@@ -96,7 +96,7 @@ def hide_context(trips: int, probability: float, generator: torch.Generator) -> 
 
 
 def apply_hidden(codes: Tensor, hidden: Tensor) -> Tensor:
-    """The trip context as the model sees it: `unknown` (0) in every part where hidden.
+    """The trip context with `unknown` (0) in every part where hidden.
 
     codes (trips, parts), any integer dtype; hidden (trips,) bool. Returns a new tensor like codes.
     Raises ValueError where shapes disagree.
@@ -116,13 +116,14 @@ def evaluation_mask(
     seed: int,
     share: float = 0.15,
 ) -> Tensor:
-    """The items that basket completion asks for: (T,) bool.
+    """The items that basket completion hides: (T,) bool.
 
     tokens (T,); trip_of_item (T,) index into basket_ids (trips,) int64. Of a trip's n items,
     share x n are masked, halves rounded up, at least one, and one stays visible where n >= 2. They
     are the items with the smallest hash of seed, basket id and token: the same whatever the order
-    of items, the other trips of the batch and the device. Ids that survive a rebuild of the cache
-    give masks that do. Raises ValueError for a share outside 0..1 and trips out of range.
+    of items, the other trips of the batch and the device. As long as basket ids and tokens stay the
+    same, so does the mask, also in a cache that is exported again. Raises ValueError for a share
+    outside 0..1 and trips out of range.
     """
     _check_share("share", share)
     _check_items(tokens, trip_of_item, len(basket_ids))
@@ -156,7 +157,7 @@ def _splitmix64(values: Tensor) -> Tensor:
 
 
 def _shift_right(values: Tensor, bits: int) -> Tensor:
-    """A shift that fills with zeros: int64's own repeats the sign."""
+    """Logical shift to the right, filling with zeros: `>>` of int64 repeats the sign."""
     return (values >> bits) & ((1 << (64 - bits)) - 1)
 
 

@@ -1,4 +1,4 @@
-"""Packing: timelines into rows of whole chunks, baskets into buckets of about one length."""
+"""Packing: timelines into rows of whole chunks, baskets into buckets of similar length."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from trainer.batches.batch import Baskets, Bucket
 from trainer.cache.ragged import offsets
 
 BUCKETS = (0, 1, 2, 3, 4, 5, 7, 9, 12, 15, 19, 24, 30, 38, 48, 60)
-"""Most visible items of each decoder bucket but the last, which holds the longer baskets. Wholly
-hidden baskets, more than half of a training batch, are a bucket of one slot."""
+"""The most visible items of each decoder bucket; one more bucket holds the longer baskets. Fully
+hidden baskets, more than half of a training batch, need one slot only."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Rows:
 def pack_rows(lengths: np.ndarray, chunk: int) -> Rows:
     """Put sequences of these lengths (n,) into rows, each of the same whole number of chunks.
 
-    For several row lengths the sequences, longest first, go to the emptiest row (Graham, Bounds
-    on Multiprocessing Timing Anomalies, 1969); the length with the fewest steps is kept, the
-    shortest of equals. Raises ValueError for an empty sequence or none.
+    Several row lengths are tried. For each, the sequences, longest first, go to the emptiest row
+    (Graham, Bounds on Multiprocessing Timing Anomalies, 1969); the row length with the fewest steps
+    in all is kept, the shortest one of equals. Raises ValueError for no sequence or an empty one.
     """
     lengths = np.asarray(lengths, dtype=np.int64)
     if not len(lengths) or lengths.min() < 1:
@@ -73,8 +73,7 @@ def sequence_ids(rows: Rows, lengths: np.ndarray) -> np.ndarray:
 def pack_baskets(lengths: np.ndarray) -> Baskets:
     """Buckets of questions whose decoder rows have these lengths (Q,), `[MASK]` included.
 
-    The decoder tokens of question i lie one after the other, those of i + 1 behind them. Every
-    token looks at all of its question's.
+    The decoder tokens lie question by question. Every token attends to all tokens of its question.
     """
     buckets, before = [], 0
     place = np.empty(np.sum(lengths), dtype=np.int64)
@@ -86,9 +85,9 @@ def pack_baskets(lengths: np.ndarray) -> Baskets:
 
 
 def pack_queries(lengths: np.ndarray, question: np.ndarray) -> Baskets:
-    """The same baskets, for tokens that look alone: one row per token, question (R,) its own.
+    """The same baskets, one row for each of some query tokens, those of questions (R,).
 
-    What only some tokens are asked of need not be worked out for the others.
+    What only these tokens need is not computed for the others.
     """
     lengths = np.asarray(lengths, dtype=np.int64)
     buckets, order = [], []
@@ -103,11 +102,11 @@ def pack_queries(lengths: np.ndarray, question: np.ndarray) -> Baskets:
 
 
 def _by_length(lengths: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Per bucket: its rows (n,), slots (n, S) counted over all rows, and which are not padded."""
+    """Per bucket: its rows (n,), slots (n, S) counted over all rows, and which are not padding."""
     first = offsets(lengths)[:-1]
-    kind = np.searchsorted(BUCKETS, lengths - 1)  # without the [MASK]
-    for bucket in np.unique(kind):
-        row = np.flatnonzero(kind == bucket)
+    bucket_of_row = np.searchsorted(BUCKETS, lengths - 1)  # without the [MASK]
+    for bucket in np.unique(bucket_of_row):
+        row = np.flatnonzero(bucket_of_row == bucket)
         slots = np.arange(lengths[row].max())
         valid = slots < lengths[row, None]
         yield row, first[row, None] + np.where(valid, slots, 0), valid

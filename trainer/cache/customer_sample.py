@@ -9,11 +9,11 @@ from trainer.cache.reader import TensorCache
 
 
 def sample_customers(cache: TensorCache, customers: np.ndarray, count: int) -> np.ndarray:
-    """`count` of some customers, or all where there are no more: rows, ascending.
+    """A sample of `count` of the given customers, or all if there are fewer: rows, ascending.
 
-    customers (n,) rows of the cache's customers. Chosen are the codes with the smallest hashes:
-    another customer who joins takes one place at most and moves nobody else. Raises ValueError for
-    a count below 1.
+    customers (n,) rows of the cache's customers. Those whose codes have the smallest hashes are
+    chosen, so that a new customer replaces at most one of the sample. Raises ValueError for a
+    count below 1.
     """
     if count < 1:
         raise ValueError(f"customers: expected at least 1, not {count}")

@@ -1,4 +1,4 @@
-"""Ragged arrays as offsets: the few vectorised operations that everything else is made of."""
+"""Ragged arrays stored as offsets, and the vectorised operations on them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from trainer.cache.reader import TensorCache
 
 
 def items_of(cache: TensorCache, trips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many items each of the cache's trips (n,) has, (n,), and all their tokens in order, both
+    """Number of items of each of the cache's trips (n,), (n,), and their tokens, trip by trip; both
     int64."""
     start = cache["trips.item_offsets"][trips].astype(np.int64)
     lengths = cache["trips.item_offsets"][trips + 1] - start

@@ -1,10 +1,10 @@
 """What tokens stand for.
 
-    0            [PAD], nothing
+    0            [PAD], padding
     1 .. N       products, in the order of their codes
-    N + 1        [MASK], an item that is hidden
+    N + 1        [MASK], a hidden item
     N + 2        [EOS], the end of a basket
-    N + 3 ..     fallbacks: one per category, for products that the vocabulary does not hold
+    N + 3 ..     fallbacks: one per category, for products outside the vocabulary
 
 The first N + 3 tokens can be predicted; fallbacks are input only. In the columns of the kind of
 trip 0 is `unknown`.
@@ -53,7 +53,7 @@ class Vocabulary:
         return self.size + self.categories
 
     def fallback(self, category: Tokens) -> Tokens:
-        """The token that stands for unknown products of a category: row of `categories`."""
+        """The token of unknown products of a category, given its row of `categories`."""
         return category + self.size
 
     def is_product(self, tokens: Tokens) -> Tokens:

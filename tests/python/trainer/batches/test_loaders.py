@@ -1,4 +1,4 @@
-"""Datasets and loaders: what a batch holds is what the cache says, once, and reproducibly."""
+"""Datasets and loaders: batches hold what the cache holds, each trip once, reproducibly."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.held_out import training_trips
 from trainer.cache.reader import CacheError, TensorCache
+from trainer.cache.vocabulary import Vocabulary
 from trainer.cache.writer import write_cache
 
 SPLITS = {
@@ -41,9 +42,9 @@ def loader(cache):
     return make
 
 
-def same(one, other) -> bool:
+def same(first, second) -> bool:
     """Whether two batches are the same to the bit."""
-    return _plain(one) == _plain(other)
+    return _plain(first) == _plain(second)
 
 
 def _plain(part):
@@ -56,19 +57,19 @@ def _plain(part):
     return {name: _plain(value) for name, value in vars(part).items()}
 
 
-def asked_rows(batch) -> list[int]:
+def target_rows(batch) -> list[int]:
     return batch.trips.row[batch.questions.trip].tolist()
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_timelines_end_with_the_split_and_ask_its_weeks(cache, split):
+def test_timelines_end_with_the_split_and_its_trips_are_targets(cache, split):
     first_week, last_week = SPLITS[split]
     dataset = WorldModelDataset(cache, split)
     week = cache["trips.week"]
     expected = np.flatnonzero((week >= first_week) & (week <= last_week))
     if split == "train":
         expected = training_trips(cache)
-    asked = []
+    targets = []
     for index in range(len(dataset)):
         trips, items, count = dataset[index]
         customer = dataset.customers[index]
@@ -76,9 +77,9 @@ def test_timelines_end_with_the_split_and_ask_its_weeks(cache, split):
         rows = trips.row.tolist()
         assert rows == list(range(begin, begin + len(rows)))  # from the very first trip
         assert week[rows].max() <= last_week
-        asked += rows[len(rows) - count :]
+        targets += rows[len(rows) - count :]
         assert (len(rows), len(items.token)) == (dataset.trips[index], dataset.items[index])
-    assert asked == expected.tolist()
+    assert targets == expected.tolist()
     with pytest.raises(IndexError):
         dataset[len(dataset)]
 
@@ -88,14 +89,14 @@ def test_batches_hold_what_the_cache_says(cache, loader):
     assert batch.items.trip.diff().min() >= 0
     for index, row in enumerate(batch.trips.row.tolist()):
         start, stop = cache["trips.item_offsets"][row : row + 2]
-        mine = batch.items.trip == index
-        assert batch.items.token[mine].tolist() == cache["items.token"][start:stop].tolist()
+        in_trip = batch.items.trip == index
+        assert batch.items.token[in_trip].tolist() == cache["items.token"][start:stop].tolist()
         price = cache["items.price"][start:stop]
         pence = np.stack(
             [cache[f"shelf_prices.{n}"][price] for n in ("pence", "previous_pence", "base_pence")],
             axis=1,
         )
-        assert np.array_equal(batch.items.pence[mine].numpy(), pence)
+        assert np.array_equal(batch.items.pence[in_trip].numpy(), pence)
         frame = cache["trips.customer_week"][row]
         day = cache["trips.day"][row]
         store = int(cache["trips.store"][row])
@@ -133,14 +134,14 @@ def test_one_store_in_twenty_is_hidden_in_training_and_none_in_evaluation(cache)
 
 
 def test_ranks_share_each_batch(cache):
-    """Together they ask what one rank asks, with the same items hidden."""
+    """Together they have the questions of one rank, with the same items hidden."""
     dataset = WorldModelDataset(cache)
     budget = int((dataset.trips + dataset.items).sum() / 4)
 
     def loader(rank, ranks):
         return WorldModelDataLoader(dataset, tokens=budget, chunk=8, rank=rank, ranks=ranks)
 
-    def asked(batch):
+    def facts(batch):
         q = batch.questions
         rows = batch.trips.row[q.trip]
         trips = zip(rows.tolist(), q.context.tolist(), q.fully_hidden.tolist(), strict=True)
@@ -150,8 +151,8 @@ def test_ranks_share_each_batch(cache):
     whole = list(loader(0, 1))
     parts = list(zip(*(loader(rank, 2) for rank in range(2)), strict=True))
     assert len(whole) == len(parts) > 2
-    for one, shares in zip(whole, parts, strict=True):
-        assert asked(one) == sorted(sum((asked(share) for share in shares), start=[]))
+    for batch, shares in zip(whole, parts, strict=True):
+        assert facts(batch) == sorted(sum((facts(share) for share in shares), start=[]))
         sizes = [len(share.items.token) for share in shares]
         assert min(sizes) > 0
 
@@ -169,7 +170,7 @@ def test_rows_hold_whole_timelines(cache, loader):
 def test_from_a_later_week_on_earlier_trips_are_history(cache):
     first_week = 15
     dataset = WorldModelDataset(cache, first_week=first_week)
-    rows = [row for b in WorldModelDataLoader(dataset, chunk=8) for row in asked_rows(b)]
+    rows = [row for b in WorldModelDataLoader(dataset, chunk=8) for row in target_rows(b)]
     training = training_trips(cache)
     assert sorted(rows) == training[cache["trips.week"][training] >= first_week].tolist()
     first = cache["customers.trip_offsets"][dataset.customers].astype(int)
@@ -178,8 +179,8 @@ def test_from_a_later_week_on_earlier_trips_are_history(cache):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_epoch_asks_every_training_trip_once(cache, loader, workers):
-    rows = [row for batch in loader(workers=workers) for row in asked_rows(batch)]
+def test_every_training_trip_is_a_target_once_per_epoch(cache, loader, workers):
+    rows = [row for batch in loader(workers=workers) for row in target_rows(batch)]
     assert len(rows) == len(set(rows))
     assert set(rows) == set(training_trips(cache).tolist())
 
@@ -195,33 +196,34 @@ def test_batches_stay_within_the_budget_unless_a_timeline_does_not(cache):
     assert max(s for s in sizes if s <= budget) > budget / 2
 
 
-def test_what_is_asked_and_what_is_visible_make_up_the_basket(loader):
+def test_targets_and_visible_items_make_up_the_basket(loader):
     batch = next(iter(loader(masking=Masking(rate=0.5, fully_hidden=0.3))))
-    questions, mask = batch.questions, torch.tensor(loader().products + 1)
+    questions, mask = batch.questions, torch.tensor(loader().vocabulary.mask)
     assert torch.equal(questions.token[questions.logit[: len(questions.trip)]].unique(), mask[None])
-    told = 0
+    queries = 0
     for index, trip in enumerate(questions.trip.tolist()):
         basket = sorted(batch.items.token[batch.items.trip == trip].tolist())
-        mine = questions.question == index
-        visible = questions.token[mine][1:].tolist()
+        in_question = questions.question == index
+        visible = questions.token[in_question][1:].tolist()
         targets = questions.target[questions.target_question == index].tolist()
         rows = questions.target_row[questions.target_question == index]
         assert targets and set(targets) <= set(basket)
         assert (rows[rows < len(questions.trip)] == index).all()
-        stand = questions.logit[rows[rows >= len(questions.trip)]]
-        told += len(stand)
-        assert questions.price_hidden[stand].all()
-        shown = [t for t, h in zip(visible, questions.price_hidden[mine][1:], strict=True) if not h]
-        assert sorted(targets + shown) == basket
+        replaced_or_kept = questions.logit[rows[rows >= len(questions.trip)]]
+        queries += len(replaced_or_kept)
+        assert questions.price_hidden[replaced_or_kept].all()
+        hidden = questions.price_hidden[in_question][1:].tolist()
+        others = [token for token, target in zip(visible, hidden, strict=True) if not target]
+        assert sorted(targets + others) == basket
         if questions.fully_hidden[index]:
             assert visible == [] and sorted(targets) == basket
-    assert told > 0
+    assert queries > 0
     assert (questions.pence[questions.price_hidden] == 0).all()
     assert (questions.pence[~questions.price_hidden] > 0).all()
 
 
-def test_the_number_of_hidden_items_does_not_show(cache):
-    """A wholly hidden basket is one [MASK], whatever its size: that is part of the context."""
+def test_the_number_of_hidden_items_is_not_revealed(cache):
+    """A fully hidden basket is one [MASK], whatever its size; size is part of the trip context."""
     dataset = WorldModelDataset(cache, "test")
     for batch in EvaluationDataLoader(dataset, "next_unknown", tokens=500, chunk=8):
         questions = batch.questions
@@ -231,13 +233,13 @@ def test_the_number_of_hidden_items_does_not_show(cache):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_evaluation_asks_every_trip_once_and_always_alike(cache, task):
+def test_evaluation_has_every_trip_once_with_the_same_items_hidden(cache, task):
     dataset = WorldModelDataset(cache, "validation")
     loader = EvaluationDataLoader(dataset, task, tokens=500, chunk=8)
     batches, again = list(loader), list(loader)
     assert len(batches) == len(loader)
     assert all(same(a, b) for a, b in zip(batches, again, strict=True))
-    rows = sorted(row for batch in batches for row in asked_rows(batch))
+    rows = sorted(row for batch in batches for row in target_rows(batch))
     week = cache["trips.week"]
     expected = np.flatnonzero((week > TRAIN_LAST) & (week <= VALIDATION_LAST))
     assert rows == expected.tolist()
@@ -273,11 +275,13 @@ def test_completion_hides_the_same_items_in_any_batch(cache):
 
 
 def test_epochs_and_seeds_shuffle(loader):
-    one = loader()
-    first, second = list(one), list(one)
-    assert one.epoch == 2
+    shuffled = loader()
+    first, second = list(shuffled), list(shuffled)
+    assert shuffled.epoch == 2
     other = list(loader(seed=1))
-    orders = [[row for b in batches for row in asked_rows(b)] for batches in (first, second, other)]
+    orders = [
+        [row for b in batches for row in target_rows(b)] for batches in (first, second, other)
+    ]
     assert sorted(orders[0]) == sorted(orders[1]) == sorted(orders[2])
     assert orders[0] != orders[1] and orders[0] != orders[2]
     assert all(same(a, b) for a, b in zip(first, loader(), strict=True))
@@ -286,43 +290,44 @@ def test_epochs_and_seeds_shuffle(loader):
 def test_masks_change_from_epoch_to_epoch(cache):
     dataset = WorldModelDataset(cache)
     loader = WorldModelDataLoader(dataset, tokens=10**6, chunk=8)
-    (one,), (two,) = list(loader), list(loader)
-    assert sorted(asked_rows(one)) == sorted(asked_rows(two))
-    assert one.questions.target.sort()[0].tolist() != two.questions.target.sort()[0].tolist()
+    (first,), (second,) = list(loader), list(loader)
+    assert sorted(target_rows(first)) == sorted(target_rows(second))
+    targets = [batch.questions.target.sort()[0].tolist() for batch in (first, second)]
+    assert targets[0] != targets[1]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("seen", [0, 1, 4])
-def test_resuming_replays_what_was_left(loader, workers, seen):
+@pytest.mark.parametrize("yielded", [0, 1, 4])
+def test_resuming_yields_the_remaining_batches(loader, workers, yielded):
     straight = loader()
     expected = [*straight, *straight]
     stopped = loader()
     batches = iter(stopped)
-    for _ in range(seen):
+    for _ in range(yielded):
         next(batches)
     state = stopped.state_dict()
     resumed = loader(seed=99, workers=workers)
     resumed.load_state_dict(state)
     rest = [*resumed, *resumed]
-    assert len(rest) == len(expected) - seen
-    assert all(same(a, b) for a, b in zip(rest, expected[seen:], strict=True))
+    assert len(rest) == len(expected) - yielded
+    assert all(same(a, b) for a, b in zip(rest, expected[yielded:], strict=True))
 
 
 def test_workers_do_not_change_a_batch(loader):
     assert all(same(a, b) for a, b in zip(loader(), loader(workers=2), strict=True))
 
 
-def test_rows_of_logits_have_their_questions_own_products(loader):
+def test_rows_of_logits_have_the_purchase_history_of_their_question(loader):
     questions = next(iter(loader())).questions
     history, rows = questions.history, questions.entry_row
-    assert len(questions.logit) > len(questions.trip)  # some items have to be told
+    assert len(questions.logit) > len(questions.trip)  # some targets are visible
     assert (rows.diff() >= 0).all()
     for row, question in enumerate(questions.question[questions.logit].tolist()):
         tokens = history.token[questions.entry[rows == row]]
         assert torch.equal(tokens, history.token[history.question == question])
 
 
-def test_waste_is_told(loader):
+def test_padding_waste_by_its_definition(loader):
     batch = next(iter(loader()))
     waste = padding_waste(batch)
     assert waste["encoder"] == pytest.approx(1 - len(batch.trips) / batch.sequence.numel())
@@ -334,7 +339,7 @@ def test_waste_is_told(loader):
     assert waste["decoder"] == pytest.approx(1 - int(needed) / slots)
 
 
-def test_one_trip_customers_and_large_baskets_pass(tmp_path):
+def test_customers_with_one_trip_and_baskets_of_hundreds(tmp_path):
     cache = toy_cache(
         tmp_path / "cache", trips_of=[1, 1, 3], products=300, largest_basket=200, seed=3
     )
@@ -343,20 +348,18 @@ def test_one_trip_customers_and_large_baskets_pass(tmp_path):
     assert sum(len(b.questions.trip) for b in batches) == len(training_trips(cache))
 
 
-def test_products_without_a_token_are_history_but_no_targets(tmp_path):
+def test_unknown_products_are_history_but_no_targets(tmp_path):
     columns = toy_columns(customers=6)
-    products = len(columns["products.code"])
+    vocabulary = Vocabulary(len(columns["products.code"]), len(columns["categories.code"]))
+    fallback = vocabulary.fallback(columns["products.category"][1])
     token = columns["items.token"]
-    unknown = token == 2
-    columns["items.token"] = np.where(
-        unknown, products + 3 + columns["products.category"][1], token
-    )
+    columns["items.token"] = np.where(token == 2, fallback, token)
     write_cache(tmp_path / "cache", columns, toy_manifest())
     dataset = WorldModelDataset(TensorCache(tmp_path / "cache"), "test")
     for task in TASKS:
         for batch in EvaluationDataLoader(dataset, task, chunk=8):
-            assert (batch.questions.target <= products).all()
-            assert (batch.items.token > products + 2).any()
+            assert vocabulary.is_product(batch.questions.target).all()
+            assert (batch.items.token >= vocabulary.size).any()
 
 
 @pytest.mark.parametrize(

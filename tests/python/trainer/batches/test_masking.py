@@ -1,4 +1,4 @@
-"""Masks by their frequencies, their guarantees, and what they must not depend on."""
+"""Masks: their frequencies, their guarantees, and what they must not depend on."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from trainer.batches.masking import (
     hide_context,
     mask_items,
 )
+from trainer.cache.vocabulary import Vocabulary
 
 PRODUCTS = 500
-MASK = PRODUCTS + 1
+MASK = Vocabulary(PRODUCTS, 0).mask
 
 
 def make_items(sizes: list[int] | torch.Tensor, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -33,7 +34,8 @@ def mask(
     tokens, trip, trips, rate=0.15, fully_hidden_share=0.0, seed=1, products=PRODUCTS
 ) -> MaskedItems:
     generator = torch.Generator().manual_seed(seed)
-    return mask_items(tokens, trip, trips, products, rate, fully_hidden_share, generator)
+    vocabulary = Vocabulary(products, categories=0)
+    return mask_items(tokens, trip, trips, vocabulary, rate, fully_hidden_share, generator)
 
 
 def within_binomial(hits: int, trials: int, share: float) -> bool:
@@ -75,7 +77,7 @@ def test_targets_are_the_true_tokens():
 
 
 def test_price_is_hidden_at_every_chosen_position():
-    """Masked, replaced and kept: a visible price would tell kept from replaced."""
+    """Masked, replaced and kept: a visible price would distinguish kept from replaced."""
     tokens, trip = make_items([40] * 100)
     masked = mask(tokens, trip, 100, rate=0.5, fully_hidden_share=0.2)
     assert torch.equal(masked.price_hidden, masked.targets != 0)
@@ -89,18 +91,18 @@ def test_replacements_are_other_products_uniformly():
     tokens = torch.full((200_000,), 3)
     masked = mask(tokens, torch.arange(200_000), 200_000, rate=1.0, products=5)
     replaced = masked.tokens[(masked.tokens != 6) & (masked.tokens != 3)]
-    seen = torch.bincount(replaced, minlength=8)
-    assert seen.nonzero().flatten().tolist() == [1, 2, 4, 5]
-    assert all(within_binomial(int(seen[p]), len(replaced), 1 / 4) for p in (1, 2, 4, 5))
+    counts = torch.bincount(replaced, minlength=8)
+    assert counts.nonzero().flatten().tolist() == [1, 2, 4, 5]
+    assert all(within_binomial(int(counts[p]), len(replaced), 1 / 4) for p in (1, 2, 4, 5))
     assert within_binomial(len(replaced), 200_000, 0.1)
 
 
 def test_edges_of_the_vocabulary_stay_products():
     tokens = torch.tensor([1, PRODUCTS] * 5000)
     masked = mask(tokens, torch.arange(10_000), 10_000, rate=1.0)
-    seen = masked.tokens[masked.tokens != MASK]
-    assert seen.min() >= 1
-    assert seen.max() <= PRODUCTS
+    visible = masked.tokens[masked.tokens != MASK]
+    assert visible.min() >= 1
+    assert visible.max() <= PRODUCTS
 
 
 def test_single_product_chain():
@@ -126,7 +128,7 @@ def test_the_guaranteed_target_is_any_item():
     assert all(within_binomial(int(hits), 4000, 1 / 4) for hits in by_place)
 
 
-def test_whole_trips_are_all_mask():
+def test_fully_hidden_trips_are_all_mask():
     sizes = torch.randint(0, 9, (4000,), generator=torch.Generator().manual_seed(4))
     tokens, trip = make_items(sizes)
     masked = mask(tokens, trip, 4000, fully_hidden_share=0.25)
@@ -290,7 +292,7 @@ def test_evaluation_depends_on_the_seed_and_the_basket():
     assert len({tuple(row.tolist()) for row in chosen}) > 40
 
 
-def test_evaluation_masks_every_product_alike():
+def test_evaluation_masks_every_product_equally_often():
     """20 products in 5,000 baskets: each is among the three masked in 15 % of them."""
     tokens = torch.arange(1, 21).repeat(5000)
     trip = torch.arange(5000).repeat_interleave(20)

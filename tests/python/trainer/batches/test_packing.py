@@ -1,4 +1,4 @@
-"""Packing: where sequences and baskets lie, and that nothing overlaps or gets lost."""
+"""Packing: places of sequences and baskets, without overlap or loss."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_buckets_by_hand():
 
 
 def assert_keys_are_of_the_question(baskets, lengths):
-    """Each row looks at the tokens of its own question, its [MASK] first."""
+    """Each row attends to the tokens of its question, the [MASK] first."""
     question = torch.repeat_interleave(torch.from_numpy(lengths))
     for bucket in baskets.buckets:
         assert (question[bucket.token] == bucket.question[:, None]).all()
@@ -82,7 +82,7 @@ def test_padded_and_flat_again_is_the_same():
     assert_keys_are_of_the_question(baskets, lengths)
 
 
-def test_tokens_that_look_alone_keep_their_order():
+def test_single_query_tokens_keep_their_order():
     draw = np.random.default_rng(0)
     lengths = draw.integers(1, 70, 50)
     question = np.concatenate([np.arange(50), draw.integers(0, 50, 20)])
@@ -98,7 +98,7 @@ def test_tokens_that_look_alone_keep_their_order():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_little_of_the_attention_is_padding(seed):
-    """Baskets as they are: most wholly hidden, the others mostly small."""
+    """Realistic baskets: most fully hidden, the others mostly small."""
     draw = np.random.default_rng(seed)
     lengths = np.where(draw.random(2000) < 0.5, 1, draw.geometric(0.2, 2000))
     baskets = pack_baskets(lengths)

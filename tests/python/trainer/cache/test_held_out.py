@@ -1,4 +1,4 @@
-"""Customers kept out of training: who they are, and that nothing is learned from them."""
+"""Customers held out of training: how they are chosen, and that nothing is learned from them."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ def cache_of(folder, columns) -> TensorCache:
 def test_about_one_in_ten_by_code_alone(tmp_path):
     columns = toy_columns(trips_of=[1] * 3000)
     cache = cache_of(tmp_path / "all", columns)
-    kept_out = held_out(cache)
-    assert 0.08 < kept_out.mean() < 0.12
+    is_held_out = held_out(cache)
+    assert 0.08 < is_held_out.mean() < 0.12
     some = toy_columns(trips_of=[1] * 500)
     some["customers.code"] = columns["customers.code"][1000:1500]
-    assert np.array_equal(held_out(cache_of(tmp_path / "some", some)), kept_out[1000:1500])
+    assert np.array_equal(held_out(cache_of(tmp_path / "some", some)), is_held_out[1000:1500])
 
 
-def test_their_training_trips_are_no_training_trips(tmp_path):
+def test_trips_of_held_out_customers_are_not_for_training(tmp_path):
     cache = cache_of(tmp_path / "cache", toy_columns(customers=40))
-    kept_out, first = held_out(cache), cache["customers.trip_offsets"].astype(int)
-    assert kept_out.any()
+    is_held_out, first = held_out(cache), cache["customers.trip_offsets"].astype(int)
+    assert is_held_out.any()
     rows = training_trips(cache)
     assert (cache["trips.week"][rows] <= TRAIN_LAST).all()
     customer = np.searchsorted(first, rows, side="right") - 1
-    assert not kept_out[customer].any()
-    others = training_trips(cache, kept_out)
+    assert not is_held_out[customer].any()
+    others = training_trips(cache, is_held_out)
     assert len(rows) + len(others) == (cache["trips.week"] <= TRAIN_LAST).sum()
-    assert not kept_out[WorldModelDataset(cache).customers].any()
+    assert not is_held_out[WorldModelDataset(cache).customers].any()
     for split in ("validation", "test"):
-        assert kept_out[WorldModelDataset(cache, split).customers].any()
+        assert is_held_out[WorldModelDataset(cache, split).customers].any()
 
 
-def test_lifts_and_constants_do_not_depend_on_them(tmp_path):
+def test_lifts_and_constants_do_not_depend_on_held_out_customers(tmp_path):
     columns = toy_columns(customers=40)
     one = cache_of(tmp_path / "one", columns)
-    kept_out = held_out(one)
+    is_held_out = held_out(one)
     changed = dict(columns)
-    of_trip = np.repeat(kept_out, np.diff(columns["customers.trip_offsets"].astype(int)))
+    of_trip = np.repeat(is_held_out, np.diff(columns["customers.trip_offsets"].astype(int)))
     of_item = np.repeat(of_trip, np.diff(columns["trips.item_offsets"].astype(int)))
-    of_week = kept_out[columns["customer_weeks.customer"]]
+    of_week = is_held_out[columns["customer_weeks.customer"]]
     assert of_week.any()
     changed["items.token"] = np.where(of_item, 1, columns["items.token"])
     changed["trips.focus"] = np.where(of_trip, 4 - columns["trips.focus"], columns["trips.focus"])

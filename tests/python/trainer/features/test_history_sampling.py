@@ -1,4 +1,4 @@
-"""Which own products of a training batch are scored: weights that are right in the mean."""
+"""Sampling of previously bought products in training: unbiased importance weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trainer.features.history_sampling import OFTEN, HistorySampling
 from trainer.features.purchase_history import COUNTS
 from trainer.model.world_model import create_world_model
 
-LEAST = 0.2
+MIN_PROBABILITY = 0.2
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def cache(tmp_path_factory):
     return toy_cache(tmp_path_factory.mktemp("cache"), customers=20, seed=4)
 
 
-def questions(cache, least, **options):
-    masking = Masking(min_keep_probability=least)
+def questions(cache, min_probability, **options):
+    masking = Masking(min_keep_probability=min_probability)
     loader = WorldModelDataLoader(
         WorldModelDataset(cache, "train"), masking=masking, tokens=4000, chunk=8, **options
     )
@@ -35,59 +35,65 @@ def pairs(question, token):
     return set(zip(question.tolist(), token.tolist(), strict=True))
 
 
-def test_weights_make_up_for_what_is_left_out():
-    """Over many draws every product weighs one, within five standard errors."""
+def test_weights_compensate_for_dropped_products():
+    """Over many draws the mean weight of every product is one, within five standard errors."""
     recent = np.array([0.0, 0.1, 0.5, 1.0, 1.9, 2.0, 30.0, 0.1])
     targets = np.array([False] * 7 + [True])
-    chance = np.array([LEAST, LEAST, 0.25, 0.5, 0.95, 1, 1, 1])
+    probability = np.array([MIN_PROBABILITY, MIN_PROBABILITY, 0.25, 0.5, 0.95, 1, 1, 1])
     draws, total = 4000, np.zeros(8)
     for seed in range(draws):
-        kept, log_weight = HistorySampling(LEAST, [[seed]]).draw(recent, targets, np.array([8]))
-        np.testing.assert_allclose(np.exp(-log_weight), chance, rtol=1e-6)
-        assert kept[chance == 1].all()
+        kept, log_weight = HistorySampling(MIN_PROBABILITY, [[seed]]).draw(
+            recent, targets, np.array([8])
+        )
+        np.testing.assert_allclose(np.exp(-log_weight), probability, rtol=1e-6)
+        assert kept[probability == 1].all()
         total += kept * np.exp(log_weight)
-    error = np.sqrt((1 / chance - 1) / draws)
+    error = np.sqrt((1 / probability - 1) / draws)
     assert (np.abs(total / draws - 1) <= 5 * error + 1e-6).all()
 
 
-@pytest.mark.parametrize("least", [0.0, -0.1, 1.5])
-def test_a_probability_out_of_range_is_refused(cache, least):
+@pytest.mark.parametrize("probability", [0.0, -0.1, 1.5])
+def test_a_probability_out_of_range_is_refused(cache, probability):
     with pytest.raises(ValueError, match="min_keep_probability: expected a probability"):
-        questions(cache, least)
+        questions(cache, probability)
 
 
-def test_a_timeline_draws_the_same_whatever_lies_beside_it():
+def test_draws_of_a_timeline_do_not_depend_on_the_others_of_its_batch():
     recent, targets = np.zeros(500), np.zeros(500, dtype=bool)
-    both, _ = HistorySampling(LEAST, [[7], [9]]).draw(recent, targets, np.array([200, 300]))
-    one, _ = HistorySampling(LEAST, [[9]]).draw(recent[:300], targets[:300], np.array([300]))
+    both, _ = HistorySampling(MIN_PROBABILITY, [[7], [9]]).draw(
+        recent, targets, np.array([200, 300])
+    )
+    one, _ = HistorySampling(MIN_PROBABILITY, [[9]]).draw(
+        recent[:300], targets[:300], np.array([300])
+    )
     assert np.array_equal(both[200:], one)
     assert not np.array_equal(both[:200], one[:200])
 
 
-def test_all_own_products_are_either_scored_or_left_out(cache):
-    for whole, part in zip(questions(cache, 1), questions(cache, LEAST), strict=True):
+def test_every_previously_bought_product_is_either_scored_or_dropped(cache):
+    for whole, part in zip(questions(cache, 1), questions(cache, MIN_PROBABILITY), strict=True):
         every = pairs(whole.history.question, whole.history.token)
         scored = pairs(part.history.question, part.history.token)
-        left = pairs(part.history.dropped_question, part.history.dropped_token)
-        assert scored | left == every and not scored & left
-        assert 0 < len(left) < len(every)
+        dropped = pairs(part.history.dropped_question, part.history.dropped_token)
+        assert scored | dropped == every and not scored & dropped
+        assert 0 < len(dropped) < len(every)
         assert not len(whole.history.dropped_token) and not whole.history.log_weight.any()
-        asked = pairs(part.target_question, part.target)
-        assert not asked & left
+        targets = pairs(part.target_question, part.target)
+        assert not targets & dropped
         often = part.history.counts[:, COUNTS.index("trips 0.95")] >= OFTEN
         assert often.any() and not part.history.log_weight[often].any()
 
 
-def test_what_is_scored_is_known_as_well_as_without_sampling(cache):
-    for whole, part in zip(questions(cache, 1), questions(cache, LEAST), strict=True):
-        at = {
+def test_features_of_scored_products_are_those_without_sampling(cache):
+    for whole, part in zip(questions(cache, 1), questions(cache, MIN_PROBABILITY), strict=True):
+        row_of = {
             pair: row
             for row, pair in enumerate(
                 zip(whole.history.question.tolist(), whole.history.token.tolist(), strict=True)
             )
         }
         scored = zip(part.history.question.tolist(), part.history.token.tolist(), strict=True)
-        rows = torch.tensor([at[pair] for pair in scored])
+        rows = torch.tensor([row_of[pair] for pair in scored])
         assert torch.equal(part.history.counts, whole.history.counts[rows])
         assert torch.equal(part.history.gaps, whole.history.gaps[rows])
         assert torch.equal(part.history.trips.likeness, whole.history.trips.likeness)
@@ -98,7 +104,7 @@ def test_what_is_scored_is_known_as_well_as_without_sampling(cache):
 def test_every_epoch_draws_anew(cache):
     loader = WorldModelDataLoader(
         WorldModelDataset(cache, "train"),
-        masking=Masking(min_keep_probability=LEAST),
+        masking=Masking(min_keep_probability=MIN_PROBABILITY),
         tokens=10**6,
         chunk=8,
     )
@@ -111,28 +117,33 @@ def test_evaluation_scores_all(cache):
         assert not len(batch.questions.dropped_row) and not batch.questions.history.log_weight.any()
 
 
-def test_logits_hold_weights_and_nothing_that_is_left_out(cache):
+def test_logits_include_weights_and_exclude_dropped_products(cache):
     loader = WorldModelDataLoader(
         WorldModelDataset(cache, "train"),
-        masking=Masking(min_keep_probability=LEAST),
+        masking=Masking(min_keep_probability=MIN_PROBABILITY),
         tokens=800,
         chunk=16,
     )
     batch = next(iter(loader))
     model = create_world_model("tiny", cache).eval()
-    asked = batch.questions
+    questions = batch.questions
     with torch.no_grad():
         logits = model(batch).logits
         plain = replace(
-            asked, history=replace(asked.history, log_weight=asked.history.log_weight * 0)
+            questions,
+            history=replace(questions.history, log_weight=questions.history.log_weight * 0),
         )
         without = model(replace(batch, questions=plain)).logits
-    question = asked.question[asked.logit]
+    question = questions.question[questions.logit]
     for row in range(len(logits)):
-        left = asked.history.dropped_token[asked.history.dropped_question == question[row]]
-        assert set((logits[row] == -torch.inf).nonzero().flatten().tolist()) == set(left.tolist())
-        history = asked.history.question == question[row]
+        dropped = questions.history.dropped_token[
+            questions.history.dropped_question == question[row]
+        ]
+        assert set((logits[row] == -torch.inf).nonzero().flatten().tolist()) == set(
+            dropped.tolist()
+        )
+        history = questions.history.question == question[row]
         expected = without[row].index_add(
-            0, asked.history.token[history], asked.history.log_weight[history]
+            0, questions.history.token[history], questions.history.log_weight[history]
         )
         torch.testing.assert_close(logits[row], expected)
