@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _seed(text: str) -> int:
-    """A number that all of torch's generators take, the last of the splits included."""
+    """A seed that torch's generators accept, also after adding the number of splits."""
     seed = int(text)
     if not 0 <= seed < 2**32:
         raise ValueError
@@ -79,7 +79,10 @@ def _write(cache: TensorCache, seed: int, path: Path) -> None:
     np.save(path, embeddings.vectors.numpy(), allow_pickle=False)
     rows, width = embeddings.vectors.shape
     fallbacks = rows - int(embeddings.is_known.sum())
-    print(f"{path}: {rows} rows of {width}, {fallbacks} of them an ancestor's", file=sys.stderr)
+    print(
+        f"{path}: {rows} rows of {width}, {fallbacks} of them taken from an ancestor",
+        file=sys.stderr,
+    )
 
 
 def _quality(cache: TensorCache, seed: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the training of the graph embeddings can be told."""
+"""Settings of the graph embeddings and their training."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SageConfig:
-    """Chosen on a split of the LGSR sample that no reported figure uses: docs/embeddings.md."""
+    """Settings; the defaults were chosen on an LGSR split that no reported figure uses
+    (docs/embeddings.md)."""
 
     width: int = 256
-    """Of a node's vector."""
+    """Channels of a node's vector."""
     epochs: int = 200
-    """Steps, each over all pairs."""
+    """Training steps, each over all pairs."""
     width_in: int = 64
-    """Of a node's input: the sum of its categories', attributes' and degree's parts."""
+    """Channels of a node's input: the sum of what its categories, attributes and degree give."""
     width_hidden: int = 128
-    """Of a node's vector after the first layer."""
+    """Channels of a node's vector after the first layer."""
     dropout: float = 0.1
-    """Of inputs and of first-layer vectors."""
+    """Dropout of inputs and of first-layer vectors."""
     learning_rate: float = 1e-2
-    """Of Adam, at its height."""
+    """Peak learning rate of Adam."""
     warm_up: float = 0.1
-    """Share of the epochs before the height; a cosine to zero follows."""
-    asked_share: float = 0.3
-    """Of the pairs, taken out of the messages and asked for at each step."""
+    """Share of the epochs before the peak; a cosine to zero follows."""
+    target_share: float = 0.3
+    """Share of the pairs that are targets of a step and pass no messages in it."""
     negatives: int = 1024
-    """Nodes drawn per step, against which every node that is asked about is compared."""
+    """Nodes drawn per step, to which every source is compared."""
     stand_in_share: float = 0.25
-    """Of the questions, asked a second time with a category in the place of the product."""
+    """Share of the targets that are repeated with a category in place of the source product."""
     negative_power: float = 0.5
     """Negatives are drawn in proportion to (degree + 1) to this power."""
 

@@ -1,4 +1,4 @@
-"""One vector per product and category, novel ones included."""
+"""One vector per product and category, including novel ones."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from trainer.graph.training import train_vectors
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Vectors of all nodes of a cache's product graph, and how they came about."""
+    """Vectors of all nodes of a cache's product graph, with facts about their training."""
 
     vectors: Tensor
     """(products + categories, width) float32: row token - 1 of a product, products + row of a
-    category. Their dot products are the link scores, popularity left out. Lengths differ, but do
-    not follow popularity."""
+    category. Dot products are link scores without popularity. Lengths differ, but not with
+    popularity."""
     is_known: Tensor
-    """(products + categories,) bool: False where the row is that of an ancestor."""
+    """(products + categories,) bool: False where the row is copied from an ancestor."""
     losses: list[float]
-    """Of each epoch; empty if there was no link to learn from."""
+    """Loss of each epoch; empty if there was no link to learn from."""
     edges: dict[str, int]
     """Undirected training edges by type."""
     seed: int
@@ -45,16 +45,16 @@ def product_embeddings(
 
     A novel product takes the row of its finest category that is known, a novel category that of
     its nearest known ancestor, either else the mean of the known departments, or of all known
-    nodes where no department is known. What exists beside the known nodes changes no bit of
-    their rows.
+    nodes where no department is known. Rows of known nodes do not depend on novel ones, to the
+    bit.
 
-    Without co-purchase edges the hierarchy alone is learnt, with a warning; without any edge the
+    Without co-purchase edges only the hierarchy is learnt, with a warning; without any edge the
     rows are those of the untrained network, with a warning.
 
     Args:
-        seed: of weights and draws; the same vectors on one machine for one seed.
-        width: of a vector.
-        epochs: steps over all pairs.
+        seed: of weights and draws; one seed gives the same vectors on the same machine.
+        width: channels of a vector.
+        epochs: training steps, each over all pairs.
         progress: show a bar on stderr.
 
     Raises:
@@ -99,13 +99,13 @@ def _with_fallbacks(cache: TensorCache, graph: KnownGraph, known: Tensor) -> Ten
         ]
     )
     departments = known[graph.products :][torch.from_numpy(_is_department(cache))]
-    nowhere = (departments if len(departments) else known).mean(0)
+    default = (departments if len(departments) else known).mean(0)
 
     rows = []
     for node in range(nodes):
         while node >= 0 and known_row[node] < 0:
             node = above[node]
-        rows.append(known[known_row[node]] if node >= 0 else nowhere)
+        rows.append(known[known_row[node]] if node >= 0 else default)
     return torch.stack(rows)
 
 

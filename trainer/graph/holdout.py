@@ -1,4 +1,4 @@
-"""Co-purchase pairs kept out of a graph, and what they are measured against."""
+"""Co-purchase pairs held out of a graph, and the measures computed on them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Holdout:
     """A graph without some of its co-purchase pairs, and questions about them."""
 
     graph: KnownGraph
-    """Without the held-out pairs: all that a method may see."""
+    """Without the held-out pairs; methods read nothing else."""
     held: Tensor
     """(H, 2) known products: the held-out pairs."""
     linked: Tensor
-    """(products, products) bool: pairs of the whole graph, and each product with itself."""
+    """(products, products) bool: pairs of the whole graph, and each product paired with itself."""
     matched: Tensor
     """(M, 4): a held-out pair beside a pair without an edge, of the same degrees in `graph`. The
     first end is the same in both, so that a scorer may treat the two ends differently."""
@@ -39,16 +39,16 @@ class Holdout:
         """`auc` against the matched non-edges, `hits_at_10` and `mrr` over both ends of each pair.
 
         Ranks are filtered (A. Bordes and others, "Translating embeddings", NIPS 2013): the other
-        true partners of a product, seen or held out, do not compete; every other known product
+        true partners of a product, held out or not, do not compete; every other known product
         does.
         """
-        asked = self.held.flatten()
+        query = self.held.flatten()
         answer = self.held.flip(1).flatten()
         rank = torch.cat(
             [
                 ranks(scorer(rows), truth, self.linked[rows])
                 for rows, truth in zip(
-                    asked.split(ROWS_AT_ONCE), answer.split(ROWS_AT_ONCE), strict=True
+                    query.split(ROWS_AT_ONCE), answer.split(ROWS_AT_ONCE), strict=True
                 )
             ]
         )
@@ -61,12 +61,13 @@ class Holdout:
 
 
 def hold_out(graph: KnownGraph, share: float, seed: int) -> Holdout:
-    """Keep a random share of the co-purchase pairs out of the graph, in both directions.
+    """Hold a random share of the co-purchase pairs out of the graph, in both directions.
 
-    For each held-out pair two non-edges, one per end that is replaced by a random product of the
-    same degree class, where there is one: a hub has no equal. Degrees are those of the graph that
-    remains, so that knowing them is worth nothing. Classes are single degrees up to 3, then half
-    octaves. Raises NothingToHoldOut where a pair, a rest or a non-edge is missing.
+    Each held-out pair is matched with two non-edges: each end in turn is replaced by a random
+    product of the same degree class, if there is one (a hub may be alone in its class). Degrees
+    are those of the remaining graph, so that a score made of degrees alone cannot do better than
+    chance. Classes are single degrees up to 3, then half octaves. Raises NothingToHoldOut where no
+    pair would be held out, none would remain, or no non-edge matches.
     """
     draw = torch.Generator().manual_seed(seed)
     pairs = graph.pairs[COPURCHASE]
@@ -85,8 +86,8 @@ def hold_out(graph: KnownGraph, share: float, seed: int) -> Holdout:
         for kept, replaced in (pair, pair[::-1]):
             choice = ((degree_class == degree_class[replaced]) & ~linked[kept]).nonzero().flatten()
             if len(choice):
-                other = choice[torch.randint(len(choice), (1,), generator=draw)]
-                matched.append([kept, replaced, kept, int(other)])
+                substitute = choice[torch.randint(len(choice), (1,), generator=draw)]
+                matched.append([kept, replaced, kept, int(substitute)])
     if not matched:
         raise NothingToHoldOut("no pair of products without an edge has matching degrees")
     return Holdout(graph.with_copurchases(rest), held, linked, torch.tensor(matched))

@@ -1,4 +1,4 @@
-"""The part of the product graph that the training weeks know, numbered without gaps.
+"""The part of the product graph that is known from the training weeks, numbered without gaps.
 
 Novel products and categories are left out before anything is counted, scaled or drawn, so that
 nothing computed from a `KnownGraph` can depend on whether they exist.
@@ -17,9 +17,9 @@ from trainer.cache.schema import EDGE_TYPES, LEVELS, TIERS
 
 COPURCHASE, SUBSTITUTION, HIERARCHY = range(len(EDGE_TYPES))
 BUMPS = 16
-"""Popularity is given as so many overlapping bumps: who sells with whom is no line in it."""
-RARE = 0.05
-"""Share of the known products whose popularity lies below the first bump."""
+"""Popularity enters as this many overlapping bumps, because its effect is not linear."""
+FIRST_BUMP_QUANTILE = 0.05
+"""Quantile of the known products' popularity where the first bump lies."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class KnownGraph:
     pairs: tuple[Pairs, Pairs, Pairs]
     """By edge type: copurchase, substitution, hierarchy."""
     attributes: Tensor
-    """(K, A) float32 in 0..1: popularity, tier, sold by weight; for categories 0 but for the flag
-    that says so."""
+    """(K, A) float32 in 0..1: sold by weight, tier, popularity, and whether the node is a category;
+    for categories all others are 0."""
     path: Tensor
-    """(K, levels) int64: the node's categories upwards, itself included if it is one, as rows of
-    the known categories; their number where there is none."""
+    """(K, levels) int64: the node's categories from the finest up, starting with itself if it is
+    one, as rows of the known categories; `categories` where there is none."""
     trips: Tensor
     """(products,) int64: training trips with a known product."""
 
@@ -68,8 +68,8 @@ class KnownGraph:
 def known_graph(cache: TensorCache) -> KnownGraph:
     """Read the product graph of a cache.
 
-    A pair that names each other counts once, with the larger weight. Edges of novel nodes, loops
-    and edges of weight 0 are left out. Raises CacheError where the graph table names a node or an
+    Edges a-b and b-a count once, with the larger weight. Edges of novel nodes, loops and edges of
+    weight 0 are left out. Raises CacheError where the graph table names a node or an
     edge type that does not exist, a weight is below 0, a known product has a novel category, or
     nothing was sold in training.
     """
@@ -80,18 +80,18 @@ def known_graph(cache: TensorCache) -> KnownGraph:
         raise CacheError(f"{cache.folder}: no product was sold in the training weeks")
     to_known = is_known.cumsum() - 1
 
-    kind, weight = cache["graph.type"], cache["graph.weight"]
+    edge_type, weight = cache["graph.type"], cache["graph.weight"]
     ends = np.stack([cache["graph.source"], cache["graph.target"]], axis=1).astype(np.int64)
-    if (ends >= len(is_known)).any() or (kind >= len(EDGE_TYPES)).any() or (weight < 0).any():
+    if (ends >= len(is_known)).any() or (edge_type >= len(EDGE_TYPES)).any() or (weight < 0).any():
         raise CacheError(
             f"{cache.folder}: the graph has an edge of an unknown node or type, or of a weight "
             "below 0; export again"
         )
     usable = is_known[ends].all(axis=1) & (ends[:, 0] != ends[:, 1]) & (weight > 0)
     pairs = tuple(
-        _undirected(to_known[ends[chosen]], weight[chosen], ordered=t == HIERARCHY)
-        for t in range(len(EDGE_TYPES))
-        for chosen in [usable & (kind == t)]
+        _undirected(to_known[ends[chosen]], weight[chosen], ordered=number == HIERARCHY)
+        for number in range(len(EDGE_TYPES))
+        for chosen in [usable & (edge_type == number)]
     )
     rows = nodes[:products]
     if cache["categories.is_novel"][cache["products.category"][rows]].any():
@@ -121,7 +121,7 @@ def _undirected(ends: np.ndarray, weight: np.ndarray, ordered: bool) -> Pairs:
 def _attributes(cache: TensorCache, rows: np.ndarray, nodes: int) -> Tensor:
     """(K, A): flags as 0 and 1, and bumps along the log of the training trips."""
     popularity = np.log(np.maximum(cache["products.train_trips"][rows].astype(np.float64), 1))
-    centres = np.linspace(np.quantile(popularity, RARE), popularity.max(), BUMPS)
+    centres = np.linspace(np.quantile(popularity, FIRST_BUMP_QUANTILE), popularity.max(), BUMPS)
     spread = max(centres[1] - centres[0], 1e-6)
     bumps = np.exp(-(((popularity[:, None] - centres) / spread) ** 2) / 2)
     flags = [
@@ -135,7 +135,7 @@ def _attributes(cache: TensorCache, rows: np.ndarray, nodes: int) -> Tensor:
 
 
 def _path(cache: TensorCache, nodes: np.ndarray, products: int) -> Tensor:
-    """(K, levels) known categories from the finest up; novel ones count as none."""
+    """`KnownGraph.path`; a novel category counts as none."""
     parent = cache["categories.parent"]
     is_known = ~cache["categories.is_novel"]
     none = int(is_known.sum())

@@ -1,4 +1,4 @@
-"""How well vectors predict links they never saw, beside what they have to beat."""
+"""How well vectors predict held-out links, compared with simpler methods."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from trainer.graph.training import train_vectors
 
 HELD_OUT_SHARE = 0.1
 GRAPHSAGE_POPULARITY = 1.0
-"""Weight of ln(degree + 1) beside GraphSAGE's dot product, chosen like `SageConfig`."""
+"""Weight of ln(degree + 1) added to GraphSAGE's dot product, chosen like `SageConfig`."""
 SPECTRAL_POPULARITY = (0.3, 1.0, 3.0, 10.0)
-"""Weights of ln(degree + 1) beside a spectral dot product of deviation 1 over all pairs."""
+"""Weights of ln(degree + 1) added to spectral dot products of deviation 1 over all pairs."""
 MEASURES = ("auc", "hits_at_10", "mrr")
 
 Result = dict[str, float]
@@ -39,18 +39,19 @@ def link_quality(
 ) -> dict[str, Any]:
     """Hold out a tenth of the co-purchase pairs, learn from the rest, score the held-out ones.
 
-    Once per seed, which is that of the split, the weights and the draws. AUC is against non-edges
-    of the same degrees; hits@10 and the mean reciprocal rank (MRR) rank each end's partner among
-    all known products, see `Holdout.measure`. Vectors are scored by their dot product and, beside
-    it, with the popularity of the candidate added, ln(degree + 1) in the graph that remains.
+    This is repeated for each seed, which sets the split, the weights and the draws. AUC is against
+    non-edges of the same degrees; hits@10 and the mean reciprocal rank (MRR) rank each end's
+    partner among all known products (see `Holdout.measure`). Vectors are scored by their dot
+    product, without and with the candidate's popularity added, ln(degree + 1) in the remaining
+    graph.
 
     Returns:
-        `methods`: name -> measure -> `mean`, `lowest`, `highest` over the seeds. GraphSAGE also
-        with the rows that novel products get: each product asks with that of its finest category.
-        For `spectral`, for each measure and each seed, the best of all variants on the held-out
-        pairs themselves: no choice would have done better. The variants follow by name, with the
-        best of `SPECTRAL_POPULARITY`. `configuration`, `seeds`, `products`, `pairs` and
-        `held_out` for the record.
+        `methods`: name -> measure -> `mean`, `lowest`, `highest` over the seeds. GraphSAGE is also
+        scored with the rows that novel products get: each query product has the vector of its
+        finest category. `spectral` is, for each measure and seed, the best of all variants on the
+        held-out pairs themselves, an upper bound for any choice among them; each variant follows
+        by name, with the best of `SPECTRAL_POPULARITY`. `configuration`, `seeds`, `products`,
+        `pairs` and `held_out` (numbers of pairs) describe the run.
 
     Raises:
         ValueError: no seed; width or epochs below 1.
@@ -80,15 +81,15 @@ def dot_products(
     graph: KnownGraph,
     vectors: Tensor,
     popularity_weight: float = 0.0,
-    asking: Tensor | None = None,
+    queries: Tensor | None = None,
 ) -> Scorer:
     """Scores of links: the dot product of vectors (K, width), plus the weight times ln(degree + 1)
-    of the candidate. Where `asking` (products, width) is given, products ask with those."""
+    of the candidate. queries (products, width): vectors of the query products, if they differ."""
     candidates = vectors[: graph.products]
-    asking = candidates if asking is None else asking
+    queries = candidates if queries is None else queries
     degree = degrees(graph.pairs[COPURCHASE], graph.products)
     popularity = popularity_weight * (degree + 1.0).log()
-    return lambda rows: asking[rows] @ candidates.T + popularity
+    return lambda rows: queries[rows] @ candidates.T + popularity
 
 
 def _results(
@@ -98,9 +99,9 @@ def _results(
     graph = task.graph
     vectors, _ = train_vectors(graph, config, seed, progress)
     category = vectors[graph.products + graph.path[: graph.products, 0]]
-    for name, asking in (("", None), (" of the category", category)):
+    for name, queries in (("", None), (" of the category", category)):
         for scored, weight in (("dot product", 0.0), ("with popularity", GRAPHSAGE_POPULARITY)):
-            scorer = dot_products(graph, vectors, weight, asking)
+            scorer = dot_products(graph, vectors, weight, queries)
             yield f"graphsage{name}, {scored}", task.measure(scorer)
 
     spectral = {}

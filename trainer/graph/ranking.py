@@ -24,12 +24,12 @@ def auc(positive: Tensor, negative: Tensor) -> float:
 def ranks(scores: Tensor, truth: Tensor, excluded: Tensor) -> Tensor:
     """(Q,) float64 rank of the true candidate, 1 for the best; ties share their mean rank.
 
-    scores (Q, C); truth (Q,) candidate; excluded (Q, C) bool: candidates that do not compete, the
-    truth itself among them or not.
+    scores (Q, C); truth (Q,) candidate; excluded (Q, C) bool: candidates that do not compete,
+    with or without the truth itself.
     """
     value = scores.gather(1, truth.unsqueeze(1))
     competes = ~excluded
     competes.scatter_(1, truth.unsqueeze(1), False)
-    above = (competes & ~(scores <= value)).sum(1)  # what is no number counts as above
+    above = (competes & ~(scores <= value)).sum(1)  # NaN counts as above
     equal = (competes & (scores == value)).sum(1)
     return 1 + above + equal.double() / 2

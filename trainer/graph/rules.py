@@ -15,11 +15,11 @@ from trainer.graph.holdout import Scorer
 from trainer.graph.known import COPURCHASE, KnownGraph
 
 TIE_BREAK = 1e-9
-"""Weight of popularity, a share below 1, where a rule leaves many products equal."""
+"""Weight of popularity (0..1), added where a rule scores many products equally."""
 
 
 def link_rules(graph: KnownGraph) -> Iterator[tuple[str, Scorer]]:
-    """Name and scorer of each rule, made from what the graph shows."""
+    """Name and scorer of each rule, computed from the graph."""
     products = graph.products
     trips = graph.trips.double()
     popularity = trips / trips.max().clamp(min=1)

@@ -1,4 +1,4 @@
-"""GraphSAGE with edge types: a node's vector from its neighbours' by weighted means.
+"""GraphSAGE with edge types: a node's vector is made from weighted means of its neighbours'.
 
 W. Hamilton, R. Ying, J. Leskovec, "Inductive representation learning on large graphs" (2017,
 arXiv:1706.02216), algorithm 1 with the mean aggregator, over all neighbours instead of a sample;
@@ -48,7 +48,7 @@ class Neighbours:
 
 
 def message_paths(graph: KnownGraph) -> tuple[Neighbours, ...]:
-    """Whom messages come from: co-purchases, substitutes, the categories above, what is below."""
+    """Sources of messages: co-purchases, substitutes, the category above, children below."""
     below, above = graph.pairs[HIERARCHY].ends.unbind(1)
     weight = graph.pairs[HIERARCHY].weight
     return (
@@ -74,7 +74,7 @@ class SageLayer(nn.Module):
         )
 
     def forward(self, x: Tensor, paths: tuple[Neighbours, ...]) -> Tensor:
-        """x (K, I) -> (K, O), before any non-linearity. Without neighbours nothing is added."""
+        """x (K, I) -> (K, O), before the non-linearity. Nodes without neighbours add 0."""
         y = self.itself(x)
         for path, linear in zip(paths, self.neighbours, strict=True):
             y = y.index_add(0, path.rows, linear(path.mean(x)))
@@ -84,8 +84,8 @@ class SageLayer(nn.Module):
 class GraphSage(nn.Module):
     """Two layers over inputs that nodes share: categories, attributes, degree.
 
-    No node has a vector of its own to be learnt by heart; a category has one, and its products
-    and subcategories start from it.
+    Nodes have no embeddings, which could memorise single links. Categories have one each, shared by
+    their products and subcategories.
     """
 
     def __init__(self, graph: KnownGraph, config: SageConfig) -> None:
@@ -96,8 +96,8 @@ class GraphSage(nn.Module):
             graph.categories + 1, config.width_in, mode="sum", padding_idx=graph.categories
         )
         nn.init.normal_(self.category.weight, std=0.1)
-        of_node = graph.attributes.shape[1] + 1 + BUMPS
-        self.from_features = nn.Linear(of_node, config.width_in, bias=False)
+        features = graph.attributes.shape[1] + 1 + BUMPS
+        self.from_features = nn.Linear(features, config.width_in, bias=False)
         nn.init.normal_(self.from_features.weight, std=0.13)
         self.first = SageLayer(config.width_in, config.width_hidden)
         self.second = SageLayer(config.width_hidden, config.width)

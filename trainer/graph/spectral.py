@@ -1,4 +1,4 @@
-"""Spectral embedding of the same graph: what GraphSAGE has to beat.
+"""Spectral embedding of the same graph: the baseline of GraphSAGE.
 
 Eigenvectors of the normalised Laplacian I - D^-1/2 A D^-1/2 with the smallest eigenvalues
 (M. Belkin, P. Niyogi, "Laplacian eigenmaps for dimensionality reduction and data representation",
@@ -19,10 +19,10 @@ from trainer.graph.known import HIERARCHY, KnownGraph
 def spectral_embeddings(graph: KnownGraph, width: int) -> Iterator[tuple[str, Tensor]]:
     """Name and (K, width) vectors of each variant; isolated nodes are 0.
 
-    Variants: with and without the hierarchy; weights as they are, each type's divided by its mean,
-    or all 1; eigenvectors alone or times the root of their eigenvalue, so that dot products
+    Variants: with and without the hierarchy; weights of each type divided by their mean, or all 1;
+    eigenvectors alone or times the root of their eigenvalue, so that dot products
     rebuild the matrix; rows times the root of the degree or not, so that they rebuild A itself.
-    Dense: memory is 4 K^2 bytes a few times over.
+    Matrices are dense: several of 4 K^2 bytes.
     """
     for hierarchy, weighted in product((False, True), (True, False)):
         adjacency = _adjacency(graph, hierarchy, weighted)
@@ -48,8 +48,8 @@ def spectral_embeddings(graph: KnownGraph, width: int) -> Iterator[tuple[str, Te
 def _adjacency(graph: KnownGraph, hierarchy: bool, weighted: bool) -> Tensor:
     """(K, K) float32, symmetric: the edge types added up."""
     adjacency = torch.zeros(len(graph.nodes), len(graph.nodes))
-    for kind, pairs in enumerate(graph.pairs):
-        if len(pairs) and (hierarchy or kind != HIERARCHY):
+    for edge_type, pairs in enumerate(graph.pairs):
+        if len(pairs) and (hierarchy or edge_type != HIERARCHY):
             weight = pairs.weight / pairs.weight.mean() if weighted else pairs.weight.sign()
             adjacency[pairs.ends[:, 0], pairs.ends[:, 1]] += weight
     return adjacency + adjacency.T

@@ -1,7 +1,7 @@
 """Training GraphSAGE by link prediction with negative sampling, full batch.
 
-At every step some of the pairs are taken out of the messages and asked for: a pair that passes
-messages is in the vectors of its ends already, and predicting it teaches nothing.
+At every step some of the pairs are targets and pass no messages: a pair that passes messages has
+already shaped the vectors of its ends, and predicting it teaches nothing.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ def train_vectors(
 ) -> tuple[Tensor, list[float]]:
     """(K, width) float32 vectors of the known nodes, and the loss of each epoch.
 
-    The links that are predicted are co-purchases among products or, in a graph without any,
-    hierarchy links among all nodes. Without those too the vectors are those of the untrained
-    network. The same on one machine for one seed; torch's global random state and number of
-    threads stay as they were.
+    The links to predict are co-purchases among products or, in a graph without any, hierarchy links
+    among all nodes; without those either, the vectors are those of the untrained network. One seed
+    gives the same vectors on the same machine. torch's global random state and number of threads
+    stay as they were.
     """
-    kind = COPURCHASE if len(graph.pairs[COPURCHASE]) else HIERARCHY
-    pairs = graph.pairs[kind]
+    edge_type = COPURCHASE if len(graph.pairs[COPURCHASE]) else HIERARCHY
+    pairs = graph.pairs[edge_type]
     with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(seed)
         model = GraphSage(graph, config)
         nodes = len(graph.nodes)
-        candidates = graph.products if kind == COPURCHASE else nodes
+        candidates = graph.products if edge_type == COPURCHASE else nodes
         loss_of = LinkLoss(pairs.ends, nodes, candidates, config.negative_power)
         optimizer = torch.optim.Adam(
             [*model.parameters(), *loss_of.parameters()], lr=config.learning_rate
@@ -47,9 +47,12 @@ def train_vectors(
         losses: list[float] = []
         epochs = config.epochs if len(pairs) else 0
         for _ in tqdm(range(epochs), desc="graph embeddings", unit="epoch", disable=not progress):
-            asked, shown = _part(len(pairs), config.asked_share)
-            vectors = _vectors(model, _with_pairs(graph, kind, shown), len(pairs) / shown.sum())
-            source, partner = _questions(graph, kind, pairs.ends[asked], config.stand_in_share)
+            is_target, passes = _split(len(pairs), config.target_share)
+            messages = _with_pairs(graph, edge_type, passes)
+            vectors = _vectors(model, messages, len(pairs) / passes.sum())
+            source, partner = _targets(
+                graph, edge_type, pairs.ends[is_target], config.stand_in_share
+            )
             loss = loss_of(vectors, source, partner, config.negatives)
             optimizer.zero_grad()
             loss.backward()
@@ -63,7 +66,7 @@ def train_vectors(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Operations this small lose more by waiting for each other's threads than they win."""
+    """One thread: for operations this small, threads cost more than they gain."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -72,48 +75,48 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _vectors(model: GraphSage, graph: KnownGraph, times: float | Tensor) -> Tensor:
-    """(K, width). Degrees count `times`, which makes up for co-purchases not shown."""
-    degree = degrees(graph.pairs[COPURCHASE], len(graph.nodes)) * times
+def _vectors(model: GraphSage, graph: KnownGraph, degree_scale: float | Tensor) -> Tensor:
+    """(K, width). `degree_scale` makes up for co-purchases that are targets."""
+    degree = degrees(graph.pairs[COPURCHASE], len(graph.nodes)) * degree_scale
     return model(degree_features(degree), message_paths(graph))
 
 
-def _questions(
-    graph: KnownGraph, kind: int, asked: Tensor, stand_ins: float
+def _targets(
+    graph: KnownGraph, edge_type: int, pairs: Tensor, stand_in_share: float
 ) -> tuple[Tensor, Tensor]:
-    """Sources and partners: both ends of each asked pair (A, 2), and a share of them again.
+    """Sources and partners: both directions of target pairs (A, 2), and a share of them again.
 
-    There a category above the product, of a random level, has the product's partner: so it learns
-    to stand for a product of which nothing else is known.
+    In the repeated ones a category above the source, of a random level, takes the place of the
+    source: it learns to represent a product of which only the category is known.
     """
-    source, partner = torch.cat([asked, asked.flip(1)]).unbind(1)
-    if kind != COPURCHASE:
+    source, partner = torch.cat([pairs, pairs.flip(1)]).unbind(1)
+    if edge_type != COPURCHASE:
         return source, partner
     level = torch.randint(graph.path.shape[1], source.shape)
     category = graph.path[source, level]
-    again = (category < graph.categories) & (torch.rand(source.shape) < stand_ins)
+    chosen = (category < graph.categories) & (torch.rand(source.shape) < stand_in_share)
     return (
-        torch.cat([source, graph.products + category[again]]),
-        torch.cat([partner, partner[again]]),
+        torch.cat([source, graph.products + category[chosen]]),
+        torch.cat([partner, partner[chosen]]),
     )
 
 
-def _with_pairs(graph: KnownGraph, kind: int, shown: Tensor) -> KnownGraph:
-    """The graph with some pairs of one type only."""
+def _with_pairs(graph: KnownGraph, edge_type: int, chosen: Tensor) -> KnownGraph:
+    """The graph with only some of the pairs of one type."""
     pairs = list(graph.pairs)
-    pairs[kind] = pairs[kind][shown]
+    pairs[edge_type] = pairs[edge_type][chosen]
     return replace(graph, pairs=tuple(pairs))
 
 
-def _part(pairs: int, share: float) -> tuple[Tensor, Tensor]:
-    """Two masks (E,): pairs asked for and pairs shown, disjoint wherever there are enough."""
-    asked = torch.rand(pairs) < share
-    if asked.all() or not asked.any():
-        return torch.ones_like(asked), torch.ones_like(asked)
-    return asked, ~asked
+def _split(pairs: int, target_share: float) -> tuple[Tensor, Tensor]:
+    """Two masks (E,): target pairs, and pairs that pass messages; disjoint unless one is empty."""
+    is_target = torch.rand(pairs) < target_share
+    if is_target.all() or not is_target.any():
+        return torch.ones_like(is_target), torch.ones_like(is_target)
+    return is_target, ~is_target
 
 
 def _rate(step: int, config: SageConfig) -> float:
-    """Share of the learning rate: a line up, then half a cosine down."""
+    """Share of the peak learning rate: a linear warm-up times half a cosine."""
     rise = min(1.0, (step + 1) / max(1.0, config.warm_up * config.epochs))
     return rise * (1 + math.cos(math.pi * step / config.epochs)) / 2

@@ -22,7 +22,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def brief(monkeypatch):
-    """Three epochs of eight numbers unless told otherwise."""
+    """Three epochs and vectors of eight channels by default."""
     for function in (product_embeddings, link_quality):
         defaults = function.__kwdefaults__ | {"epochs": 3, "width": 8}
         monkeypatch.setattr(function, "__kwdefaults__", defaults)

@@ -14,13 +14,13 @@ from trainer.cache.reader import CacheError, TensorCache
 from trainer.cache.writer import write_cache
 from trainer.graph import product_embeddings
 from trainer.graph.config import SageConfig
-from trainer.graph.degrees import BUMPS, LARGEST, degree_features
+from trainer.graph.degrees import BUMPS, MAX_LEVEL, degree_features
 from trainer.graph.holdout import hold_out
 from trainer.graph.known import COPURCHASE, HIERARCHY, SUBSTITUTION, known_graph
 from trainer.graph.loss import LinkLoss
 from trainer.graph.quality import dot_products
 from trainer.graph.sage import PATHS, GraphSage, Neighbours, SageLayer, message_paths
-from trainer.graph.training import _questions, train_vectors
+from trainer.graph.training import _targets, train_vectors
 
 SMALL = SageConfig(width=8, epochs=3, width_in=4, width_hidden=6, negatives=16)
 PRODUCTS = 40
@@ -78,7 +78,7 @@ def test_one_layer_by_hand():
     ]
 
 
-def test_a_pair_that_names_each_other_counts_once(tmp_path):
+def test_a_pair_given_in_both_directions_counts_once(tmp_path):
     columns = toy_columns()
     both = known_graph(toy_cache(tmp_path / "both"))
     edges = np.stack([columns["graph.source"], columns["graph.target"]], 1)
@@ -96,7 +96,7 @@ def test_every_matrix_gets_a_gradient(cache):
     graph = known_graph(cache)
     model = GraphSage(graph, SMALL)
     z = model(degree_features(torch.ones(len(graph.nodes))), message_paths(graph))
-    source, partner = _questions(graph, COPURCHASE, graph.pairs[COPURCHASE].ends, 1.0)
+    source, partner = _targets(graph, COPURCHASE, graph.pairs[COPURCHASE].ends, 1.0)
     loss_of = LinkLoss(graph.pairs[COPURCHASE].ends, len(graph.nodes), graph.products, 0.5)
     loss_of(z, source, partner, 16).backward()
     names = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()}
@@ -107,7 +107,7 @@ def test_every_matrix_gets_a_gradient(cache):
 def test_degree_features():
     features = degree_features(torch.tensor([0, 7]))
     assert features.shape == (2, 1 + BUMPS)
-    assert float(features[1, 0]) == pytest.approx(np.log(8) / LARGEST)
+    assert float(features[1, 0]) == pytest.approx(np.log(8) / MAX_LEVEL)
     assert features[0, 1] == 1, "the first bump is at degree 0"
 
 
@@ -140,11 +140,11 @@ def test_damaged_graph_table(tmp_path, name, value):
 
 
 def test_loss_by_hand():
-    """One pair 0-1 asked of three nodes; every draw is node 2 or a node that does not count."""
+    """One true pair 0-1 of three nodes; every negative is node 2."""
     loss_of = LinkLoss(torch.tensor([[0, 1]]), 3, 3, 0.5)
     with torch.no_grad():
         loss_of.threshold.fill_(1.0)
-    loss_of.chance = torch.tensor([0.0, 0.0, 1.0])
+    loss_of.draw_weight = torch.tensor([0.0, 0.0, 1.0])
     z = torch.tensor([[1.0, 0.0], [3.0, 1.0], [0.0, 2.0]])
 
     def softplus(x):
@@ -168,7 +168,7 @@ def test_links_among_the_negatives_do_not_count():
 
 def test_negatives_follow_the_power_of_the_degree():
     loss_of = LinkLoss(torch.tensor([[0, 1], [0, 2], [0, 3]]), 6, 5, 0.5)
-    assert loss_of.chance.tolist() == pytest.approx([2, 2**0.5, 2**0.5, 2**0.5, 1])
+    assert loss_of.draw_weight.tolist() == pytest.approx([2, 2**0.5, 2**0.5, 2**0.5, 1])
 
 
 # What vectors depend on, and what they do not.
@@ -268,7 +268,7 @@ def test_attributes_of_novel_products_change_no_bit(tmp_path):
 
 
 def test_what_was_bought_later_changes_no_bit(tmp_path, cache):
-    """Items, trips and customers are not read at all."""
+    """Items, trips and customers are not read."""
     columns = toy_columns()
     columns["items.token"] = columns["items.token"][::-1].copy()
     columns["items.quantity"] = columns["items.quantity"] + 1
@@ -276,7 +276,7 @@ def test_what_was_bought_later_changes_no_bit(tmp_path, cache):
 
 
 def test_held_out_links_are_absent():
-    """Which weights held-out pairs have changes nothing, those of others do."""
+    """Weights of held-out pairs have no effect, those of others have."""
     pairs = {tuple(sorted((n, (n + step) % 30))): 1.0 for n in range(30) for step in (1, 4)}
     graph = graph_of(30, copurchase=pairs, category=[n % 3 for n in range(30)], parent=[-1] * 3)
     task = hold_out(graph, 0.2, seed=1)
@@ -333,7 +333,7 @@ def test_without_known_ancestor_the_mean_of_departments(tmp_path):
 
 
 def planted(seed: int, groups: int = 6, size: int = 20):
-    """Products of hidden groups that are bought together, in categories that tell half of it."""
+    """Products bought together in hidden groups, which categories reveal in part."""
     draw = np.random.default_rng(seed)
     group = np.arange(groups * size) // size
     pairs = {}

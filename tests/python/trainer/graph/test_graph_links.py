@@ -41,7 +41,7 @@ def test_ranks_by_hand():
 
 
 def test_measures_by_hand():
-    """Five products, pair (0, 1) held out, 0-2 seen. Product 4 outranks 1 for 0 and 0 for 1."""
+    """Five products, pair (0, 1) held out, 0-2 kept. Product 4 outranks 1 for 0 and 0 for 1."""
     graph = graph_of(5, copurchase={(0, 1): 1, (0, 2): 1})
     linked = torch.eye(5, dtype=torch.bool)
     for a, b in ((0, 1), (0, 2)):
