@@ -38,7 +38,7 @@ def test_writes_the_vectors(cache, tmp_path, brief, capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "graph embeddings: 100%" in captured.err
-    assert "50 rows of 8, 1 of them an ancestor's" in captured.err
+    assert "50 rows of 8, 1 of them taken from an ancestor" in captured.err
 
 
 def test_prints_quality_as_json(cache, brief, capsys):
