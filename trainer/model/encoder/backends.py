@@ -1,6 +1,6 @@
-"""Who computes the state-space scan and its convolution: PyTorch, or kernels for GPUs.
+"""Backends of the state-space scan and its convolution: PyTorch, or kernels for GPUs.
 
-`choose` decides once; `Mamba2Encoder.use` gives the answer to a model. Parameters and checkpoints
+`choose` decides once; `Mamba2Encoder.use` applies the choice to a model. Parameters and checkpoints
 do not depend on it. Only whole passes differ: `step` is PyTorch with every backend.
 """
 
@@ -33,7 +33,7 @@ class Backend:
     name: str
     """`torch` or `mamba-ssm`."""
     reason: str
-    """What computes and why, in one line for people."""
+    """What computes it and why, as one line to print."""
     scan: Callable
     """Called as `trainer.model.encoder.scan.ssd_scan`."""
     conv: Callable
@@ -44,26 +44,26 @@ TORCH = Backend("torch", "scan: PyTorch", ssd_scan, causal_conv)
 
 
 class _Missing(Exception):
-    """mamba-ssm cannot run: what is missing, and what to do about it."""
+    """mamba-ssm cannot run: arguments are what is missing, and what to do about it."""
 
 
 def choose(name: str = "auto", device: torch.device | str | None = None) -> Backend:
     """The backend of this name, on this machine.
 
     Args:
-        name: `auto` takes mamba-ssm where it can run and PyTorch elsewhere; tensors on the CPU go
-            to PyTorch even so. `torch` and `mamba-ssm` are asked for and never replaced, but for
-            the convolution, which is PyTorch's where causal-conv1d is missing.
-        device: where the model is; a GPU where there is one if left out.
+        name: `auto` is mamba-ssm where it can run and PyTorch elsewhere; tensors on the CPU are
+            computed by PyTorch in any case. `torch` and `mamba-ssm` have no fallback, except that
+            the convolution is PyTorch's where causal-conv1d is missing.
+        device: where the model is; if left out, a GPU is assumed where there is one.
 
     Raises:
-        ValueError: an unknown name, or mamba-ssm was asked for and cannot run; the message says
+        ValueError: an unknown name, or mamba-ssm was requested and cannot run; the message says
             what is missing and what to do.
     """
     if name not in NAMES:
         raise ValueError(f"backend: expected {', '.join(NAMES)}, not {name!r}")
     if name == "torch":
-        return replace(TORCH, reason="scan: PyTorch, as asked")
+        return replace(TORCH, reason="scan: PyTorch, as requested")
     try:
         return _mamba_ssm(device, name == "auto")
     except _Missing as missing:
@@ -85,7 +85,7 @@ def _mamba_ssm(device: torch.device | str | None, cpu_too: bool) -> Backend:
             raise _Missing(f"{package} is not installed", "install it as README.md says")
     try:
         version, kernel = import_scan_kernel()
-    except Exception as error:  # whatever a package of another version raises
+    except Exception as error:  # packages of other versions may raise anything
         raise _Missing(
             f"mamba-ssm cannot be imported ({_in_one_line(error)})",
             "install versions that fit together",
@@ -112,10 +112,10 @@ def _mamba_ssm(device: torch.device | str | None, cpu_too: bool) -> Backend:
 def import_scan_kernel() -> tuple[str, Callable]:
     """The version of mamba-ssm and its `mamba_chunk_scan_combined`.
 
-    mamba-ssm imports its compiled extension for Mamba-1 wherever it starts, and Mamba-2 is Triton
-    alone. Where the extension was not built, an empty module stands in for it during the import.
-    Nothing of it stays behind in `sys.modules`, and after a failure nothing of mamba-ssm that has
-    seen it. An extension that is there is never replaced, even if it does not load.
+    `import mamba_ssm` always imports its compiled extension for Mamba-1, but Mamba-2 needs only
+    Triton. Where the extension was not built, an empty module takes its place during the import;
+    it is removed from `sys.modules` afterwards, and after a failure so is all of mamba-ssm that was
+    imported with it. An extension that exists is never replaced, even if it does not load.
 
     Raises whatever importing mamba-ssm raises.
     """
@@ -138,11 +138,11 @@ def import_scan_kernel() -> tuple[str, Callable]:
 
 
 def _on_gpu(kernel_form: Callable, torch_form: Callable | None, x: Tensor, *rest, **options):
-    """The kernel for tensors on a GPU; elsewhere PyTorch, or ValueError where there is None."""
+    """The kernel for tensors on a GPU; elsewhere `torch_form`, or ValueError if it is None."""
     if x.is_cuda:
         return kernel_form(x, *rest, **options)
     if torch_form is None:
-        raise ValueError(f"x is on {x.device}, and mamba-ssm was asked for: move the model to cuda")
+        raise ValueError(f"x is on {x.device}, and mamba-ssm was requested: move the model to cuda")
     return torch_form(x, *rest, **options)
 
 

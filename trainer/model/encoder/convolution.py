@@ -83,7 +83,7 @@ def causal_conv_step(
 
 
 def conv_state_after(x: Tensor, width: int, seq_idx: Tensor | None = None) -> Tensor:
-    """The state with which `causal_conv_step` goes on after a full pass over x.
+    """The `conv_state` for `causal_conv_step` after a full pass over x.
 
     Args:
         x: (B, L, D) inputs of the pass. width: W of the convolution.
@@ -96,8 +96,8 @@ def conv_state_after(x: Tensor, width: int, seq_idx: Tensor | None = None) -> Te
     last = x[:, x.shape[1] - kept :]
     if seq_idx is not None:
         segment = segments(seq_idx)
-        other = segment[:, x.shape[1] - kept :] != segment[:, -1:]
-        last = last.masked_fill(other.unsqueeze(-1), 0)
+        earlier = segment[:, x.shape[1] - kept :] != segment[:, -1:]  # an earlier sequence
+        last = last.masked_fill(earlier.unsqueeze(-1), 0)
     return F.pad(last, (0, 0, width - 1 - kept, 0))
 
 

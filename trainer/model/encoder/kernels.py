@@ -1,14 +1,15 @@
-"""mamba-ssm's Triton scan and causal-conv1d's convolution, under the arguments of our own forms.
+"""mamba-ssm's Triton scan and causal-conv1d's convolution, with the arguments of the PyTorch ones.
 
 `scan_by(kernel, ...)` is `scan.ssd_scan` and `conv_by(kernel, ...)` is `convolution.causal_conv`,
-computed by `mamba_chunk_scan_combined` and `causal_conv1d_fn`. What the kernels ask for beyond ours
-is done here (read in mamba-ssm 2.3.2 and causal-conv1d 1.7.0):
+computed by `mamba_chunk_scan_combined` and `causal_conv1d_fn`. The kernels have further
+requirements (from the sources of mamba-ssm 2.3.2 and causal-conv1d 1.7.0), which are met here:
 
-- ids int32, and each for one sequence of the row: they are numbered anew from 0. Thereby initial
-  states, which mamba-ssm gives to the sequence with id 0, are those of the first.
-- rows of whole chunks, chunks of a power of two: rows are padded.
-- offsets of 32 bits and at most 65,535 blocks along the rows: rows go in parts where they must.
-- for the convolution a number of channels and strides that are multiples of 8: x is padded.
+- ids are int32 and unique to a sequence of the row: they are numbered anew from 0. So initial
+  states, which mamba-ssm gives to the sequence with id 0, go to the first sequence.
+- rows hold whole chunks, and chunks are powers of two: rows are padded.
+- offsets have 32 bits, and there are at most 65,535 blocks along the rows: rows are split into
+  several calls where necessary.
+- channels and strides of the convolution are multiples of 8: x is padded.
 
 Shape letters: those of `trainer.model.encoder.scan` and `trainer.model.encoder.convolution`.
 """
@@ -44,11 +45,11 @@ def scan_by(
     seq_idx: Tensor | None = None,
     return_final_states: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """`ssd_scan` by mamba-ssm's `mamba_chunk_scan_combined`, the first argument.
+    """`ssd_scan` computed by `kernel`, mamba-ssm's `mamba_chunk_scan_combined`.
 
     Arguments, results and errors are those of `ssd_scan`. Sums and final states are float32; the
-    matrix products round their factors to the dtype of x, B and C (float32: to TF32 on GPUs that
-    have it), and the states between chunks to it as well.
+    matrix products round their factors, and the states between chunks, to the dtype of x, B and C
+    (float32: to TF32 on GPUs that have it).
 
     Raises:
         ValueError: as `ssd_scan`, and for what the kernel cannot do: float64, negative steps, a
@@ -63,13 +64,13 @@ def scan_by(
     with torch.autocast(x.device.type, enabled=False):
         dt = step_size(dt.float(), dt_bias, dt_softplus)
     if not dt_softplus and bool((dt < 0).any()):
-        raise ValueError("dt must not be negative: mamba-ssm takes negative steps for 0")
+        raise ValueError("dt must not be negative: mamba-ssm treats negative steps as 0")
     if initial_states is not None:
         initial_states = initial_states.float()
     if seq_idx is not None:
         seq_idx = segments(seq_idx).to(torch.int32)
 
-    # A padded step has dt = 0 and belongs to the last sequence: the final state stands.
+    # A padded step has dt = 0 and belongs to the last sequence: it does not change the final state.
     chunk_size = _chunk_size(chunk_size, length)
     padding = -length % chunk_size
     if padding:
@@ -100,7 +101,7 @@ def conv_by(
     seq_idx: Tensor | None = None,
     activation: bool = True,
 ) -> Tensor:
-    """`causal_conv` by causal-conv1d's `causal_conv1d_fn`, the first argument.
+    """`causal_conv` computed by `kernel`, causal-conv1d's `causal_conv1d_fn`.
 
     Arguments, results and errors are those of `causal_conv`.
 
@@ -119,12 +120,12 @@ def conv_by(
     if seq_idx is not None:
         seq_idx = segments(seq_idx).to(torch.int32)
 
-    spare = -channels % 8
-    if spare:
-        x, weight = F.pad(x, (0, spare)), F.pad(weight, (0, 0, 0, spare))
-        bias = None if bias is None else F.pad(bias, (0, spare))
+    padding = -channels % 8
+    if padding:
+        x, weight = F.pad(x, (0, padding)), F.pad(weight, (0, 0, 0, padding))
+        bias = None if bias is None else F.pad(bias, (0, padding))
     elif x.stride(2) != 1 or any(n % 8 for n in (*x.stride()[:2], x.storage_offset())):
-        # Not contiguous(): it leaves the strides of a single step or row as they are.
+        # contiguous() would leave the strides of a dimension of size 1 as they are.
         x = x.clone(memory_format=torch.contiguous_format)
     if width == 1:  # the kernel takes 2 to 4; the weight of the step before is 0
         weight = F.pad(weight, (1, 0))
@@ -145,13 +146,13 @@ def _check_not_double(name: str, value: Tensor, package: str) -> None:
 
 
 def _chunk_size(chunk_size: int, length: int) -> int:
-    """A power of two near what was asked for, and not much longer than a short row."""
+    """The power of two at or above the requested size, or above a shorter row; within limits."""
     power = 1 << (min(chunk_size, length) - 1).bit_length()
     return max(SMALLEST_CHUNK, min(power, LARGEST_CHUNK))
 
 
 def _rows_of_scan(x: Tensor, B: Tensor, C: Tensor, chunk_size: int) -> int:
-    """Rows that one call can take."""
+    """The number of rows that one call can take."""
     _, length, heads, channels = x.shape
     groups, size = B.shape[2:]
     chunks = length // chunk_size
@@ -161,13 +162,13 @@ def _rows_of_scan(x: Tensor, B: Tensor, C: Tensor, chunk_size: int) -> int:
 
 
 def _row_extent(t: Tensor) -> int:
-    """Numbers from the start of a row to the start of the next, or to its end."""
+    """Elements from the start of a row to the start of the next, or to its own end if further."""
     within = sum((n - 1) * stride for n, stride in zip(t.shape[1:], t.stride()[1:], strict=True))
     return max(t.stride(0), within + 1)
 
 
 def _rows(row_extent: int, package: str) -> int:
-    """How many rows of this many numbers have 32-bit offsets; ValueError if not even one has."""
+    """How many rows of this many elements have 32-bit offsets; ValueError if not even one has."""
     if row_extent > MAX_OFFSET:
         raise ValueError(
             f"x: a row needs offsets up to {row_extent}, more than the 32 bits of {package} hold"
@@ -176,7 +177,7 @@ def _rows(row_extent: int, package: str) -> int:
 
 
 def _in_parts(by_row: tuple[Tensor | None, ...], rows: int) -> list[tuple[Tensor | None, ...]]:
-    """The tensors, of as many rows each, cut into parts of at most this many rows."""
+    """Tensors of the same number of rows, split into parts of at most `rows` rows."""
     count = -(-len(by_row[0]) // rows)
     parts = ([None] * count if t is None else t.split(rows) for t in by_row)
     return list(zip(*parts, strict=True))

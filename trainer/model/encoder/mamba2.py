@@ -1,4 +1,4 @@
-"""Mamba-2 layers: the block of Dao & Gu 2024 and a stack of them, with a step form.
+"""Mamba-2 layers: the block of Dao & Gu 2024 and a stack of blocks, whole rows or step by step.
 
 Parameter names, shapes, order and initialisation are those of `Mamba2` in state-spaces/mamba, so
 that weights move between this module and the CUDA one.
@@ -24,7 +24,7 @@ EPS = 1e-5
 
 @dataclass(frozen=True)
 class Mamba2Cache:
-    """All that one layer remembers of the past; its size does not grow with time."""
+    """What one layer keeps of the past; its size does not grow with time."""
 
     conv: Tensor
     """(B, W - 1, channels) last inputs of the convolution."""
@@ -111,11 +111,11 @@ class Mamba2Layer(nn.Module):
             u: (B, L, width).
             seq_idx: (B, L) integers; nothing passes where the value changes along a row.
             return_cache: also return the cache after the last step of each row, that of the row's
-                last sequence. Rows of different lengths end together if padded at the front under
-                an id of their own.
+                last sequence. For rows of different lengths pad at the front, with an id that no
+                sequence has.
 
         Returns:
-            (B, L, width), and the cache if asked for.
+            (B, L, width), with `return_cache` also the cache.
 
         Raises:
             ValueError: a shape does not fit.
@@ -223,7 +223,7 @@ class Mamba2Encoder(nn.Module):
     Args:
         width: channels in and out. layers: number of layers.
         state, conv, head, expand, groups, chunk: of every layer, see `Mamba2Layer`.
-        dropout: share of what a layer adds that is left out in training.
+        dropout: of the output of each layer, in training.
 
     Raises:
         ValueError: fewer than one layer, or sizes that do not divide.
@@ -253,7 +253,7 @@ class Mamba2Encoder(nn.Module):
                 block.mixer.out_proj.weight /= math.sqrt(layers)
 
     def use(self, backend: Backend) -> None:
-        """Compute whole passes by this backend (see `backends.choose`); PyTorch until then."""
+        """Use this backend for whole passes (see `backends.choose`); the default is PyTorch."""
         for block in self.layers:
             block.mixer.backend = backend
 

@@ -88,7 +88,7 @@ def _scan(
     groups, size = B.shape[2:]
     per_group = heads // groups
 
-    # A padded step has dt = 0: nothing decays and nothing enters, so the final state stands.
+    # A padded step has dt = 0: nothing decays or enters, so the final state does not change.
     def chunked(t: Tensor, *shape: int) -> Tensor:
         padding = -length % chunk_size
         t = F.pad(t, (0, 0) * (t.dim() - 2) + (0, padding)) if padding else t
@@ -100,9 +100,9 @@ def _scan(
     C = chunked(C, groups, size).transpose(2, 3)
     masks = _Masks(segment, chunk_size, x.device)
 
-    # Log decay over the steps j+1..i at [..., i, j]. Summed pair by pair: as a difference of two
-    # sums from the start of the chunk, large steps would cost the small ones after them their
-    # digits in float32, and the last bits would depend on the sequence before.
+    # Log decay over the steps j+1..i at [..., i, j]. Summed pair by pair: the difference of two
+    # sums from the start of the chunk would lose the digits of small steps after large ones in
+    # float32, and its last bits would depend on the sequence before.
     log_decay = chunked(dt * A, groups, per_group).movedim(2, 4)  # (B, K, G, R, Q)
     pairs = log_decay.unsqueeze(-1).masked_fill(~masks.after, 0).cumsum(-2)  # (B,K,G,R,Q,Q)
     from_start = pairs[..., 0] + log_decay[..., :1]
@@ -122,7 +122,7 @@ def _scan(
         first = initial_states.reshape(batch, groups, per_group, channels, size)
     starts, final = _pass_states(first, added, from_start[..., -1], masks.across)
 
-    # What the state at the start of a chunk gives to its outputs.
+    # What the state at the start of a chunk contributes to its outputs.
     from_start = _exp_where(masks.from_start, from_start)
     y = y + (C.unsqueeze(3) @ starts.transpose(-1, -2)) * from_start.unsqueeze(-1)
     y = y.movedim(4, 2).reshape(batch, -1, heads, channels)[:, :length]
@@ -130,7 +130,7 @@ def _scan(
 
 
 class _Masks:
-    """Which pairs of steps the state connects: causal, and within one sequence.
+    """Which pairs of steps are connected by the state: in causal order, of one sequence.
 
     Each mask is boolean and broadcasts over (B, K, G, R, ...); None connects all pairs.
     `after` (Q, Q): step i is later than step j, whatever their sequences.
@@ -146,7 +146,7 @@ class _Masks:
         if segment is None:
             return
         batch, length = segment.shape
-        last = segment[:, -1:].expand(batch, -length % chunk_size)  # padding prolongs the last one
+        last = segment[:, -1:].expand(batch, -length % chunk_size)  # padding extends the last one
         segment = torch.cat((segment, last), dim=1).view(batch, -1, 1, 1, chunk_size)
         ends = segment[..., -1:]  # (B, K, 1, 1, 1)
         before = torch.cat((torch.zeros_like(ends[:, :1]), ends[:, :-1]), dim=1)
@@ -157,9 +157,9 @@ class _Masks:
 
 
 def _exp_where(mask: Tensor | None, value: Tensor) -> Tensor:
-    """exp(value) where the mask holds and 0 elsewhere, with zero and never nan gradients there.
+    """exp(value) where the mask is True and 0 elsewhere, where gradients are 0 and never NaN.
 
-    The mask comes before exp: its gradient is then 0 times a finite number.
+    Masking before exp makes the gradient 0 times a finite number.
     """
     return (value if mask is None else value.masked_fill(~mask, -torch.inf)).exp()
 
@@ -195,7 +195,7 @@ def ssd_reference(
     seq_idx: Tensor | None = None,
     return_final_states: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """What `ssd_scan` computes, one step at a time: slow, and the truth it is tested against.
+    """`ssd_scan` computed one step at a time: slow, the reference in tests.
 
     Arguments, results and errors are those of `ssd_scan`; `chunk_size` has no effect.
     """
@@ -294,7 +294,7 @@ def check_scan(
 ) -> None:
     """Raise ValueError where the scan's arguments do not fit, as `ssd_scan` says.
 
-    states: under the caller's own name for them.
+    states: by the caller's name for the argument.
     """
     if chunk_size is not None and chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")

@@ -1,11 +1,12 @@
-"""Ragged data: sequences in packed rows, told apart by an id per step, and groups by index."""
+"""Sequences packed into rows, identified by an id per step."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
 
 def segments(seq_idx: Tensor) -> Tensor:
-    """Number the runs of equal ids along each row from 0: an id that returns is a new sequence."""
+    """Number the runs of equal ids along each row from 0; an id that occurs again later is a new
+    sequence."""
     changes = (seq_idx[:, 1:] != seq_idx[:, :-1]).cumsum(1)
     return F.pad(changes, (1, 0))
 

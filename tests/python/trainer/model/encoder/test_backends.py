@@ -98,7 +98,7 @@ def assert_close(found, expected, **tolerance):
 
 @pytest.mark.parametrize("rows_at_once", ["all", "one"])
 @pytest.mark.parametrize("case", CASES)
-def test_scan_by_the_kernel_equals_ours_with_every_gradient(case, rows_at_once, monkeypatch):
+def test_scan_by_the_kernel_equals_pytorch_with_every_gradient(case, rows_at_once, monkeypatch):
     length, chunk, batch, heads, channels, groups, size, per_channel, lengths = CASES[case]
     if rows_at_once == "one":
         monkeypatch.setattr(kernels, "MAX_BLOCKS", 1)
@@ -130,7 +130,7 @@ def test_scan_without_softplus_bias_skip_or_states():
         SCAN(**bare | {"dt": -bare["dt"]}, chunk_size=16)
 
 
-def test_dtypes_are_those_of_our_scan():
+def test_dtypes_are_those_of_the_pytorch_scan():
     arguments = {k: v.detach() for k, v in in_float(scan_arguments(40, 1, 2, 4, 1, 4)).items()}
     halves = {k: v.bfloat16() if k in ("x", "dt", "B") else v for k, v in arguments.items()}
     options = {"chunk_size": 16, "dt_softplus": True, "return_final_states": True}
@@ -163,7 +163,7 @@ def test_what_the_kernels_cannot_do_is_an_error(monkeypatch):
             call()
 
 
-def test_rows_go_in_parts_whose_offsets_fit(monkeypatch):
+def test_rows_are_split_so_that_offsets_fit(monkeypatch):
     seen = []
 
     def kernel(x, *rest, **options):
@@ -194,7 +194,9 @@ def gradients(function, *arguments, **options):
 @pytest.mark.parametrize("channels", [8, 5])
 @pytest.mark.parametrize("width", [1, 3, 4])
 @pytest.mark.parametrize("lengths", [None, ((2, 1, 5, 3), (4, 7)), ((1,),)])
-def test_convolution_by_the_kernel_equals_ours(lengths, width, channels, rows_at_once, monkeypatch):
+def test_convolution_by_the_kernel_equals_pytorch(
+    lengths, width, channels, rows_at_once, monkeypatch
+):
     generator = torch.Generator().manual_seed(0)
     seq_idx = lengths and sequence_ids(lengths)
     length = seq_idx.shape[1] if lengths else 11
@@ -288,7 +290,7 @@ def machine(tmp_path, monkeypatch):
 
 @pytest.fixture
 def installed(machine):
-    """The machine with mamba-ssm's Python files."""
+    """The same machine with mamba-ssm's Python files."""
     machine("triton")
     machine("mamba_ssm", "import mamba_ssm.ops.interface\n__version__ = '2.3.2'\n")
     machine("mamba_ssm.ops")
@@ -322,7 +324,7 @@ def test_reasons_on_a_machine_with_a_gpu(machine):
     machine("triton")
     assert choose().reason == "scan: PyTorch, because mamba-ssm is not installed"
     assert "not installed: install it as README.md says, or" in error_of("mamba-ssm")
-    assert choose("torch").reason == "scan: PyTorch, as asked"
+    assert choose("torch").reason == "scan: PyTorch, as requested"
     machine("mamba_ssm", "raise RuntimeError('two\\nlines')\n")
     reason = "mamba-ssm cannot be imported (RuntimeError: two lines)"
     assert choose("auto", "cuda").reason == f"scan: PyTorch, because {reason}"
@@ -352,7 +354,7 @@ def test_the_convolution_of_causal_conv1d(installed):
     assert chosen.conv.args[0].args == (max,) and chosen.scan.args[0].args == (len,)
 
 
-def test_an_extension_that_is_there_is_not_replaced(installed):
+def test_an_existing_extension_is_not_replaced(installed):
     installed("selective_scan_cuda", "real = True")
     assert choose().name == "mamba-ssm"
     assert sys.modules["mamba_ssm.ops.interface"].extension.real
@@ -365,13 +367,13 @@ def test_an_extension_that_does_not_load_is_named(installed):
     assert "selective_scan_cuda" not in sys.modules
 
 
-def test_a_failed_import_leaves_nothing_that_saw_the_empty_module(installed):
+def test_a_failed_import_leaves_no_module_imported_with_the_empty_one(installed):
     installed("mamba_ssm.ops.triton.ssd_combined", "raise ImportError('no einops')")
     assert choose().reason.endswith("mamba-ssm cannot be imported (ImportError: no einops)")
     assert not [name for name in sys.modules if name.partition(".")[0] in PACKAGES[:3]]
 
 
-def test_tensors_on_the_cpu_go_to_pytorch_unless_mamba_ssm_was_asked_for(installed):
+def test_tensors_on_the_cpu_go_to_pytorch_unless_mamba_ssm_was_requested(installed):
     x, weight = torch.randn(1, 5, 8), torch.randn(8, 4)
     assert torch.equal(choose("auto").conv(x, weight, None), causal_conv(x, weight, None))
     arguments = {k: v.detach() for k, v in scan_arguments(6, 1, 2, 2, 1, 3).items()}
@@ -383,11 +385,13 @@ def test_tensors_on_the_cpu_go_to_pytorch_unless_mamba_ssm_was_asked_for(install
         lambda: asked.conv(x, weight, None),
         lambda: asked.scan(**arguments, chunk_size=4),
     ):
-        with pytest.raises(ValueError, match="^x is on cpu, and mamba-ssm was asked for"):
+        with pytest.raises(ValueError, match="^x is on cpu, and mamba-ssm was requested"):
             call()
 
 
-def test_commands_say_what_computes_and_refuse_what_cannot(cache, tmp_path, capsys, monkeypatch):
+def test_commands_name_their_backend_and_refuse_one_that_cannot_run(
+    cache, tmp_path, capsys, monkeypatch
+):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     common = ["--cache", str(cache.folder)]
     train = [*common, "--out", str(tmp_path), "--preset", "tiny", "--epochs", "1"]
@@ -400,7 +404,7 @@ def test_commands_say_what_computes_and_refuse_what_cannot(cache, tmp_path, caps
         reason = "scan: PyTorch, because there is no CUDA device"
         assert capsys.readouterr().err.splitlines().count(reason) == 1
     assert main([*arguments, "--backend", "torch"]) == 0
-    assert "scan: PyTorch, as asked\n" in capsys.readouterr().err
+    assert "scan: PyTorch, as requested\n" in capsys.readouterr().err
 
 
 # The kernels themselves.
@@ -408,7 +412,7 @@ def test_commands_say_what_computes_and_refuse_what_cannot(cache, tmp_path, caps
 
 @pytest.fixture(scope="module")
 def on_gpu():
-    """mamba-ssm's backend. Where a GPU and the package are there, what does not work fails."""
+    """mamba-ssm's backend; skipped without a GPU or the package."""
     if not torch.cuda.is_available():
         pytest.skip("there is no CUDA device")
     if importlib.util.find_spec("mamba_ssm") is None:

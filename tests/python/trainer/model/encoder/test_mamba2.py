@@ -16,7 +16,7 @@ LENGTHS = (3, 1, 8, 2, 7)  # a border inside a chunk, at a chunk border (12), an
 
 @pytest.fixture(params=["layer", "encoder"])
 def model(request):
-    """A float64 layer or encoder whose weights are all away from their initial zeros and ones."""
+    """A float64 layer or encoder with no weight at its initial zero or one."""
     torch.manual_seed(0)
     if request.param == "layer":
         model = Mamba2Layer(WIDTH, **SIZES)
@@ -111,7 +111,7 @@ def test_prefill_then_steps_equals_full_pass(model, prefill):
 
 
 def test_prefill_of_packed_rows_continues_the_last_sequence(model):
-    """Rows padded at the front under an id of their own: each continues as if it were alone."""
+    """Rows padded at the front with an id that no sequence has: each continues as if alone."""
     lengths, u = (2, 6, 9), random_input(3, 10)
     ids = torch.stack([(torch.arange(9) >= 9 - n).long() for n in lengths])
     _, cache = model(u[:, :9], ids, return_cache=True)
@@ -169,7 +169,7 @@ def test_gated_norm_treats_groups_separately():
     torch.testing.assert_close(y, torch.tensor([1.0, 1.0, -1.0, 1.0]))
 
 
-def test_weights_have_the_names_shapes_and_start_of_the_original():
+def test_weights_have_the_names_shapes_and_initial_values_of_the_original():
     torch.manual_seed(0)
     layer = Mamba2Layer(512, state=64, conv=4, head=8)
     heads, channels = 128, 1024 + 2 * 64

@@ -25,7 +25,7 @@ CASES = {
 
 
 def sequence_ids(lengths_per_row):
-    """Ids that start above 0 and come back: only a change of value may count."""
+    """Ids that start above 0 and occur again: only a change of value may matter."""
     rows = [
         torch.cat([torch.full((n,), 7 - i % 2, dtype=torch.int32) for i, n in enumerate(lengths)])
         for lengths in lengths_per_row
@@ -144,7 +144,7 @@ def test_packed_scan_equals_one_by_one_and_the_initial_state_reaches_the_first_o
     torch.testing.assert_close(state, alone_state, **EXACT)
 
 
-def test_split_pass_hands_its_state_on():
+def test_a_pass_can_be_split_by_handing_on_the_state():
     arguments = {k: v.detach() for k, v in scan_arguments(17, 2, 2, 3, 1, 4).items()}
     options = {"chunk_size": 4, "dt_softplus": True, "return_final_states": True}
     y, state = ssd_scan(**arguments, **options)
