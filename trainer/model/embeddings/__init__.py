@@ -1,4 +1,4 @@
-"""The six context tensors: what the model knows of a trip and of an item, as vectors."""
+"""The six input tensors T1-T6: what is known of a trip and of an item, as vectors."""
 
 from trainer.model.embeddings.customer import CustomerEmbedding
 from trainer.model.embeddings.price import PriceEmbedding

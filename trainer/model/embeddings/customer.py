@@ -27,8 +27,8 @@ class CustomerEmbedding(nn.Module):
     - affinity: the standardised columns of `AFFINITY_COLUMNS` and whether the trip is at the
       primary store, through a small network. Zero without earlier trips.
 
-    b = min(1, trips / 20) is the cold-start weight. The linear map that comes next adds the parts,
-    so its input is (1 - b) segments + b history: at b = 0 history has no say, at b = 1 segments.
+    b = min(1, trips / 20) is the cold-start weight. The linear map that follows sums the parts, so
+    that it blends segments and history: at b = 0 segments count alone, at b = 1 history.
 
     Embeddings start at N(0, 1), networks at unit variance.
 
@@ -90,12 +90,12 @@ class CustomerEmbedding(nn.Module):
         expect_flags("has_history", has_history, (trips,))
 
         price_sensitivity, lifestage = segments.long().unbind(1)
-        known = torch.cat(
+        segment_part = torch.cat(
             [self.price_sensitivity(price_sensitivity), self.lifestage(lifestage)], dim=1
         )
-        done = self.history_map(self.history_scale(history))
+        history_part = self.history_map(self.history_scale(history))
         stores = self.affinity_scale(affinity)
         stores = torch.cat([stores, at_primary.to(stores.dtype)[:, None]], dim=1)
-        went = self.affinity_map(stores).masked_fill(~has_history[:, None], 0)
+        affinity_part = self.affinity_map(stores).masked_fill(~has_history[:, None], 0)
         b = history_weight[:, None]
-        return torch.cat([(1 - b) * known, b * done, went], dim=1)
+        return torch.cat([(1 - b) * segment_part, b * history_part, affinity_part], dim=1)

@@ -1,4 +1,4 @@
-"""Pieces that several tensors share: a map of a few numbers, and checks of shapes and dtypes.
+"""What several tensors share: a small network for a few numbers.
 
 Shape letters of the package: T trips (or item positions), F columns, N products, C categories.
 """
@@ -14,8 +14,9 @@ SILU_SECOND_MOMENT = 0.3558
 def number_map(inputs: int, width: int) -> nn.Sequential:
     """A small network from standardised numbers (..., inputs) to (..., width).
 
-    Linear, SiLU, linear. For inputs of unit variance it starts with outputs of unit variance. The
-    first bias is drawn like one more weight, so that a single number meets bends in many places.
+    Linear, SiLU, linear. Inputs of unit variance give outputs of unit variance at the start. The
+    first bias is drawn like one more weight, so that even for a single number the units bend at
+    different places.
     """
     first, second = nn.Linear(inputs, width), nn.Linear(width, width)
     nn.init.normal_(first.weight, std=(inputs + 1) ** -0.5)

@@ -11,15 +11,15 @@ from trainer.cache.reader import TensorCache
 from trainer.features.columns import PRICE_COLUMNS, known_rows
 from trainer.model.checks import expect_flags, expect_numbers
 from trainer.model.embeddings.layers import number_map
-from trainer.model.embeddings.standardiser import LARGEST, Standardiser
+from trainer.model.embeddings.standardiser import MAX_DEVIATION, Standardiser
 
 FOURIER, LOG, RELATIVE, VELOCITY = 24, 16, 16, 8
 FREQUENCIES = 8
 LONGEST_WAVE = 8.0
-"""In log pence: prices of a grocer span about e^8. Each further wave is half as long; the
-shortest, 1/16, tells prices 3 % apart."""
+"""In log pence: a grocer's prices span about e^8. Each further wave is half as long; the shortest,
+1/16, separates prices 3 % apart."""
 VELOCITY_UNIT = 0.2
-"""Changes and depths are mostly below 0.2 in logs: in these units their map has a say."""
+"""Changes and depths are mostly below 0.2 in logs; this brings them to the size of other inputs."""
 
 
 class PriceEmbedding(nn.Module):
@@ -27,11 +27,11 @@ class PriceEmbedding(nn.Module):
 
     Logs are log(1 + pence), finite for a price of 0.
 
-    - Fourier: sine and cosine of the log price at 8 learned frequencies, a linear map. Tells price
-      points apart (Tancik et al., Fourier Features, 2020, with learned frequencies).
+    - Fourier: sine and cosine of the log price at 8 learned frequencies, a linear map. Separates
+      price points (Tancik et al., Fourier Features, 2020, with learned frequencies).
     - log: the standardised log price through a small network.
     - relative: log price - log category price through a small network.
-    - velocity: log change against the price last seen at the store, and depth (log base price -
+    - velocity: log change from the last earlier price at the store, and depth (log base price -
       log price), in units of 0.2, through a small network.
 
     All numbers are clamped to -5..5 at the small networks. A hidden price is one learned vector of
@@ -67,7 +67,7 @@ class PriceEmbedding(nn.Module):
         """The prices of items, (..., 64).
 
         pence, previous, base, category_pence (...,): prices in pence, >= 0; hidden (...,) bool:
-        where True no price is read, whatever stands there, NaN included. Raises ValueError for
+        where True no price is read, and its value may be anything, even NaN. Raises ValueError for
         other shapes or dtypes.
         """
         prices = {"pence": pence, "previous": previous, "base": base}
@@ -77,15 +77,15 @@ class PriceEmbedding(nn.Module):
         expect_flags("hidden", hidden, pence.shape)
 
         # Hidden values are replaced before anything is computed: 0 x NaN would be NaN in backward.
-        seen = [values.masked_fill(hidden, 1)[..., None] for values in prices.values()]
-        log, log_previous, log_base, log_category = (values.log1p() for values in seen)
+        visible = [values.masked_fill(hidden, 1)[..., None] for values in prices.values()]
+        log, log_previous, log_base, log_category = (values.log1p() for values in visible)
         angle = log * self.frequencies
         waves = torch.cat([angle.sin(), angle.cos()], dim=-1)
         velocity = torch.cat([log - log_previous, log_base - log], dim=-1) / VELOCITY_UNIT
         parts = [
             self.fourier(waves),
-            self.log(self.scale(seen[0])),
-            self.relative((log - log_category).clamp(-LARGEST, LARGEST)),
-            self.velocity(velocity.clamp(-LARGEST, LARGEST)),
+            self.log(self.scale(visible[0])),
+            self.relative((log - log_category).clamp(-MAX_DEVIATION, MAX_DEVIATION)),
+            self.velocity(velocity.clamp(-MAX_DEVIATION, MAX_DEVIATION)),
         ]
         return torch.where(hidden[..., None], self.hidden, torch.cat(parts, dim=-1))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from trainer.cache.reader import TensorCache
 from trainer.cache.schema import LEVELS
+from trainer.cache.vocabulary import Vocabulary
 from trainer.model.checks import expect_integers
 
 WIDTH = 256
@@ -23,14 +24,14 @@ class ProductEmbedding(nn.Module):
       weight decay pulls a product back to its graph vector, not to 0.
     - category deltas: one per category of every level; a product gets the sum over its
       sub-commodity and all levels above. Each is learned from all known products below it.
-    - token delta: its own, for known products, `[MASK]` and `[EOS]` only. The latter two have a
-      random vector N(0, 1 / 256) for a graph vector and no category.
+    - token delta: one per known product, `[MASK]` and `[EOS]`. The latter two have a random vector
+      N(0, 1 / 256) instead of a graph vector, and no category.
     - `[PAD]`: 0, without gradient.
 
-    A novel product (first sold after training) is its sub-commodity's fallback token, to the bit:
-    the category's graph vector and deltas. Where nothing of that category was sold in training
-    either, the finest known category above stands in; where none is known, the mean of the known
-    products' graph vectors.
+    A novel product (first sold after training) has the vector of its sub-commodity's fallback
+    token: the category's graph vector and deltas. Where nothing of that category was sold in
+    training either, the finest known category above is taken; where none is known, the mean of the
+    known products' graph vectors.
 
     Args:
         category: (N,) row of each product's sub-commodity.
@@ -54,7 +55,8 @@ class ProductEmbedding(nn.Module):
         vectors: Tensor | None = None,
     ) -> None:
         super().__init__()
-        products, categories = self.products, self.categories = len(category), len(parent)
+        products, categories = len(category), len(parent)
+        self.vocabulary = Vocabulary(products, categories)
         shape = (products + categories, WIDTH)
         if vectors is None:
             vectors = torch.randn(shape) / INPUT_SCALE
@@ -71,19 +73,20 @@ class ProductEmbedding(nn.Module):
         nodes = torch.cat([vectors, mean, others])
 
         # By input token: [PAD], products, [MASK] and [EOS], fallbacks. Where no category is known,
-        # `fallback` is C: the row behind the categories, both of nodes and of deltas.
+        # `fallback` is C: the row after the categories, both of nodes and of deltas.
         pad = products + categories + 1
         of_category = products + fallback
         of_product = np.where(is_novel, of_category[category], np.arange(products))
         node = np.concatenate([[pad], of_product, [pad + 1, pad + 2], of_category])
         of_product = np.where(is_novel, fallback[category], category)
         row = np.concatenate([[categories], of_product, [categories, categories], fallback])
-        has_own = np.concatenate([[False], ~is_novel, [True, True], np.zeros(categories, bool)])
+        learned = np.concatenate([[False], ~is_novel, [True, True], np.zeros(categories, bool)])
 
         self.register_buffer("graph", nodes[node])
         self.register_buffer("category", torch.as_tensor(row))
         self.register_buffer("paths", torch.as_tensor(paths))
-        self.register_buffer("has_own", torch.as_tensor(has_own, dtype=torch.float32)[:, None])
+        learned = torch.as_tensor(learned, dtype=torch.float32)[:, None]
+        self.register_buffer("has_token_delta", learned)
         self.category_delta = nn.Parameter(torch.zeros(categories, WIDTH))
         self.token_delta = nn.Parameter(torch.zeros(len(node), WIDTH))
 
@@ -100,19 +103,19 @@ class ProductEmbedding(nn.Module):
 
     def rows(self) -> Tensor:
         """Vectors of all input tokens, (N + 3 + C, 256): compute once per step, then index."""
-        # A row of zeros behind the categories ends short paths and is the delta of none.
+        # A row of zeros after the categories pads short paths.
         deltas = F.pad(self.category_delta, (0, 0, 0, 1))
         above = F.embedding(self.paths, deltas).sum(1)  # (C + 1, 256)
-        # In place: the table is large, and this makes it once instead of once per sum.
+        # In place: the table is large, and otherwise each sum would make another copy.
         rows = F.embedding(self.category, above).add_(self.graph)
-        return rows.addcmul_(self.token_delta, self.has_own)
+        return rows.addcmul_(self.token_delta, self.has_token_delta)
 
     def table(self) -> Tensor:
         """Vectors of the N + 3 tokens that are predicted, (N + 3, 256), of length near 1.
 
         Those of `rows()`, for logits tied to the input; `[PAD]` is 0.
         """
-        return self.rows()[: self.products + 3]
+        return self.rows()[: self.vocabulary.size]
 
     def forward(self, tokens: Tensor, rows: Tensor | None = None) -> Tensor:
         """Input vectors of tokens (...,), integers, (..., 256): 16 times their rows.
@@ -127,7 +130,7 @@ class ProductEmbedding(nn.Module):
 
 
 def _paths(parent: np.ndarray) -> np.ndarray:
-    """Each category and all above it, (C + 1, levels + 1), ended with C; row C is C throughout."""
+    """Each category and all above it, (C + 1, levels + 1), padded with C; row C is all C."""
     none = len(parent)
     parent = np.append(np.where(parent < 0, none, parent), none)
     steps = [np.arange(none + 1)]

@@ -1,4 +1,4 @@
-"""Numbers of the cache at a common scale, with constants from training rows only."""
+"""Numbers of the cache on a common scale, with constants from training rows only."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from trainer.cache.reader import TensorCache
 from trainer.features.columns import Number, side_by_side
 
-LARGEST = 5.0
-"""Standardised values are clamped to -5..5 deviations: one odd trip, or years of later history,
-must not reach far outside what training has seen."""
+MAX_DEVIATION = 5.0
+"""Standardised values are clamped to -5..5: an outlier, or years of later history, must not take
+the network far outside the range of its training."""
 
 
 class Standardiser(nn.Module):
-    """(x - mean) / std per column, of log(1 + x) where a column says so, within -5..5.
+    """(x - mean) / std per column, of log(1 + x) where a column says so, clamped to -5..5.
 
-    A column whose std is 0 gives 0: it said nothing in training. The constants are buffers, so a
+    A column that was constant in training (std 0) gives 0. The constants are buffers, so a
     checkpoint carries them.
 
     Args:
@@ -33,9 +33,9 @@ class Standardiser(nn.Module):
 
     @classmethod
     def fit(cls, cache: TensorCache, columns: tuple[Number, ...], rows: np.ndarray) -> Standardiser:
-        """Mean and population deviation of `rows` (indices) of columns, in float64.
+        """From mean and population standard deviation over `rows` (indices), in float64.
 
-        Without rows every column gives 0. Two-dimensional columns count one by one.
+        Without rows every column gives 0. Each column of a two-dimensional one is separate.
         """
         mean, std, log1p = [], [], []
         for number in columns:
@@ -43,7 +43,7 @@ class Standardiser(nn.Module):
             width = values.shape[1]
             if number.log1p:
                 values = np.log1p(values)
-            # A constant is found by comparing: its computed std need not be exactly 0.
+            # Constants are found by comparison: their computed std need not be exactly 0.
             varies = (values != values[:1]).any(0)
             mean.append(values.mean(0) if len(rows) else np.zeros(width))
             std.append(np.where(varies, values.std(0), 0) if len(rows) else np.zeros(width))
@@ -56,7 +56,7 @@ class Standardiser(nn.Module):
 
     @property
     def columns(self) -> int:
-        """F, with two-dimensional columns counted one by one."""
+        """F; a two-dimensional column counts by its width."""
         return len(self.mean)
 
     def forward(self, raw: Tensor) -> Tensor:
@@ -65,4 +65,4 @@ class Standardiser(nn.Module):
             raise ValueError(f"raw: expected (..., {self.columns}), not {tuple(raw.shape)}")
         values = torch.where(self.log1p, raw.clamp_min(0).log1p(), raw)
         scaled = (values - self.mean) / self.std.where(self.std > 0, 1)
-        return scaled.clamp(-LARGEST, LARGEST).masked_fill(self.std == 0, 0)
+        return scaled.clamp(-MAX_DEVIATION, MAX_DEVIATION).masked_fill(self.std == 0, 0)

@@ -20,9 +20,8 @@ class StoreEmbedding(nn.Module):
 
     - format, region: embeddings; code 0 = unknown is learned.
     - operations: the standardised logs of `OPERATION_COLUMNS` through a small network.
-    - identity: what is particular to the store, an embedding of its row + 1. 0 stands for any
-      store that training has not seen, novel stores of the cache included. It is learned
-      from the training trips whose store the loader hides.
+    - identity: what is particular to the store, an embedding of its row + 1. 0 stands for any store
+      first seen after training, and is learned from training trips whose store the loader hides.
 
     Embeddings start at N(0, 1), the network at unit variance.
 
@@ -48,7 +47,7 @@ class StoreEmbedding(nn.Module):
 
     @classmethod
     def from_cache(cls, cache: TensorCache) -> StoreEmbedding:
-        """For the labels and stores of a cache; constants from stores seen in training."""
+        """For the labels and stores of a cache; constants from the stores of the training weeks."""
         return cls(
             len(cache.labels["store_format"]),
             len(cache.labels["store_region"]),

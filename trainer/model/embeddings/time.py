@@ -15,10 +15,10 @@ WEEK, WEEKDAY, HOUR, HOLIDAY, SEASON, TREND, RECENCY = 16, 8, 8, 8, 8, 8, 8
 WEEKS_OF_YEAR, WEEKDAYS, HOURS = 53, 7, 24
 DAYS_OF_YEAR = 365.25
 CLOSENESS_DAYS = 7.0
-"""A holiday's pull falls by 1 / e per week."""
+"""The effect of a holiday falls by a factor of e per week."""
 RECENCY_HATS = RECENCY - 1
 HAT_GAIN = 1.5**0.5
-"""Two neighbouring hats at a uniform place have a mean sum of squares of 2 / 3."""
+"""At a uniform place the squares of two neighbouring hats add up to 2 / 3 in the mean."""
 
 
 class TimeEmbedding(nn.Module):
@@ -26,13 +26,13 @@ class TimeEmbedding(nn.Module):
 
     - week of year, weekday, hour: embeddings.
     - holiday: embedding of the day's holiday (0 = none) + a linear map of the closeness
-      exp(-days / 7) to the next and of the last one.
+      exp(-days / 7) to the next one and since the last one.
     - season: sine and cosine of the day of the year, four harmonics; nothing learned. Unlike the
-      week's embedding it knows that weeks 52 and 1 are neighbours.
+      week's embedding it places weeks 52 and 1 side by side.
     - trend: a piecewise linear curve over the training days with 8 evenly spaced knots. It is flat
-      outside: a later day reads as the end of training, no slope is carried on.
+      outside: a later day reads as the last of training, and no slope is extrapolated.
     - recency: a piecewise linear curve in log(1 + days since the customer's trip before), with
-      knots where 1 + days doubles: 0, 1, 3, 7, 15, 31 and 63 days and more; a vector of its own
+      knots where 1 + days doubles: 0, 1, 3, 7, 15, 31 and 63 days and more; a separate vector
       for the first trip.
 
     Embeddings start at N(0, 1), curves at unit variance.
@@ -112,7 +112,7 @@ class TimeEmbedding(nn.Module):
 
 
 def closeness(until: Tensor, since: Tensor, dtype: torch.dtype) -> Tensor:
-    """exp(-days / 7) to the next and since the last holiday, (T, 2)."""
+    """exp(-days / 7), days to the next and since the last holiday, (T, 2)."""
     return (torch.stack([until, since], dim=1).to(dtype) / -CLOSENESS_DAYS).exp()
 
 

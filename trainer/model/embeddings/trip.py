@@ -15,8 +15,8 @@ PARTS = {"type": 16, "focus": 16, "sensitivity": 8, "size": 8}
 class TripEmbedding(nn.Module):
     """T6 (48): type 16, focus 16, price sensitivity 8, size 8, embeddings.
 
-    Code 0 = unknown has a vector of its own: what the model reads where the context is hidden, it
-    learns. Embeddings start at N(0, 1).
+    Code 0 = unknown has a learned vector, which also stands for a hidden context. Embeddings start
+    at N(0, 1).
     """
 
     WIDTH = sum(PARTS.values())

@@ -33,7 +33,7 @@ def arguments(b: float = 0.25, trips: int = 3, seed: int = 1, **changed) -> dict
     } | changed
 
 
-def test_without_trips_only_segments_speak(customer):
+def test_without_trips_only_segments_count(customer):
     output = customer(**arguments(0.0))
     other = arguments(0.0, seed=2)
     assert output[:, HISTORY].eq(0).all()
@@ -41,7 +41,7 @@ def test_without_trips_only_segments_speak(customer):
     assert not torch.equal(output, customer(**arguments(0.0, segments=torch.zeros(3, 2).long())))
 
 
-def test_with_full_history_segments_are_silent(customer):
+def test_with_full_history_segments_do_not_count(customer):
     output = customer(**arguments(1.0))
     assert output[:, SEGMENTS].eq(0).all()
     for segments in torch.cartesian_prod(torch.arange(4), torch.arange(3)):
@@ -59,7 +59,7 @@ def test_blend_is_linear_in_b(customer):
     assert torch.equal(output[:, AFFINITY], start[:, AFFINITY])
 
 
-def test_next_linear_map_adds_the_parts(customer):
+def test_the_next_linear_map_adds_the_parts(customer):
     """A map of T1 is a map of (1 - b) segments plus one of b history plus one of affinity."""
     customer.double()
     weight = torch.randn(192, 8, dtype=torch.float64)

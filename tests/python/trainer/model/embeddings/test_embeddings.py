@@ -1,4 +1,4 @@
-"""What holds for each of the six context tensors alike."""
+"""Properties that all six input tensors have."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def time_arguments(cache, trips, draw):
 
 
 def price_arguments(cache, items, draw):
-    """Around 150 pence; now and then another price before, or a price reduced."""
+    """Around 150 pence; some with another previous price, some reduced."""
     pence = draw.lognormal(5, 1, items)
     previous, base = (pence * np.exp(draw.random((2, items)) ** 4 / 2)).astype(np.float32)
     category = (pence * draw.lognormal(0, 0.5, items)).astype(np.float32)
@@ -99,7 +99,7 @@ def cache(tmp_path_factory) -> TensorCache:
 
 @pytest.fixture(scope="module")
 def other_cache(tmp_path_factory) -> TensorCache:
-    """Of the same shapes, with other numbers."""
+    """A cache of the same shapes with other numbers."""
     return toy_cache(tmp_path_factory.mktemp("tensors") / "other", seed=1)
 
 
@@ -139,7 +139,7 @@ def test_gradients_reach_every_parameter(name, cache):
         assert parameter.grad.ne(0).any(), parameter_name
 
 
-def test_channels_start_alive_and_at_a_common_scale(name, cache):
+def test_channels_start_at_a_common_scale(name, cache):
     """Mean squares per channel over random input; single channels of few labels scatter widely."""
     module, arguments = make(name, cache, 2000)
     output = module.eval()(*arguments)
@@ -162,7 +162,7 @@ def test_state_dict_carries_everything(name, cache, other_cache):
     assert torch.equal(other(*arguments), module(*arguments))
 
 
-def test_rows_do_not_see_each_other(name, cache):
+def test_rows_do_not_depend_on_each_other(name, cache):
     module, arguments = make(name, cache, 9)
     module.double().eval()
     arguments = [a.double() if a.is_floating_point() else a for a in arguments]
@@ -170,8 +170,8 @@ def test_rows_do_not_see_each_other(name, cache):
     torch.testing.assert_close(alone, module(*arguments), rtol=1e-12, atol=1e-12)
 
 
-def test_values_are_never_read_back(name, cache):
-    """On the meta device there are none: `.item()`, or a branch on a value, raises."""
+def test_values_are_never_read_by_the_cpu(name, cache):
+    """The meta device has no values: `.item()`, or a branch on a value, raises."""
     module, arguments = make(name, cache, 5)
     output = module.to("meta").train()(*(a.to("meta") for a in arguments))
     assert output.shape == (5, WIDTHS[name])
@@ -196,7 +196,7 @@ def test_wrong_dtypes_and_shapes_are_refused(name, cache):
                 module(*changed)
 
 
-def test_small_integer_dtypes_are_taken(name, cache):
+def test_small_integer_dtypes_are_accepted(name, cache):
     """As the cache stores them: bytes are numbers, not masks."""
     module, arguments = make(name, cache, 20)
     small = [a.to(torch.int16) if a.dtype == torch.int64 else a for a in arguments]

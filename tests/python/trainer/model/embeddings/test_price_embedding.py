@@ -1,4 +1,4 @@
-"""T4: logs and waves by hand, and a hidden price that nothing can see."""
+"""T4: logs and waves by hand, and that nothing depends on a hidden price."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_each_input_moves_its_parts_only(price):
         assert [not torch.equal(output[:, p], other[:, p]) for p in parts] == moved
 
 
-def test_relative_knows_only_the_ratio(price):
+def test_relative_depends_on_the_ratio_only(price):
     first = price(prices(199), prices(1), prices(1), prices(99), seen(1))
     second = price(prices(19), prices(1), prices(1), prices(9), seen(1))
     torch.testing.assert_close(first[:, RELATIVE], second[:, RELATIVE])
@@ -86,7 +86,7 @@ def test_prices_of_zero_and_extremes_are_finite(price):
     assert all(parameter.grad.isfinite().all() for parameter in price.parameters())
 
 
-def test_extreme_ratios_read_alike(price):
+def test_extreme_ratios_are_clamped(price):
     """Changes, depths and distances to the category are clamped: logs beyond 1, 1 and 5."""
     pence = prices(100, 100)
     far = price(pence, prices(1e3, 1e4), prices(1e3, 1e4), prices(1e3, 1e4), seen(2))
@@ -102,8 +102,8 @@ def test_maps_of_one_number_bend_in_many_places(price):
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, -7.0, 0.0, 1e30])
-def test_a_hidden_price_cannot_be_seen(price, value):
-    """Neither forward nor in the gradient of any parameter or of any price."""
+def test_nothing_depends_on_a_hidden_price(price, value):
+    """Neither the output nor the gradient of any parameter or price."""
     hidden = torch.tensor([False, True, False])
     weight = torch.randn(3, 64, dtype=torch.float64)
     results = []

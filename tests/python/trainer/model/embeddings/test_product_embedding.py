@@ -1,4 +1,4 @@
-"""T2: what each token's vector is made of, and what stands in for the unknown."""
+"""T2: the parts of each token's vector, and the vectors of unknown products."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from toy import toy_cache
 
+from trainer.cache.vocabulary import Vocabulary
 from trainer.model.embeddings import ProductEmbedding
 
 # Sub-commodities 0-3, the level above 4-5, departments 6-7. Of 5 products two are novel: product 3
@@ -18,7 +19,8 @@ IS_NOVEL = np.array([False, False, False, True, True])
 PARENT = np.array([4, 4, 4, 5, 6, 7, -1, -1])
 CATEGORY_IS_NOVEL = np.array([False, False, True, True, True, True, False, True])
 N, C = 5, 8
-MASK, EOS, FALLBACK = N + 1, N + 2, N + 3
+VOCABULARY = Vocabulary(N, C)
+MASK, EOS, FALLBACK = VOCABULARY.mask, VOCABULARY.eos, VOCABULARY.fallback(0)
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_starts_as_the_graph(vectors):
     rows = module.rows()
     assert torch.equal(rows[1:4], vectors[:3])
     assert torch.equal(rows[FALLBACK : FALLBACK + 2], vectors[N : N + 2])
-    assert torch.equal(module(torch.arange(N + 3 + C)), 16 * rows)
+    assert torch.equal(module(torch.arange(VOCABULARY.input_size)), 16 * rows)
 
 
 def test_a_known_product_is_graph_and_deltas(product, vectors):
@@ -84,13 +86,13 @@ def test_categories_learn_from_their_known_products(product):
     assert product.token_delta.grad.ne(0).all(1).nonzero().flatten().tolist() == [3]
 
 
-def test_a_novel_product_teaches_its_category_and_has_nothing_of_its_own(product):
+def test_a_novel_product_trains_its_category_and_has_no_delta(product):
     product(tokens(4)).sum().backward()
     assert product.category_delta.grad.ne(0).all(1).nonzero().flatten().tolist() == [1, 4, 6]
     assert product.token_delta.grad.eq(0).all()
 
 
-def test_learning_a_product_moves_its_novel_sibling(product):
+def test_training_a_product_moves_its_novel_sibling(product):
     before = product(tokens(4)).detach()
     product(tokens(3)).sum().backward()
     torch.optim.SGD(product.parameters(), lr=0.01).step()
@@ -112,7 +114,7 @@ def test_pad_is_zero_in_the_table_and_learns_nothing(product):
 
 
 @pytest.mark.parametrize("token", [MASK, EOS])
-def test_special_tokens_are_learned_alone(product, token):
+def test_special_tokens_train_nothing_else(product, token):
     product(tokens(token)).sum().backward()
     assert product.token_delta.grad.ne(0).all(1).nonzero().flatten().tolist() == [token]
     assert product.category_delta.grad.eq(0).all()
@@ -120,13 +122,13 @@ def test_special_tokens_are_learned_alone(product, token):
 
 
 def test_table_is_the_predicted_part_of_the_rows(product):
-    assert product.table().shape == (N + 3, 256)
-    assert torch.equal(product.table(), product.rows()[: N + 3])
+    assert product.table().shape == (VOCABULARY.size, 256)
+    assert torch.equal(product.table(), product.rows()[: VOCABULARY.size])
 
 
 def test_rows_can_be_shared_in_a_step(product):
     """Same output and gradient, whether each use computes the rows or all share them."""
-    batch = torch.randint(0, N + 3 + C, (4, 6))
+    batch = torch.randint(0, VOCABULARY.input_size, (4, 6))
     weight = torch.randn(4, 6, 256)
     gradients = []
     for rows in (None, product.rows()):
@@ -143,11 +145,11 @@ def test_without_vectors_lengths_are_near_one(tmp_path):
     cache = toy_cache(tmp_path / "cache")
     table = ProductEmbedding.from_cache(cache).table()
     assert table[1:].norm(dim=1).sub(1).abs().max() < 0.25
-    assert table.shape == (cache.products + 3, 256)
+    assert table.shape == (cache.vocabulary.size, 256)
     last = cache.products  # novel, of sub-commodity 3
     rows = ProductEmbedding.from_cache(cache).rows()
     assert len(rows) == cache.vocabulary.input_size
-    assert torch.equal(rows[last], rows[cache.products + 3 + 3])
+    assert torch.equal(rows[last], rows[cache.vocabulary.fallback(3)])
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_a_chain_without_known_products_is_refused(vectors):
         ProductEmbedding(CATEGORY, IS_NOVEL | True, PARENT, CATEGORY_IS_NOVEL, vectors)
 
 
-@pytest.mark.parametrize("token", [-1, N + 3 + C])
+@pytest.mark.parametrize("token", [-1, VOCABULARY.input_size])
 def test_tokens_out_of_range_are_refused(product, token):
     with pytest.raises(IndexError):
         product(tokens(token))

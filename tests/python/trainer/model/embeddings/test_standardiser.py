@@ -1,4 +1,4 @@
-"""Standardised numbers: known answers, and constants that only training rows decide."""
+"""Standardised numbers: known answers, and constants from training rows only."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_without_rows_everything_is_zero():
     assert scale(torch.rand(4, 5)).eq(0).all()
 
 
-def test_wide_columns_lie_in_their_place():
+def test_two_dimensional_columns_keep_their_place():
     numbers = (Number("t.plain"), Number("t.wide"), Number("t.logged", log1p=True))
     raw = read_numbers(TABLE, numbers, FIRST_TWO)
     assert raw.dtype == np.float32
@@ -76,7 +76,7 @@ def test_every_number_of_a_customer_is_an_input_once():
 
 
 def constants(columns: dict[str, np.ndarray], folder) -> dict[str, torch.Tensor]:
-    """Every buffer of the tensors with constants."""
+    """All buffers of the input tensors that have constants."""
     write_cache(folder, columns, toy_manifest())
     cache = TensorCache(folder)
     classes = (CustomerEmbedding, PriceEmbedding, StoreEmbedding)
@@ -101,7 +101,7 @@ def scrambled(columns: dict[str, np.ndarray], rows: dict[str, np.ndarray]) -> di
     return changed
 
 
-def test_only_training_rows_decide(tmp_path):
+def test_constants_are_from_training_rows_only(tmp_path):
     columns = toy_columns(seed=3)
     columns["customer_weeks.trips"][::7] = 0
     week, trips = columns["customer_weeks.week"], columns["customer_weeks.trips"]

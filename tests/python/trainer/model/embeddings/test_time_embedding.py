@@ -140,7 +140,7 @@ def test_holiday_adds_label_and_closeness(time):
         torch.testing.assert_close(found, expected)
 
 
-def test_first_trip_has_a_vector_of_its_own(time):
+def test_first_trip_has_a_separate_vector(time):
     found = time(**arguments(days_since_previous=-1))[0, PARTS["recency"]]
     assert torch.equal(found, time.recency.weight[:, 7])
     same_day = time(**arguments(days_since_previous=0))[0, PARTS["recency"]]

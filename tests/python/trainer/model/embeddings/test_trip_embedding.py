@@ -1,4 +1,4 @@
-"""T6: codes come in the cache's order, parts leave in the design's."""
+"""T6: codes are in the order of the cache, parts of the output in that of the design."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def trip() -> TripEmbedding:
 
 @pytest.mark.parametrize("name", PARTS)
 def test_each_code_moves_its_part_only(trip, name):
-    """Every label, `unknown` included, has a vector of its own."""
+    """Every label, including `unknown`, has a different vector."""
     column = list(LABELS_OF_CONTEXT).index(name)
     labels = len(LABELS_OF_CONTEXT[name]) + 1
     codes = torch.ones(labels, 4, dtype=torch.int64)
