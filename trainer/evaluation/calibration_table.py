@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 
 from trainer.evaluation.ground_truth import GroundTruth
-from trainer.model.calibration import of_baskets
+from trainer.model.calibration import basket_p
 
 ROWS = 10
 LOWEST, PER_DECADE = -9, 100
-"""Probabilities from 10^-9 to 1 in bins of equal width of the logarithm."""
+"""Probabilities from 10^-9 to 1, in bins of equal width of the logarithm."""
 BINS = -LOWEST * PER_DECADE
 
 
 @dataclass(frozen=True)
 class CalibrationRow:
-    """Pairs of question and product with a tenth of all expected purchases."""
+    """Pairs of question and product that make up a tenth of all expected purchases."""
 
     pairs: int
     expected: float
@@ -44,19 +44,19 @@ class CalibrationTable:
         """Count the chosen (Q,) bool questions.
 
         log_p (Q, V) log-probabilities that an item is a product, -inf for what cannot be an answer;
-        slopes as for `of_baskets`.
+        slopes as for `basket_p`.
         """
-        known = torch.bincount(truth.question, minlength=len(log_p))
-        chosen = chosen & (known > 0)
+        targets = torch.bincount(truth.question, minlength=len(log_p))
+        chosen = chosen & (targets > 0)
         if not chosen.any():
             return
-        chance = of_baskets(log_p[chosen], known[chosen], slopes)
-        place = ((chance.log10() - LOWEST) * PER_DECADE).clamp(0, BINS - 1).long()
+        p = basket_p(log_p[chosen], targets[chosen], slopes)
+        index = ((p.log10() - LOWEST) * PER_DECADE).clamp(0, BINS - 1).long()
         possible = log_p[chosen].isfinite()
-        row, among_chosen = chosen.cumsum(0) - 1, chosen[truth.question]
-        bought = place[row[truth.question[among_chosen]], truth.target[among_chosen]]
-        self._pairs += _histogram(place[possible])
-        self._expected += _histogram(place[possible], chance[possible].double())
+        row, counted = chosen.cumsum(0) - 1, chosen[truth.question]
+        bought = index[row[truth.question[counted]], truth.target[counted]]
+        self._pairs += _histogram(index[possible])
+        self._expected += _histogram(index[possible], p[possible].double())
         self._observed += _histogram(bought)
 
     def rows(self) -> tuple[CalibrationRow, ...]:
@@ -76,8 +76,8 @@ class CalibrationTable:
         return self._pairs, self._expected, self._observed
 
 
-def _histogram(place: Tensor, weight: Tensor | None = None) -> np.ndarray:
-    return torch.bincount(place, weight, BINS).cpu().numpy()
+def _histogram(index: Tensor, weight: Tensor | None = None) -> np.ndarray:
+    return torch.bincount(index, weight, BINS).cpu().numpy()
 
 
 def _ratio(observed: float, expected: float) -> float:

@@ -1,4 +1,4 @@
-"""Probabilities of items and baskets: by hand, their sums, and that fitting finds what was bent."""
+"""Calibration: probabilities by hand, their sums, and that fitting recovers parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainer import fit
 from trainer.batches.tasks import TASKS
 from trainer.evaluation import Evaluator
 from trainer.evaluation.calibration_fit import ScoreCounts
-from trainer.model.calibration import UNCALIBRATED, Calibration, of_baskets
+from trainer.model.calibration import UNCALIBRATED, Calibration, basket_p
 from trainer.model.world_model import create_world_model
 from trainer.training import SCHEDULES
 
@@ -37,46 +37,46 @@ def test_baskets_by_hand():
     """Two of three products with odds 4, 1, 1: 4a/(1+4a) + 2a/(1+a) = 2 has the root a = 1.366."""
     log_p = torch.tensor([[4.0, 1.0, 1.0]], dtype=torch.float64).log()
     a = (1 + math.sqrt(3)) / 2  # 2 a^2 - 2 a - 1 = 0
-    found = of_baskets(log_p, torch.tensor([2]), ONES)[0].tolist()
+    found = basket_p(log_p, torch.tensor([2]), ONES)[0].tolist()
     assert found == pytest.approx([4 * a / (1 + 4 * a), a / (1 + a), a / (1 + a)])
-    one = of_baskets(log_p - math.log(6), torch.tensor([1]), ONES)[0]
-    assert one.tolist() == pytest.approx([4 / 6, 1 / 6, 1 / 6])
+    single = basket_p(log_p - math.log(6), torch.tensor([1]), ONES)[0]
+    assert single.tolist() == pytest.approx([4 / 6, 1 / 6, 1 / 6])
 
 
 @pytest.mark.parametrize("slopes", [(1, 1, 1, 1), (0.5, 1.2, 1, 3)])
-def test_chances_add_up_to_the_basket_in_the_order_of_the_scores(slopes):
+def test_probabilities_add_up_to_the_items_in_the_order_of_the_scores(slopes):
     draw = torch.Generator().manual_seed(0)
     scores = 6 * torch.randn(40, 500, generator=draw)
     scores[:, ::7] = -torch.inf
     log_p = scores.log_softmax(1)
     items = torch.tensor([1, 2, 5, 30, 200] * 8)
-    chance = of_baskets(log_p, items, torch.tensor(slopes))
-    torch.testing.assert_close(chance.sum(1), items.float(), rtol=1e-4, atol=0)
-    assert chance.max() <= 1 and (chance[:, ::7] == 0).all()
+    p = basket_p(log_p, items, torch.tensor(slopes))
+    torch.testing.assert_close(p.sum(1), items.float(), rtol=1e-4, atol=0)
+    assert p.max() <= 1 and (p[:, ::7] == 0).all()
     order = log_p.argsort(1)
-    assert (chance.gather(1, order).diff(dim=1) >= 0).all()
+    assert (p.gather(1, order).diff(dim=1) >= 0).all()
 
 
 def test_every_product_of_a_basket_of_all():
-    chance = of_baskets(torch.tensor([[0.0, -5.0, -50.0]]), torch.tensor([3]), ONES)
-    torch.testing.assert_close(chance, torch.ones(1, 3))
+    p = basket_p(torch.tensor([[0.0, -5.0, -50.0]]), torch.tensor([3]), ONES)
+    torch.testing.assert_close(p, torch.ones(1, 3))
 
 
-def counted(scores: torch.Tensor, bought: torch.Tensor, cache) -> torch.Tensor:
-    """What is fitted to questions with these scores (Q, V) and purchases (Q, V) bool."""
+def fitted_values(scores: torch.Tensor, bought: torch.Tensor, cache) -> torch.Tensor:
+    """The values fitted to questions with these scores (Q, V) and purchases (Q, V) bool."""
     from trainer.evaluation.ground_truth import GroundTruth
 
     questions, targets = bought.nonzero().unbind(1)
     n = len(scores)
     rows = torch.from_numpy(np.flatnonzero(cache["trips.week"] == 22)[:1].copy()).expand(n)
-    asked = GroundTruth(
+    truth = GroundTruth(
         row=rows, hidden=bought.sum(1), target=targets, question=questions,
         before=torch.zeros(len(targets), dtype=torch.bool),
         removed=(torch.zeros(0, dtype=torch.long),) * 2, kinds=torch.zeros(n, 4),
     )  # fmt: skip
     counts = ScoreCounts(cache)
-    counts.record("next_known", "model", None, asked, scores, None)
-    counts.record("next_unknown", "G-TopFreq", None, asked, scores, None)  # not the model's
+    counts.record("next_known", "model", None, truth, scores, None)
+    counts.record("next_unknown", "G-TopFreq", None, truth, scores, None)  # not the model's
     return counts.fitted()
 
 
@@ -86,12 +86,12 @@ def cache(tmp_path_factory):
 
 
 def test_fitting_finds_temperature_and_share(cache):
-    """Baskets of one item drawn from a softmax at T = 2 with a fifth spread evenly."""
+    """Baskets of one item drawn from a softmax at T = 2 with a fifth spread uniformly."""
     draw = torch.Generator().manual_seed(1)
     scores = 4 * torch.randn(20_000, 60, generator=draw)
     p = 0.8 * (scores / 2).softmax(1) + 0.2 / 60
     bought = torch.zeros_like(scores).scatter(1, torch.multinomial(p, 1, generator=draw), 1) > 0
-    values = counted(scores, bought, cache)
+    values = fitted_values(scores, bought, cache)
     assert values[1, 0].item() == pytest.approx(2, rel=0.05)
     assert values[1, 1].item() == pytest.approx(0.2, rel=0.1)
     assert values[0].tolist() == values[2].tolist() == list(UNCALIBRATED)
@@ -102,16 +102,16 @@ def test_fitting_finds_the_slopes(cache):
     draw = torch.Generator().manual_seed(2)
     scores = 2.5 * torch.randn(4_000, 400, generator=draw)
     scores = scores.log_softmax(1)
-    bought = of_baskets(scores, torch.full((4_000,), 8), torch.tensor([0.7, 0.9, 1.0, 1.5]))
+    bought = basket_p(scores, torch.full((4_000,), 8), torch.tensor([0.7, 0.9, 1.0, 1.5]))
     bought = torch.rand(scores.shape, generator=draw) < bought
-    fitted = counted(scores, bought, cache)
+    fitted = fitted_values(scores, bought, cache)
     calibration = Calibration()
     calibration.values.copy_(fitted)
 
     def worst(log_p, slopes) -> float:
-        chance = of_baskets(log_p, bought.sum(1).clamp_min(1), slopes)
-        order = chance.flatten().argsort()
-        expected, observed = (part.flatten()[order].double() for part in (chance, bought))
+        p = basket_p(log_p, bought.sum(1).clamp_min(1), slopes)
+        order = p.flatten().argsort()
+        expected, observed = (part.flatten()[order].double() for part in (p, bought))
         tenth = (expected.cumsum(0) / expected.sum() * 10).long().clamp_max(9)
         sums = [torch.zeros(10).double().index_add(0, tenth, part) for part in (expected, observed)]
         return float((sums[1] / sums[0] - 1).abs().max())
@@ -126,8 +126,8 @@ def test_without_fresh_trips_nothing_is_fitted(cache):
     assert counts.fitted().tolist() == [list(UNCALIBRATED)] * len(TASKS)
 
 
-def test_training_fits_it_on_validation_weeks(cache):
-    """The likelihood of the validation trips gets better, and the score stays what it was."""
+def test_training_fits_the_calibration_on_validation_weeks(cache):
+    """The likelihood of the validation trips improves, and the score does not change."""
     torch.manual_seed(0)
     model = create_world_model("tiny", cache)
     validate = fit.validation(cache, SCHEDULES["tiny"])
