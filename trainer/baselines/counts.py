@@ -18,7 +18,7 @@ from trainer.batches.batch import TimelineBatch
 from trainer.cache.reader import TensorCache
 from trainer.features.chain_sales import receipt_item_shares
 from trainer.features.purchase_history import COUNTS
-from trainer.model.purchases.counting_prior import CountingPrior, kind
+from trainer.model.purchases.counting_prior import CountingPrior, kind_index
 
 RATE = 0.95
 """Weight of a trip per trip after it."""
@@ -91,4 +91,4 @@ class Counts:
 
     def _context(self, batch: TimelineBatch) -> Tensor:
         context = batch.questions.context
-        return self._prior.lift.to(context.device)[kind(context)]
+        return self._prior.lift.to(context.device)[kind_index(context)]

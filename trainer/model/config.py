@@ -13,7 +13,7 @@ class WorldModelConfig:
     """Channels of encoder and decoder."""
     encoder_layers: int = 4
     state: int = 64
-    """Numbers the encoder remembers per channel."""
+    """State size of the encoder, per channel."""
     conv: int = 4
     """Width of the encoder's convolution over trips."""
     head: int = 64
@@ -26,15 +26,15 @@ class WorldModelConfig:
     heads: int = 8
     """Attention heads of the decoder."""
     hidden: int = 2048
-    """Channels inside the decoder's feed-forward part."""
+    """Inner channels of the decoder's feed-forward part."""
     memory: int = 32
-    """Earlier trips that the decoder looks at one by one; older ones live in the state."""
+    """Earlier trips that the decoder attends to one by one; older ones are in the state only."""
     repurchase: int = 128
-    """Channels of the score of products bought before."""
+    """Channels of the repurchase score."""
     contrastive: int = 128
-    """Channels of the embeddings that the contrastive loss compares."""
+    """Channels of the embeddings in the contrastive loss."""
     dropout: float = 0.1
-    """Share of what the layers of encoder and decoder add that is left out in training."""
+    """Dropout in the layers of encoder and decoder."""
 
 
 PRESETS: dict[str, WorldModelConfig] = {

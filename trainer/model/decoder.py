@@ -1,11 +1,11 @@
-"""The decoder: baskets as sets that look at themselves and at the customer's past.
+"""The decoder: baskets as sets that attend to themselves and to the customer's past.
 
-Tokens stay flat, so that linear maps never touch padding; only attention itself works on padded
-buckets. There are no positions: a basket is a set.
+Tokens stay flat, so that linear maps never touch padding; only attention works on padded buckets.
+There are no positions: a basket is a set.
 
 Shape letters: D decoder tokens, R tokens that get logits, Q questions, M memory slots of a
-question, n rows of a bucket, K tokens of a row that look and S that are looked at, H heads, C
-channels per head.
+question, n rows of a bucket, K query tokens and S key tokens of a row, H heads, C channels per
+head.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from trainer.batches.batch import Baskets
 
 @dataclass(frozen=True)
 class Memory:
-    """What questions may look at: rows of one matrix, so that each is projected once."""
+    """What questions attend to besides their basket: rows of one matrix, each projected once."""
 
     vectors: Tensor
     """(rows, width)."""
     slots: Tensor
-    """(Q, M) int64 rows, the question's own context first, then its past, newest first."""
+    """(Q, M) int64 rows: the question's trip context first, then earlier trips, newest first."""
     known: Tensor
-    """(Q, M) bool: the slot is there. The first always is."""
+    """(Q, M) bool: the slot is filled. The first always is."""
 
 
 class _Heads(nn.Module):
@@ -54,15 +54,15 @@ class _Heads(nn.Module):
 
 
 def _take(flat: Tensor, index: Tensor) -> Tensor:
-    """flat[index] for an index of two dimensions; its gradient is several times as fast."""
+    """flat[index] for an index of two dimensions, with a gradient several times as fast."""
     return flat.index_select(0, index.flatten()).view(*index.shape, flat.shape[1])
 
 
 class SetAttention(_Heads):
-    """Self-attention of each basket over its own tokens."""
+    """Self-attention within each basket."""
 
     def forward(self, x: Tensor, tokens: Tensor, baskets: Baskets) -> Tensor:
-        """x (queries, width) looks at tokens (D, width); returns (queries, width)."""
+        """x (queries, width) attends to tokens (D, width); returns (queries, width)."""
         query, (key, value) = self.query(x), self.key_value(tokens).chunk(2, -1)
         padded = [
             self.attend(
@@ -76,10 +76,10 @@ class SetAttention(_Heads):
 
 
 class MemoryAttention(_Heads):
-    """Cross-attention of each basket's tokens over what its question remembers.
+    """Cross-attention of each basket's tokens over the memory of its question.
 
     Each slot of the memory (this trip's context, the trip before, the one before that, ...) has a
-    key of its own, which is added: how long ago a trip was matters.
+    learned key offset, so that attention can depend on how long ago a trip was.
     """
 
     def __init__(self, width: int, heads: int, slots: int) -> None:
@@ -91,12 +91,12 @@ class MemoryAttention(_Heads):
         query, (key, value) = self.query(x), self.key_value(memory.vectors).chunk(2, -1)
         padded = []
         age = self.age.to(key.dtype)
-        for question, looking in baskets.by_queries():
+        for question, queries in baskets.by_queries():
             slots = memory.slots.index_select(0, question)  # (n, M)
             known = memory.known[question][:, None, None, :]
             padded.append(
                 self.attend(
-                    _take(query, looking), _take(key, slots) + age, _take(value, slots), known
+                    _take(query, queries), _take(key, slots) + age, _take(value, slots), known
                 )
             )
         return self.out(baskets.flat(padded))
@@ -117,24 +117,25 @@ class _Layer(nn.Module):
     def forward(
         self, x: Tensor, memory: Memory, baskets: Baskets, rows: Tensor | None = None
     ) -> Tensor:
-        """x (D, width) to (D, width), or to (R, width) for tokens `rows` (R,) alone."""
-        tokens = looking = self.norm_set(x)
+        """x (D, width) to (D, width), or to (R, width) for tokens `rows` (R,) only."""
+        tokens = queries = self.norm_set(x)
         if rows is not None:
-            x, looking = x.index_select(0, rows), tokens.index_select(0, rows)
-        x = x + self.dropout(self.set(looking, tokens, baskets))
+            x, queries = x.index_select(0, rows), tokens.index_select(0, rows)
+        x = x + self.dropout(self.set(queries, tokens, baskets))
         x = x + self.dropout(self.past(self.norm_past(x), memory, baskets))
         gate, up = self.gate(self.norm_ffn(x)).chunk(2, -1)
         return x + self.dropout(self.down(self.dropout(F.silu(gate) * up)))
 
 
 class BasketDecoder(nn.Module):
-    """A stack of layers over baskets with something hidden.
+    """A stack of layers over baskets with hidden items.
 
     Args:
-        width: channels. layers, heads: of attention; heads must divide width. hidden: channels
-            inside the feed-forward part (SwiGLU: Shazeer, GLU Variants Improve Transformer, 2020).
+        width: channels. layers: number of layers. heads: of attention; must divide width.
+        hidden: inner channels of the feed-forward part (SwiGLU: Shazeer, GLU Variants Improve
+            Transformer, 2020).
         slots: slots of the memory, M.
-        dropout: share of what a branch adds, and of the result, that is left out in training.
+        dropout: of the output of each branch, and of the result.
     """
 
     def __init__(
@@ -155,16 +156,16 @@ class BasketDecoder(nn.Module):
                     out.weight /= (3 * layers) ** 0.5
 
     def forward(
-        self, x: Tensor, memory: Memory, baskets: Baskets, rows: Tensor, asked: Baskets
+        self, x: Tensor, memory: Memory, baskets: Baskets, rows: Tensor, query_baskets: Baskets
     ) -> Tensor:
         """x (D, width), the tokens of all questions one after the other; returns (R, width).
 
-        rows (R,): the tokens that are asked something, which `asked` holds as `baskets` holds all.
-        The last layer works for them alone. What comes out for a token depends on the tokens of its
-        own question, whatever their order, and on that question's memory; on nothing else.
+        rows (R,): the tokens that get logits. `baskets` packs all tokens, `query_baskets` these
+        rows; the last layer computes only them. The output of a token depends on the set of tokens
+        of its question and on that question's memory, and on nothing else.
         """
         memory = replace(memory, vectors=self.norm_memory(memory.vectors))
         *layers, last = self.layers
         for layer in layers:
             x = layer(x, memory, baskets)
-        return self.dropout(self.norm(last(x, memory, asked, rows)))
+        return self.dropout(self.norm(last(x, memory, query_baskets, rows)))

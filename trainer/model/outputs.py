@@ -12,11 +12,11 @@ from trainer.model.token_scores import TokenScores
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the model says about a batch. Parts that are switched off may be left out."""
+    """The model's answers for a batch. Parts that are switched off may be left out."""
 
     logits: Tensor | TokenScores | None = None
     """(R, V) token logits; R = T unless the targets name rows."""
     embeddings: Tensor | None = None
     """(M, D) embeddings of baskets, or of views or items of baskets."""
     context: Mapping[str, Tensor] = field(default_factory=dict)
-    """Logits (trips, codes) per context column (`PART_OF_CONTEXT`), one per code, `unknown` too."""
+    """Logits (Q, codes) by column of the trip context, one per code including `unknown`."""

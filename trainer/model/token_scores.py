@@ -1,12 +1,13 @@
-"""Logits over all tokens, and the focal loss from them without the whole matrix.
+"""Logits over all tokens, and a focal loss that does not keep their matrix.
 
-A training step asks for thousands of logits a row and reads a handful of them. Their matrix is the
-largest of a step; every elementwise operation on it, forward and backward, is a pass through
-memory. So it is made once, turned into its own gradient block by block while a block is in the
-processor's cache, and used up in two matrix products. The idea is that of Liger Kernel's
+A training step computes thousands of logits per row, of which a handful are targets. Their matrix
+is the largest tensor of a step, and every elementwise operation on it, forward and backward, is a
+pass through memory. So it is computed once, turned into its gradient block by block while a block
+is in the processor's cache, and consumed by two matrix products. The idea is that of Liger Kernel's
 FusedLinearCrossEntropy (Hsu et al., Liger Kernel, 2024, section 3.2).
 
-Shape letters: R rows, C channels, V tokens, E own products of questions, G targets.
+Shape letters: R rows, C channels, V tokens, E pairs of question and previously bought product, G
+targets.
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 BLOCK = 1 << 19
-"""Logits of a block on a CPU: two megabytes stay in its cache."""
+"""Logits per block on a CPU: two megabytes, which stay in its cache."""
 
 
 @dataclass(frozen=True)
 class TokenScores:
-    """Logits (R, V), as the parts that they are the sum of."""
+    """Logits (R, V), as the parts that add up to them."""
 
     z: Tensor
-    """(R, C) times `vectors`."""
+    """(R, C): the network's part is z @ vectors.T."""
     vectors: Tensor
     """(V, C)."""
     tables: tuple[tuple[Tensor, Tensor], ...]
-    """Pairs of a table (n, V) and the row of it that each row of logits adds, (R,) int64."""
+    """Pairs of a table (n, V) and, for each row of logits, the row of it to add, (R,) int64."""
     history: Tensor
-    """(E,) scores of questions' own products."""
+    """(E,) scores of previously bought products."""
     entries: tuple[Tensor, Tensor, Tensor]
-    """Where they are added: row (n,) ascending, token (n,) and index (n,) into `own`, int64."""
+    """Where they are added: row (n,) ascending, token (n,) and index (n,) into `history`, int64."""
     absent: tuple[Tensor, Tensor]
-    """Row (n,) ascending and token (n,) of what has no logit: minus infinity, int64."""
+    """Row (n,) ascending and token (n,) of logits that are minus infinity, int64."""
 
     def dense(self) -> Tensor:
         """The logits (R, V)."""
@@ -54,48 +55,48 @@ class TokenScores:
     def focal(self, targets: Tensor, weights: Tensor, rows: Tensor, gamma: float) -> Tensor:
         """The weighted sum of focal losses, 0-dimensional: see `trainer.training.losses.FocalLoss`.
 
-        targets (G,) tokens, weights (G,), rows (G,) int64 of the logits they are asked of. The
-        matrix products are in the dtype of autocast where it is on.
+        targets (G,) tokens, weights (G,), rows (G,) int64 of the logits that predict them. Under
+        autocast the matrix products are in its dtype.
         """
         order = rows.argsort(stable=True)
-        asked = rows[order], targets[order].long(), weights[order]
+        ordered = rows[order], targets[order].long(), weights[order]
         tables, index = zip(*self.tables, strict=True)
         device = self.z.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         with torch.autocast(device, enabled=False):
             return _Focal.apply(
-                self.z, self.vectors, self.history, self.entries, self.absent, asked, index,
+                self.z, self.vectors, self.history, self.entries, self.absent, ordered, index,
                 gamma, dtype or self.z.dtype, *tables,
             )  # fmt: skip
 
 
 class _Focal(torch.autograd.Function):
-    """`TokenScores.focal`. The gradient is worked out on the way forward and scaled on the way
-    back, so that the logits need not be kept."""
+    """`TokenScores.focal`. The forward pass computes the gradient and the backward pass scales it,
+    so that the logits need not be kept."""
 
     @staticmethod
-    def forward(ctx, z, vectors, history, entries, absent, asked, index, gamma, dtype, *tables):
+    def forward(ctx, z, vectors, history, entries, absent, targets, index, gamma, dtype, *tables):
         wide = torch.promote_types(z.dtype, torch.float32)
-        narrow_z, narrow_vectors = z.to(dtype), vectors.to(dtype)
-        logits = narrow_z @ narrow_vectors.T
+        z_cast, vectors_cast = z.to(dtype), vectors.to(dtype)
+        logits = z_cast @ vectors_cast.T
         total = logits.new_zeros((), dtype=wide)
-        of_own = torch.zeros_like(history, dtype=wide)
+        of_history = torch.zeros_like(history, dtype=wide)
         of_tables = [torch.zeros_like(table, dtype=wide) for table in tables]
-        for rows, (own_row, own_token, entry), out, (row, token, weight) in _blocks(
-            logits, entries, absent, asked
+        for rows, (entry_row, entry_token, entry), out, (row, token, weight) in _blocks(
+            logits, entries, absent, targets
         ):
             x = logits[rows].to(wide)
             flat = x.view(-1)
             for table, of_row in zip(tables, index, strict=True):
                 x += table.index_select(0, of_row[rows])
             width = x.shape[1]
-            cell = (own_row - rows.start) * width + own_token
+            cell = (entry_row - rows.start) * width + entry_token
             flat.index_add_(0, cell, history[entry].to(wide))
             flat.index_fill_(0, (out[0] - rows.start) * width + out[1], -torch.inf)
             row = row - rows.start
             target = row * width + token
             at_target = flat[target]
-            # From here on x is softmax, then gradient.
+            # From here on x holds the softmax, then the gradient.
             top = x.amax(1, keepdim=True)
             scale = x.sub_(top).exp_().sum(1, keepdim=True)
             log_p = at_target - (top + scale.log()).squeeze(1)[row]
@@ -107,33 +108,33 @@ class _Focal(torch.autograd.Function):
             slopes = slope.new_zeros(len(x)).index_add(0, row, slope)
             x *= -slopes[:, None] / scale
             flat.index_add_(0, target, slope)
-            of_own.index_add_(0, entry, flat[cell])
+            of_history.index_add_(0, entry, flat[cell])
             for gradient, of_row in zip(of_tables, index, strict=True):
                 gradient.index_add_(0, of_row[rows], x)
             if dtype != wide:
                 logits[rows] = x
         ctx.save_for_backward(
-            (logits @ narrow_vectors).to(z.dtype),
-            (logits.T @ narrow_z).to(vectors.dtype),
-            of_own.to(history.dtype),
-            *(made.to(table.dtype) for made, table in zip(of_tables, tables, strict=True)),
+            (logits @ vectors_cast).to(z.dtype),
+            (logits.T @ z_cast).to(vectors.dtype),
+            of_history.to(history.dtype),
+            *(of_table.to(table.dtype) for of_table, table in zip(of_tables, tables, strict=True)),
         )
         return total
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
-        # Scaled before it is rounded: a factor in bfloat16 would be off for all alike.
-        of_z, of_vectors, of_own, *of_tables = (
-            (made.to(gradient.dtype) * gradient).to(made.dtype) for made in ctx.saved_tensors
+        # Scaled before rounding: a factor rounded to bfloat16 would bias all gradients alike.
+        of_z, of_vectors, of_history, *of_tables = (
+            (part.to(gradient.dtype) * gradient).to(part.dtype) for part in ctx.saved_tensors
         )
-        return of_z, of_vectors, of_own, *[None] * 6, *of_tables
+        return of_z, of_vectors, of_history, *[None] * 6, *of_tables
 
 
 def _blocks(logits: Tensor, *parts: tuple[Tensor, ...]):
-    """Slices of rows with what belongs to each; a GPU takes all rows at once.
+    """Slices of rows, each with the entries of `parts` in it; on a GPU one slice of all rows.
 
-    parts: tensors of one length each, the first of which are rows, ascending.
+    parts: tuples of tensors of one length, the first of which holds rows, ascending.
     """
     count, width = logits.shape
     if logits.device.type != "cpu" or not count:

@@ -1,13 +1,14 @@
-"""What counting knows, as log-scores with learned weights that the network's logits are added to.
+"""Counts of earlier purchases as log-scores with learned weights, to which the network's are added.
 
 A customer who bought product p on c of n earlier trips buys it with smoothed probability
-(c + a g_p) / (n + a), g_p its share of all training items. Its logarithm is, but for a constant,
+(c + a g_p) / (n + a), g_p its share of all training items. Its logarithm is, up to a constant,
 log g_p + log(1 + c / (a g_p)): the first term is the bias of the logits, the second is 0 for all
 products the customer never bought. So a few numbers per question hold the whole prior.
 
-The kind of trip moves every product: lift = P(p | kind) / P(p), smoothed as (m + 20 g) / (n + 20)
-for m of n training trips of the kind. Kinds are all combinations of the four columns of the trip
-context. A zero is real (a Nonfood trip has hardly any fresh item) and is not shrunk further.
+The kind of trip changes the probability of every product: lift = P(p | kind) / P(p), smoothed as
+(m + 20 g) / (n + 20) for m of n training trips of the kind. Kinds are all combinations of the four
+columns of the trip context. A lift near 0 is real (a Nonfood trip has hardly any fresh item) and is
+not shrunk further.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ from trainer.features.chain_sales import COLUMNS, item_shares
 from trainer.features.purchase_history import COUNTS
 
 LIFT_TRIPS = 20.0
-"""Trips of the average kind that are added to each kind's own."""
+"""Trips of the average kind added to those of each kind."""
 SMOOTHING = 60.0
-"""a at the start of training: items of the average customer that are added to each one's own."""
+"""a at the start of training: items of the average customer added to those of each customer."""
 
 
 class CountingPrior(nn.Module):
     """Log-scores of earlier purchases and of the kind of trip.
 
-    Starts as one strong rule: trips weighted by recency and likeness to what is visible, times the
-    lift of the kind of trip. What the other counts add is learned.
+    Starts as one strong rule: trips weighted by recency and by similarity to the visible items,
+    times the lift of the kind of trip. What the other counts add is learned.
 
     Args:
-        cache: whose training weeks the shares and lifts are of.
-        share: (N + 3,) shares of training items by token; `item_shares` if left out.
+        cache: shares and lifts are those of its training weeks.
+        share: (V,) shares of training items by token; `item_shares` if left out.
     """
 
     def __init__(self, cache: TensorCache, share: np.ndarray | None = None) -> None:
@@ -54,65 +55,66 @@ class CountingPrior(nn.Module):
         self.sales_weight = nn.Parameter(torch.zeros(len(COLUMNS)))
 
     def tables(self, questions: Questions, bias: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
-        """What is said of all tokens: tables (n, N + 3) and the row of each question, (Q,).
+        """Log-scores of all tokens: tables (n, V) and each question's row of them, (Q,).
 
-        bias (N + 3,): what is said whatever the question.
+        bias (V,): added for every question.
         """
         sales = questions.sales
-        lift, row = self.lift, kind(questions.context)
-        if len(row) < len(lift):  # a few questions need a few of the kinds
+        lift, row = self.lift, kind_index(questions.context)
+        if len(row) < len(lift):  # a few questions need only their kinds
             lift, row = lift.index_select(0, row), torch.arange(len(row), device=row.device)
-        lately = torch.einsum("wcv,c->wv", sales.table, self.sales_weight) + sales.shift
+        recent = torch.einsum("wcv,c->wv", sales.table, self.sales_weight) + sales.shift
         return (
             (self.lift_weight * lift, row),
-            (lately + bias, sales.week),
+            (recent + bias, sales.week),
         )
 
     def log_ratios(self, questions: Questions, share: Tensor) -> Tensor:
-        """log(1 + c / (a g)) of each count, (E, counts); share (E,) the g of `own_shares`."""
+        """log(1 + c / (a g)) of each count, (E, counts); share (E,): g, from `history_shares`."""
         # exp keeps the smoothing positive.
         floor = share[:, None] * self.smoothing.exp()
         return (questions.history.counts / floor).log1p()
 
     def history_shares(self, questions: Questions) -> Tensor:
-        """g of the own products, (E,): of training items, or of lately where there are none."""
+        """g of the products bought before, (E,): share of training items, or of recent items for a
+        product first sold after training."""
         history, sales = questions.history, questions.sales
         shift = sales.shift[sales.week[history.question], history.token]
         return self.share[history.token] * shift.exp()
 
     def log_lifts(self, questions: Questions) -> Tensor:
-        """Of the own products given the kind of trip, (E,)."""
+        """Log lift of each product bought before, given the kind of trip, (E,)."""
         history = questions.history
-        return self.lift[kind(questions.context)[history.question], history.token]
+        return self.lift[kind_index(questions.context)[history.question], history.token]
 
 
-def kind(context: Tensor) -> Tensor:
-    """One number per combination of codes (Q, 4); 0 where all are unknown."""
-    number = torch.zeros_like(context[:, 0])
+def kind_index(context: Tensor) -> Tensor:
+    """Index (Q,) of the combination of codes (Q, 4) of the trip context; 0 if all are unknown."""
+    index = torch.zeros_like(context[:, 0])
     for column, codes in enumerate(CODES_OF_CONTEXT.values()):
-        number = number * codes + context[:, column]
-    return number
+        index = index * codes + context[:, column]
+    return index
 
 
 def _lifts(cache: TensorCache) -> Tensor:
-    """Log lifts (kinds, V), 0 for kinds with an unknown column and for what was never bought."""
+    """Log lifts (kinds, V), 0 for kinds with an unknown column and products never bought."""
     codes_of = list(CODES_OF_CONTEXT.values())
-    tokens, kinds = cache.products + 3, int(np.prod(codes_of))
+    tokens, kinds = cache.vocabulary.size, int(np.prod(codes_of))
     rows = training_trips(cache)
     context = [
         torch.from_numpy(cache[f"trips.{name}"][rows].astype(int)) for name in CODES_OF_CONTEXT
     ]
-    of_trip = kind(torch.stack(context, dim=1)).numpy()
+    of_trip = kind_index(torch.stack(context, dim=1)).numpy()
     lengths, token = items_of(cache, rows)
-    history = token < tokens  # not a category's fallback
-    cell = np.repeat(of_trip, lengths)[history] * tokens + token[history]
+    known = token < tokens  # not a category's fallback
+    cell = np.repeat(of_trip, lengths)[known] * tokens + token[known]
     bought = np.bincount(cell, minlength=kinds * tokens).reshape(kinds, tokens)
     trips = np.bincount(of_trip, minlength=kinds)[:, None]
-    # P(p) per trip, of the same trips: how many items a trip has is part of the kind.
+    # P(p) per trip, not per item: the number of items of a trip is part of its kind.
     average = (bought.sum(0) + 0.5) / max(len(rows), 1)
     lift = np.log((bought + LIFT_TRIPS * average) / ((trips + LIFT_TRIPS) * average))
-    # No product, or one that came later: of its kinds of trips nothing is known.
+    # Special tokens and products first sold later: nothing is known of their kinds of trip.
     lift[:, ~bought.any(0)] = 0
-    known = torch.cartesian_prod(*(torch.arange(codes) for codes in codes_of)).gt(0).all(1).numpy()
-    lift[~known] = 0
+    codes = torch.cartesian_prod(*(torch.arange(count) for count in codes_of))
+    lift[~codes.gt(0).all(1).numpy()] = 0
     return torch.from_numpy(lift).float()

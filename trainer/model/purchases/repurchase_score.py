@@ -1,8 +1,8 @@
-"""Will the customer buy this again, now? A score per own product, from how often and when.
+"""Will the customer buy this again, now? A score per product bought before.
 
-Counting weighs frequencies alike for all products and customers. Milk comes back every week and
-light bulbs do not; some customers vary more than others. So a small network reads what is known of
-the pair of customer and product, of the product and of the question.
+Counting weighs frequencies the same way for all products and customers. But milk is bought again
+every week and light bulbs are not, and some customers vary more than others. So a small network
+reads how often and when the customer bought the product, the product's vector and the question.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from trainer.features.tensors import occurrences
 from trainer.model.purchases.counting_prior import SMOOTHING
 from trainer.model.purchases.similar_trips import HEADS, SimilarTrips
 
-PLAIN = COUNTS.index("trips 1")
+TRIP_COUNT = COUNTS.index("trips 1")
+"""The count without decay."""
 FEATURES = 2 * len(COUNTS) + len(HEADS) + len(GAPS) + len(COLUMNS) + 6
 
 
 class RepurchaseScore(nn.Module):
-    """Scores that are added to the log-scores of counting; 0 at the start.
+    """Scores added to the log-scores of counting; 0 at the start.
 
     Args:
-        width: channels of what describes a question.
+        width: channels of question vectors.
         product: channels of product vectors.
-        hidden: channels inside.
+        hidden: inner channels.
     """
 
     def __init__(self, width: int, product: int, hidden: int) -> None:
@@ -44,15 +45,16 @@ class RepurchaseScore(nn.Module):
         self.score = nn.Linear(hidden, 1, bias=False)
         nn.init.zeros_(self.score.weight)
         self.use_bfloat16 = False
-        """Train in bfloat16 what is large, whatever the rest of the model is in."""
+        """Whether training computes the largest tensors in bfloat16, under any other precision."""
 
     def forward(
         self, questions: Questions, z: Tensor, products: Tensor, share: Tensor, ratios: Tensor,
         lifts: Tensor,
     ) -> Tensor:  # fmt: skip
-        """Scores (E,): z (Q, width) describes the questions, products (>= N + 1, product) by token.
+        """Scores (E,): z (Q, width) question vectors, products (>= N + 1, product) by token.
 
-        share (E,), ratios (E, counts) and lifts (E,): what `CountingPrior` says of own products.
+        share (E,), ratios (E, counts) and lifts (E,): from `CountingPrior`, of products bought
+        before.
         """
         history = questions.history
         floor = SMOOTHING * share[:, None]
@@ -61,19 +63,19 @@ class RepurchaseScore(nn.Module):
         bfloat16 = torch.autocast(z.device.type, torch.bfloat16)
         with bfloat16 if self.use_bfloat16 and self.training else nullcontext():
             x = self.features(torch.cat([known, similar / 4 - 1], dim=1))
-            # In place: these are the largest tensors of a step on a CPU.
+            # In place: on a CPU these are the largest tensors of a step.
             x += self.question(z).index_select(0, history.question)
             x += self._of_products(products, history.token)
             score = self.score(F.silu(self.inner(F.silu(x)))).squeeze(1)
-        # Not a product of matrices, which autocast would round.
+        # Not a matrix product, which autocast would round.
         return score + (similar * self.weight).sum(1)
 
     def count_weights(self) -> list[nn.Parameter]:
-        """The weights of counts over similar trips, and of what makes trips similar."""
+        """The weights of counts over similar trips, and of the similarity of trips."""
         return [self.weight, self.similar.weight]
 
     def _of_products(self, products: Tensor, token: Tensor) -> Tensor:
-        """(E, hidden): all products are mapped, or one per pair where those are fewer."""
+        """(E, hidden): maps all products, or the product of each pair where those are fewer."""
         if len(token) < len(products):
             return self.product(products.index_select(0, token))
         return self.product(products).index_select(0, token)
@@ -81,12 +83,12 @@ class RepurchaseScore(nn.Module):
     def _features(
         self, questions: Questions, share: Tensor, ratios: Tensor, lifts: Tensor
     ) -> Tensor:
-        """(E, features but those of similar trips), about -2 to 2."""
+        """(E, FEATURES - heads), about -2 to 2: all but those of similar trips."""
         history, sales = questions.history, questions.sales
         since, usual = history.gaps[:, 0], history.gaps[:, -1]
-        again = usual >= 0
+        is_repeat = usual >= 0  # bought at least twice
         trips = occurrences(history.trips.question, len(questions.trip))[history.question]
-        overdue = ((since + 1) / (usual.clamp_min(0) + 1)).log() * again
+        overdue = ((since + 1) / (usual.clamp_min(0) + 1)).log() * is_repeat
         return torch.cat(
             [
                 history.counts.log1p() - 0.5,
@@ -95,10 +97,10 @@ class RepurchaseScore(nn.Module):
                 sales.table[sales.week[history.question], :, history.token],
                 torch.stack(
                     [
-                        again,
+                        is_repeat,
                         overdue,
                         trips.log1p() / 2 - 1,
-                        history.counts[:, PLAIN] / trips,
+                        history.counts[:, TRIP_COUNT] / trips,
                         share.log() / 2 + 4,
                         lifts,
                     ],

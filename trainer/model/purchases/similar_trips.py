@@ -1,7 +1,7 @@
-"""Attention over all own earlier trips: which of them are like the one that is asked about?
+"""Attention over all earlier trips of the customer: which of them are like the trip in question?
 
-The decoder looks at the last trips as vectors. This looks at every trip as what it is, a set of
-products: a trip's weight goes to what was bought on it. The weights are learned, and may differ
+The decoder attends to vectors of the last trips. This attends to every earlier trip, and gives its
+attention weight to the products bought on it. How a trip is weighted is learned, and may differ
 from question to question.
 """
 
@@ -20,17 +20,17 @@ HEADS: tuple[dict[str, float], ...] = (
     {"trips back / 20": -0.5, "same store": 1, "hours / 4": -0.5},
     {"trips back / 20": -3},
 )  # fmt: skip
-"""Weights at the start, one dict per head."""
+"""Initial weights, one dict per head."""
 
 
 class SimilarTrips(nn.Module):
-    """Counts of own products over trips weighted by exp(weights . likeness).
+    """Counts of products bought before over trips weighted by exp(weights . likeness).
 
-    The weights are those of the head plus what the question adds (0 at the start). They are scaled
-    so that all earlier trips together weigh what 0.95 per trip back would give them.
+    The weights are those of the head plus what the question adds (0 at the start). The weights of
+    trips are scaled so that their sum is that of a decay by 0.95 per trip back.
 
     Args:
-        width: channels of what describes a question.
+        width: channels of question vectors.
     """
 
     def __init__(self, width: int) -> None:
@@ -41,7 +41,7 @@ class SimilarTrips(nn.Module):
         nn.init.zeros_(self.question.weight)
 
     def forward(self, history: PurchaseHistory, z: Tensor) -> Tensor:
-        """z (Q, width) describes the questions; counts (E, heads)."""
+        """z (Q, width) question vectors; returns counts (E, heads)."""
         trips, heads = history.trips, len(HEADS)
         weight = self.weight + self.question(z).view(-1, *self.weight.shape)  # (Q, heads, F)
         of_pair = weight.flatten(1).index_select(0, trips.question).view(-1, *self.weight.shape)

@@ -1,4 +1,4 @@
-"""The decoder: what is not asked is not worked out, and changes nothing."""
+"""The decoder: computing only some tokens does not change them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def inputs():
 
 
 def answers(decoder, rows):
-    """What the decoder says for these tokens."""
+    """The decoder's output for these tokens."""
     x, memory = inputs()
     question = np.repeat(np.arange(len(LENGTHS)), LENGTHS)[rows]
-    asked = pack_queries(LENGTHS, question)
-    return decoder(x, memory, pack_baskets(LENGTHS), torch.from_numpy(rows), asked)
+    query_baskets = pack_queries(LENGTHS, question)
+    return decoder(x, memory, pack_baskets(LENGTHS), torch.from_numpy(rows), query_baskets)
 
 
-def test_some_tokens_alone_are_those_of_all(decoder):
+def test_some_tokens_are_as_among_all(decoder):
     every = np.arange(LENGTHS.sum())
     some = np.array([0, 1, 5, 6, 15, 17, 16, 46, 9])
     torch.testing.assert_close(answers(decoder, some), answers(decoder, every)[some])
@@ -46,7 +46,7 @@ def test_some_tokens_alone_are_those_of_all(decoder):
 
 def test_dropout_is_for_training_only(decoder):
     every = np.arange(LENGTHS.sum())
-    still = answers(decoder, every)
-    assert torch.equal(still, answers(decoder, every))
+    fixed = answers(decoder, every)
+    assert torch.equal(fixed, answers(decoder, every))
     decoder.train()
-    assert not torch.equal(still, answers(decoder, every))
+    assert not torch.equal(fixed, answers(decoder, every))

@@ -1,4 +1,4 @@
-"""Logits in parts: what they add up to, and the focal loss from them with all its gradients."""
+"""Logits in parts: their sum, and the focal loss from them with all its gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROWS, QUESTIONS, CHANNELS, TOKENS = 7, 5, 4, 11
 
 
 def made(dtype=torch.float64, seed=0):
-    """Random scores: question 2 has no own products, questions 0 and 4 have two rows."""
+    """Random scores: question 2 has no history, questions 0 and 4 have two rows."""
     draw = torch.Generator().manual_seed(seed)
 
     def random(*shape):
@@ -42,10 +42,10 @@ def leaves(scores):
     return [scores.z, scores.vectors, scores.history, *(t for t, _ in scores.tables)]
 
 
-ASKED = (
+TARGETS = (
     torch.tensor([1, 5, 2, 9, 4, 7, 7]),
     torch.tensor([0.5, 1, 2, 0.25, 1, 1, 3]),
-    torch.tensor([3, 0, 0, 2, 6, 5, 4]),  # row 1 is asked nothing, row 0 twice
+    torch.tensor([3, 0, 0, 2, 6, 5, 4]),  # row 1 has no target, row 0 two
 )
 
 
@@ -69,25 +69,25 @@ def test_dense_by_hand():
 def test_focal_is_that_of_the_dense_logits(monkeypatch, gamma, block):
     """Loss and every gradient, whatever the number of rows in a block."""
     monkeypatch.setattr("trainer.model.token_scores.BLOCK", block)
-    one, other = made(), made()
-    targets, weights, rows = ASKED
-    expected, _ = FocalLoss(gamma)(one.dense(), targets, weights, rows)
-    loss = other.focal(targets, weights, rows, gamma)
+    dense, parts = made(), made()
+    targets, weights, rows = TARGETS
+    expected, _ = FocalLoss(gamma)(dense.dense(), targets, weights, rows)
+    loss = parts.focal(targets, weights, rows, gamma)
     torch.testing.assert_close(loss, expected)
     (0.3 * expected).backward()
     (0.3 * loss).backward()
-    for mine, theirs in zip(leaves(other), leaves(one), strict=True):
-        torch.testing.assert_close(mine.grad, theirs.grad)
+    for found, expected in zip(leaves(parts), leaves(dense), strict=True):
+        torch.testing.assert_close(found.grad, expected.grad)
 
 
-def test_tokens_of_no_chance_have_no_gradient():
+def test_tokens_of_probability_zero_have_no_gradient():
     scores = made()
     (kinds, kind), weeks = scores.tables
     shut = kinds.detach().clone()
     shut[:, 3] = -torch.inf
     shut.requires_grad_()
     scores = replace(scores, tables=((shut, kind), weeks))
-    targets, weights, rows = ASKED
+    targets, weights, rows = TARGETS
     scores.focal(targets, weights, rows, 2.0).backward()
     assert all(leaf.grad.isfinite().all() for leaf in leaves(scores))
     assert not scores.vectors.grad[3].any() and not shut.grad[:, 3].any()
@@ -99,21 +99,24 @@ def test_bfloat16_is_close(parts):
 
     parts: the dtype of what comes from the network, bfloat16 under autocast of the model.
     """
-    one, other = made(torch.float32), made(torch.float32)
+    exact, rounded = made(torch.float32), made(torch.float32)
     given = replace(
-        other, z=other.z.to(parts), vectors=other.vectors.to(parts), history=other.history.to(parts)
+        rounded,
+        z=rounded.z.to(parts),
+        vectors=rounded.vectors.to(parts),
+        history=rounded.history.to(parts),
     )
-    (0.37 * one.focal(*ASKED, 2.0)).backward()
+    (0.37 * exact.focal(*TARGETS, 2.0)).backward()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = given.focal(*ASKED, 2.0)
+        loss = given.focal(*TARGETS, 2.0)
     (0.37 * loss).backward()
-    for mine, theirs in zip(leaves(other), leaves(one), strict=True):
-        assert mine.grad.dtype == torch.float32
-        assert (mine.grad - theirs.grad).norm() < 0.02 * theirs.grad.norm()
-    assert not torch.equal(other.z.grad, one.z.grad)
+    for found, expected in zip(leaves(rounded), leaves(exact), strict=True):
+        assert found.grad.dtype == torch.float32
+        assert (found.grad - expected.grad).norm() < 0.02 * expected.grad.norm()
+    assert not torch.equal(rounded.z.grad, exact.z.grad)
 
 
-def test_nothing_asked_is_nothing_lost():
+def test_without_targets_the_loss_is_zero():
     scores = made()
     none = torch.zeros(0, dtype=torch.long)
     loss = scores.focal(none, torch.zeros(0), none, 2.0)

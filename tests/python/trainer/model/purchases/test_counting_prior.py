@@ -1,4 +1,4 @@
-"""What counting knows: by hand, against a slow and obvious implementation, and without a future."""
+"""Counts and the prior: by hand, against a slow simple implementation, and without the future."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from trainer.features.purchase_history import (
     purchase_history,
 )
 from trainer.features.trips import Items
-from trainer.model.purchases.counting_prior import LIFT_TRIPS, SMOOTHING, CountingPrior, kind
+from trainer.model.purchases.counting_prior import LIFT_TRIPS, SMOOTHING, CountingPrior, kind_index
 from trainer.model.token_scores import TokenScores
 
 PRODUCTS = 9
@@ -116,7 +116,7 @@ def test_days_stores_hours_and_kinds_by_hand():
     assert count_of(result, (2, 2), "kind") == pytest.approx(far * scale)
 
 
-def test_a_hidden_kind_and_an_unknown_store_are_like_no_other():
+def test_a_hidden_kind_and_an_unknown_store_match_nothing():
     kinds = [[1, 2, 3, 4]] * 2 + [[1, 1, 1, 1]]
     hidden = history([3], [[1], [2], [5]], kind=kinds, shown=np.zeros((3, 4)), store=[0, 0, 0])
     assert count_of(hidden, (2, 1), "kind") == pytest.approx(HISTORY.circumstances_rate)
@@ -145,12 +145,12 @@ def test_timelines_do_not_mix_and_unknown_products_are_left_out():
     assert set(result) == {(1, 1), (3, 3)}
 
 
-def test_only_asked_trips_are_answered():
+def test_only_target_trips_have_counts():
     result = as_dict(history([3], [[1], [2], [3]], asked=[False, False, True]))
     assert set(result) == {(0, 1), (0, 2)}
 
 
-def test_the_present_and_the_future_do_not_count():
+def test_this_trip_and_later_ones_do_not_count():
     past = [[1, 2], [2], [3, 4]]
     one = as_dict(history([4], [*past, [5]]))
     other = as_dict(history([4], [*past, [1, 2, 3, 6, 7]]))
@@ -166,7 +166,7 @@ def cache(tmp_path_factory):
 
 
 @pytest.mark.parametrize("task", ["next_unknown", "completion"])
-def test_a_slow_and_obvious_count_agrees(cache, task):
+def test_a_slow_simple_count_agrees(cache, task):
     basket = [
         set(cache["items.token"][a:b].tolist())
         for a, b in zip(
@@ -234,7 +234,7 @@ def questions(context, history) -> Questions:
 
 
 def own_of(tokens, counts) -> PurchaseHistory:
-    """Of one question."""
+    """The history of one question."""
     token = torch.tensor(tokens, dtype=torch.long)
     gaps = torch.zeros(len(tokens), len(GAPS))
     nothing = torch.zeros(0, dtype=torch.long)
@@ -245,15 +245,15 @@ def own_of(tokens, counts) -> PurchaseHistory:
     )
 
 
-def test_kinds_are_different_numbers_and_unknown_is_zero():
+def test_kinds_have_different_indices_and_unknown_is_zero():
     codes = torch.cartesian_prod(torch.arange(4), torch.arange(4), torch.arange(4), torch.arange(5))
-    numbers = kind(codes)
+    numbers = kind_index(codes)
     assert sorted(numbers.tolist()) == list(range(len(codes)))
-    assert kind(torch.zeros(1, 4, dtype=torch.long)).tolist() == [0]
+    assert kind_index(torch.zeros(1, 4, dtype=torch.long)).tolist() == [0]
 
 
 def log_scores(prior, questions):
-    """What counting says of all tokens, (Q, N + 3)."""
+    """Log-scores of all tokens from counts alone, (Q, V)."""
     history = questions.history
     ratios = prior.log_ratios(questions, prior.history_shares(questions))
     count = len(questions.context)
@@ -334,8 +334,8 @@ def test_gradients_reach_every_weight(cache):
     assert prior.smoothing.grad[-1] != 0  # the others have weight 0 at the start
 
 
-def test_a_product_first_sold_later_has_the_share_of_lately(cache):
-    """As if the chain's training weeks had sold it at the rate of the last weeks."""
+def test_a_product_first_sold_later_has_its_recent_share(cache):
+    """As if it had sold in the training weeks at the rate of the last weeks."""
     prior = CountingPrior(cache).double()
     history = own_of([4, 7], torch.full((2, len(COUNTS)), 3.0, dtype=torch.float64))
     asked = questions([[0, 0, 0, 0]], history)

@@ -1,4 +1,4 @@
-"""Scores of products bought before: the learned weights of earlier trips, and what starts at 0."""
+"""Repurchase scores: the learned weights of earlier trips, and that scores start at 0."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def test_weights_by_hand():
     assert counts[1, 0].item() == pytest.approx(second * scale, rel=1e-5)
 
 
-def test_all_heads_share_out_the_same_weight(cache):
-    """Each question's pairs weigh what decay by trips alone would give them."""
+def test_all_heads_have_the_same_total_weight(cache):
+    """Weights of a question's pairs add up to those of decay by trips alone."""
     questions = pairs_of(cache)
     trips, count = questions.history.trips, len(questions.trip)
     pairs = torch.arange(len(trips.question))
@@ -79,7 +79,7 @@ def score_of(model, questions, z):
     return model.repurchase(questions, z, model.product.rows(), share, ratios, lifts)
 
 
-def test_nothing_but_counting_speaks_at_the_start(cache):
+def test_scores_are_those_of_counting_at_the_start(cache):
     model = create_world_model("tiny", cache)
     questions = pairs_of(cache)
     z = torch.randn(len(questions.trip), model.config.width)
@@ -100,6 +100,6 @@ def test_gradients_reach_every_weight(cache):
     assert all(parameter.grad.any() for parameter in layer.parameters())
 
 
-def test_no_earlier_trip_no_score():
+def test_without_earlier_trips_there_are_no_scores():
     nothing = own_of([], torch.zeros(0, len(COUNTS)))
     assert SimilarTrips(WIDTH)(nothing, torch.randn(3, WIDTH)).shape == (0, len(HEADS))
