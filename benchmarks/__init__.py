@@ -1,1 +1,1 @@
-"""How fast things are, each measured by one command: `python -m benchmarks.NAME --help`."""
+"""Benchmarks of speed and memory, one command each: `python -m benchmarks.NAME --help`."""

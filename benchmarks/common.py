@@ -1,7 +1,7 @@
-"""What the benchmarks share that needs no torch: command lines, results, processes and their cost.
+"""Shared by the benchmarks, without torch: command lines, results, cost of processes.
 
-A result is one JSON object with the keys `benchmark` (which command made it), `configuration`,
-`hardware` and `versions` beside its figures. It names no folder, so that it can be published.
+A result is one JSON object with the keys `benchmark` (the command that made it), `configuration`,
+`hardware` and `versions`, and its figures. It names no folder, so that it can be published.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def answer(
     run: Callable[[argparse.Namespace], dict[str, Any] | str],
     arguments: list[str] | None = None,
 ) -> int:
-    """Parse, run, and print what comes back, text as it is, or write it to `--json`.
+    """Parse, run, and print the result as JSON (text as it is), or write it to `--json`.
 
     Returns the exit code: 0, or 2 with one line that says what is wrong.
     """
@@ -85,7 +85,7 @@ def answer(
 
 
 def measure(command: list[str], environment: dict[str, str]) -> tuple[dict[str, float], str]:
-    """Run a command; its wall and CPU seconds and peak resident memory, and what it printed.
+    """Run a command; returns wall and CPU seconds and peak resident memory, and its output.
 
     Raises CommandError, with the last error or line of the output, if it fails.
     """
@@ -99,9 +99,9 @@ def measure(command: list[str], environment: dict[str, str]) -> tuple[dict[str, 
         output.seek(0)
         printed = output.read()
     if status != 0:
-        lines = printed.strip().splitlines() or ["it said nothing"]
-        said = [line for line in lines if line.startswith("error:")] or lines
-        raise CommandError(f"{' '.join(command[1:4])} failed: {said[-1]}")
+        lines = printed.strip().splitlines() or ["no output"]
+        errors = [line for line in lines if line.startswith("error:")] or lines
+        raise CommandError(f"{' '.join(command[1:4])} failed: {errors[-1]}")
     figures = {
         "wall_s": round(wall, 2),
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),

@@ -1,4 +1,4 @@
-"""Time the Mamba-2 encoder at growing lengths of history, beside what is used instead of it.
+"""Time the Mamba-2 encoder at growing lengths of history, beside two alternatives.
 
     python -m benchmarks.encoder --preset small
 
@@ -6,12 +6,12 @@ A step is a trip. Every call, forward and backward over random numbers, has the 
 steps, in rows of one history each:
 
 - ours: `trainer.model.encoder.mamba2.Mamba2Encoder`.
-- transformer: causal attention (fused), feed-forward, as wide and deep; the feed-forward part is
-  made so large that the numbers of parameters agree.
-- afresh: for every trip its whole history is encoded anew by our encoder, so the cost of a trip
-  grows with the trips before it. Histories at the middle of --strata equal parts of the length are
-  measured, with nothing padded, and stand for their part: right to half a trip where cost is linear
-  in length.
+- transformer: causal attention (fused) and feed-forward part, of the same width and depth; the
+  feed-forward part is sized so that the numbers of parameters agree.
+- afresh: for every trip the same Mamba-2 encoder encodes its whole history again, so the cost of a
+  trip grows with the trips before it. The length is divided into --strata equal parts, and each
+  part is represented by the history at its middle, without padding: exact to half a trip if cost
+  is linear in length.
 
 Time per trip as medians over rounds, and the tensors held at once per trip, both over ours.
 """
@@ -69,8 +69,8 @@ class TransformerLayer(nn.Module):
         """u (B, L, width) to (B, L, width)."""
         heads = self.qkv(self.norm_attention(u)).unflatten(-1, (3, self.heads, -1))
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # (B, H, L, C) each
-        seen = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        u = u + self.out(seen.transpose(1, 2).flatten(-2))
+        attended = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        u = u + self.out(attended.transpose(1, 2).flatten(-2))
         return u + self.ffn(self.norm_ffn(u))
 
 
@@ -94,7 +94,7 @@ def transformer(config: WorldModelConfig) -> nn.Module:
 
 
 def parameters(module: nn.Module) -> int:
-    """Numbers that are learned."""
+    """The number of parameters."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
@@ -120,7 +120,9 @@ def call(
     width = next(encoder.parameters()).shape[-1]
     u = torch.randn(rows, length, width, device=device, requires_grad=True)
     packed, precision = {}, Precision.of("auto", device)
-    if isinstance(encoder, Mamba2Encoder):  # told apart by ids, as the loader's packed rows are
+    if isinstance(
+        encoder, Mamba2Encoder
+    ):  # sequences separated by ids, as in the loader's packed rows
         ids = torch.arange(rows, dtype=torch.int32, device=device)
         packed = {"seq_idx": ids[:, None].expand(rows, length).contiguous()}
 
@@ -135,7 +137,7 @@ def call(
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """What the command line asks for."""
+    """The result for the options of the command line."""
     with joined(options) as ranks:
         return figures(options, ranks.device)
 
@@ -149,15 +151,15 @@ def figures(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
     preset = options.preset or ("base" if device.type == "cuda" else "small")
     config = PRESETS[preset]
     torch.manual_seed(0)
-    ours, other = mamba(config).to(device), transformer(config).to(device)
+    ours, baseline = mamba(config).to(device), transformer(config).to(device)
     backend = use_backend(ours, options.backend, device)
     make = partial(call, device=device)
     calls, trips = {}, {}
     for length in options.lengths:
-        whole = steps // length
-        calls["ours", length] = make(ours, whole, length)
-        calls["transformer", length] = make(other, whole, length)
-        trips["ours", length] = trips["transformer", length] = whole * length
+        rows = steps // length
+        calls["ours", length] = make(ours, rows, length)
+        calls["transformer", length] = make(baseline, rows, length)
+        trips["ours", length] = trips["transformer", length] = rows * length
         for prefix in middles(length, options.strata):
             calls["afresh", length, prefix] = make(ours, steps // prefix, prefix, last=True)
             trips["afresh", length, prefix] = steps // prefix
@@ -192,7 +194,7 @@ def figures(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
         },
         device,
     ) | {
-        "parameters": {"ours": parameters(ours), "transformer": parameters(other)},
+        "parameters": {"ours": parameters(ours), "transformer": parameters(baseline)},
         "lengths": rows,
         "ours_max_over_min": {
             "time": _spread([row["us_per_trip"]["ours"] for row in rows]),

@@ -1,4 +1,4 @@
-"""Epochs of training on a cache, as one of the processes that `benchmarks.scaling` starts.
+"""Train for some epochs on a cache: one of the processes that `benchmarks.scaling` starts.
 
     python -m benchmarks.epoch --cache cache [--epochs 2]
     torchrun --nproc-per-node 2 -m benchmarks.epoch --cache cache
@@ -24,7 +24,7 @@ from trainer.training import SCHEDULES
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Train; every process returns the same but for seconds, which differ by the last step's."""
+    """Train. All processes return the same, except for the seconds of their last step."""
     cache = TensorCache(options.cache)
     config = longest_phase(options, options.epochs)
     with joined(options) as ranks, tempfile.TemporaryDirectory() as folder:

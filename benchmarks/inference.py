@@ -4,12 +4,12 @@
 
 - prefill: a customer's whole past, per trip.
 - step: a finished trip is added to the past of one customer, and of a batch of them.
-- query: the next basket of one customer, and of a batch, given their state; what counting knows of
-  them (`questions`) and the model's answer apart.
-- all: the same for every customer of the validation weeks, in batches; seconds, one pass.
+- query: the next basket of one customer, and of a batch, given their state; preparing the
+  questions with the counts of purchases (`questions`) and the model's `answer` separately.
+- all: the same for every customer of the validation weeks, in batches; seconds of one pass.
 
-Medians over customers of the validation weeks, weights as drawn: they do not change the time. What
-is read lies on the device already; an answer has to be there before a time is taken.
+Medians over customers of the validation weeks. Weights are initial ones: they do not change the
+time. Inputs are on the device already; a call is timed until its result is computed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from trainer.model.config import PRESETS
 from trainer.model.world_model import WorldModel, create_world_model
 
 BATCH, TIMES = 64, 5
-"""Customers of a batch; calls that a median is taken of."""
+"""Customers of a batch; calls per median."""
 
 
 def median_ms(run: Callable[[], object], times: int, device: torch.device) -> float:
@@ -73,26 +73,26 @@ def next_basket(dataset: WorldModelDataset, spans: Spans) -> Questions:
 def calls(
     model: WorldModel, dataset: WorldModelDataset, chosen: np.ndarray, device: torch.device
 ) -> dict[str, Callable[[], object]]:
-    """What is timed, for the chosen customers together."""
+    """The calls to time, for the chosen customers as one batch."""
     cache, spans = dataset.cache, dataset.spans[chosen]
     past = spans.stop - 1 - spans.first
     before = [part.to(device) for part in read(cache, ranges(spans.first, past))]
     last = [part.to(device) for part in read(cache, spans.stop - 1)]
     lengths = torch.from_numpy(past).to(device)
     state = model.prefill(*before, lengths)
-    together = replace(next_basket(dataset, spans), trip=torch.arange(len(chosen))).to(device)
+    questions = replace(next_basket(dataset, spans), trip=torch.arange(len(chosen))).to(device)
     return {
         "prefill": lambda: model.prefill(*before, lengths),
         "step": lambda: model.step(state, *last),
         "questions": lambda: next_basket(dataset, spans),
-        "answer": lambda: model.answer_questions(state, last[0], together),
+        "answer": lambda: model.answer_questions(state, last[0], questions),
     }
 
 
 def figures(
     model: WorldModel, dataset: WorldModelDataset, chosen: np.ndarray, device: torch.device
 ) -> dict[str, float]:
-    """Milliseconds for the chosen customers together."""
+    """Milliseconds for the chosen customers as one batch."""
     timed = {
         f"{name}_ms": median_ms(run, 1 if name == "prefill" else TIMES, device)
         for name, run in calls(model, dataset, chosen, device).items()
@@ -103,7 +103,7 @@ def figures(
 def everyone(
     model: WorldModel, dataset: WorldModelDataset, device: torch.device
 ) -> dict[str, float]:
-    """Seconds for all customers, in batches of about equally long histories."""
+    """Seconds for all customers, in batches of similarly long histories."""
     order = np.argsort(-dataset.trips, kind="stable")
     order = order[dataset.trips[order] > 1]
     total: dict[str, float] = defaultdict(float)
@@ -114,7 +114,7 @@ def everyone(
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """What the command line asks for."""
+    """The result for the options of the command line."""
     if options.customers < 1:
         raise ValueError("--customers: at least 1")
     dataset = WorldModelDataset(TensorCache(options.cache), "validation")
@@ -124,25 +124,25 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         device = ranks.device
         model = create_world_model(options.preset, dataset.cache).eval().to(device)
         backend = use_backend(model.encoder, options.backend, device)
-        alone = [
+        singles = [
             figures(model, dataset, draw[i : i + 1], device)
             for i in tqdm(range(min(options.customers, len(draw))), desc="one customer")
         ]
         batch = figures(model, dataset, draw[:BATCH], device)
         every = everyone(model, dataset, device)
-    one = {name: statistics.median(row[name] for row in alone) for name in alone[0]}
+    single = {name: statistics.median(row[name] for row in singles) for name in singles[0]}
     return facts(
         "inference",
         {
             "preset": options.preset,
-            "customers": len(alone),
+            "customers": len(singles),
             "batch": len(draw[:BATCH]),
             "backend": backend,
             "cache_digest": dataset.cache.digest,
         },
         device,
     ) | {
-        "one_customer": {name: round(value, 2) for name, value in one.items()},
+        "one_customer": {name: round(value, 2) for name, value in single.items()},
         "batch": {name: round(value, 2) for name, value in batch.items()},
         "all": {name: round(value, 2) for name, value in every.items()},
     }

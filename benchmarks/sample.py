@@ -36,7 +36,7 @@ def _resident(process: Path) -> int:
 
 
 def _family(root: int) -> list[Path]:
-    """This process and all it has started, from /proc."""
+    """A process and all its descendants, from /proc."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -52,21 +52,21 @@ def _family(root: int) -> list[Path]:
 class PeakMemory(threading.Thread):
     """Samples the summed resident memory of this process and its workers ten times a second.
 
-    Memory shared between them is counted once for each, so the figure errs upwards.
+    Memory shared between processes is counted once for each, so the figure is an upper bound.
     """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.peak = 0
-        self._stop_asked = threading.Event()
+        self._stop_requested = threading.Event()
 
     def run(self) -> None:
-        while not self._stop_asked.wait(0.1):
+        while not self._stop_requested.wait(0.1):
             self.peak = max(self.peak, sum(_resident(p) for p in _family(os.getpid())))
 
     def stop(self) -> int | None:
         """End sampling; bytes, or None where there is no /proc."""
-        self._stop_asked.set()
+        self._stop_requested.set()
         self.join()
         return self.peak or None
 
@@ -80,9 +80,12 @@ def main() -> int:
     )
     for field in dataclasses.fields(ChainConfig):
         value = getattr(default, field.name)
-        kind = int if value is None else type(value)
+        of_type = int if value is None else type(value)
         parser.add_argument(
-            f"--{field.name.replace('_', '-')}", type=kind, default=value, help="as in the command"
+            f"--{field.name.replace('_', '-')}",
+            type=of_type,
+            default=value,
+            help="as in the command",
         )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--folder", default=None, help="where to make the temporary folder")

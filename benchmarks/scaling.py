@@ -3,11 +3,11 @@
     python -m benchmarks.scaling [--customers 60] [--times 1 2 4 8] [--ranks 1 2]
     python -m benchmarks.scaling --caches A B C D
 
-Makes synthetic chains of once, twice, ... so many customers, their warehouses (`dbt run`) and
-caches in a temporary folder, and trains on each: two epochs in a process of its own, the second of
-which counts. On the largest, several processes share every batch out among them as well: on a CPU
-each with --threads threads, on GPUs one for each. Medians over rounds, in each of which all of them
-take their turn.
+Generates synthetic chains of 1, 2, ... times --customers, with their warehouses (`dbt run`) and
+caches, in a temporary folder, and trains on each: two epochs in a separate process, of which the
+second counts. On the largest chain, training is also run with several processes that share every
+batch: on a CPU with --threads threads each, on GPUs with one process per GPU. Figures are medians
+over rounds; each round runs every case once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from trainer.training import SCHEDULES
 
 
 def make_cache(customers: int, folder: Path) -> Path:
-    """The cache of a synthetic chain, made in a folder of its own."""
+    """The cache of a new synthetic chain; everything is written into `folder`."""
     raw, cache = folder / "raw", folder / "cache"
     python = [sys.executable, "-m"]
     command, environment = dbt(raw, folder)
@@ -46,7 +46,7 @@ def make_cache(customers: int, folder: Path) -> Path:
 def train(
     cache: Path, ranks: int, options: argparse.Namespace, device: torch.device
 ) -> dict[str, Any]:
-    """What `benchmarks.epoch` says of some processes."""
+    """The result of `benchmarks.epoch` in `ranks` processes."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         command = ["benchmarks.epoch", "--cache", str(cache.resolve()), "--json", str(result)]
@@ -62,7 +62,7 @@ def train(
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """What the command line asks for."""
+    """The result for the options of the command line."""
     with joined(options) as ranks:
         device = ranks.device
     gpus = torch.cuda.device_count() if device.type == "cuda" else 2
@@ -101,8 +101,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def summary(found: dict[tuple[int, int], dict[str, Any]]) -> dict[str, Any]:
     """Figures by (number of the cache, processes), as ratios to the first cache and to one process.
 
-    Memory is mostly torch's own, so beside each process's peak stands what every further item added
-    to it between the smallest and the largest cache.
+    Most memory is torch's, so besides the peak per process the result has the bytes that each
+    further item added between the smallest and the largest cache.
     """
     sizes = [figures for (_, ranks), figures in sorted(found.items()) if ranks == 1]
     first, last = sizes[0], sizes[-1]

@@ -1,8 +1,8 @@
-"""Where the time of a training step goes, by part of the model.
+"""The time of a training step by part of the model.
 
-Every method of the model and of its children is given a label in torch's profiler; an operation
-belongs to the innermost label around it, and one of the backward pass to the part whose forward
-operation it is the derivative of (both have one sequence number in autograd).
+Every method of the model and of its children gets a label in torch's profiler. An operation belongs
+to the innermost label around it; an operation of the backward pass belongs to the part of the
+forward operation that it differentiates (both have the same sequence number in autograd).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def profile_steps(setup: Any, steps: int) -> str:
 
 
 def label_methods(module: nn.Module, part: str | None = None) -> None:
-    """Label all methods that the class itself defines, as `part`, or each by its own name."""
+    """Label the methods that the class itself defines, as `part` or, if left out, by their name."""
     for name, method in vars(type(module)).items():
         if isinstance(method, FunctionType) and not name.startswith("__"):
             setattr(module, name, _labelled(getattr(module, name), part or name.lstrip("_")))
@@ -69,8 +69,8 @@ def by_part(events: Iterable[FunctionEvent]) -> dict[str, dict[str, float]]:
     """Microseconds by part: `forward`, `backward` on the processor, and `gpu`."""
     events = [event for event in events if event.device_type == torch.autograd.DeviceType.CPU]
     events.sort(key=lambda event: event.time_range.start)
-    # Of several events with one number the last is the operation that the derivative is of: those
-    # before it need none.
+    # Of several events with one number the last is the differentiated operation; those before it
+    # need no gradient.
     forward = {
         event.sequence_nr: _part(event)
         for event in events
@@ -86,7 +86,7 @@ def by_part(events: Iterable[FunctionEvent]) -> dict[str, dict[str, float]]:
         found[part][where] += event.self_cpu_time_total
         found[part]["gpu"] += event.self_device_time_total
         if event.name.startswith(BACKWARD) and event.cpu_parent is None:
-            # With a GPU the backward pass has a thread of its own, which the step waits for.
+            # With a GPU the backward pass has a separate thread, for which the step waits.
             found[REST]["forward"] -= event.cpu_time_total
     return {part: dict(times) for part, times in found.items()}
 
@@ -116,13 +116,13 @@ def table(found: dict[str, dict[str, float]], steps: int, gpu: bool) -> str:
     """Milliseconds per step and shares, the largest part first."""
     groups = {"of processor": PASSES} | ({"of GPU": ("gpu",)} if gpu else {})
     kinds = [kind for group in groups.values() for kind in group]
-    *_, deciding = groups.values()
+    *_, sort_by = groups.values()
     whole = {kind: sum(times.get(kind, 0) for times in found.values()) for kind in kinds}
 
     def spent(times: dict[str, float], group: Iterable[str]) -> float:
         return sum(times.get(kind, 0) for kind in group)
 
-    order = sorted(found, key=lambda part: -spent(found[part], deciding))
+    order = sorted(found, key=lambda part: -spent(found[part], sort_by))
     head = ["part", *(f"{kind}, ms" for kind in kinds), *groups]
     rows = [head, ["---"] * len(head)]
     for part, times in [*((part, found[part]) for part in order), ("all", whole)]:

@@ -24,7 +24,7 @@ Row = tuple[str, str]
 
 
 def number(value: float) -> str:
-    """Three digits that count, thousands apart."""
+    """Three significant digits, with thousands separators."""
     short = float(f"{value:.3g}")
     return f"{short:,.0f}" if short >= 100 else f"{short:g}"
 
@@ -106,12 +106,12 @@ def inference(result: Result) -> list[Row]:
     config = result["configuration"]
 
     def figures(measured: dict[str, float], unit: str = "ms") -> str:
-        past, step, asked, answer = (
+        past, step, questions, answer = (
             measured[f"{name}_{unit}"] for name in ("prefill", "step", "questions", "answer")
         )
         return (
             f"past {number(past)} {unit}, a finished trip {number(step)} {unit}, "
-            f"next basket {number(asked + answer)} {unit}"
+            f"next basket {number(questions + answer)} {unit}"
         )
 
     return [
@@ -127,11 +127,11 @@ ROWS: dict[str, Callable[[Result], list[Row]]] = {
     "scaling": scaling,
     "inference": inference,
 }
-"""By what a result calls itself, in the table's order."""
+"""By the name in a result, in the order of the table."""
 
 
 def hardware(result: Result) -> str:
-    """What it was measured on."""
+    """The hardware of a result, as text."""
     about, threads = result["hardware"], result["configuration"]["threads"]
     if about["device"] == "cuda":
         return about["gpu"]
@@ -139,8 +139,8 @@ def hardware(result: Result) -> str:
 
 
 def rows(path: Path) -> tuple[int, list[str]]:
-    """The place of a result in the table, and its lines. Raises ValueError for one that lacks a
-    figure, is not JSON or of no benchmark that has rows."""
+    """The position of a result in the table, and its lines. Raises ValueError for a result that
+    lacks a figure, is not JSON or is of a benchmark without rows."""
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         name = result["benchmark"]
@@ -163,7 +163,7 @@ def table(paths: Iterable[Path]) -> str:
 
 
 def write(readme: Path, paths: Iterable[Path]) -> None:
-    """Replace the table. Raises ValueError where it has no place or a result lacks a figure."""
+    """Replace the table. Raises ValueError where its markers or a result's figure are missing."""
     text = readme.read_text(encoding="utf-8")
     if not PLACE.search(text):
         raise ValueError(

@@ -1,7 +1,7 @@
-"""Timing on any device: what waits for a GPU, what is compared in turns, what memory was held.
+"""Time and memory of calls on any device.
 
-Machines are shared, so figures that are compared are measured in turns, round after round, and
-medians are reported.
+Machines are shared, so figures to be compared are measured in turns, round after round, and medians
+are reported.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def backend_option(made: argparse.ArgumentParser) -> None:
 
 
 def use_backend(encoder: Mamba2Encoder, name: str, device: torch.device) -> str:
-    """Give the encoder the backend of this name; what the result calls it."""
+    """Give the encoder the backend of this name; returns the name of the chosen one."""
     chosen = choose(name, device)
     encoder.use(chosen)
     return chosen.name
@@ -91,7 +91,7 @@ def peak_memory_gb(device: torch.device) -> float:
 
 
 def peak_allocated(run: Callable[[], object], device: torch.device) -> int:
-    """Bytes of tensors that a call held at once, at most, beyond those from before it."""
+    """Peak bytes of the tensors that a call allocates."""
     if device.type == "cuda":
         run()  # cuBLAS allocates its workspace once
         _wait(device)
@@ -111,7 +111,7 @@ def peak_allocated(run: Callable[[], object], device: torch.device) -> int:
 
 
 def matrix_product(dtype: torch.dtype, device: torch.device) -> tuple[Callable[[], object], float]:
-    """Products of square matrices that saturate the device, and their FLOP: a call's ceiling."""
+    """A call that multiplies matrices large enough to saturate the device, and its FLOP."""
     size, times = (8192, 10) if device.type == "cuda" else (2048, 1)
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
 
@@ -123,7 +123,7 @@ def matrix_product(dtype: torch.dtype, device: torch.device) -> tuple[Callable[[
 
 
 def facts(benchmark: str, configuration: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """What every result says beside its figures."""
+    """What every result holds besides its figures."""
     about = machine()
     about["hardware"] |= {"processor": processor(), "device": device.type}
     threads = {"threads": torch.get_num_threads()}

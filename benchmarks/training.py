@@ -53,18 +53,18 @@ from trainer.training import SCHEDULES, Trainer, TrainingConfig
 from trainer.training.ranks import Ranks
 
 DTYPES = {"cuda": "bfloat16", "cpu": "float32"}
-"""What the trainer's matrix products are made in; on a CPU most of them."""
+"""Number format of the trainer's matrix products, on a CPU of most of them."""
 
 
 def longest_phase(options: argparse.Namespace, epochs: int = 1) -> TrainingConfig:
-    """The preset's configuration with that phase alone."""
+    """The preset's configuration with only its longest phase."""
     config = SCHEDULES[options.preset]
     phase = replace(max(config.phases, key=lambda phase: phase.epochs), epochs=epochs)
     return replace(config, phases=(phase,), tokens=options.tokens or config.tokens)
 
 
 def ready(config: TrainingConfig, cache: TensorCache, folder: Path, ranks: Ranks) -> Trainer:
-    """A trainer that validates nothing. Weights as drawn: they do not change the time."""
+    """A trainer without validation. Weights are initial ones: they do not change the time."""
     torch.manual_seed(0)
     model = create_world_model(config.model, cache)
     return Trainer(model, cache, config, folder, lambda model: (0.0, {}), ranks, progress=False)
@@ -80,7 +80,7 @@ class Setup:
 
     @classmethod
     def of(cls, options: argparse.Namespace, cache: TensorCache, device: torch.device) -> Setup:
-        """That of the command line."""
+        """For the options of the command line."""
         config = longest_phase(options)
         trainer = ready(config, cache, Path(tempfile.gettempdir()), Ranks(0, 1, device))
         loader = trainer.loader(0)
@@ -105,7 +105,7 @@ def tokens(batch: TimelineBatch) -> int:
 def count_flop(run: Callable[[], object]) -> int:
     """FLOP of the matrix products, convolutions and attention of a call on the CPU.
 
-    Attention is made of plain products here: the CPU's fused one is not counted.
+    Attention is computed by matrix products here: the counter does not know the CPU's fused one.
     """
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         run()
@@ -132,7 +132,7 @@ def loader_figures(loader: WorldModelDataLoader) -> dict[str, Any]:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any] | str:
-    """What the command line asks for."""
+    """The result for the options of the command line."""
     if min(options.batches, options.rounds) < 1:
         raise ValueError("--batches and --rounds: at least 1 each")
     cache = TensorCache(options.cache)
@@ -150,7 +150,7 @@ def figures(
     batches = list(islice(setup.loader, options.batches))
     setup.loader.load_state_dict({"seed": 0, "epoch": 0, "next": 0})  # the loader's epoch is whole
     _over(batches, setup.step)
-    memory = peak_memory_gb(device)  # before matrices of our own are made
+    memory = peak_memory_gb(device)  # before the matrices of `matrix_product`
     products = {name: matrix_product(getattr(torch, name), device) for name in DTYPES.values()}
     calls: dict[str, Callable] = {name: product for name, (product, _) in products.items()}
     passes = {"step": setup.step, "forward_backward": setup.forward_backward}

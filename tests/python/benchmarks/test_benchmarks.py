@@ -1,4 +1,4 @@
-"""Benchmarks: figures are counted and put together rightly. No test is timed."""
+"""Benchmarks: figures are counted and combined correctly. No test is timed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_flop_of_attention_are_counted_on_a_cpu():
     assert training.count_flop(lambda: attend(q, q, q).sum().backward()) == 3 * products
 
 
-def test_the_phase_that_is_timed():
+def test_the_longest_phase_is_timed():
     options = argparse.Namespace(preset="base", tokens=None)
     config = training.longest_phase(options)
     assert [phase.name for phase in config.phases] == ["main"] and config.epochs == 1
@@ -57,8 +57,8 @@ def test_the_phase_that_is_timed():
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_transformer_has_as_many_parameters(preset):
-    ours, other = encoder.mamba(PRESETS[preset]), encoder.transformer(PRESETS[preset])
-    assert encoder.parameters(other) == pytest.approx(encoder.parameters(ours), rel=0.1)
+    ours, baseline = encoder.mamba(PRESETS[preset]), encoder.transformer(PRESETS[preset])
+    assert encoder.parameters(baseline) == pytest.approx(encoder.parameters(ours), rel=0.1)
 
 
 def test_the_transformer_is_causal():
@@ -72,7 +72,7 @@ def test_the_transformer_is_causal():
 
 
 @pytest.mark.parametrize(("length", "strata"), [(64, 2), (512, 4), (8192, 2), (3, 8), (1, 1)])
-def test_sampled_prefixes_stand_for_all_of_them(length, strata):
+def test_sampled_prefixes_represent_all(length, strata):
     """Where the cost of a prefix is its length, the mean cost is (length + 1) / 2."""
     chosen = encoder.middles(length, strata)
     assert all(1 <= prefix <= length for prefix in chosen)
@@ -154,27 +154,28 @@ def test_profile_of_a_toy_chain(cache, capsys):
     assert sum(map(sum, found.values())) == pytest.approx(sum(total), abs=0.05 * 2 * len(found))
 
 
-def event(name, own, parent=None, number=-1, total=None, gpu=0):
-    """What the profiler says of an operation: `own` and `total` microseconds, start in order."""
+def event(name, self_time, parent=None, number=-1, total=None, gpu=0):
+    """An operation of the profiler, `self_time` and `total` in microseconds, ordered by start."""
     event.clock = getattr(event, "clock", 0) + 1
     return SimpleNamespace(
-        name=name, self_cpu_time_total=own, cpu_time_total=total or own, cpu_parent=parent,
+        name=name, self_cpu_time_total=self_time, cpu_time_total=total or self_time,
+        cpu_parent=parent,
         sequence_nr=number, self_device_time_total=gpu, device_type=DeviceType.CPU,
         time_range=SimpleNamespace(start=event.clock),
     )  # fmt: skip
 
 
-def test_derivatives_belong_to_the_part_that_they_are_of():
+def test_derivatives_belong_to_the_part_of_their_forward_operation():
     step = event(f"part:{REST}", 100)
     encoder_ = event("part:encoder", 5, step)
-    looked_up = event("aten::detach", 1, encoder_, number=7)  # has no derivative of its own
+    detached = event("aten::detach", 1, encoder_, number=7)  # has no derivative of its own
     loss = event("part:loss", 2, step)
     product = event("aten::mm", 10, loss, number=7, gpu=30)
     node = event("autograd::engine::evaluate_function: MmBackward0", 4, number=7, total=24)
     inner = event("aten::mm", 20, node, number=9, gpu=60)
     gathered = event("autograd::engine::evaluate_function: AccumulateGrad", 3)
     update = event("Optimizer.step#AdamW.step", 8, step)
-    events = [step, encoder_, looked_up, loss, product, node, inner, gathered, update]
+    events = [step, encoder_, detached, loss, product, node, inner, gathered, update]
     assert by_part(events) == {
         REST: {"forward": 100 - 24 - 3, "backward": 3, "gpu": 0},
         "encoder": {"forward": 6, "gpu": 0},
