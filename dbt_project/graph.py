@@ -22,8 +22,8 @@ _NODES = """
     order by nodes.node_key
 """
 
-# A pair that names each other has two rows with the same figures; adding the second one to an
-# undirected graph under the same key changes nothing.
+# A co-purchase pair may be listed from both ends, with the same figures; adding it a second time to
+# an undirected graph under the same key changes nothing.
 _EDGES = """
     select
         source_key, target_key, edge_type,
@@ -52,7 +52,7 @@ def product_graph(database: Path | str) -> nx.MultiGraph:
     - `volume_share`: its share of the sub-commodity's units in the training weeks, 0 to 1.
 
     Edges are undirected. Their key is the type, `copurchase`, `substitution` or `hierarchy`, so
-    that a pair has at most one of each; a co-purchase pair that each end names is one edge.
+    that a pair has at most one of each; a co-purchase pair listed from both ends is one edge.
     Attributes, each only where the type has it:
 
     - `weight`: from 0, comparable within a type only (docs/product_graph.md);

@@ -1,11 +1,10 @@
-"""Summary figures of raw transactions, beside the same figures of LGSR.
+"""Summary figures of raw transactions, beside those of LGSR.
 
     python -m dbt_project.summary RAW_DIR
 
 reads the raw files as they are (CSV, gzipped CSV or Parquet, either release's header) and prints
 what a chain looks like from its receipts: baskets, labels, popularity, repeat purchases, prices,
-customers and stores. It tells whether synthetic data resemble real ones, and whether real data
-resemble LGSR.
+customers and stores. Use it to see whether synthetic data resemble real data, or real data LGSR.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-# From this week on LGSR's trips are copies of earlier ones, so repeat shares stop before it.
+# From this week on LGSR's trips are copies of earlier ones; repeat shares are of weeks before it.
 FIRST_REPLAYED_WEEK = 105
 
 # The publisher's 5,000-customer sample (LGSR, 113 weekly files), measured by this command.

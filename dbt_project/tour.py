@@ -1,4 +1,4 @@
-"""`python -m dbt_project.tour`: what a finished `dbt build` holds, and where to look next."""
+"""`python -m dbt_project.tour`: the contents of a warehouse after `dbt build`, and next steps."""
 
 from __future__ import annotations
 

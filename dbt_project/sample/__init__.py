@@ -1,4 +1,4 @@
-"""A synthetic grocery chain in the publisher's file format, with the truth beside it."""
+"""A synthetic grocery chain in the file format of LGSR's publisher, with its truth."""
 
 from .chain import generate_chain
 from .config import ChainConfig

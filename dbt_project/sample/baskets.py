@@ -23,7 +23,7 @@ from .stores import Stores
 HOUSEHOLD_PART = 0.35
 FORMAT_SHIFT = np.array([0.135, -0.10, -0.33, 0.11])
 ITEMS_SCORE = normal_quantile(shape.ITEMS_CDF[:-1])
-# How much likelier each focus is in a basket of 1-2, 3-9, 10 and more items.
+# Relative probability of each focus in baskets of 1-2, 3-9, and 10 or more items.
 FOCUS_BY_SIZE = np.array([[0.8, 1.25, 0.8, 1.3], [1.0, 0.9, 1.0, 0.6], [0.65, 0.5, 2.3, 0.2]])
 # Share of errands among one-item baskets.
 ERRANDS = 0.045
@@ -106,8 +106,8 @@ def draw_items(seed, week, trips, h: Households, catalogue: Catalogue, stores, d
     rng = stream(seed, "items", week)
     household, store = trips[0], trips[1]
     count = household.size
-    own = np.sqrt(HOUSEHOLD_PART) * h.basket[household]
-    score = own + np.sqrt(1 - HOUSEHOLD_PART) * rng.normal(0, 1, count)
+    of_household = np.sqrt(HOUSEHOLD_PART) * h.basket[household]
+    score = of_household + np.sqrt(1 - HOUSEHOLD_PART) * rng.normal(0, 1, count)
     wanted = 1 + np.searchsorted(ITEMS_SCORE, score + FORMAT_SHIFT[stores.format[store]])
     mix = h.focus[household] * FOCUS_BY_SIZE[np.digitize(wanted, [3, 10])]
     turn = np.cumsum(mix, axis=1)
@@ -119,17 +119,17 @@ def draw_items(seed, week, trips, h: Households, catalogue: Catalogue, stores, d
     # More draws than items, because a product counts once in a basket.
     draws = np.where(wanted == 1, 1, wanted + 2 * wanted // 3 + 3)
     trip = np.repeat(np.arange(count), draws)
-    who, aim = household[trip], focus[trip]
+    who, focus_of = household[trip], focus[trip]
     region, sensitivity = h.region[who], h.sensitivity[who]
     u = rng.random((4, trip.size))
-    product = demand.draw(region, sensitivity, aim, u[0])
+    product = demand.draw(region, sensitivity, focus_of, u[0])
 
     owners, place = np.unique(household, return_inverse=True)
     total, first, size, favourite = _favourites(week, h, catalogue, demand, owners)
-    mine = np.flatnonzero(u[1] < h.loyalty[who])
-    row = first[place[trip[mine]]] + aim[mine] * favourite.size
-    at = pick(total, row, row + size[place[trip[mine]]], u[0, mine])
-    product[mine] = np.where(at >= 0, favourite[at % favourite.size], product[mine])
+    repeat = np.flatnonzero(u[1] < h.loyalty[who])  # draws from the household's repertoire
+    row = first[place[trip[repeat]]] + focus_of[repeat] * favourite.size
+    at = pick(total, row, row + size[place[trip[repeat]]], u[0, repeat])
+    product[repeat] = np.where(at >= 0, favourite[at % favourite.size], product[repeat])
     product = demand.respond(product, region, sensitivity, u[2], u[3])
 
     pulled = rng.random(trip.size) < catalogue.pull[product]

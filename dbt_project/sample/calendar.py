@@ -66,7 +66,7 @@ def holidays(week: int) -> dict[str, float]:
 
 
 def traffic(week: int) -> float:
-    """Trips relative to an ordinary week: only the turn of the year is quiet."""
+    """Trips relative to an ordinary week: fewer around Christmas and New Year."""
     first = monday(week)
     last = first + dt.timedelta(days=6)
     if first <= dt.date(first.year, 12, 25) <= last:

@@ -28,7 +28,7 @@ class Catalogue:
     department: np.ndarray
     """PROD_CODE_40, from 1."""
     mission: np.ndarray
-    """What an item counts as when a basket's mission is named: `shape.FRESH` and so on."""
+    """Class of the item in the rule for a basket's mission: `shape.FRESH` and so on."""
     need: np.ndarray
     """Cluster of substitutes inside one sub-commodity, from 0."""
     popularity: np.ndarray
@@ -48,13 +48,13 @@ class Catalogue:
     multiple: np.ndarray
     """Probability that more than one unit is bought."""
     partner: np.ndarray
-    """Complement that a purchase of this product pulls into the basket, -1 for none."""
+    """Complement that a purchase of this product may bring into the basket, -1 for none."""
     pull: np.ndarray
-    """Probability of that, 0 for none."""
+    """Probability that it does, 0 for none."""
     season: np.ndarray
     """Multiplier of demand, shape (sub-commodities, weeks)."""
     bag: int
-    """The carrier bag: nearly free, launched early on, then the most popular product of all."""
+    """The carrier bag: nearly free, launched early, and the most popular product afterwards."""
 
 
 def _allocate(total: int, share: np.ndarray) -> np.ndarray:
@@ -127,7 +127,8 @@ def _prices(rng: np.random.Generator, group: np.ndarray, popularity: np.ndarray)
 
 
 def _tiers(dep: np.ndarray, price: np.ndarray, popularity: np.ndarray) -> np.ndarray:
-    """Value: cheap for its commodity, until the tier has its share of all sales; premium alike."""
+    """By price within the commodity: the value and the premium tier each get `TIER_SHARE` of all
+    sales."""
     order = np.lexsort((price, dep))
     running = np.cumsum(popularity[order])
     total = np.bincount(dep, popularity)
@@ -145,8 +146,8 @@ def _tiers(dep: np.ndarray, price: np.ndarray, popularity: np.ndarray) -> np.nda
 def _first_weeks(rng: np.random.Generator, config: ChainConfig, popularity) -> np.ndarray:
     """Most products from week 1; launches thin out and a few fall into the last weeks.
 
-    The most popular fiftieth is there from the start: one late bestseller would bend the shares
-    of everything else.
+    The most popular 2 % are on sale from the start: one late bestseller would shift the shares of
+    everything else.
     """
     span = config.weeks
     u = rng.random(config.products)
@@ -156,7 +157,7 @@ def _first_weeks(rng: np.random.Generator, config: ChainConfig, popularity) -> n
 
 
 def _random_weight(rng, department, popularity) -> np.ndarray:
-    """Fresh products whose count and share of items both come near LGSR's."""
+    """Fresh products, whose number and share of items are both near LGSR's."""
     flag = np.zeros(department.size, dtype=bool)
     fresh = np.flatnonzero((department == 2) & (popularity < 0.02))
     if fresh.size == 0:
@@ -188,19 +189,21 @@ def _season(rng: np.random.Generator, size: int, weeks: int) -> np.ndarray:
 
 
 def _complements(rng, cl, popularity, first_week) -> tuple[np.ndarray, np.ndarray]:
-    """About one product in 25 pulls a partner from another sub-commodity."""
+    """About one product in 25 has a complement, from another sub-commodity."""
     size = cl.size
     partner, pull = np.full(size, -1), np.zeros(size)
     wanted = max(size // 25, 3)
-    old = np.flatnonzero((first_week == 1) & (popularity < 0.01))
-    weight = np.sqrt(popularity[old])
-    left = rng.choice(old, min(wanted, old.size), replace=False, p=weight / weight.sum())
+    eligible = np.flatnonzero((first_week == 1) & (popularity < 0.01))
+    weight = np.sqrt(popularity[eligible])
+    chosen = rng.choice(
+        eligible, min(wanted, eligible.size), replace=False, p=weight / weight.sum()
+    )
     total = cumulate(np.where((first_week == 1) & (popularity < 0.004), np.sqrt(popularity), 0.0))
-    n = left.size
-    right = pick(total, np.zeros(n, int), np.full(n, size), rng.random(n))
-    good = (right >= 0) & (cl[left] != cl[right]) & ~np.isin(right, left)
-    partner[left[good]] = right[good]
-    pull[left[good]] = rng.uniform(0.10, 0.35, n)[good]
+    n = chosen.size
+    complement = pick(total, np.zeros(n, int), np.full(n, size), rng.random(n))
+    good = (complement >= 0) & (cl[chosen] != cl[complement]) & ~np.isin(complement, chosen)
+    partner[chosen[good]] = complement[good]
+    pull[chosen[good]] = rng.uniform(0.10, 0.35, n)[good]
     return partner, pull
 
 
@@ -223,7 +226,7 @@ def build_catalogue(config: ChainConfig) -> Catalogue:
     weighed = _random_weight(rng, department, popularity)
     weighed[bag] = False
     portion = np.where(weighed, np.clip(rng.lognormal(-0.7, 0.5, config.products), 0.08, 2.5), 0)
-    # A portion costs about what the price quantiles say, so the kilogram price follows from it.
+    # The price quantiles are those of a portion; the price per kilogram follows from it.
     per_kg = np.maximum(np.round(price / np.where(weighed, portion, 1)), 20)
     price = np.where(weighed, per_kg, price).astype(np.int64)
     tier = _tiers(tree["dep"], np.where(weighed, price * portion, price), popularity)

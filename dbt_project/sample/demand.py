@@ -1,4 +1,4 @@
-"""Choice weights of a week: what is bought at base prices, and how prices move it.
+"""Choice weights of a week: what is bought at base prices, and how prices change it.
 
 The model of one item, with c the household's sensitivity class and k the need of product i:
 

@@ -1,4 +1,4 @@
-"""The output folder: never delete or mix with what this command did not write."""
+"""The output folder: nothing that this command did not write is deleted or mixed with a chain."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 GENERATOR = "dbt_project.sample"
 CHAIN = Path("truth") / "chain.json"
-# Names this command can have written, so that an edited chain.json cannot point elsewhere.
+# Names that this command writes, so that an edited chain.json cannot name other files.
 _OURS = re.compile(r"(transactions_\d{6}\.(csv|parquet)|time\.csv|truth/[a-z_]+\.parquet)")
 
 

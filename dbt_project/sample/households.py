@@ -1,4 +1,4 @@
-"""Households: how often, where and what they like to buy. Nothing here changes by the week."""
+"""Households: how often, where and what they buy. Nothing here changes from week to week."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .config import ChainConfig
 from .draw import cumulate, interpolate, normal_quantile, pick, stream, within
 from .stores import Stores
 
-# Price sensitivity: LA-leaning, middle, UM-leaning. Tier weights make the tilt.
+# Price sensitivity: leaning to LA, middle, leaning to UM, by the weights of the price tiers.
 CLASSES = ("AZ", "CT", "BG")
 CLASS_SHARE = np.array([0.27, 0.43, 0.30])
 CLASS_TIER = np.array([[1.75, 1.0, 0.45], [1.0, 1.0, 1.0], [0.45, 1.0, 1.6]])
-# Products drawn for a repertoire, repeated draws included.
+# Products drawn for a repertoire, including repeated draws.
 FAVOURITES = 100
 
 
@@ -53,7 +53,7 @@ class Households:
     store: np.ndarray
     store_weight: np.ndarray
     favourite_start: np.ndarray
-    """Offsets into the rest, shape (households + 1,)."""
+    """Offsets into the remaining arrays, shape (households + 1,)."""
     favourite: np.ndarray
     """Product."""
     favourite_weight: np.ndarray
@@ -75,14 +75,14 @@ def class_popularity(catalogue: Catalogue) -> np.ndarray:
 def _spread(rng, rank, step):
     """Uniform numbers, evenly spread over any stretch of ranks (a Kronecker sequence).
 
-    A few households make most trips. Were their traits drawn one by one, a chain of some hundred
-    customers would differ from the next in its average basket and in little else.
+    A few households make most trips. With independent draws of their traits, the average basket of
+    a chain of a few hundred customers would vary a lot from seed to seed.
     """
     return (rank * step + rng.random()) % 1.0
 
 
 def _activity(rng, count, weeks):
-    """Rate and active span. Light shoppers look late and short-lived without help."""
+    """Rate and active span. Light shoppers appear late and short-lived by chance alone."""
     u = rng.random(count)
     trips = interpolate(shape.TRIPS, u, log=True)
     first = np.where(rng.random(count) < 0.20, rng.integers(1, weeks + 1, count), 1)
@@ -110,8 +110,10 @@ def _stores(rng, region, stores: Stores):
     primary = pick(cumulate(opened), start, stop, u)
     owner = np.repeat(np.arange(count), length)
     rank = within(length)
-    other = pick(cumulate(stores.size[order]), start[owner], stop[owner], rng.random(owner.size))
-    at = order[np.where(rank == 0, primary[owner], other)]
+    secondary = pick(
+        cumulate(stores.size[order]), start[owner], stop[owner], rng.random(owner.size)
+    )
+    at = order[np.where(rank == 0, primary[owner], secondary)]
     loyal = np.clip(rng.beta(3.6, 1.25, count), 0.2, 0.995)[owner]
     tail = np.where(rank > 0, 0.85**rank, 0.0)
     spread = np.maximum(np.bincount(owner, tail), 1e-9)[owner]
@@ -163,8 +165,8 @@ def build_households(config: ChainConfig, catalogue: Catalogue, stores: Stores) 
     sensitivity = np.searchsorted(np.cumsum(CLASS_SHARE)[:-1], _spread(rng, rank, 5**0.5))
     score = normal_quantile(np.clip(_spread(rng, rank, 2**0.5), 1e-4, 1 - 1e-4))
     lifestage = rng.choice(len(shape.LIFESTAGES), count, p=shape.LIFESTAGE_SHARE)
-    large = np.array([0.0, 0.03, -0.12, 0.25, -0.05, -0.12, 0.08])[lifestage]
-    large = large - 0.06 * (np.arange(count) >= known)
+    shift = np.array([0.0, 0.03, -0.12, 0.25, -0.05, -0.12, 0.08])[lifestage]
+    shift = shift - 0.06 * (np.arange(count) >= known)
     store_start, store, store_weight = _stores(rng, region, stores)
     start, favourite, weight = _favourites(rng, sensitivity, catalogue)
     pairs = favourite.size
@@ -173,7 +175,7 @@ def build_households(config: ChainConfig, catalogue: Catalogue, stores: Stores) 
         code=np.sort(rng.choice(min(10 * known + 9, 9_999_999), known, replace=False)) + 1,
         sensitivity=sensitivity, quiet=quiet, lifestage=lifestage,
         region=region, rate=rate, first_week=first, last_week=last,
-        away=rng.integers(0, 52, count), basket=score + large,
+        away=rng.integers(0, 52, count), basket=score + shift,
         loyalty=rng.beta(6.2, 2.1, count),
         focus=rng.dirichlet(np.array([5.2, 2.0, 2.7, 0.44]), count),
         store_start=store_start, store=store, store_weight=store_weight,

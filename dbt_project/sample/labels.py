@@ -1,7 +1,7 @@
-"""The four basket labels, computed from what is in the basket as the publisher does.
+"""The four labels of a basket, computed from its items as the publisher does.
 
-The rules were read off LGSR and agree with its labels: size for every basket (one or two units S,
-three to nine M, ten or more L), type for 99 % of them, mission for 91 %. The publisher's price
+The rules were inferred from LGSR and agree with its labels: size for every basket (one or two units
+S, three to nine M, ten or more L), type for 99 % of them, mission for 91 %. The publisher's price
 tiers are not in the data; the rule for price sensitivity gives LGSR's shares by number of items.
 """
 
@@ -15,7 +15,7 @@ SIZES = ("S", "M", "L")
 TYPES = ("Small Shop", "Top Up", "Full Shop", "XX")
 MISSIONS = ("Fresh", "Grocery", "Mixed", "Nonfood", "XX")
 SENSITIVITIES = ("LA", "MM", "UM", "XX")
-# Product groups a top-up and a full shop reach across, and the units of a full shop.
+# Product groups from which on a basket is a top-up or a full shop, and units likewise.
 TOP_UP_GROUPS, FULL_GROUPS, TOP_UP_UNITS, FULL_UNITS = 4, 8, 10, 15
 # Share of spend that makes a basket Fresh, Grocery or Nonfood.
 DOMINANT = np.array([0.63, 0.62, 0.67])
@@ -53,6 +53,6 @@ def label(basket, baskets, units, spend, group, mission, tier) -> tuple[np.ndarr
     price[(value > premium) & (value >= TIER_ITEMS * items)] = 0
     price[(premium > value) & (premium >= TIER_ITEMS * items)] = 2
 
-    nothing = counted == 0
-    kind[nothing], focus[nothing], price[nothing] = 3, 4, 3
+    unlabelled = counted == 0
+    kind[unlabelled], focus[unlabelled], price[unlabelled] = 3, 4, 3
     return size, price, kind, focus

@@ -56,7 +56,7 @@ def build_prices(config: ChainConfig, catalogue: Catalogue, regions: int) -> Pri
 
     A product changes its regular price about twice in 117 weeks. Half the products are ever
     promoted, for one to three weeks at a time, chain-wide or in one region, never twice within
-    two weeks, and the regular price stands before and after. Products below 25 pence, where
+    two weeks, and with the regular price before and after. Products below 25 pence, where
     rounding to the penny would distort the depth, and random-weight ones are not promoted.
     """
     rng = stream(config.seed, "prices")
@@ -68,8 +68,8 @@ def build_prices(config: ChainConfig, catalogue: Catalogue, regions: int) -> Pri
     regular = catalogue.price[:, None] * np.exp(np.cumsum(step, axis=1))
     regular = np.maximum(np.rint(regular), 1).astype(np.int64)
 
-    able = (catalogue.price >= 25) & ~catalogue.random_weight & (rng.random(size) < 0.5)
-    count = np.where(able, rng.poisson(6.0 * weeks / 117, size), 0)
+    promotable = (catalogue.price >= 25) & ~catalogue.random_weight & (rng.random(size) < 0.5)
+    count = np.where(promotable, rng.poisson(6.0 * weeks / 117, size), 0)
     product = np.repeat(np.arange(size), count)
     first = rng.integers(1, weeks + 1, product.size)
     last = np.minimum(first + rng.integers(0, 3, product.size), weeks)
@@ -80,9 +80,9 @@ def build_prices(config: ChainConfig, catalogue: Catalogue, regions: int) -> Pri
     order = np.lexsort((first, product))
     product, first, last, region, depth = (a[order] for a in (product, first, last, region, depth))
     same = np.r_[False, product[1:] == product[:-1]]
-    # Starting within two weeks of the end of the one before (three weeks at most) is too close.
-    close = same & (first < np.r_[0, first[:-1]] + 6)
-    keep = ~close & (first > catalogue.first_week[product] + 1)
+    # A promotion lasts three weeks at most, and two weeks without one must follow.
+    too_close = same & (first < np.r_[0, first[:-1]] + 6)
+    keep = ~too_close & (first > catalogue.first_week[product] + 1)
     return Prices(regular, product[keep], region[keep], first[keep], last[keep], depth[keep])
 
 

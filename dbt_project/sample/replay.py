@@ -1,4 +1,4 @@
-"""Replays: weeks whose trips are copies of earlier ones, as in the last 13 weeks of LGSR."""
+"""Replays: weeks whose trips are copies of earlier trips, as in the last 13 weeks of LGSR."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ITEM = ("product", "quantity", "spend")
 
 def save_week(folder: Path, week: int, data: Week, known: int) -> None:
     """Keep the trips of known households of a week for later replay."""
-    mine = data.household < known
-    items = mine[data.trip]
-    size = np.bincount(data.trip, minlength=mine.size)[mine]
-    columns = {name: getattr(data, name)[mine].astype(np.int32) for name in _TRIP}
+    kept = data.household < known
+    items = kept[data.trip]
+    size = np.bincount(data.trip, minlength=kept.size)[kept]
+    columns = {name: getattr(data, name)[kept].astype(np.int32) for name in _TRIP}
     columns |= {name: getattr(data, name)[items].astype(np.int32) for name in _ITEM}
     np.savez(folder / f"{week:04d}.npz", size=size.astype(np.int32), **columns)
 
@@ -69,8 +69,8 @@ def replay_week(seed: int, week: int, data: Week, history: History) -> Week:
     """Replace 96 % of the trips of known households by copies of their earlier trips.
 
     The source is drawn uniformly from the household's kept trips. Items, quantities, spend, store
-    and hour are the source's; day and basket id are new. A household without an earlier trip buys
-    afresh.
+    and hour are the source's; day and basket id are new. Trips of a household without an earlier
+    trip are not replaced.
     """
     rng = stream(seed, "replay", week)
     count = data.household.size

@@ -1,4 +1,4 @@
-"""Aggregates of LGSR that give the synthetic chain its proportions.
+"""Aggregates of LGSR from which the synthetic chain takes its proportions.
 
 Every number here is a count, share or quantile over the publisher's 5,000-customer sample
 (113 weekly files, 2,536,726 rows); no row of it is part of the project.

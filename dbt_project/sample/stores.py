@@ -39,10 +39,10 @@ def build_stores(config: ChainConfig) -> Stores:
     share = np.cumsum(shape.FORMAT_STORES)
     form = np.searchsorted(share, rng.permutation((np.arange(count) + 0.5) / count))
     per_store = (shape.FORMAT_BASKETS / shape.FORMAT_STORES)[form]
-    # At LGSR's size others look late as well, because nobody happens to visit them in week 1.
+    # At LGSR's size other stores appear late as well, because nobody visits them in week 1.
     late = max(round(LATE * count), min(2, count // 8))
-    _, oldest = np.unique(region, return_index=True)
-    young = rng.permutation(np.setdiff1d(np.arange(count), oldest))[:late]
+    _, first_of_region = np.unique(region, return_index=True)
+    opening = rng.permutation(np.setdiff1d(np.arange(count), first_of_region))[:late]
     first = np.ones(count, dtype=np.int64)
-    first[young] += np.ceil(rng.random(young.size) * (config.weeks - 1)).astype(np.int64)
+    first[opening] += np.ceil(rng.random(opening.size) * (config.weeks - 1)).astype(np.int64)
     return Stores(form, region, regions, per_store * rng.lognormal(0, 0.2, count), first)

@@ -109,13 +109,13 @@ def truth_tables(
     """All tables of the truth by name; weeks are 1-based and inclusive, money is pence.
 
     `cross_elasticities` has ordered pairs (sales of product, price of rival), `substitutes` the
-    same pairs once. `complements`: buying `product` pulls `partner` into the basket with
+    same pairs once. `complements`: buying `product` brings `partner` into the basket with
     probability `strength`. `promotions` without a region are chain-wide; the promoted price is
     the format's regular price x (1 - depth), rounded to the penny.
     """
     own, pair, cross = point_elasticities(catalogue)
     once = pair[:, 0] < pair[:, 1]
-    left = np.flatnonzero(catalogue.partner >= 0)
+    paired = np.flatnonzero(catalogue.partner >= 0)
     return {
         "products": _products(catalogue, codes, own),
         "shelf_prices": _shelf_prices(prices, codes),
@@ -131,9 +131,9 @@ def truth_tables(
             "need": catalogue.need[pair[once, 0]],
         }),
         "complements": pa.table({
-            "product": words(left, codes.product),
-            "partner": words(catalogue.partner[left], codes.product),
-            "strength": catalogue.pull[left],
+            "product": words(paired, codes.product),
+            "partner": words(catalogue.partner[paired], codes.product),
+            "strength": catalogue.pull[paired],
         }),
         "stores": pa.table({
             "store": codes.store,

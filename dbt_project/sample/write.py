@@ -33,7 +33,7 @@ def column_names(header: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Codes:
-    """The words of every coded column."""
+    """The codes of every coded column, by index."""
 
     product: list[str]
     cl: list[str]
@@ -65,7 +65,7 @@ def words(index: np.ndarray, words, missing: np.ndarray | None = None) -> pa.Arr
 
 
 def _pounds(pence: np.ndarray) -> pa.Array:
-    """Pence as exact decimals with two places: the CSV writer prints both of them."""
+    """Pence as exact decimals of two places, both of which the CSV writer prints."""
     wide = np.zeros((pence.size, 2), dtype=np.int64)
     wide[:, 0] = pence
     return pa.Array.from_buffers(pa.decimal128(18, 2), pence.size, [None, pa.py_buffer(wide)])

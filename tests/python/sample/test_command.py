@@ -92,7 +92,7 @@ def test_a_folder_that_may_not_be_written(run, tmp_path, monkeypatch):
     assert "cannot write into" in error_of(run(out=tmp_path))
 
 
-def test_a_chain_is_replaced_only_when_told_to(run, tmp_path):
+def test_a_chain_is_replaced_only_with_overwrite(run, tmp_path):
     assert run("--weeks", "3")[0] == 0
     before = (tmp_path / "raw/transactions_200607.csv").read_bytes()
     assert "add --overwrite" in error_of(run("--weeks", "2", "--seed", "9"))
