@@ -133,7 +133,7 @@ class Boosting:
         for batch in EvaluationDataLoader(dataset, task, chunk=1, seed=self._seed):
             question, token = signals.candidates(batch)
             questions = batch.questions
-            bought = torch.zeros(len(questions.trip), self._cache.products + 3, dtype=torch.bool)
+            bought = torch.zeros(len(questions.trip), self._cache.vocabulary.size, dtype=torch.bool)
             bought[questions.target_question, questions.target] = True
             label = bought[question, token]
             good = torch.zeros(len(questions.trip), dtype=torch.bool).index_put(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trainer.baselines.cooccurrence import Cooccurrence
 from trainer.baselines.frequency import Weigh, by_days, by_trips, equally
-from trainer.baselines.history import Once, Purchases
+from trainer.baselines.history import EarlierItems, Once
 from trainer.baselines.neighbours import tifu_knn, up_cf
 from trainer.batches.batch import TimelineBatch
 from trainer.cache.reader import TensorCache
@@ -41,26 +41,27 @@ class Counts:
         without: rows of trips that do not count for `together`, if any.
 
     Attributes:
-        products: N.
+        vocabulary: of the cache.
         share: (N + 3,) share of each product among training items.
-        purchases: what was bought before each question.
+        purchases: earlier items of each question.
         plain: the customer's earlier trips with the product.
         by_trips, by_days: the same, recent trips weighing more.
         up_cf, tifu_knn: blended with those of customers with similar purchases.
-        own_trips: earlier trips with the product, weighed by their overlap with the visible items.
+        similar_trips: earlier trips with the product, weighted by their overlap with the visible
+            items.
         context: log lift of the product given the kind of trip, 0 where it is unknown.
         together: b times the sum of the log lifts of the product with each visible item.
     """
 
     def __init__(self, cache: TensorCache, without: np.ndarray | None = None) -> None:
-        self.cache, self.products, self._without = cache, cache.products, without
+        self.cache, self.vocabulary, self._without = cache, cache.vocabulary, without
         self._prior = CountingPrior(cache, receipt_item_shares(cache))
         self.share = self._prior.share
-        self.purchases = Once(lambda batch: Purchases.before(batch, cache.products))
+        self.purchases = Once(lambda batch: EarlierItems.of_questions(batch, cache.vocabulary))
         self.plain = self.weighed(equally)
         self.by_trips = self.weighed(by_trips(RATE))
         self.by_days = self.weighed(by_days(DAYS))
-        self.own_trips = Once(self._own_trips)
+        self.similar_trips = Once(self._similar_trips)
         self.context = Once(self._context)
 
     @cached_property
@@ -80,13 +81,13 @@ class Counts:
 
         def count(batch: TimelineBatch) -> Tensor:
             purchases = self.purchases(batch)
-            return purchases.sums(weigh(purchases), self.products + 3)
+            return purchases.sums(weigh(purchases), self.vocabulary.size)
 
         return Once(count)
 
-    def _own_trips(self, batch: TimelineBatch) -> Tensor:
+    def _similar_trips(self, batch: TimelineBatch) -> Tensor:
         history = batch.questions.history
-        counts = history.counts.new_zeros(len(batch.questions.trip), self.products + 3)
+        counts = history.counts.new_zeros(len(batch.questions.trip), self.vocabulary.size)
         return counts.index_put_((history.question, history.token), history.counts[:, NEIGHBOURS])
 
     def _context(self, batch: TimelineBatch) -> Tensor:

@@ -1,4 +1,4 @@
-"""How a customer's earlier purchases are weighed: weights (P,) float32 of `Purchases`."""
+"""Weights of earlier purchases: (P,) float32, one for each item of `EarlierItems`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from trainer.baselines.history import Purchases
+from trainer.baselines.history import EarlierItems
 
-Weigh = Callable[[Purchases], Tensor]
+Weigh = Callable[[EarlierItems], Tensor]
 
 
-def equally(purchases: Purchases) -> Tensor:
-    """1: sums are numbers of trips."""
+def equally(purchases: EarlierItems) -> Tensor:
+    """1 each: sums are numbers of trips."""
     return torch.ones_like(purchases.owner, dtype=torch.float32)
 
 
@@ -33,9 +33,9 @@ def share_of_last(trips: int) -> Weigh:
     User-wise popularity at r (Faggioli, Polato and Aiolli, 2020, equation 2).
     """
 
-    def weigh(purchases: Purchases) -> Tensor:
-        among = purchases.trips.clamp(max=trips)[purchases.owner].float()
-        return (purchases.trips_ago < trips).float() / among
+    def weigh(purchases: EarlierItems) -> Tensor:
+        counted = purchases.trips.clamp(max=trips)[purchases.owner].float()
+        return (purchases.trips_ago < trips).float() / counted
 
     return weigh
 
@@ -43,13 +43,13 @@ def share_of_last(trips: int) -> Weigh:
 def in_groups(groups: int, within: float, between: float) -> Weigh:
     """Mean over groups of trips of the mean within each, both decayed.
 
-    n trips are divided into `groups` groups of ceil(n / groups) trips each, from the last one back,
-    so that the oldest may hold fewer and some may be left over. A trip weighs within^i / size for
-    the i trips after it in its group, times between^j / number of groups for the j groups after it
-    (Hu et al., 2020, equations 3 and 4).
+    n trips are divided into groups of ceil(n / groups) trips each, from the last one back, so that
+    the oldest group may be smaller, and there may be fewer than `groups`. A trip with i trips after
+    it in its group, and j groups after this, weighs within^i / size of the group times between^j /
+    number of groups (Hu et al., 2020, equations 3 and 4).
     """
 
-    def weigh(purchases: Purchases) -> Tensor:
+    def weigh(purchases: EarlierItems) -> Tensor:
         trips = purchases.trips.clamp(min=1)
         size = (trips + groups - 1) // groups
         number = (trips + size - 1) // size
@@ -57,8 +57,8 @@ def in_groups(groups: int, within: float, between: float) -> Weigh:
         size, number, of_oldest = (part[purchases.owner] for part in (size, number, of_oldest))
         group = purchases.trips_ago // size
         place = purchases.trips_ago % size
-        held = torch.where(group == number - 1, of_oldest, size)
+        in_group = torch.where(group == number - 1, of_oldest, size)
         decay = within ** place.float() * between ** group.float()
-        return decay / (held * number)
+        return decay / (in_group * number)
 
     return weigh

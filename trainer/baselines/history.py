@@ -1,4 +1,4 @@
-"""What customers bought before, item by item, for rules that weigh purchases differently.
+"""Earlier purchases item by item, for rules that weight them differently.
 
 Shape letters: n owners, P earlier items, V = N + 3 tokens. Owners are the questions of a batch, or
 the customers of the training weeks.
@@ -18,6 +18,7 @@ from trainer.batches.batch import TimelineBatch
 from trainer.cache.held_out import training_trips
 from trainer.cache.reader import TensorCache
 from trainer.cache.rows import customer_of, items_of
+from trainer.cache.vocabulary import Vocabulary
 
 Made = TypeVar("Made")
 
@@ -37,22 +38,22 @@ class Once(Generic[Made]):
 
 
 @dataclass(frozen=True)
-class Purchases:
-    """Earlier items of n owners. Products without a token of their own are left out."""
+class EarlierItems:
+    """Items that n owners bought earlier. Products outside the vocabulary are left out."""
 
     owner: Tensor
     """(P,) int64, ascending."""
     token: Tensor
     """(P,) int64 products."""
     trips_ago: Tensor
-    """(P,) int64 trips between the item's and now: 0 on the last trip."""
+    """(P,) int64 trips between the item's trip and now: 0 for the last trip."""
     days_ago: Tensor
     """(P,) int64 days from the item's trip to now."""
     trips: Tensor
     """(n,) int64 earlier trips of each owner."""
 
     @classmethod
-    def before(cls, batch: TimelineBatch, products: int) -> Purchases:
+    def of_questions(cls, batch: TimelineBatch, vocabulary: Vocabulary) -> EarlierItems:
         """Of each question: from strictly earlier trips of its timeline; now is its trip."""
         trip, items = batch.questions.trip, batch.items
         first = trip - batch.position[trip]
@@ -64,7 +65,7 @@ class Purchases:
         item = torch.arange(len(owner), device=owner.device) + shift[owner]
         then, now = items.trip[item], trip[owner]
         day = batch.trips.calendar["day"]
-        kept = items.token[item] <= products
+        kept = vocabulary.is_product(items.token[item])
         return cls(
             owner=owner[kept],
             token=items.token[item][kept],
@@ -74,7 +75,7 @@ class Purchases:
         )
 
     @classmethod
-    def of_training(cls, cache: TensorCache) -> Purchases:
+    def of_training(cls, cache: TensorCache) -> EarlierItems:
         """Of every customer of the cache, until the last training trip, which is now.
 
         Customers who are kept out of training have none.
@@ -85,7 +86,7 @@ class Purchases:
         last = trips.cumsum() - 1
         place = np.arange(len(rows))
         lengths, token = items_of(cache, rows)
-        kept = token <= cache.products
+        kept = cache.vocabulary.is_product(token)
         then = np.repeat(place, lengths)[kept]
         owner = owner_of_trip[then]
         day = cache["trips.day"][rows].astype(np.int64)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from trainer.baselines.frequency import Weigh, in_groups, share_of_last
-from trainer.baselines.history import Once, Purchases
+from trainer.baselines.history import EarlierItems, Once
 from trainer.batches.batch import TimelineBatch
 from trainer.cache.reader import TensorCache
 from trainer.cache.rows import customer_of
@@ -47,13 +47,13 @@ class Neighbours:
     """
 
     def __init__(
-        self, cache: TensorCache, purchases: Once[Purchases], weigh: Weigh, blend: Blend,
+        self, cache: TensorCache, purchases: Once[EarlierItems], weigh: Weigh, blend: Blend,
         last: int | None = None,
     ) -> None:  # fmt: skip
         self._cache, self._purchases, self._weigh, self._blend = cache, purchases, weigh, blend
         self._last = last
-        training = Purchases.of_training(cache)
-        vectors = training.sums(weigh(training), cache.products + 3)
+        training = EarlierItems.of_training(cache)
+        vectors = training.sums(weigh(training), cache.vocabulary.size)
         self._squares = vectors.square().sum(1)
         # A customer bought a few hundred of thousands of products: sparse is six times as fast.
         with warnings.catch_warnings():
@@ -65,7 +65,7 @@ class Neighbours:
         """c, (Q, V) float32."""
         purchases = self._purchases(batch)
         device = purchases.owner.device
-        vector = purchases.sums(self._weigh(purchases), self._cache.products + 3)
+        vector = purchases.sums(self._weigh(purchases), self._cache.vocabulary.size)
         row = batch.trips.row[batch.questions.trip]
         customer = torch.from_numpy(customer_of(self._cache, row.cpu().numpy())).to(device)
         squares = self._squares.to(device)
@@ -120,7 +120,12 @@ class Nearest:
 
 
 def up_cf(
-    cache: TensorCache, purchases: Once[Purchases], *, last: int, asymmetry: float, locality: float
+    cache: TensorCache,
+    purchases: Once[EarlierItems],
+    *,
+    last: int,
+    asymmetry: float,
+    locality: float,
 ) -> Neighbours:
     """User-wise popularity and collaborative filtering: UP-CF@r with r = `last`.
 
@@ -132,8 +137,8 @@ def up_cf(
 
 
 def tifu_knn(
-    cache: TensorCache, purchases: Once[Purchases], *, groups: int, within: float, between: float,
-    neighbours: int, alpha: float,
+    cache: TensorCache, purchases: Once[EarlierItems], *, groups: int, within: float,
+    between: float, neighbours: int, alpha: float,
 ) -> Neighbours:  # fmt: skip
     """Temporal-item-frequency-based user k-nearest neighbours.
 

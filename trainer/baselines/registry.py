@@ -22,7 +22,7 @@ from trainer.model.outputs import Predictions
 
 SMOOTHING = 1.0
 """a of `Rule`: trips of the average customer added to each customer's. Fixed, not tuned."""
-KNOWN = tuple(task for task in TASKS if task != "next_unknown")
+KIND_KNOWN = tuple(task for task in TASKS if task != "next_unknown")
 """Tasks in which the kind of trip is known."""
 COMPLETION = ("completion",)
 
@@ -43,7 +43,7 @@ class Recipe:
         """The rule, with what it counts."""
         floor = smoothing * counts.share
         if not self.by_popularity:
-            floor = torch.full_like(floor, smoothing / counts.products)
+            floor = torch.full_like(floor, smoothing / counts.vocabulary.products)
         count = None if self.count is None else getattr(counts, self.count)
         factors = tuple(getattr(counts, name) for name in self.factors)
         return Rule(self.name, count, floor, factors, self.tasks)
@@ -117,7 +117,7 @@ def recipes() -> tuple[Recipe, ...]:
     return (
         *(Recipe(name, count, by_popularity=name != equal) for name, count in counted.items()),
         *(
-            Recipe(f"{name} x context", count, ("context",), KNOWN, name != equal)
+            Recipe(f"{name} x context", count, ("context",), KIND_KNOWN, name != equal)
             for name, count in counted.items()
         ),
         Recipe("co-occurrence", None, ("together",), COMPLETION),
@@ -128,5 +128,5 @@ def recipes() -> tuple[Recipe, ...]:
             )
             for name in ("GP-TopFreq", recent)
         ),
-        Recipe("own trips x context", "own_trips", ("context",), COMPLETION),
+        Recipe("own trips x context", "similar_trips", ("context",), COMPLETION),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The features of boosting: of a product that may be the answer to a question.
+"""Candidates for the answer to a question, and their features for boosting.
 
 Shape letters: Q questions, n pairs of question and candidate, V = N + 3 tokens.
 """
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainer.baselines.counts import Counts
-from trainer.baselines.history import Purchases
+from trainer.baselines.history import EarlierItems
 from trainer.batches.batch import TimelineBatch
 from trainer.cache.schema import CODES_OF_CONTEXT
 from trainer.features.chain_sales import COLUMNS
@@ -27,7 +27,7 @@ OF_PRODUCT = (
 CALENDAR = ("days_since_previous", "weekday", "hour", "week_of_year")
 OF_TRIP = ("earlier trips", *CALENDAR, "visible items", *CODES_OF_CONTEXT)
 NAMES = (*OF_PRODUCT, *OF_TRIP)
-PLAIN = COUNTS.index("trips 1")
+TRIP_COUNT = COUNTS.index("trips 1")
 NEVER = -1.0
 """Gap of a product that was never bought."""
 
@@ -35,8 +35,8 @@ NEVER = -1.0
 class Signals:
     """Candidates of a batch's questions and their features.
 
-    They are made of what every rule may use: statics of the training weeks, strictly earlier trips,
-    time and store of the trip, and what is visible of it.
+    They are made of what every rule may use: statistics of the training weeks, strictly earlier
+    trips, time and store of the trip, and its visible items.
 
     Args:
         counts: what the rules count.
@@ -63,22 +63,22 @@ class Signals:
         Candidates are previously bought products and the most popular others, without what is
         visible.
         """
-        questions, products = batch.questions, self._counts.products
+        questions, vocabulary = batch.questions, self._counts.vocabulary
         history = self._counts.plain(batch) > 0
         order = self.order(batch).masked_fill(history, -torch.inf)
-        order[:, [0, products + 1, products + 2]] = -torch.inf
-        popular = order.topk(min(self._popular, products), dim=1).indices
+        order[:, vocabulary.specials] = -torch.inf
+        popular = order.topk(min(self._popular, vocabulary.products), dim=1).indices
         chosen = history.scatter(1, popular, True)
-        visible = questions.token <= products
+        visible = vocabulary.is_product(questions.token)
         chosen[questions.question[visible], questions.token[visible]] = False
-        chosen[:, [0, products + 1, products + 2]] = False
+        chosen[:, vocabulary.specials] = False
         question, token = chosen.nonzero().unbind(1)
         return question, token
 
     def features(self, batch: TimelineBatch, question: Tensor, token: Tensor) -> np.ndarray:
         """The columns `NAMES` of pairs of question and token (n,): (n, len(NAMES)) float32."""
         counts, questions = self._counts, batch.questions
-        bought, gaps = self._own(batch, question, token)
+        bought, gaps = self._history(batch, question, token)
         purchases = counts.purchases(batch)
         trips = purchases.trips[question]
         since, usual = gaps[:, GAPS.index("days since")], gaps[:, GAPS.index("usual days")]
@@ -87,7 +87,7 @@ class Signals:
         columns = [
             *bought.unbind(1),
             *gaps.unbind(1),
-            bought[:, PLAIN] / trips.clamp(min=1),
+            bought[:, TRIP_COUNT] / trips.clamp(min=1),
             torch.where(usual < 0, NEVER, since / usual.clamp(min=1)),
             *(
                 values(batch)[question, token]
@@ -103,9 +103,11 @@ class Signals:
         ]
         return torch.stack([column.float() for column in columns], dim=1).cpu().numpy()
 
-    def _own(self, batch: TimelineBatch, question: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
+    def _history(
+        self, batch: TimelineBatch, question: Tensor, token: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Counts (n, counts) and gaps (n, gaps) of pairs: 0 and `NEVER` where never bought."""
-        history, tokens = batch.questions.history, self._counts.products + 3
+        history, tokens = batch.questions.history, self._counts.vocabulary.size
         row = history.token.new_full((len(batch.questions.trip), tokens), len(history.token))
         row[history.question, history.token] = torch.arange(len(history.token), device=row.device)
         row = row[question, token]
@@ -113,7 +115,7 @@ class Signals:
         counts = torch.cat([history.counts, history.counts.new_zeros(1, len(COUNTS))])
         return counts[row], torch.cat([history.gaps, never])[row]
 
-    def _of_category(self, purchases: Purchases, question: Tensor, token: Tensor) -> Tensor:
+    def _of_category(self, purchases: EarlierItems, question: Tensor, token: Tensor) -> Tensor:
         """Earlier items of the candidate's sub-commodity, (n,)."""
         category = self._category.to(token.device)
         categories = int(category.max()) + 1

@@ -43,6 +43,11 @@ class Vocabulary:
         return self.products + 2
 
     @property
+    def specials(self) -> list[int]:
+        """`[PAD]`, `[MASK]` and `[EOS]`, which are never an answer."""
+        return [PAD, self.mask, self.eos]
+
+    @property
     def size(self) -> int:
         """V: tokens that can be predicted."""
         return self.products + SPECIAL_TOKENS

@@ -209,7 +209,7 @@ class Evaluator:
             loader, desc=task, unit="batch", file=sys.stderr, disable=not self.progress
         ):
             batch = batch.to(device)
-            truth = GroundTruth.of(batch, self.dataset.cache.products)
+            truth = GroundTruth.of(batch, self.dataset.cache.vocabulary)
             place = np.searchsorted(trips.row, truth.row.cpu().numpy())
             hidden[place] = truth.hidden.cpu().numpy()
             unknown[place] = (truth.hidden - truth.sums(truth.target > 0)).cpu().numpy()

@@ -1,6 +1,6 @@
 """The true answers to a batch's questions, made once for all scorers.
 
-Shape letters: Q questions, V = N + 3 tokens, G hidden items with a token of their own.
+Shape letters: Q questions, V = N + 3 tokens, G hidden items that are in the vocabulary.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from trainer.batches.batch import TimelineBatch
+from trainer.cache.vocabulary import PAD, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -21,30 +22,30 @@ class GroundTruth:
     row: Tensor
     """(Q,) int64 rows of the cache's trips."""
     hidden: Tensor
-    """(Q,) int64 hidden items, those without a token of their own included."""
+    """(Q,) int64 number of hidden items, including products outside the vocabulary."""
     target: Tensor
-    """(G,) int64 hidden items with a token of their own."""
+    """(G,) int64 tokens of the hidden items."""
     question: Tensor
     """(G,) int64 question of each target."""
     before: Tensor
     """(G,) bool: the customer bought it on an earlier trip."""
     removed: tuple[Tensor, Tensor]
     """Pairs of question and token that cannot be an answer, two (n,) int64: `[PAD]`, `[MASK]`,
-    `[EOS]` and what is visible of the basket."""
+    `[EOS]` and the visible items."""
     kinds: Tensor
     """(Q, 4) int64 true codes of the trip context where it was hidden and is known, else 0."""
 
     @classmethod
-    def of(cls, batch: TimelineBatch, products: int) -> GroundTruth:
-        """products: N of the vocabulary."""
+    def of(cls, batch: TimelineBatch, vocabulary: Vocabulary) -> GroundTruth:
+        """Of the questions of a batch."""
         questions = batch.questions
-        count, tokens = len(questions.trip), products + 3
+        count, tokens = len(questions.trip), vocabulary.size
         items = torch.bincount(batch.items.trip, minlength=len(batch.trips))[questions.trip]
         visible = torch.bincount(questions.question, minlength=count) - 1  # one is the [MASK]
         # The decoder's tokens: visible items, and the [MASK] of each question.
         in_decoder = questions.token < tokens
         every = torch.arange(count, device=items.device)
-        pad, eos = torch.zeros_like(every), torch.full_like(every, products + 2)
+        pad, eos = torch.full_like(every, PAD), torch.full_like(every, vocabulary.eos)
         history = questions.history
         return cls(
             row=batch.trips.row[questions.trip],

@@ -15,7 +15,7 @@ from trainer.evaluation.scorers import MODEL
 
 @dataclass(frozen=True)
 class Grouping:
-    """All that was measured of n trips in one task."""
+    """The values measured for n trips in one task."""
 
     customer: np.ndarray
     """(n,) customers rows."""
@@ -26,7 +26,7 @@ class Grouping:
     hidden: np.ndarray
     """(n,) hidden items."""
     unknown: np.ndarray
-    """(n,) those of them without a token of their own."""
+    """(n,) hidden items outside the vocabulary."""
 
     def __call__(self, chosen: np.ndarray, metrics: Sequence[str]) -> GroupMetrics | None:
         """Some metrics of the chosen (n,) bool trips; None without any trip."""

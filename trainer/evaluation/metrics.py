@@ -20,7 +20,7 @@ class GroupMetrics:
     hidden: int
     """Hidden items of all trips."""
     unknown: int
-    """Hidden items without a token of their own: missed by every scorer."""
+    """Hidden items outside the vocabulary, which every scorer misses."""
     scorers: dict[str, dict[str, Estimate]]
     """scorer -> metric -> mean over trips."""
     model_minus: dict[str, dict[str, Estimate]]

@@ -35,8 +35,8 @@ def metrics_per_trip(
 
     scores (Q, V) of `GroundTruth.possible`; context logits (Q, codes) by name, if any; tie (V,) of
     `tie_breaker`; log_p (Q, V) log-probabilities where they are not just the softmax of the scores,
-    whose likelihood is then `raw_nll`. A hidden item without a token of its own is a miss: it
-    counts among the hidden ones, and has no likelihood. Raises ValueError where a score is NaN.
+    whose likelihood is then `raw_nll`. A hidden item outside the vocabulary is a miss: it counts
+    among the hidden ones, and has no likelihood. Raises ValueError where a score is NaN.
     """
     total = scores.logsumexp(1)
     if total.isnan().any():
@@ -48,7 +48,7 @@ def metrics_per_trip(
     ideal = gain[:SHORT].cumsum(0)[truth.hidden.clamp(1, SHORT) - 1]
     at = truth.question, truth.target
     raw = truth.sums(total[truth.question] - scores[at]) / known
-    surprise = raw if log_p is None else truth.sums(-log_p[at]) / known
+    nll = raw if log_p is None else truth.sums(-log_p[at]) / known
     hits = truth.sums(short)
     repeats = truth.sums(truth.before)
     repeat_hits = truth.sums(short & truth.before)
@@ -59,17 +59,17 @@ def metrics_per_trip(
         truth.sums(gain[rank] * short) / ideal,
         (hits > 0).double(),
         torch.where(known > 0, 1 / (first.double() + 1), 0.0),
-        surprise,
+        nll,
         torch.full_like(known, torch.nan) if log_p is None else raw,
         repeat_hits / repeats,
         (hits - repeat_hits) / (truth.hidden - repeats),
     ]
     for column, name in enumerate(LABELS_OF_CONTEXT):
         true = truth.kinds[:, column]
-        right = torch.full_like(known, torch.nan)
+        correct = torch.full_like(known, torch.nan)
         if name in context:
             # Code 0 means unknown: no answer, and no question either.
             guess = context[name][:, 1:].argmax(1) + 1
-            right = torch.where(true > 0, (guess == true).double(), torch.nan)
-        columns.append(right)
+            correct = torch.where(true > 0, (guess == true).double(), torch.nan)
+        columns.append(correct)
     return torch.stack(columns, dim=1)

@@ -1,7 +1,7 @@
-"""What every scorer answered to every question, as a Parquet file that anyone can check.
+"""The answers of every scorer to every question, as a Parquet file that anyone can check.
 
-One row per trip, task and scorer; what the columns hold is in `COLUMNS`. Rows are written as they
-are made, a few megabytes at a time, whatever their number.
+One row per trip, task and scorer, with the columns of `COLUMNS`. Rows are written as they come, a
+few megabytes at a time.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor
 from trainer.batches.batch import TimelineBatch
 from trainer.cache.atomic import new_file
 from trainer.cache.reader import TensorCache
+from trainer.cache.vocabulary import Vocabulary
 from trainer.evaluation.ground_truth import GroundTruth, Record
 from trainer.evaluation.ranking import first_tokens
 
@@ -38,20 +39,20 @@ COLUMNS = pa.schema(
         "scorer": pa.dictionary(pa.int32(), pa.string()),
     }
 )
-"""A product that the vocabulary does not know has no code in the cache: its entry is null, behind
-the others, so that lengths are those of the basket."""
+"""A product outside the vocabulary has no code in the cache: its entry is null, after the others,
+so that lengths are those of the basket."""
 
 
 @contextmanager
 def prediction_file(path: Path, cache: TensorCache) -> Iterator[Record]:
-    """Write the predictions of an evaluation of this cache; yields what records them.
+    """Write the predictions of an evaluation of this cache; yields the function that records them.
 
-    The file is complete or not there: an error on the way leaves what was there before. Raises
+    The file appears when it is complete; after an error the former file is still there. Raises
     OSError where it cannot be written.
     """
     codes = pa.array([code.decode(errors="replace") for code in cache["products.code"].tolist()])
     held: list[_Rows] = []
-    # Plain lists of text for whoever reads: dictionaries are a matter of the file's encoding.
+    # Readers get plain lists of text: dictionaries are only the file's encoding.
     with (
         new_file(path) as fresh,
         pq.ParquetWriter(fresh, COLUMNS, compression="zstd", store_schema=False) as writer,
@@ -70,7 +71,8 @@ def prediction_file(path: Path, cache: TensorCache) -> Iterator[Record]:
             scores: Tensor,
             tie: Tensor,
         ) -> None:
-            held.append(_rows(task, scorer, batch, truth, scores, tie))
+            top = first_tokens(scores, truth, tie, GUESSES)
+            held.append(_rows(task, scorer, batch, truth, top, cache.vocabulary))
             if sum(len(rows.basket) for rows in held) >= ROWS:
                 flush()
 
@@ -91,15 +93,17 @@ class _Rows:
 
 
 def _rows(
-    task: str, scorer: str, batch: TimelineBatch, truth: GroundTruth, scores: Tensor, tie: Tensor
-) -> _Rows:
-    products, questions = scores.shape[1] - 3, len(truth.row)
-    visible = batch.questions.token != products + 1  # not the [MASK]
+    task: str, scorer: str, batch: TimelineBatch, truth: GroundTruth, top: Tensor,
+    vocabulary: Vocabulary,
+) -> _Rows:  # fmt: skip
+    """top (Q, guesses) the first tokens of each question, 0 where none is left."""
+    questions = len(truth.row)
+    visible = batch.questions.token != vocabulary.mask
     unknown = truth.hidden - torch.bincount(truth.question, minlength=questions)
     every = torch.arange(questions, device=unknown.device)
-    target = torch.cat([truth.target, unknown.new_full((int(unknown.sum()),), products + 1)])
+    # Any token after the products stands for a product without a code.
+    target = torch.cat([truth.target, unknown.new_full((int(unknown.sum()),), vocabulary.mask)])
     of_target = torch.cat([truth.question, every.repeat_interleave(unknown)])
-    top = first_tokens(scores, truth, tie, GUESSES)
     return _Rows(
         task,
         scorer,
@@ -121,7 +125,7 @@ def _in_order(question: Tensor, token: Tensor, questions: int) -> tuple[np.ndarr
 
 
 def _record_batch(held: list[_Rows], codes: pa.Array) -> pa.RecordBatch:
-    """Everything held as one batch, each column with one dictionary."""
+    """All held rows as one batch, with one dictionary per column."""
     counts = [len(rows.basket) for rows in held]
     columns = {
         "basket_id": pa.array(np.concatenate([rows.basket for rows in held])),
@@ -132,7 +136,7 @@ def _record_batch(held: list[_Rows], codes: pa.Array) -> pa.RecordBatch:
         lengths, token = (
             np.concatenate(part) for part in zip(*(rows.lists[name] for rows in held), strict=True)
         )
-        # Tokens behind the products are of products without a code.
+        # Tokens after the products are of products without a code.
         place = pa.array(token - 1, pa.int32(), mask=token > len(codes))
         ends = np.concatenate([[0], lengths.cumsum()]).astype(np.int32)
         columns[name] = pa.ListArray.from_arrays(

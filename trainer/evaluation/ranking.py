@@ -17,10 +17,10 @@ LAST = torch.iinfo(torch.int64).min
 
 
 def tie_breaker(cache: TensorCache) -> Tensor:
-    """A number per token, (V,) int64, all different among products: of equals the higher wins."""
+    """A number per token, (V,) int64, different for all products: among ties the highest wins."""
     trips = cache["products.train_trips"].astype(np.int64)
     order = np.argsort(-trips, kind="stable")
-    place = np.zeros(len(trips) + 3, dtype=np.int64)
+    place = np.zeros(cache.vocabulary.size, dtype=np.int64)
     place[order + 1] = np.arange(len(trips), 0, -1)
     return torch.from_numpy(place)
 
@@ -29,7 +29,7 @@ def sort_keys(scores: Tensor, tie: Tensor) -> Tensor:
     """Whole numbers in the order of scores, then of `tie`: (Q, V) int64.
 
     scores (Q, V) float32, no NaN; tie (V,) int64 below 2^32. The bits of positive floats are in the
-    order of the numbers, those of negative ones in reverse; adding 0 makes one zero of the two.
+    order of the numbers, those of negative ones in reverse; adding 0 turns -0 into 0.
     """
     bits = (scores + 0.0).view(torch.int32)
     bits ^= (bits >> 31) & 0x7FFFFFFF

@@ -45,7 +45,7 @@ class Measured:
     hidden: np.ndarray
     """(n,) int64 hidden items."""
     unknown: np.ndarray
-    """(n,) int64 hidden items without a token of their own."""
+    """(n,) int64 hidden items outside the vocabulary."""
 
     def digest(self, key: str) -> str:
         """SHA-256 of all values and of what they belong to."""

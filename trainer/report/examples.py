@@ -75,7 +75,7 @@ def _of_batch(
 ) -> dict[int, Answer]:
     device = next(model.parameters()).device
     batch = batch.to(device)
-    truth = GroundTruth.of(batch, cache.products)
+    truth = GroundTruth.of(batch, cache.vocabulary)
     scores = truth.possible(ModelScorer(model).scores(batch).logits)
     keys = sort_keys(scores, tie_breaker(cache).to(device))
     first = keys.topk(min(GUESSES, cache.products), dim=1).indices.cpu()

@@ -13,16 +13,14 @@ CONTEXT = ("size", "sensitivity", "type", "focus")
 
 
 class SlowBaselines:
-    """Counts per product of one question: the trips before it, and the training weeks."""
+    """Counts per product for one question, from the trips before it and the training weeks."""
 
     def __init__(self, cache):
         self.products = cache.products
         offsets = cache["trips.item_offsets"].tolist()
         token = cache["items.token"].tolist()
-        self.fully_hidden = [
-            set(token[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)
-        ]
-        self.baskets = [{t for t in basket if t <= self.products} for basket in self.fully_hidden]
+        self.tokens = [set(token[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        self.baskets = [{t for t in basket if t <= self.products} for basket in self.tokens]
         self.day = cache["trips.day"].tolist()
         first = cache["customers.trip_offsets"].tolist()
         self.timelines = [range(a, b) for a, b in zip(first[:-1], first[1:], strict=True)]
@@ -65,11 +63,11 @@ class SlowBaselines:
                 count[product] += math.exp(-(self.day[row] - self.day[trip]) / days)
         return count
 
-    def own_trips(self, row, visible):
+    def similar_trips(self, row, visible):
         count, weights, plain = defaultdict(float), 0.0, 0.0
         for ago, trip in enumerate(reversed(self.earlier(row))):
-            shared = len(self.fully_hidden[trip] & set(visible))
-            cosine = shared / math.sqrt(max(1, len(self.fully_hidden[trip]) * len(visible)))
+            shared = len(self.tokens[trip] & set(visible))
+            cosine = shared / math.sqrt(max(1, len(self.tokens[trip]) * len(visible)))
             weight = HISTORY.neighbour_rate**ago * math.exp(HISTORY.neighbour_gain * cosine)
             weights, plain = weights + weight, plain + HISTORY.neighbour_rate**ago
             for product in self.baskets[trip]:

@@ -1,4 +1,4 @@
-"""Every rule against its slow and obvious twin, some by hand, all without a future."""
+"""Every rule against a slow simple implementation, some by hand, all without the future."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trainer.baselines.boosting import FIRST_WEEK, Boosting, recent_trips, task_
 from trainer.baselines.cooccurrence import pair_lifts
 from trainer.baselines.counts import COOCCURRENCE, DAYS, RATE, TIFU_KNN, UP_CF, Counts
 from trainer.baselines.frequency import in_groups, share_of_last
-from trainer.baselines.history import Once, Purchases
+from trainer.baselines.history import EarlierItems, Once
 from trainer.baselines.neighbours import tifu_knn, up_cf
 from trainer.baselines.signals import NAMES, Signals
 from trainer.batches.loaders import EvaluationDataLoader
@@ -23,6 +23,7 @@ from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.held_out import held_out
 from trainer.cache.reader import TensorCache
+from trainer.cache.vocabulary import Vocabulary
 from trainer.cache.writer import write_cache
 
 
@@ -37,7 +38,7 @@ def columns():
     columns = toy_columns(customers=36, products=25, seed=3, largest_basket=8)
     last = columns["trips.item_offsets"][1:][::3] - 1
     columns["items.token"] = columns["items.token"].copy()
-    columns["items.token"][last] = 25 + 3 + np.arange(len(last)) % 4
+    columns["items.token"][last] = Vocabulary(25, 4).fallback(np.arange(len(last)) % 4)
     return columns
 
 
@@ -67,7 +68,7 @@ def slow_count(slow, name, row, visible):
     if name.startswith(("G-TopFreq", "co-occurrence")):
         return {}
     if name.startswith("own trips"):
-        return slow.own_trips(row, visible)
+        return slow.similar_trips(row, visible)
     if name.startswith("UP-CF"):
         return slow.up_cf(row, **UP_CF)
     if name.startswith("TIFU"):
@@ -80,11 +81,11 @@ def slow_count(slow, name, row, visible):
 @pytest.mark.parametrize("task", TASKS)
 def test_every_rule_is_what_its_formula_says(cache, slow, task):
     rules = [rule for rule in counting_rules(Counts(cache)) if task in rule.tasks]
-    asked = 0
+    count_of_questions = 0
     for batch in batches(cache, task):
         answers = {rule.name: rule.scores(batch).logits.tolist() for rule in rules}
         for index, row, visible in questions(batch):
-            asked += 1
+            count_of_questions += 1
             context, together = slow.context(row), slow.together(visible, **COOCCURRENCE)
             for rule in rules:
                 count = slow_count(slow, rule.name, row, visible)
@@ -100,7 +101,7 @@ def test_every_rule_is_what_its_formula_says(cache, slow, task):
                         score += together[product]
                     given = answers[rule.name][index][product]
                     assert given == pytest.approx(score, abs=2e-5), (rule.name, row, product)
-    assert asked > 30
+    assert count_of_questions > 30
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,9 @@ def test_tifu_knn_with_other_settings(cache, slow, settings):
 
 
 def compare(cache, slow_count, make, settings):
-    count = make(cache, Once(lambda batch: Purchases.before(batch, cache.products)), **settings)
+    count = make(
+        cache, Once(lambda batch: EarlierItems.of_questions(batch, cache.vocabulary)), **settings
+    )
     for batch in batches(cache, "next_unknown"):
         found = count(batch).tolist()
         for index, row, _ in questions(batch):
@@ -140,12 +143,12 @@ def compare(cache, slow_count, make, settings):
 # By hand
 
 
-def purchases(*trips) -> Purchases:
-    """Of one owner with these baskets, the last one last."""
+def purchases(*trips) -> EarlierItems:
+    """Earlier items of one owner with these baskets, oldest first."""
     last = len(trips) - 1
     pairs = [(last - n, token) for n, basket in enumerate(trips) for token in basket]
     ago, token = (torch.tensor(column) for column in zip(*pairs, strict=True))
-    return Purchases(torch.zeros_like(ago), token, ago, ago * 7, torch.tensor([len(trips)]))
+    return EarlierItems(torch.zeros_like(ago), token, ago, ago * 7, torch.tensor([len(trips)]))
 
 
 def test_the_share_of_the_last_trips_by_hand():
@@ -183,24 +186,24 @@ def test_before_the_first_trip_there_is_popularity(cache):
     """Nothing is known: every rule without context ranks as G-TopFreq."""
     rules = {rule.name: rule for rule in counting_rules(Counts(cache))}
     first = set(cache["customers.trip_offsets"].tolist())
-    seen = 0
+    first_trips = 0
     for batch in batches(cache, "next_unknown", "train"):
         new = [index for index, row, _ in questions(batch) if row in first]
-        seen += len(new)
+        first_trips += len(new)
         popular = rules["G-TopFreq"].scores(batch).logits[new]
         for name in ("GP-TopFreq", "P-TopFreq .95", f"UP-CF@{UP_CF['last']}", "TIFU-KNN"):
             assert torch.equal(rules[name].scores(batch).logits[new], popular)
-    assert seen > 5
+    assert first_trips > 5
 
 
 def test_nobody_is_their_own_neighbour(tmp_path):
-    """With one customer there are no neighbours: only what the customer bought counts."""
+    """With a single customer there are no neighbours: only their purchases count."""
     cache = write(tmp_path / "cache", toy_columns(trips_of=[29], products=25, seed=3))
-    before = Once(lambda batch: Purchases.before(batch, cache.products))
+    before = Once(lambda batch: EarlierItems.of_questions(batch, cache.vocabulary))
     alone = up_cf(cache, before, last=100, asymmetry=0.5, locality=1)
     nobody = tifu_knn(cache, before, groups=2, within=1, between=1, neighbours=3, alpha=0)
     for batch in batches(cache, "next_unknown"):
-        counts = before(batch).sums(torch.ones(len(before(batch).owner)), cache.products + 3)
+        counts = before(batch).sums(torch.ones(len(before(batch).owner)), cache.vocabulary.size)
         torch.testing.assert_close(alone(batch), counts)
         assert not nobody(batch).any()
 
@@ -227,8 +230,8 @@ def test_the_features_of_a_candidate_one_by_one(cache, slow, counts):
         assert table.shape == (len(question), len(NAMES)) and np.isfinite(table).all()
         of = dict(zip(NAMES, table.T, strict=True))
         for index, row, visible in questions(batch):
-            mine = np.flatnonzero(question.numpy() == index)
-            products = token[mine].tolist()
+            pairs = np.flatnonzero(question.numpy() == index)
+            products = token[pairs].tolist()
             times = slow.by_trips(row, 1)
             assert set(times) - set(visible) <= set(products)
             assert not set(visible) & set(products) and len(set(products)) == len(products)
@@ -238,7 +241,7 @@ def test_the_features_of_a_candidate_one_by_one(cache, slow, counts):
             together = slow.together(visible, **COOCCURRENCE)
             hour = int(cache["trips.hour"][row])
             trend = batch.questions.sales.table[batch.questions.sales.week[index], 0]
-            for place, product in zip(mine.tolist(), products, strict=True):
+            for place, product in zip(pairs.tolist(), products, strict=True):
                 expected = {
                     "count by trips 1": times[product],
                     "share of trips": times[product] / max(len(earlier), 1),
@@ -266,7 +269,7 @@ def test_a_hidden_kind_of_trip_is_no_feature(cache, counts):
             assert not of[name].any()
 
 
-def test_boosting_learns_from_later_training_trips_of_those_who_take_part(cache):
+def test_boosting_learns_from_later_training_trips_of_training_customers(cache):
     recent = recent_trips(cache, customers=8, trips=3, seed=0)
     assert 0 < len(recent) <= 8
     assert not held_out(cache)[recent.customers].any()
@@ -274,17 +277,17 @@ def test_boosting_learns_from_later_training_trips_of_those_who_take_part(cache)
     assert (recent.spans.first == every.spans.first).all()
     week = cache["trips.week"]
     several = 0
-    for first, stop, asked, end in zip(
+    for first, stop, target, end in zip(
         recent.spans.first,
         recent.spans.stop,
         recent.spans.first_target,
         every.spans.stop,
         strict=True,
     ):
-        assert first <= asked < stop <= end and stop - asked <= 3
-        several += stop - asked > 1
+        assert first <= target < stop <= end and stop - target <= 3
+        several += stop - target > 1
         late = week[first:end] >= FIRST_WEEK * TRAIN_LAST
-        assert late.any() <= (week[asked] >= FIRST_WEEK * TRAIN_LAST)
+        assert late.any() <= (week[target] >= FIRST_WEEK * TRAIN_LAST)
     assert several and (recent.spans.stop < every.spans.stop).any()
     assert recent.items.tolist() == [len(recent[n][1].token) for n in range(len(recent))]
     assert recent_trips(cache, 8, 3, seed=0).spans.stop.tolist() == recent.spans.stop.tolist()
@@ -300,25 +303,25 @@ def test_boosting_ranks_candidates_first_and_others_by_popularity(cache, counts)
             chosen[signals.candidates(batch)] = True
             products = torch.zeros_like(chosen)
             products[:, 1 : cache.products + 1] = True
-            shown = batch.questions.token <= cache.products
-            products[batch.questions.question[shown], batch.questions.token[shown]] = False
-            order = signals.order(batch)
-            for one, mine, asked, popular in zip(scores, chosen, products, order, strict=True):
-                rest = asked & ~mine
-                assert mine.sum() >= 2
-                assert not rest.any() or one[mine].min() > one[rest].max()
-                assert one[rest].argsort().tolist() == popular[rest].argsort().tolist()
+            visible = cache.vocabulary.is_product(batch.questions.token)
+            products[batch.questions.question[visible], batch.questions.token[visible]] = False
+            rows = (scores, chosen, products, signals.order(batch))
+            for score, is_candidate, is_answer, popular in zip(*rows, strict=True):
+                rest = is_answer & ~is_candidate
+                assert is_candidate.sum() >= 2
+                assert not rest.any() or score[is_candidate].min() > score[rest].max()
+                assert score[rest].argsort().tolist() == popular[rest].argsort().tolist()
 
 
 def test_boosting_is_the_same_for_the_same_seed(cache, counts):
-    one, same, other = (Boosting(counts, rounds=5, trips=2, seed=seed) for seed in (0, 0, 1))
+    runs = [Boosting(counts, rounds=5, trips=2, seed=seed) for seed in (0, 0, 1)]
     for batch in batches(cache, "next_known"):
-        answers = [boosting.scores(batch).logits for boosting in (one, same, other)]
+        answers = [boosting.scores(batch).logits for boosting in runs]
         assert torch.equal(answers[0], answers[1])
         assert not torch.equal(answers[0], answers[2])
 
 
-def test_a_question_tells_its_task(cache):
+def test_the_task_of_a_question(cache):
     for task in TASKS:
         for batch in batches(cache, task):
             found = task_of(batch)
@@ -334,7 +337,7 @@ def test_without_lightgbm_the_row_is_left_out(cache, monkeypatch, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_every_rule_is_a_baseline_and_the_other_way_round(cache, counts):
+def test_rules_and_baselines_are_the_same(cache, counts):
     rules = counting_rules(counts)
     found = baselines(cache, [rule.name for rule in rules])
     assert [b.name for b in baselines(cache)][: len(rules)] == [b.name for b in found]
@@ -357,7 +360,7 @@ def test_only_what_is_used_is_built(cache, monkeypatch):
         costly.scores(batch)
 
 
-def test_unknown_baselines_are_refused_with_those_there_are(cache, monkeypatch):
+def test_unknown_baselines_are_refused_with_a_list_of_the_known(cache, monkeypatch):
     with pytest.raises(ValueError, match="'TopFreq' is unknown; known are G-TopFreq, .*boosting"):
         baselines(cache, ["G-TopFreq", "TopFreq"])
     monkeypatch.setattr(registry, "is_installed", lambda: False)
@@ -382,7 +385,7 @@ def scores_of(cache, task, split):
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(("split", "week"), [("validation", 25), ("test", 28)])
-def test_what_comes_later_does_not_matter(cache, columns, tmp_path, task, split, week):
+def test_later_trips_do_not_matter(cache, columns, tmp_path, task, split, week):
     """Later baskets changed, in the cache and in the batch: the same scores to the bit."""
     later = columns["trips.week"] > week
     of_item = np.repeat(later, np.diff(columns["trips.item_offsets"]))

@@ -1,4 +1,4 @@
-"""Intervals and calibration: known answers, a slow twin, and what they are for."""
+"""Intervals and calibration: known answers, a slow implementation, and coverage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from trainer.cache.vocabulary import Vocabulary
 from trainer.evaluation.bootstrap import DRAWS, CustomerBootstrap
 from trainer.evaluation.calibration_table import ROWS, CalibrationTable
 from trainer.evaluation.ground_truth import GroundTruth
@@ -85,7 +86,7 @@ def test_nothing_to_average():
 def questions(targets, products, removed=()) -> GroundTruth:
     """One hidden item per question."""
     count = len(targets)
-    gone = [0, products + 1, products + 2, *removed]
+    removed = [*Vocabulary(products, categories=0).specials, *removed]
     every = torch.arange(count)
     return GroundTruth(
         row=every,
@@ -93,26 +94,26 @@ def questions(targets, products, removed=()) -> GroundTruth:
         target=torch.tensor(targets),
         question=every,
         before=torch.zeros(count, dtype=torch.bool),
-        removed=(every.repeat_interleave(len(gone)), torch.tensor(gone).repeat(count)),
+        removed=(every.repeat_interleave(len(removed)), torch.tensor(removed).repeat(count)),
         kinds=torch.zeros(count, 4, dtype=torch.long),
     )
 
 
-def add(calibration, scores, asked, chosen=None) -> None:
+def add(calibration, scores, truth, chosen=None) -> None:
     """Count questions of a model that was not fitted."""
     chosen = torch.ones(len(scores), dtype=torch.bool) if chosen is None else chosen
-    calibration.add(asked.possible(scores).log_softmax(1), torch.ones(4), asked, chosen)
+    calibration.add(truth.possible(scores).log_softmax(1), torch.ones(4), truth, chosen)
 
 
 def test_calibration_by_hand():
     # 20 questions, product 1 with probability .9 and product 2 with .1; 15 buy product 1. Of the
     # expected 20 purchases the pairs at .1 hold the first two, those at .9 the others.
-    asked = questions([1] * 15 + [2] * 5, 3, removed=[3])
+    truth = questions([1] * 15 + [2] * 5, 3, removed=[3])
     scores = torch.tensor([[7, 0.9, 0.1, 7, 7, 7]]).log().repeat(20, 1)
     calibration = CalibrationTable()
     for part in (scores[:8], scores[8:]):  # batches
         start = 0 if len(part) == 8 else 8
-        some = questions(asked.target[start : start + len(part)].tolist(), 3, removed=[3])
+        some = questions(truth.target[start : start + len(part)].tolist(), 3, removed=[3])
         add(calibration, part, some)
     rows = calibration.rows()
     assert len(rows) == ROWS
@@ -124,21 +125,21 @@ def test_calibration_by_hand():
 
 
 def test_only_chosen_questions_are_calibrated():
-    asked = questions([1, 1, 2], 3)
+    truth = questions([1, 1, 2], 3)
     calibration = CalibrationTable()
     chosen = torch.tensor([True, False, True])
-    add(calibration, torch.zeros(3, 6), asked, chosen)
+    add(calibration, torch.zeros(3, 6), truth, chosen)
     rows = calibration.rows()
     assert sum(row.pairs for row in rows) == 6
     assert sum(row.observed for row in rows) == pytest.approx(sum(row.expected for row in rows))
 
 
 def test_expected_counts_grow_with_the_basket():
-    asked = questions([1], 3)
+    truth = questions([1], 3)
     two = GroundTruth(
-        row=asked.row, hidden=torch.tensor([2]), target=torch.tensor([1, 2]),
+        row=truth.row, hidden=torch.tensor([2]), target=torch.tensor([1, 2]),
         question=torch.tensor([0, 0]), before=torch.zeros(2, dtype=torch.bool),
-        removed=asked.removed, kinds=asked.kinds,
+        removed=truth.removed, kinds=truth.kinds,
     )  # fmt: skip
     calibration = CalibrationTable()
     add(calibration, torch.zeros(1, 6), two)
@@ -150,17 +151,17 @@ def test_expected_counts_grow_with_the_basket():
 def test_a_true_model_is_calibrated_in_every_row():
     generator = torch.Generator().manual_seed(0)
     logits = 2 * torch.randn(20_000, 33, generator=generator)
-    asked = questions([1] * len(logits), 30)
-    drawn = torch.multinomial(asked.possible(logits).softmax(1), 1, generator=generator)[:, 0]
-    asked = questions(drawn.tolist(), 30)
+    truth = questions([1] * len(logits), 30)
+    drawn = torch.multinomial(truth.possible(logits).softmax(1), 1, generator=generator)[:, 0]
+    truth = questions(drawn.tolist(), 30)
     calibration = CalibrationTable()
-    add(calibration, logits, asked)
+    add(calibration, logits, truth)
     rows = calibration.rows()
     assert all(1800 < row.expected < 2200 for row in rows)
     assert all(0.9 < row.ratio < 1.1 for row in rows)
     # One that is twice as sure of everything expects too much of its favourites.
     sure = CalibrationTable()
-    add(sure, 2 * logits, asked)
+    add(sure, 2 * logits, truth)
     assert sure.rows()[-1].ratio < 0.9 and sure.rows()[0].ratio > 1.5
 
 

@@ -16,6 +16,7 @@ from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.reader import TensorCache
+from trainer.cache.vocabulary import Vocabulary
 from trainer.cache.writer import write_cache
 from trainer.evaluation import EvaluationMetrics, Evaluator
 from trainer.evaluation.bootstrap import Estimate
@@ -33,29 +34,29 @@ def log2(place: int) -> float:
 
 def question(products, hidden, visible=(), unknown=0, before=()) -> GroundTruth:
     """One question of a vocabulary of some products."""
-    gone = [0, products + 1, products + 2, *visible]
+    removed = [*Vocabulary(products, categories=0).specials, *visible]
     return GroundTruth(
         row=torch.tensor([0]),
         hidden=torch.tensor([len(hidden) + unknown]),
         target=torch.tensor(hidden, dtype=torch.long),
         question=torch.zeros(len(hidden), dtype=torch.long),
         before=torch.tensor([token in before for token in hidden], dtype=torch.bool),
-        removed=(torch.zeros(len(gone), dtype=torch.long), torch.tensor(gone)),
+        removed=(torch.zeros(len(removed), dtype=torch.long), torch.tensor(removed)),
         kinds=torch.zeros(1, 4, dtype=torch.long),
     )
 
 
-def measure(logits, asked: GroundTruth, tie=None, context=None) -> dict[str, float]:
+def measure(logits, truth: GroundTruth, tie=None, context=None) -> dict[str, float]:
     logits = torch.tensor([logits], dtype=torch.float32)
     tie = torch.arange(logits.shape[1], 0, -1) if tie is None else torch.tensor(tie)
-    found = metrics_per_trip(asked.possible(logits), context or {}, asked, tie)
+    found = metrics_per_trip(truth.possible(logits), context or {}, truth, tie)
     return dict(zip(METRICS, found[0].tolist(), strict=True))
 
 
 def test_five_products_by_hand():
     # Product 1 is visible; 2, 4 and one without a token are hidden. What is left ranks 2 3 4 5.
-    asked = question(5, [2, 4], visible=[1], unknown=1, before=[4])
-    found = measure([9, 8, 4, 3, 2, 1, 9, 9], asked)
+    truth = question(5, [2, 4], visible=[1], unknown=1, before=[4])
+    found = measure([9, 8, 4, 3, 2, 1, 9, 9], truth)
     total = math.log(sum(math.exp(score) for score in (4, 3, 2, 1)))
     assert found["recall@10"] == found["recall@20"] == pytest.approx(2 / 3)
     assert found["precision@10"] == pytest.approx(2 / 10)
@@ -92,11 +93,11 @@ def test_a_basket_of_unknown_products_is_missed():
     assert found["explore_recall@10"] == 0
 
 
-def test_nothing_that_cannot_be_an_answer_ranks():
+def test_tokens_that_cannot_be_an_answer_have_no_rank():
     # [PAD], [MASK], [EOS] and the visible product 2 have the highest scores, or the lowest.
     for score in (50.0, -math.inf):
-        asked = question(4, [3], visible=[2])
-        found = measure([score, 1, score, 0, 2, score, score], asked)
+        truth = question(4, [3], visible=[2])
+        found = measure([score, 1, score, 0, 2, score, score], truth)
         assert found["mrr"] == pytest.approx(1 / 3)
         total = math.log(sum(math.exp(s) for s in (1, 0, 2)))
         assert found["nll"] == pytest.approx(total, rel=1e-6)
@@ -104,15 +105,15 @@ def test_nothing_that_cannot_be_an_answer_ranks():
     assert last["mrr"] == pytest.approx(1 / 3)  # no score, but ahead of what is visible
 
 
-def test_the_trip_context_is_told_where_hidden_and_known():
-    asked = question(3, [1])
-    asked.kinds[0] = torch.tensor([2, 3, 0, 0])
+def test_the_trip_context_counts_where_hidden_and_known():
+    truth = question(3, [1])
+    truth.kinds[0] = torch.tensor([2, 3, 0, 0])
     context = {
         "size": torch.tensor([[9.0, 0, 1, 0]]),  # unknown is no answer, so 2
         "sensitivity": torch.tensor([[0.0, 1, 0, 0]]),
         "type": torch.tensor([[0.0, 1, 0, 0]]),
     }
-    found = measure([0, 1, 1, 1, 0, 0], asked, context=context)
+    found = measure([0, 1, 1, 1, 0, 0], truth, context=context)
     assert (found["size_accuracy"], found["sensitivity_accuracy"]) == (1, 0)
     assert math.isnan(found["type_accuracy"]) and math.isnan(found["focus_accuracy"])
 
@@ -202,7 +203,7 @@ def slow_metrics(ranking, hidden, before, scores):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_slow_and_obvious_metrics_agree(cache, task):
+def test_slow_simple_metrics_agree(cache, task):
     basket, products = baskets(cache), cache.products
     popularity = cache["products.train_trips"].tolist()
     # Some with few different scores, some with many; what they are does not matter here.

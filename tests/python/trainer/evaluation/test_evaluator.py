@@ -1,4 +1,4 @@
-"""An evaluation as a whole: who is asked, what is kept apart, what must not matter."""
+"""An evaluation as a whole: its trips, its groups, and what must not matter."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from trainer.batches.timelines import Spans, WorldModelDataset
 from trainer.cache.customer_sample import sample_customers
 from trainer.cache.reader import CacheError, TensorCache
 from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.cache.vocabulary import Vocabulary
 from trainer.cache.writer import write_cache
 from trainer.evaluation import Evaluator
 from trainer.evaluation.per_trip import METRICS
@@ -53,7 +54,7 @@ class Truth(nn.Module):
     def __init__(self, products: int) -> None:
         super().__init__()
         self.config = WorldModelConfig()
-        self.tokens = products + 3
+        self.tokens = Vocabulary(products, categories=0).size
         self.weight = nn.Parameter(torch.zeros(()))
         self.calibration = Calibration()
 
@@ -83,11 +84,11 @@ def test_the_truth_is_perfect(cache):
                     assert estimate.value < 2.5
                 else:
                     assert (estimate.value, estimate.low, estimate.high) == (1, 1, 1), metric
-            told = {f"{name}_accuracy" for name in LABELS_OF_CONTEXT}
-            assert told & set(group.scorers["model"]) == (told if task == "next_unknown" else set())
+            kind = {f"{name}_accuracy" for name in LABELS_OF_CONTEXT}
+            assert kind & set(group.scorers["model"]) == (kind if task == "next_unknown" else set())
 
 
-def test_every_trip_of_the_split_is_asked_once(cache, metrics):
+def test_every_trip_of_the_split_is_evaluated_once(cache, metrics):
     week = cache["trips.week"]
     fresh = (week > VALIDATION_LAST) & (week < REPLAYED[0])
     replayed = np.isin(week, REPLAYED)
@@ -163,10 +164,10 @@ def test_a_model_does_not_differ_from_itself(cache, model):
     for task in found.tasks.values():
         for difference in task.fresh.model_minus["again"].values():
             assert (difference.value, difference.low, difference.high) == (0, 0, 0)
-        other, own = (task.fresh.scorers[name] for name in ("G-TopFreq", "model"))
+        rule, model = (task.fresh.scorers[name] for name in ("G-TopFreq", "model"))
         for metric, difference in task.fresh.model_minus["G-TopFreq"].items():
             if metric != "nll":
-                assert difference.value == pytest.approx(own[metric].value - other[metric].value)
+                assert difference.value == pytest.approx(model[metric].value - rule[metric].value)
 
 
 def test_the_token_budget_changes_nothing(cache, metrics, model):
@@ -201,7 +202,7 @@ def test_the_seed_hides_other_items(cache, metrics):
     assert nexts[0].value == nexts[1].value and nexts[0] != nexts[1]  # only the draws differ
 
 
-def test_recalibration_moves_likelihood_and_calibration_and_no_rank(cache, model, metrics):
+def test_calibration_changes_likelihood_and_no_rank(cache, model, metrics):
     model.calibration.values[:] = torch.tensor([1.5, 0.1, 0.9, 1, 1, 1.2], dtype=torch.float64)
     try:
         other = Evaluator(cache, "test", progress=False).run(model)
@@ -262,7 +263,7 @@ def test_scorers_of_one_name_are_refused(cache, model):
             Evaluator(cache, "test", scorers=scorers)
 
 
-def test_only_sampled_customers_are_asked(cache, metrics):
+def test_only_sampled_customers_are_evaluated(cache, metrics):
     shoppers = WorldModelDataset(cache, "test").customers
     sample = sample_customers(cache, shoppers, 5)
     found = Evaluator(cache, "test", customers=5, progress=False).run()

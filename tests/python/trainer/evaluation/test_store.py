@@ -67,7 +67,7 @@ def timeless(metrics):
     return replace(metrics, seconds=0.0)
 
 
-def test_the_second_evaluation_asks_no_baseline(cache, model, full, kept, calls, capsys):
+def test_the_second_evaluation_runs_no_baseline(cache, model, full, kept, calls, capsys):
     again = evaluator(cache, BaselineStore(kept), progress=True).run(model)
     assert not calls
     assert timeless(again) == timeless(full[1])
