@@ -69,7 +69,7 @@ def metrics_per_trip(
         correct = torch.full_like(known, torch.nan)
         if name in context:
             # Code 0 means unknown: no answer, and no question either.
-            guess = context[name][:, 1:].argmax(1) + 1
-            correct = torch.where(true > 0, (guess == true).double(), torch.nan)
+            predicted = context[name][:, 1:].argmax(1) + 1
+            correct = torch.where(true > 0, (predicted == true).double(), torch.nan)
         columns.append(correct)
     return torch.stack(columns, dim=1)

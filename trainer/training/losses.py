@@ -383,9 +383,9 @@ class _AllGather(torch.autograd.Function):
     """The same-shaped tensors of all ranks, (ranks, ...); gradients add up over ranks."""
 
     @staticmethod
-    def forward(ctx, mine: Tensor) -> Tensor:
-        parts = [torch.empty_like(mine) for _ in range(_world_size())]
-        dist.all_gather(parts, mine.contiguous())
+    def forward(ctx, local: Tensor) -> Tensor:
+        parts = [torch.empty_like(local) for _ in range(_world_size())]
+        dist.all_gather(parts, local.contiguous())
         return torch.stack(parts)
 
     @staticmethod

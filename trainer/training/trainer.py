@@ -290,9 +290,9 @@ class Trainer:
         self._saved = time.monotonic()
         sums = self.ranks.sum(self._sums)
         if self.ranks.is_first:
-            mine, self._sums = self._sums, sums
+            local, self._sums = self._sums, sums
             self._checkpoint(LAST, epoch, batch)
-            self._sums = mine
+            self._sums = local
         self.ranks.wait()
 
     def _checkpoint(self, name: str, epoch: int, batch: int) -> None:

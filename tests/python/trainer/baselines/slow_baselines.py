@@ -82,16 +82,16 @@ class SlowBaselines:
                     vector[product] += 1 / len(trips[-last:])
             return vector
 
-        own = popularity(self.earlier(row))
-        total = defaultdict(float, own)
-        for other in range(len(self.timelines)):
-            theirs = popularity(self.training(other))
-            if other == self.customer(row) or not theirs or not own:
+        vector = popularity(self.earlier(row))
+        total = defaultdict(float, vector)
+        for customer in range(len(self.timelines)):
+            neighbour = popularity(self.training(customer))
+            if customer == self.customer(row) or not neighbour or not vector:
                 continue
-            one, two = length(own), length(theirs)
-            likeness = dot(own, theirs) / (one ** (2 * asymmetry) * two ** (2 - 2 * asymmetry))
-            for product, value in theirs.items():
-                total[product] += likeness**locality * value
+            scale = length(vector) ** (2 * asymmetry) * length(neighbour) ** (2 - 2 * asymmetry)
+            similarity = dot(vector, neighbour) / scale
+            for product, value in neighbour.items():
+                total[product] += similarity**locality * value
         trips = min(last, len(self.earlier(row)))
         return {product: value * trips for product, value in total.items()}
 
@@ -109,19 +109,18 @@ class SlowBaselines:
                         total[product] += within**ago / len(part) * between**back / len(parts)
             return total
 
-        mine = vector(self.earlier(row))
+        past = vector(self.earlier(row))
         others = []
-        for other in range(len(self.timelines)):
-            theirs = vector(self.training(other))
-            if other != self.customer(row) and theirs:
-                both = set(mine) | set(theirs)
-                distance = math.sqrt(sum((mine[p] - theirs[p]) ** 2 for p in both))
-                others.append((distance, other, theirs))
-        nearest = [theirs for _, _, theirs in sorted(others)[:neighbours]]
+        for customer in range(len(self.timelines)):
+            other = vector(self.training(customer))
+            if customer != self.customer(row) and other:
+                distance = math.sqrt(sum((past[p] - other[p]) ** 2 for p in {*past, *other}))
+                others.append((distance, customer, other))
+        nearest = [other for _, _, other in sorted(others)[:neighbours]]
         trips = len(self.earlier(row))
         return {
             product: trips
-            * (alpha * mine[product] + (1 - alpha) * fmean(v[product] for v in nearest))
+            * (alpha * past[product] + (1 - alpha) * fmean(v[product] for v in nearest))
             for product in range(1, self.products + 1)
         }
 
@@ -132,37 +131,36 @@ class SlowBaselines:
         if 0 in self.codes[row]:
             return defaultdict(float)
         rows = [r for r, trains in enumerate(self.trains) if trains]
-        alike = [r for r in rows if self.codes[r] == self.codes[row]]
+        of_kind = [r for r in rows if self.codes[r] == self.codes[row]]
         lift = defaultdict(float)
         for product in range(1, self.products + 1):
             ever = sum(product in self.baskets[r] for r in rows)
             if not ever:
                 continue
             average = (ever + 0.5) / len(rows)
-            times = sum(product in self.baskets[r] for r in alike)
+            times = sum(product in self.baskets[r] for r in of_kind)
             lift[product] = math.log(
-                (times + smoothing * average) / ((len(alike) + smoothing) * average)
+                (times + smoothing * average) / ((len(of_kind) + smoothing) * average)
             )
         return lift
 
     def together(self, visible, strength, smoothing):
-        """b times the sum of log lifts with what is visible."""
+        """b times the sum of log lifts with the visible items."""
         rows = [r for r, trains in enumerate(self.trains) if trains]
         factor = defaultdict(float)
-        for shown in visible:
-            if shown > self.products:
+        for item in visible:
+            if item > self.products:
                 continue
             for product in range(1, self.products + 1):
-                one = sum(product in self.baskets[r] for r in rows)
-                two = sum(shown in self.baskets[r] for r in rows)
-                both = sum(product in self.baskets[r] and shown in self.baskets[r] for r in rows)
-                lift = (both + smoothing) / (one * two / len(rows) + smoothing)
+                alone = [sum(token in self.baskets[r] for r in rows) for token in (product, item)]
+                both = sum(product in self.baskets[r] and item in self.baskets[r] for r in rows)
+                lift = (both + smoothing) / (alone[0] * alone[1] / len(rows) + smoothing)
                 factor[product] += strength * math.log(lift)
         return factor
 
 
-def dot(one, two):
-    return sum(value * two.get(product, 0) for product, value in one.items())
+def dot(first, second):
+    return sum(value * second.get(product, 0) for product, value in first.items())
 
 
 def length(vector):

@@ -200,11 +200,11 @@ def test_hidden_context_is_unknown():
     codes = torch.randint(1, 6, (5, 4), generator=torch.Generator().manual_seed(0)).to(torch.int8)
     before = codes.clone()
     hidden = torch.tensor([True, False, False, True, False])
-    seen = apply_hidden(codes, hidden)
-    assert not seen[hidden].any()
-    assert torch.equal(seen[~hidden], codes[~hidden])
+    result = apply_hidden(codes, hidden)
+    assert not result[hidden].any()
+    assert torch.equal(result[~hidden], codes[~hidden])
     assert torch.equal(codes, before)
-    assert seen.dtype == torch.int8
+    assert result.dtype == torch.int8
     with pytest.raises(ValueError, match="^hidden"):
         apply_hidden(codes, hidden[:4])
     with pytest.raises(ValueError, match="^codes"):

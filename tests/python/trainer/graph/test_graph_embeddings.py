@@ -386,9 +386,9 @@ def test_without_copurchases_the_hierarchy_is_learnt(tmp_path):
         embeddings = embed(cache, epochs=60)
     assert embeddings.losses[-1] < embeddings.losses[0]
     z = embeddings.vectors
-    own = cache["products.category"][: PRODUCTS - 1].astype(int)
+    category = cache["products.category"][: PRODUCTS - 1].astype(int)
     scores = z[: PRODUCTS - 1] @ z[PRODUCTS : PRODUCTS + 4].T
-    assert (scores.argmax(1).numpy() == own).mean() > 0.5, "chance is 0.25"
+    assert (scores.argmax(1).numpy() == category).mean() > 0.5, "chance is 0.25"
 
 
 def test_without_any_edge(tmp_path):

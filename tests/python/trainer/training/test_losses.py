@@ -241,16 +241,16 @@ def test_contrastive_takes_other_ranks_as_negatives():
 def test_context_counts_only_where_hidden_and_known(garbage):
     codes = torch.tensor([1, 2, 0, 3, 2])
     hidden = torch.tensor([True, False, True, True, False])
-    asked = torch.tensor([True, False, False, True, False])
+    counted = torch.tensor([True, False, False, True, False])
     clean = torch.randn(5, 4)
-    logits = clean.masked_fill(~asked[:, None], garbage).requires_grad_()
+    logits = clean.masked_fill(~counted[:, None], garbage).requires_grad_()
     total, count = context_cross_entropy(logits, codes, hidden)
     log_p = clean.log_softmax(-1)
     torch.testing.assert_close(total, -log_p[0, 1] - log_p[3, 3])
     assert count == 2
     total.backward()
-    assert not logits.grad[~asked].any()
-    assert logits.grad[asked].any(1).all()
+    assert not logits.grad[~counted].any()
+    assert logits.grad[counted].any(1).all()
 
 
 def test_context_all_visible_is_zero():
@@ -436,7 +436,7 @@ def _merged(batches) -> tuple[Predictions, Targets]:
 
 
 @pytest.mark.parametrize(("items", "trips"), [(0, 0), (6, 3)])
-def test_nothing_asked_is_zero(items, trips):
+def test_no_targets_is_zero(items, trips):
     predictions, targets = make_batch(items, trips, seed=4)
     targets.tokens.zero_()
     targets.hidden.zero_()

@@ -26,7 +26,7 @@ def prices(*values: float) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-def seen(*shape: int) -> torch.Tensor:
+def visible(*shape: int) -> torch.Tensor:
     return torch.zeros(shape, dtype=torch.bool)
 
 
@@ -37,7 +37,7 @@ def test_numbers_that_the_maps_read(price):
         getattr(price, name).register_forward_pre_hook(
             lambda module, inputs, name=name: read.update({name: inputs[0][0]})
         )
-    price(prices(199), prices(99), prices(399), prices(49), seen(1))
+    price(prices(199), prices(99), prices(399), prices(49), visible(1))
     log, ln2 = math.log(200), math.log(2)
     waves = [2 * math.pi / 8 * 2**k for k in range(8)]
     expected = {
@@ -53,34 +53,34 @@ def test_numbers_that_the_maps_read(price):
 
 def test_each_input_moves_its_parts_only(price):
     base = [prices(199), prices(199), prices(199), prices(150)]
-    output = price(*base, seen(1))
+    output = price(*base, visible(1))
     parts = (FOURIER, LOG, RELATIVE, VELOCITY)
     expected = {0: [True] * 4, 1: [False] * 3 + [True], 2: [False] * 3 + [True]}
     expected[3] = [False, False, True, False]
     for position, moved in expected.items():
         changed = [*base]
         changed[position] = prices(90)
-        other = price(*changed, seen(1))
+        other = price(*changed, visible(1))
         assert [not torch.equal(output[:, p], other[:, p]) for p in parts] == moved
 
 
 def test_relative_depends_on_the_ratio_only(price):
-    first = price(prices(199), prices(1), prices(1), prices(99), seen(1))
-    second = price(prices(19), prices(1), prices(1), prices(9), seen(1))
+    first = price(prices(199), prices(1), prices(1), prices(99), visible(1))
+    second = price(prices(19), prices(1), prices(1), prices(9), visible(1))
     torch.testing.assert_close(first[:, RELATIVE], second[:, RELATIVE])
     assert not torch.allclose(first[:, LOG], second[:, LOG])
 
 
 def test_a_steady_price_has_one_velocity(price):
     steady = prices(3, 80, 4000)
-    output = price(steady, steady, steady, steady, seen(3))[:, VELOCITY]
+    output = price(steady, steady, steady, steady, visible(3))[:, VELOCITY]
     assert torch.equal(output, output[:1].expand(3, -1))
 
 
 def test_prices_of_zero_and_extremes_are_finite(price):
     values = prices(0, 1e7)
     grid = torch.cartesian_prod(values, values, values, values).unbind(1)
-    output = price(*grid, seen(16))
+    output = price(*grid, visible(16))
     assert output.isfinite().all()
     output.square().sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in price.parameters())
@@ -89,10 +89,10 @@ def test_prices_of_zero_and_extremes_are_finite(price):
 def test_extreme_ratios_are_clamped(price):
     """Changes, depths and distances to the category are clamped: logs beyond 1, 1 and 5."""
     pence = prices(100, 100)
-    far = price(pence, prices(1e3, 1e4), prices(1e3, 1e4), prices(1e3, 1e4), seen(2))
+    far = price(pence, prices(1e3, 1e4), prices(1e3, 1e4), prices(1e3, 1e4), visible(2))
     assert torch.equal(far[0, VELOCITY], far[1, VELOCITY])
     assert not torch.equal(far[0, RELATIVE], far[1, RELATIVE])
-    farther = price(pence, pence, pence, prices(1e9, 1e12), seen(2))
+    farther = price(pence, pence, pence, prices(1e9, 1e12), visible(2))
     assert torch.equal(farther[0, RELATIVE], farther[1, RELATIVE])
 
 
@@ -129,13 +129,13 @@ def test_hidden_vector_learns_from_hidden_prices_only(price):
 
 def test_any_leading_shape(price):
     values = torch.rand(2, 3, 5, dtype=torch.float64) * 100
-    output = price(values, values, values, values, seen(2, 3, 5))
+    output = price(values, values, values, values, visible(2, 3, 5))
     assert output.shape == (2, 3, 5, 64)
     flat = values.flatten()
-    torch.testing.assert_close(output.flatten(0, 2), price(flat, flat, flat, flat, seen(30)))
+    torch.testing.assert_close(output.flatten(0, 2), price(flat, flat, flat, flat, visible(30)))
 
 
 def test_price_points_three_percent_apart_differ(price):
     """The shortest wave is 1/16 in logs: 3 % is half of it."""
-    output = price(prices(100, 103), *[prices(100, 100)] * 3, seen(2))[:, FOURIER]
+    output = price(prices(100, 103), *[prices(100, 100)] * 3, visible(2))[:, FOURIER]
     assert (output[0] - output[1]).norm() > 1

@@ -164,10 +164,10 @@ def test_what_the_kernels_cannot_do_is_an_error(monkeypatch):
 
 
 def test_rows_are_split_so_that_offsets_fit(monkeypatch):
-    seen = []
+    calls = []
 
     def kernel(x, *rest, **options):
-        seen.append(len(x))
+        calls.append(len(x))
         return mamba_chunk_scan_combined(x, *rest, **options)
 
     arguments = {k: v.detach() for k, v in in_float(scan_arguments(32, 5, 2, 2, 1, 3)).items()}
@@ -175,11 +175,11 @@ def test_rows_are_split_so_that_offsets_fit(monkeypatch):
     expected = kernels.scan_by(kernel, **arguments, **options)
     monkeypatch.setattr(kernels, "MAX_OFFSET", 2 * 32 * 16)  # a chunk's products of C and B
     assert torch.equal(kernels.scan_by(kernel, **arguments, **options), expected)
-    assert seen == [5, 2, 2, 1]
+    assert calls == [5, 2, 2, 1]
     monkeypatch.undo()
     monkeypatch.setattr(kernels, "MAX_BLOCKS", 7)  # two chunks a row
     assert torch.equal(kernels.scan_by(kernel, **arguments, **options), expected)
-    assert seen == [5, 2, 2, 1, 3, 2]
+    assert calls == [5, 2, 2, 1, 3, 2]
 
 
 def gradients(function, *arguments, **options):
@@ -242,10 +242,10 @@ def test_a_checkpoint_moves_between_backends(cache, tmp_path):
     for predictions in (found, expected):
         predictions.logits.logsumexp(1).sum().backward()
     pairs = zip(moved.encoder.named_parameters(), model.encoder.parameters(), strict=True)
-    for (name, parameter), other in pairs:
-        assert other.grad.abs().max() > 0, name
+    for (name, parameter), original in pairs:
+        assert original.grad.abs().max() > 0, name
         torch.testing.assert_close(
-            parameter.grad, other.grad, rtol=1e-3, atol=1e-4 * other.grad.abs().max().item()
+            parameter.grad, original.grad, rtol=1e-3, atol=1e-4 * original.grad.abs().max().item()
         )
     u, ids = torch.randn(2, 32, 48), sequence_ids([(30, 2), (32,)])
     (y, after), (other_y, other_after) = (m.encoder(u, ids, True) for m in (moved, model))
@@ -380,10 +380,10 @@ def test_tensors_on_the_cpu_go_to_pytorch_unless_mamba_ssm_was_requested(install
     assert torch.equal(
         choose("auto").scan(**arguments, chunk_size=4), ssd_scan(**arguments, chunk_size=4)
     )
-    asked = choose("mamba-ssm")
+    backend = choose("mamba-ssm")
     for call in (
-        lambda: asked.conv(x, weight, None),
-        lambda: asked.scan(**arguments, chunk_size=4),
+        lambda: backend.conv(x, weight, None),
+        lambda: backend.scan(**arguments, chunk_size=4),
     ):
         with pytest.raises(ValueError, match="^x is on cpu, and mamba-ssm was requested"):
             call()

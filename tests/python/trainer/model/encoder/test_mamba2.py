@@ -136,14 +136,14 @@ def test_changing_one_sequence_changes_no_other(model):
     before = model(u, seq_idx)
     start = 0
     for length in LENGTHS:
-        own = slice(start, start + length)
+        steps = slice(start, start + length)
         changed = u.clone()
-        changed[:, own] = random_input(1, length, seed=3) * 10
+        changed[:, steps] = random_input(1, length, seed=3) * 10
         after = model(changed, seq_idx)
         differs = (before != after).any(-1).flatten()
-        assert differs[own].all()
-        differs[own] = False
-        assert not differs.any(), f"the sequence at {own} reached {differs.nonzero().flatten()}"
+        assert differs[steps].all()
+        differs[steps] = False
+        assert not differs.any(), f"the sequence at {steps} reached {differs.nonzero().flatten()}"
         start += length
     assert (model(u) != before).any(), "without ids the sequences should mix"
 
