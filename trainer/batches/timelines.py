@@ -50,7 +50,7 @@ class WorldModelDataset(Dataset):
     ) -> None:
         """split: a name of the cache's split, `train`, `validation` or `test`; customers: rows of
         the cache's customers, in any order, of whom those who shop in the split are kept. If left
-        out, all of them, less for the training split those who are kept out of it (`held_out`).
+        out, all of them; for the training split without those held out of it (`held_out`).
         first_week: the first week with target trips, if later than the split's first.
 
         Raises ValueError for another name or a row out of range, CacheError where no customer shops
@@ -86,9 +86,9 @@ class WorldModelDataset(Dataset):
     ) -> WorldModelDataset:
         """Chosen parts of chosen timelines.
 
-        split: whose rules apply, a name of the cache's split; customers (n,) rows of the cache's
-        customers; spans: of each of them, at least one target trip. Raises ValueError where they
-        differ in length or a span has no target trip.
+        split: name of the cache's split that they belong to; customers (n,) rows of the
+        cache's customers; spans: of each of them, with at least one target trip. Raises ValueError
+        where they differ in length or a span has no target trip.
         """
         if len(customers) != len(spans):
             raise ValueError(
@@ -113,7 +113,7 @@ class WorldModelDataset(Dataset):
 
     @cached_property
     def sales(self) -> Sales:
-        """What the chain sold lately, as of each week."""
+        """Recent sales of the chain, as of each week."""
         return Sales(self.cache, item_shares(self.cache))
 
     def __len__(self) -> int:

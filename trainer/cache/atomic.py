@@ -93,7 +93,7 @@ def _flush(path: Path) -> None:
 
 def _exchange(fresh: Path, path: Path) -> None:
     """Put `fresh` in the place of `path`; what was there is then at `fresh`."""
-    # Python has no call for it.
+    # Python has no function for this system call.
     rename = getattr(ctypes.CDLL(None), "renameat2", None)
     names = AT_FDCWD, os.fsencode(fresh), AT_FDCWD, os.fsencode(path)
     if rename is not None and rename(*names, ctypes.c_uint(RENAME_EXCHANGE)) == 0:

@@ -27,7 +27,7 @@ MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 << 20
 REQUIRED = ("labels", "split", "totals", "settings")
 FACTS = {"dtype", "shape", "sha256"}
-"""What the manifest must say of each column."""
+"""Required facts of each column in the manifest."""
 
 
 class CacheError(Exception):
@@ -38,9 +38,9 @@ class TensorCache:
     """A cache opened for reading: `cache["trips.week"]` is a read-only memory map.
 
     Attributes:
-        folder: where it lies.
-        manifest: everything manifest.json says.
-        digest, vocabulary_digest: what a checkpoint remembers of it.
+        folder: where it is.
+        manifest: the contents of manifest.json.
+        digest, vocabulary_digest: of all columns, and of the static tables; saved in checkpoints.
         labels: name -> tuple of labels, code 1 first.
         split: name -> (first week, last week), both included.
     """
@@ -66,7 +66,7 @@ class TensorCache:
         self.split = {name: tuple(weeks) for name, weeks in self.manifest["split"].items()}
 
     def __reduce__(self):
-        # A worker process maps the files again; a pickled map would carry all they hold.
+        # A worker process maps the files again; a pickled map would carry all their values.
         return TensorCache, (self.folder, False)
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -79,7 +79,7 @@ class TensorCache:
 
     @property
     def products(self) -> int:
-        """N: products with a token of their own."""
+        """N: products in the vocabulary."""
         return self.rows("products")
 
     @property
@@ -88,7 +88,7 @@ class TensorCache:
         return Vocabulary(self.products, self.rows("categories"))
 
     def _check_values(self) -> None:
-        """What a wrong producer could break and no digest shows."""
+        """Raise CacheError for values that a faulty exporter could write under a valid digest."""
         for name, table in (
             ("customer_weeks.customer", "customers"),
             ("trips.customer_week", "customer_weeks"),
@@ -160,7 +160,7 @@ class TensorCache:
 def read_columns(
     folder: Path | str, names: Iterable[str]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The manifest and some columns of a cache, in memory; the others need not be there.
+    """The manifest and some columns of a cache, in memory; other columns may be missing.
 
     Raises CacheError where one of them is missing, damaged or of another format.
     """
