@@ -66,7 +66,7 @@ def next_basket(dataset: WorldModelDataset, spans: Spans) -> Questions:
     return build_questions(
         torch.from_numpy(lengths), Circumstances.of(trips), items, is_target, masked,
         masked.fully_hidden,
-        dataset.sales.as_of(week), dataset.cache.products,
+        dataset.sales.as_of(week), dataset.cache.vocabulary,
     )  # fmt: skip
 
 

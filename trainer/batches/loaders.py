@@ -170,7 +170,7 @@ class _Loader(ABC):
             questions=build_questions(
                 torch.from_numpy(lengths), Circumstances.of(trips), items, is_target, hidden.items,
                 hidden.context,
-                self.dataset.sales.as_of(week), self.vocabulary.products, sampling,
+                self.dataset.sales.as_of(week), self.vocabulary, sampling,
             ),
         )  # fmt: skip
 

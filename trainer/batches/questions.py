@@ -1,4 +1,4 @@
-"""From true baskets to questions: what is hidden, what stays visible, what is to be predicted.
+"""From true baskets to questions: hidden items, visible items, targets.
 
 Flat arrays throughout: no loop over trips.
 """
@@ -15,6 +15,7 @@ from trainer.batches.batch import Questions
 from trainer.batches.masking import MaskedItems, apply_hidden
 from trainer.batches.packing import pack_baskets, pack_queries
 from trainer.cache.ragged import ranges
+from trainer.cache.vocabulary import Vocabulary
 from trainer.features.chain import Chain
 from trainer.features.chain_sales import WeeklySales
 from trainer.features.customers import CustomerFeatures
@@ -33,49 +34,48 @@ def build_questions(
     masked: MaskedItems,
     hidden: Tensor,
     sales: WeeklySales,
-    products: int,
+    vocabulary: Vocabulary,
     sampling: HistorySampling | None = None,
 ) -> Questions:
     """Questions about some of the trips of a batch.
 
-    timelines (n,) int64: how many of the trips each timeline has, one timeline after the other;
+    timelines (n,) int64: number of trips of each timeline, one timeline after the other;
     circumstances of all T trips, and their items. is_target (T,) bool: the trips in question.
-    masked: of the items of those trips only, in their order, trips counted among the targets.
-    hidden (Q,) bool: kinds of trips to hide. sales: what the chain sold lately, as of the week of
-    each target trip. products: N of the vocabulary. sampling: which previously bought products are
-    scored; all if left out.
+    masked: the items of the target trips only, in the same order, with trips counted among these.
+    hidden (Q,) bool: whether the kind of a target trip is hidden. sales: recent sales of the chain,
+    as of the week of each target trip. sampling: which previously bought products are scored; all
+    if left out.
 
-    A hidden product that the vocabulary does not hold is no target; evaluation counts it as missed.
+    A hidden product outside the vocabulary is no target; evaluation counts it as missed.
     """
     trip = is_target.nonzero().squeeze(1)
-    mask_token = products + 1
     question_of_trip = is_target.cumsum(0) - 1
     kept = is_target[items.trip].nonzero().squeeze(1)  # items of target trips
     question = question_of_trip[items.trip[kept]]
     questions = len(trip)
 
-    is_masked = masked.tokens == mask_token
+    is_masked = masked.tokens == vocabulary.mask
     visible = ~is_masked
     visible_question = question[visible]
     lengths = torch.bincount(visible_question, minlength=questions) + 1
     first = lengths.cumsum(0) - lengths  # the [MASK] of each question
 
-    # Place of each visible item: behind its [MASK], in the order of items.
+    # Place of each visible item: after its question's [MASK], in the order of items.
     earlier = (
         torch.arange(len(visible_question)) - (first - torch.arange(questions))[visible_question]
     )
     place = first[visible_question] + 1 + earlier
     total = int(lengths.sum())
-    token = torch.full((total,), mask_token)
+    token = torch.full((total,), vocabulary.mask)
     token[place] = masked.tokens[visible]
     price_hidden = torch.ones(total, dtype=torch.bool)
     price_hidden[place] = masked.price_hidden[visible]
     pence = items.pence.new_zeros(total, items.pence.shape[1])
     pence[place] = items.pence[kept][visible].masked_fill(masked.price_hidden[visible, None], 0)
 
-    # Masked items are predicted from their question's [MASK], others from their own token.
+    # Masked targets are predicted by their question's [MASK], replaced and kept ones in place.
     target = masked.targets
-    is_scored = (target > 0) & (target <= products)
+    is_scored = vocabulary.is_product(target)
     is_item_query = is_scored & visible  # replaced and kept
     rows = torch.where(is_masked, question, 0)
     rows[is_item_query] = questions + torch.arange(int(is_item_query.sum()))
@@ -90,13 +90,13 @@ def build_questions(
         context.numpy(),
         (trip[visible_question].numpy(), masked.tokens[visible].numpy()),
         (trip[question[is_scored]].numpy(), target[is_scored].numpy()),
-        products,
+        vocabulary,
         sampling,
     )
-    # The question of each row of logits, and the purchase history of each question.
+    # The question of each row of logits, and its previously bought products.
     of_row = torch.cat([torch.arange(questions), question[is_item_query]]).numpy()
     entry_row, entry = _of_rows(history.question, of_row)
-    dropped_row, left = _of_rows(history.dropped_question, of_row)
+    dropped_row, dropped = _of_rows(history.dropped_question, of_row)
     return Questions(
         trip=trip,
         context=context,
@@ -114,7 +114,7 @@ def build_questions(
         entry=entry,
         entry_row=entry_row,
         dropped_row=dropped_row,
-        dropped_token=history.dropped_token[left],
+        dropped_token=history.dropped_token[dropped],
         target=target[is_scored],
         target_row=rows[is_scored],
         target_question=question[is_scored],
@@ -124,8 +124,8 @@ def build_questions(
 def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPlan]) -> Questions:
     """One question about the next trip of each of n customers: what will be in the basket?
 
-    The same as `build_questions` about the last trips of their timelines. Raises ValueError where
-    the chain's sales are already those of a later week than a plan's.
+    Equal to `build_questions` for the last trips of their timelines. Raises ValueError where the
+    chain's sales already include the week of a plan.
     """
     chain = customers[0].chain
     vocabulary = chain.vocabulary
@@ -148,7 +148,7 @@ def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPl
     )
     visible = [np.array(plan.visible, dtype=np.int64) for plan in plans]
     tokens = np.concatenate(
-        [part for c, mine in zip(customers, visible, strict=True) for part in (c.log.tokens, mine)]
+        [part for c, new in zip(customers, visible, strict=True) for part in (c.log.tokens, new)]
     ).astype(np.int64)
     lengths = np.array([len(customer.log.trips) + 1 for customer in customers])
     is_next = np.zeros(len(trips), dtype=bool)
@@ -178,7 +178,7 @@ def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPl
         ),
         torch.tensor([plan.kind == UNDECLARED for plan in plans]),
         chain.sales.as_of(len(plans)),
-        vocabulary.products,
+        vocabulary,
     )  # fmt: skip
 
 
@@ -190,8 +190,8 @@ def _prices(chain: Chain, plan: TripPlan, week: int) -> np.ndarray:
 
 
 def _of_rows(question: Tensor, of_row: np.ndarray) -> tuple[Tensor, Tensor]:
-    """For rows about questions (R,): each row, and each of its question's places in question (n,),
-    which ascends."""
+    """Pairs of row and place: of_row (R,) is the question of each row, question (n,) ascends; each
+    row is paired with all places where its question is in `question`. Two (pairs,) int64."""
     first = np.searchsorted(question.numpy(), np.arange(of_row.max(initial=-1) + 2))
     counts = np.diff(first)[of_row]
     row = np.repeat(np.arange(len(of_row)), counts)

@@ -15,7 +15,7 @@ DAY_COLUMNS = (
 )  # fmt: skip
 """Columns of the cache's table `days` that the model reads."""
 FARTHEST_HOLIDAY = 255
-"""Days to a holiday are counted up to this."""
+"""Days to a holiday are counted up to this number."""
 
 
 def training_days(cache: TensorCache) -> range:
@@ -28,7 +28,7 @@ def training_days(cache: TensorCache) -> range:
 
 @dataclass(frozen=True)
 class Day:
-    """What the calendar says of one day."""
+    """Features of one day."""
 
     week: int
     """Week number, from 1."""
@@ -41,8 +41,8 @@ class Day:
 class Calendar:
     """Every day of a cache's or checkpoint's calendar, and all days after it.
 
-    After its end weeks of seven days go on, and no holiday is known: a day says so by being as far
-    from the next one as can be said.
+    After the end of the calendar, weeks of seven days continue and no holiday is known: the next
+    one is `FARTHEST_HOLIDAY` days away.
 
     Args:
         cache: whose tables `days` and `weeks` it reads.

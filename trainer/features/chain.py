@@ -1,4 +1,4 @@
-"""What is known of the chain itself, whoever shops: products, stores, calendar, sales, prices."""
+"""What is the same for all customers of a chain: products, stores, calendar, sales, prices."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Chain:
 
     Args:
         cache: a tensor cache, or the vocabulary of a checkpoint: static tables and calendar.
-        sales: what the chain sold lately.
-        prices: what products cost; the static prices of the vocabulary if left out.
+        sales: recent sales.
+        prices: shelf prices; the static prices of the vocabulary if left out.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class Chain:
         return np.array([self._token_of[code.encode()] for code in codes], dtype=np.int64)
 
     def store(self, code: str) -> int:
-        """Row of a store, `UNKNOWN_STORE` for one that the vocabulary does not hold."""
+        """Row of a store, or `UNKNOWN_STORE` for one outside the vocabulary."""
         return self._store_of.get(code.encode(), UNKNOWN_STORE)
 
     def segments(self, price_sensitivity: str, lifestage: str) -> tuple[int, int]:
-        """Codes of a customer's segments; 0 for labels that training has not met."""
+        """Codes of a customer's segments; 0 for labels that did not occur in training."""
         return (
             _code(self.labels["price_sensitivity"], price_sensitivity),
             _code(self.labels["lifestage"], lifestage),
@@ -61,7 +61,7 @@ class Chain:
     def kind(**labels: str) -> tuple[int, int, int, int]:
         """Codes of a kind of trip from labels: size, sensitivity, type, focus; 0 where left out.
 
-        Raises ValueError for a label that there is not, TypeError for another name.
+        Raises ValueError for an unknown label, TypeError for an unknown name.
         """
         if unknown := labels.keys() - LABELS_OF_CONTEXT.keys():
             raise TypeError(f"kind: expected {', '.join(LABELS_OF_CONTEXT)}, not {unknown}")

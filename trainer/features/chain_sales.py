@@ -8,7 +8,7 @@ For each product, as of a week, from all trips of earlier weeks:
 
 A product first sold after the training weeks has no training share. It takes its share of the
 recent counts instead, and `shift` is the logarithm of the ratio between that share and the small
-one the model takes it to have; for all other products the shift is 0.
+one of `item_shares`; for all other products the shift is 0.
 
 The numbers 0.8, 2 and 30 are those of `ChainSalesSettings`. V is N + 3 tokens.
 """
@@ -39,7 +39,7 @@ class ChainSalesSettings:
     pseudo_count: float = 2.0
     """Added to observed and expected counts alike, so that rare products have no extreme trend."""
     max_weeks_absent: int = 30
-    """Weeks without a sale are counted up to so many."""
+    """Weeks without a sale are counted up to this number."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def sold_by_week(cache: TensorCache) -> np.ndarray:
 
     Items with the fallback token of a category are left out.
     """
-    weeks, tokens = cache.rows("weeks"), cache.products + 3
+    weeks, tokens = cache.rows("weeks"), cache.vocabulary.size
     token = cache["items.token"].astype(np.int64)
     week = np.repeat(cache["trips.week"].astype(np.int64) - 1, np.diff(cache["trips.item_offsets"]))
     is_product = token < tokens
@@ -246,7 +246,7 @@ def receipt_item_shares(cache: TensorCache) -> np.ndarray:
     """
     if not cache.manifest.get("reference_vocabulary"):
         return item_shares(cache)
-    rows, tokens = training_trips(cache), cache.products + 3
+    rows, tokens = training_trips(cache), cache.vocabulary.size
     _, token = items_of(cache, rows)
     counts = np.bincount(token[token < tokens], minlength=tokens) + 0.5
     return counts / counts[1:-2].sum()

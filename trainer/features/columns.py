@@ -17,7 +17,7 @@ class Number:
     column: str
     """`<table>.<column>`."""
     log1p: bool = False
-    """Whether its logarithm counts: for counts, days and pence, which are skewed."""
+    """Whether to take log(1 + x): for counts, days and pence, which are skewed."""
 
 
 def _numbers(names: str, log1p: bool = False) -> tuple[Number, ...]:
@@ -58,11 +58,11 @@ OPERATION_COLUMNS = tuple(
         "age_weeks",
     )
 )
-"""What is known of how a store works, in the order of the input."""
+"""Columns of a store's operations, in the order of the input."""
 
 
 PRICE_COLUMNS = (Number("products.pence", log1p=True),)
-"""What the scale of prices is made from: the training prices of known products."""
+"""The column that the scale of prices is fitted to: training prices of known products."""
 
 
 def read_numbers(
@@ -77,9 +77,9 @@ def read_numbers(
 
 
 def training_customer_weeks(cache: TensorCache) -> np.ndarray:
-    """Rows of customer_weeks that constants are made from: training weeks, after a first trip.
+    """Rows of customer_weeks that constants are fitted to: training weeks, after a first trip.
 
-    Customers who are kept out of training are left out.
+    Held-out customers are left out.
     """
     in_training = cache["customer_weeks.week"] <= cache.split["train"][1]
     after_first = cache["customer_weeks.trips"] > 0
@@ -88,7 +88,7 @@ def training_customer_weeks(cache: TensorCache) -> np.ndarray:
 
 
 def known_rows(cache: TensorCache, table: str) -> np.ndarray:
-    """Rows of products or stores that training weeks have seen."""
+    """Rows of products or stores that occur in the training weeks."""
     return np.flatnonzero(~cache[f"{table}.is_novel"])
 
 

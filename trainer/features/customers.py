@@ -1,7 +1,7 @@
-"""What is known of customers before a trip, worked out trip by trip.
+"""Features of customers before a trip, computed trip by trip, without a cache.
 
-The vectorised way works through the timelines of a cache (`trainer.features.trips`); this is the
-same for whoever has no cache. Tests hold the two equal to the bit.
+`trainer.features.trips` computes the same for whole timelines of a cache; tests check that both are
+equal to the bit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from trainer.features.trips import Items, Trips
 
 
 class CustomerFeatures:
-    """One customer: segments, aggregates as of each week, recent trips, and the last trip's time.
+    """One customer: segments, aggregates by week, recent trips, and the time of the last trip.
 
     Args:
         chain: its surroundings.
@@ -34,7 +34,7 @@ class CustomerFeatures:
         self.aggregates = CustomerAggregates(len(chain.labels["department"]), chain.settings.as_of)
         self.log = TripLog.empty()
         self.trips = 0
-        """Finished trips, those that the log has forgotten included."""
+        """Number of finished trips, including those dropped from the log."""
         self.last: tuple[date, int] | None = None
         """Date and hour of the last finished trip."""
 
@@ -74,7 +74,7 @@ class CustomerFeatures:
             )
 
     def copy(self) -> CustomerFeatures:
-        """One that goes on independently of this one."""
+        """An independent copy."""
         other = CustomerFeatures(self.chain, self.segments)
         other.aggregates, other.log = self.aggregates.copy(), self.log
         other.trips, other.last = self.trips, self.last
@@ -108,7 +108,7 @@ def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
 
 
 def describe(customers: Sequence[CustomerFeatures], plans: Sequence[TripPlan]) -> Trips:
-    """What is known of the next trip of each of n customers: `Trips` of n rows.
+    """Features of the next trip of each of n customers: `Trips` of n rows.
 
     Raises ValueError for no customers, a plan that lies before the customer's last trip or outside
     the calendar, or a store out of range.

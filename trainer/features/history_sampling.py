@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RECENT, OFTEN = 0.95, 2.0
-"""A product is always scored from this weighted number (`OFTEN`) of trips with it; a trip counts
-`RECENT` to the power of the trips since."""
+RECENCY_DECAY = 0.95
+"""Weight of a trip with a product, per trip after it."""
+FREQUENT_TRIPS = 2.0
+"""Weighted number of trips from which on a product is always scored."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class HistorySampling:
     """Sampling for a batch of timelines. Raises ValueError for a probability outside (0, 1]."""
 
     min_probability: float
-    """Lower bound of a product's probability, which is its weighted trips / `OFTEN`."""
+    """Lower bound of a product's probability, which is its weighted trips / `FREQUENT_TRIPS`."""
     seeds: Sequence[Sequence[int]]
     """What the draws of each timeline depend on."""
 
@@ -45,7 +46,7 @@ class HistorySampling:
         recent (n,): weighted trips with each product; targets (n,) bool: the product is a target;
         lengths: number of these products in each timeline. Returns (n,) bool and (n,) float32.
         """
-        kept = (recent / OFTEN).clip(self.min_probability, 1)
+        kept = (recent / FREQUENT_TRIPS).clip(self.min_probability, 1)
         probability = np.where(targets, 1, kept).astype(np.float32)
         uniform = [
             np.random.default_rng(seed).random(length, dtype=np.float32)

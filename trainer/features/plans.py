@@ -1,4 +1,4 @@
-"""Trips as whoever uses the model states them: planned, and finished.
+"""Trips as a user of the model states them: planned, and finished.
 
 Products are tokens, stores are rows of the table `stores`, kinds are codes: see `Chain` for how to
 get them from the codes and labels of the raw data.
@@ -14,16 +14,16 @@ import numpy as np
 from trainer.cache.schema import CODES_OF_CONTEXT
 
 UNKNOWN_STORE = -1
-"""The store of a trip whose store the model does not know."""
+"""The store of a trip to a store outside the vocabulary."""
 UNDECLARED = (0, 0, 0, 0)
-"""The kind of a trip of which nothing is declared."""
+"""The kind of a trip if nothing is declared."""
 
 
 @dataclass(frozen=True)
 class TripPlan:
-    """What is known of a trip before it: when and where, and as much of the rest as there is.
+    """What is known of a trip in advance: when and where, and anything else that is known.
 
-    Raises ValueError for an hour or a kind that cannot be.
+    Raises ValueError for an hour or a kind out of range.
     """
 
     date: date
@@ -34,7 +34,7 @@ class TripPlan:
     kind: tuple[int, int, int, int] = UNDECLARED
     """Codes of basket size, price sensitivity, type and focus; 0 where not declared."""
     visible: tuple[int, ...] = ()
-    """Tokens of what lies in the basket already."""
+    """Tokens of the items that are in the basket already."""
     pence: np.ndarray | None = None
     """(visible, 3) float32: price, previous price and base price of each visible item; the chain's
     (`ShelfPrices`) if left out."""
@@ -63,8 +63,8 @@ class FinishedTrip:
     spend_pence: int
     """Spend of the whole basket."""
     products: np.ndarray | None = None
-    """(n,) int64: what tells products apart, where several unknown ones share a fallback; tokens
-    if left out."""
+    """(n,) int64 identities of products, where several unknown ones share a fallback; tokens if left
+    out."""
     pence: np.ndarray | None = None
     """(n, 3) float32: price, previous price, base price of each item; the chain's if left out."""
 

@@ -1,24 +1,23 @@
-"""What counting knows: how often and when a customer bought each product before.
+"""How often and when a customer bought each product before.
 
-For every question and every product that the customer bought on an earlier trip of the timeline,
-a few numbers. Of a trip s that lies a = t - 1 - s trips before the last one before trip t, counts
-are sums over the earlier trips with the product of
+A few numbers for every question and every product that the customer bought on an earlier trip of
+the timeline. Counts are sums over the earlier trips with the product. With a the number of trips
+between an earlier trip and the target trip, a trip adds, one count each,
 
 - rate^a, for several rates (exponential smoothing; with rate 1 the number of trips with it);
 - exp(-days / 60), days between the trips;
 - 0.97^a on trips at the same store, 0 on others;
 - 0.97^a exp(-hours / 4), hours of the day between the trips;
-- 0.97^a exp(m), m how many of the four columns of the trip context agree; where the context is
-  hidden none does;
-- 0.95^a exp(6 c), c the cosine of the trip's items with what is visible of the basket.
+- 0.97^a exp(m), m the number of columns of the trip context that agree; none where it is hidden;
+- 0.95^a exp(6 c), c the cosine of the trip's items with the visible items of the basket.
 
-The last two are scaled so that all earlier trips together weigh what the powers alone would:
-without context or visible items they are decayed counts.
+The last two are scaled so that the weights of all earlier trips add up to those of the powers
+alone: without context or visible items they are decayed counts.
 
-Likeness says the same about pairs of question and earlier trip, for a model that learns its own
-weights: how long ago, which columns of the context agree, and so on.
+Likeness has the same facts for each pair of question and earlier trip, for a model that learns how
+to weight them: how long ago, which columns of the context agree, and so on.
 
-Gaps say when: days and trips since the last purchase, days since the first, and the usual days
+Gaps are times: days and trips since the last purchase, days since the first, and the mean days
 between two purchases (-1 for a product bought once).
 """
 
@@ -30,7 +29,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.features.history_sampling import RECENT, HistorySampling
+from trainer.cache.vocabulary import Vocabulary
+from trainer.features.history_sampling import RECENCY_DECAY, HistorySampling
 from trainer.features.purchases import HISTORY_TRIPS, Pairs, PurchaseIndex
 from trainer.features.tensors import TensorRecord
 from trainer.features.trips import Items, Trips
@@ -38,25 +38,25 @@ from trainer.features.trips import Items, Trips
 
 @dataclass(frozen=True)
 class HistorySettings:
-    """How earlier trips are weighed. Weights of a model mean nothing under other settings, so its
-    checkpoint keeps them."""
+    """How earlier trips are weighted. A model's weights are valid for one value of these settings
+    only, so its checkpoint keeps them."""
 
     rates: tuple[float, ...] = (1.0, 0.98, 0.95, 0.8, 0.5)
-    """Weights per trip back; 1 counts trips."""
+    """Decay per trip back, one per count; 1 counts trips."""
     days: float = 60.0
     """Days after which a trip weighs 1/e."""
     circumstances_rate: float = 0.97
-    """Weight per trip back in counts by store, hour and kind."""
+    """Decay per trip back in the counts by store, hour and kind."""
     hours: float = 4.0
-    """Hours of difference in the time of day at which a trip weighs 1/e."""
+    """Difference in the time of day, in hours, at which a trip weighs 1/e."""
     kind_gain: float = 1.0
-    """What each column of the kind that agrees adds to the logarithm of a trip's weight."""
+    """Log weight that a trip gains per column of the kind that agrees."""
     neighbour_rate: float = 0.95
-    """Weight per trip back in counts by likeness to what is visible."""
+    """Decay per trip back in the count by similarity to the visible items."""
     neighbour_gain: float = 6.0
-    """What a cosine of 1 with what is visible adds to the logarithm of a trip's weight."""
+    """Log weight that a trip gains for a cosine of 1 with the visible items."""
     trips: int = HISTORY_TRIPS
-    """Earlier trips that count."""
+    """Number of earlier trips that count, the most recent ones."""
 
 
 HISTORY = HistorySettings()
@@ -75,38 +75,38 @@ LIKENESS = (
 
 @dataclass(frozen=True)
 class EarlierTrips(TensorRecord):
-    """How like each question is to each of the customer's earlier trips: P pairs of the two."""
+    """P pairs of a question and an earlier trip of the customer, and how alike the two are."""
 
     question: Tensor
     """(P,) int64 index into the questions, ascending."""
     likeness: Tensor
     """(P, likeness) float32, the columns of `trainer.features.purchase_history.LIKENESS`."""
     pair: Tensor
-    """(U,) int64: for every item of every pair's trip the pair, ascending."""
+    """(U,) int64 pair of each item of each pair's trip, ascending."""
     entry: Tensor
-    """(U,) int64 and the entry of the purchase history (E) that it counts in."""
+    """(U,) int64 index of the same item among the E products of the `PurchaseHistory`."""
 
 
 @dataclass(frozen=True)
 class PurchaseHistory(TensorRecord):
-    """What the customer bought before, for each question: E pairs of question and product."""
+    """What the customer of each question bought before: E pairs of question and product."""
 
     question: Tensor
     """(E,) int64 index into the questions."""
     token: Tensor
-    """(E,) int64 products of the vocabulary; others are left out."""
+    """(E,) int64 products; those outside the vocabulary are left out."""
     counts: Tensor
-    """(E, counts) float32: how often, in the ways of `trainer.features.purchase_history.COUNTS`."""
+    """(E, counts) float32, the columns of `trainer.features.purchase_history.COUNTS`."""
     gaps: Tensor
-    """(E, gaps) float32: when, `trainer.features.purchase_history.GAPS`."""
+    """(E, gaps) float32, the columns of `trainer.features.purchase_history.GAPS`."""
     log_weight: Tensor
-    """(E,) float32: logarithm of how many such products each stands for (`OwnSampling`)."""
+    """(E,) float32 logarithm of the importance weight (`HistorySampling`); 0 unless sampled."""
     dropped_question: Tensor
-    """(n,) int64 index into the questions, ascending, and"""
+    """(n,) int64 question of each dropped product, ascending."""
     dropped_token: Tensor
     """(n,) int64 previously bought products that are not scored; none unless sampled."""
     trips: EarlierTrips
-    """The trips that they were bought on."""
+    """The trips on which the products were bought."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,9 @@ class Circumstances:
     hour: np.ndarray
     """(T,) of the day."""
     store: np.ndarray
-    """(T,) identities; 0 is unknown and matches nothing."""
+    """(T,) store row + 1; 0 is unknown and matches nothing."""
     kind: np.ndarray
-    """(T, 4) true codes of the trip context, 0 unknown."""
+    """(T, 4) true codes of the trip context; 0 is unknown and matches nothing."""
 
     @classmethod
     def of(cls, trips: Trips) -> Circumstances:
@@ -140,26 +140,25 @@ def purchase_history(
     visible_kind: np.ndarray,
     visible_items: tuple[np.ndarray, np.ndarray],
     targets: tuple[np.ndarray, np.ndarray],
-    products: int,
+    vocabulary: Vocabulary,
     sampling: HistorySampling | None = None,
 ) -> PurchaseHistory:
-    """What was bought before the target trips of a batch of timelines.
+    """Counts and gaps for the target trips of a batch of timelines.
 
-    timelines (n,): number of trips of each. trips, items: of all T trips, complete. is_target (T,)
-    bool. visible_kind (Q, 4): codes of the target trips, 0 where hidden. visible_items, targets:
-    trips and tokens, two (S,) each, of what is visible of the target baskets and of what is to be
-    predicted. products: N; tokens above it are of unknown products and left out. sampling: score
-    some of the products only; all if left out.
+    timelines (n,) number of trips of each; items: the true ones of all trips; is_target (T,) bool;
+    visible_kind (Q, 4) codes of the target trips, 0 where hidden; visible_items, targets: trips and
+    tokens (S,) of the visible items and of the targets. Products outside the vocabulary are left
+    out. sampling: which products are scored; all if left out.
     """
     pairs = Pairs.of(timelines, is_target)
     bought = PurchaseIndex(pairs, items, visible_items[1], targets[1])
-    scored = (bought.times > 0) & (bought.token <= products)
-    log_weight, left = np.zeros(len(scored), dtype=np.float32), np.zeros_like(scored)
+    scored = (bought.times > 0) & vocabulary.is_product(bought.token)
+    log_weight, dropped = np.zeros(len(scored), dtype=np.float32), np.zeros_like(scored)
     if sampling:
-        recent = bought.sum(_power(RECENT, pairs.age))
+        recent = bought.sum(_power(RECENCY_DECAY, pairs.age))
         drawn, log_weight = sampling.draw(recent, bought.at(targets), bought.of_timelines())
-        scored, left = scored & drawn, scored & ~drawn
-    entry, left = np.flatnonzero(scored), np.flatnonzero(left)
+        scored, dropped = scored & drawn, scored & ~drawn
+    entry, dropped = np.flatnonzero(scored), np.flatnonzero(dropped)
 
     entry_of_cell = np.full(len(scored), -1)
     entry_of_cell[entry] = np.arange(len(entry))
@@ -176,8 +175,8 @@ def purchase_history(
         counts=counts,
         gaps=flat(bought.gaps(entry, trips.day)),
         log_weight=flat(log_weight[entry]),
-        dropped_question=flat(bought.question[left]),
-        dropped_token=flat(bought.token[left]),
+        dropped_question=flat(bought.question[dropped]),
+        dropped_token=flat(bought.token[dropped]),
         trips=EarlierTrips(flat(pairs.question), flat(likeness), pair, of_item),
     )
 
@@ -186,7 +185,7 @@ def _likeness(
     pairs: Pairs, bought: PurchaseIndex, trips: Circumstances, visible_kind: np.ndarray,
     visible_items: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """How like each pair's trips are, (P, LIKENESS), and what they weigh in counts, (P, COUNTS)."""
+    """Likeness of each pair, (P, likeness), and the weight of its trip in counts, (P, counts)."""
     question, trip, age = pairs.question, pairs.trip, pairs.age
     now = pairs.target_trip[question]
     days = (trips.day[now] - trips.day[trip]).clip(min=0)
@@ -220,10 +219,10 @@ def _likeness(
 
 
 def _scaled(weight: np.ndarray, gain: np.ndarray, question: np.ndarray) -> np.ndarray:
-    """weight x gain (P,), each question's with the sum of its weights."""
+    """weight x gain (P,), scaled so that each question's sum is that of its weights."""
     gained = weight * gain
-    sums, least = np.bincount(question, weight), np.finfo(np.float64).tiny
-    return gained * (sums / np.maximum(np.bincount(question, gained), least))[question]
+    sums, tiny = np.bincount(question, weight), np.finfo(np.float64).tiny
+    return gained * (sums / np.maximum(np.bincount(question, gained), tiny))[question]
 
 
 def _power(rate: float, age: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Earlier purchases as flat arrays: which question knows of which trip, and what was bought on it.
+"""Earlier purchases as flat arrays: the earlier trips of each question, and their items.
 
 A batch of timelines at once, without a loop over trips, customers or products.
 """
@@ -13,8 +13,8 @@ from trainer.cache.ragged import offsets, ranges
 from trainer.features.trips import Items
 
 HISTORY_TRIPS = 1024
-"""Earlier trips that count, the most recent ones: this bounds what is remembered of a customer. Of
-4,030 LGSR customers the one with most has 900 in 117 weeks."""
+"""Number of earlier trips that count, the most recent ones. It bounds the state of a customer; the
+most frequent of 4,030 LGSR customers has 900 trips in 117 weeks."""
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,21 @@ class Pairs:
     """
 
     timeline: np.ndarray
-    """(T,) of each trip."""
+    """(T,) timeline of each trip."""
     target_trip: np.ndarray
     """(Q,) the trip of each question."""
     question: np.ndarray
-    """(P,)."""
+    """(P,) question of each pair."""
     trip: np.ndarray
-    """(P,) the earlier one."""
+    """(P,) the earlier trip."""
     age: np.ndarray
     """(P,) trips between the two."""
 
     @classmethod
-    def of(cls, timelines: np.ndarray, target_trip: np.ndarray) -> Pairs:
-        """timelines (n,): number of trips of each; target_trip (T,) bool."""
+    def of(cls, timelines: np.ndarray, is_target: np.ndarray) -> Pairs:
+        """timelines (n,) number of trips of each; is_target (T,) bool: trips with a question."""
         timeline = np.repeat(np.arange(len(timelines)), timelines)
-        target_trip = np.flatnonzero(target_trip)
+        target_trip = np.flatnonzero(is_target)
         first = offsets(timelines)[timeline[target_trip]]
         first = np.maximum(first, target_trip - HISTORY_TRIPS)
         question = np.repeat(np.arange(len(target_trip)), target_trip - first)
@@ -48,15 +48,15 @@ class Pairs:
 
 
 class PurchaseIndex:
-    """What was bought on the trips of pairs, as cells: a question and a product bought on any trip
-    of its timeline, by question, then by token."""
+    """The products bought on the trips of pairs. A cell is a question and a product bought on any
+    trip of its timeline; cells are ordered by question, then by token."""
 
     def __init__(self, pairs: Pairs, items: Items, *tokens: np.ndarray) -> None:
-        """pairs: whose trips. items: of all trips. tokens: further ones that `at` will look up."""
+        """pairs: of question and trip. items: of all trips. tokens: those to be passed to `at`."""
         self._pairs = pairs
         token = items.token.numpy()
         self._base = 1 + max(int(part.max(initial=0)) for part in (token, *tokens))
-        # Unknown products share tokens: one that is twice in a basket counts once.
+        # Unknown products share tokens: a token that is twice in a basket counts once.
         trip, token = np.divmod(np.unique(items.trip.numpy() * self._base + token), self._base)
         self._key, product = np.unique(
             pairs.timeline[trip] * self._base + token, return_inverse=True
@@ -69,28 +69,28 @@ class PurchaseIndex:
         self.question = np.repeat(np.arange(len(cells)), cells)
         """(cells,) question of each cell."""
         self.token = self._key[ranges(first[timeline], cells)] % self._base
-        """(cells,) and its product."""
+        """(cells,) product of each cell."""
         item = np.searchsorted(trip, np.arange(len(pairs.timeline) + 1))
         self.sizes = np.diff(item)
-        """(T,) products of each trip."""
+        """(T,) number of distinct products of each trip."""
         self.items = np.bincount(items.trip.numpy(), minlength=len(self.sizes))
-        """(T,) items of each trip."""
+        """(T,) number of items of each trip."""
         sizes = self.sizes[pairs.trip]
         self.pair = np.repeat(np.arange(len(sizes)), sizes)
         """(U,) the pair of each purchase."""
         self.cell = (
             self._shift[pairs.question[self.pair]] + product[ranges(item[pairs.trip], sizes)]
         )
-        """(U,) and its cell."""
+        """(U,) cell of each purchase."""
         self.times = np.bincount(self.cell, minlength=len(self.token))
-        """(cells,) earlier trips with the product."""
+        """(cells,) number of earlier trips with the product."""
 
     def sum(self, weights: np.ndarray) -> np.ndarray:
-        """(cells,): of weights (P,) over the earlier trips with the product."""
+        """(cells,) sums of weights (P,) over the earlier trips with the product."""
         return np.bincount(self.cell, weights[self.pair], minlength=len(self.token))
 
     def at(self, listed: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """(cells,) bool: these products of these target trips."""
+        """(cells,) bool: cells of these products of these target trips, (n,) each."""
         trip, token = listed
         key = self._pairs.timeline[trip] * self._base + token
         place = np.searchsorted(self._key, key).clip(max=len(self._key) - 1)
@@ -101,19 +101,20 @@ class PurchaseIndex:
         return found
 
     def of_timelines(self) -> np.ndarray:
-        """(n,) cells of each timeline."""
+        """(n,) number of cells of each timeline."""
         timeline = self._pairs.timeline
         question = np.searchsorted(timeline[self._pairs.target_trip], np.arange(timeline[-1] + 2))
         return np.diff(self._first[question])
 
     def gaps(self, entry: np.ndarray, day: np.ndarray) -> np.ndarray:
-        """Of cells (E,) that were bought before, given the days of trips (T,): days and trips since
-        the last purchase, days since the first, days between two (-1 where there is one); (E, 4)
-        float32.
+        """Gaps of the cells `entry` (E,), each of them bought before; day (T,) of each trip.
+
+        Days and trips since the last purchase, days since the first, mean days between two (-1 for
+        a single purchase): (E, 4) float32.
         """
         trip = self._pairs.trip[self.pair]
         first, last = (np.zeros(len(self.token), dtype=np.int64) for _ in range(2))
-        last[self.cell] = trip  # of several the last one stays
+        last[self.cell] = trip  # assigned in ascending order, so the last trip stays
         first[self.cell[::-1]] = trip[::-1]
         first, last, times = first[entry], last[entry], self.times[entry]
         now = self._pairs.target_trip[self.question[entry]]

@@ -17,7 +17,7 @@ from trainer.features.trips import PRICES
 def finished_trips(cache: TensorCache, rows: np.ndarray) -> Iterator[FinishedTrip]:
     """Trips (T,) of a cache in this order, with the prices that the cache has for their items.
 
-    Products without a token count by the fallback token that they share.
+    Products outside the vocabulary that share a fallback token count as one product.
     """
     dates = cache["days.date"][cache["trips.day"][rows]].tolist()
     hours, stores = (cache[f"trips.{name}"][rows].tolist() for name in ("hour", "store"))

@@ -1,4 +1,4 @@
-"""Everything that decides what features mean, in one tree."""
+"""All settings that change the meaning of features, in one tree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trainer.features.shelf_prices import ShelfPriceSettings
 
 @dataclass(frozen=True)
 class FeatureSettings:
-    """A checkpoint keeps these: under other settings its weights would mean something else.
+    """Kept in checkpoints: a model's weights are valid for one value of these settings only.
 
     Those of `as_of` and `shelf_prices` are vars of the warehouse; the others are the trainer's own.
     """
@@ -25,7 +25,7 @@ class FeatureSettings:
     as_of: AsOfSettings = field(default_factory=AsOfSettings)
     """A customer as of a week."""
     chain_sales: ChainSalesSettings = field(default_factory=ChainSalesSettings)
-    """What the chain sold lately."""
+    """Recent sales of the chain."""
     shelf_prices: ShelfPriceSettings = field(default_factory=ShelfPriceSettings)
     """Prices at a store in a week."""
 
@@ -47,8 +47,7 @@ class FeatureSettings:
         }
 
     def difference(self, saved: Mapping[str, Any]) -> str | None:
-        """The first setting, as `part.name`, that differs in what `to_dict` once wrote; None where
-        all agree."""
+        """The first setting, as `part.name`, that differs from a saved `to_dict`; None if none."""
         for part, values in self.to_dict().items():
             others = saved[part]
             for name in values.keys() | others.keys():

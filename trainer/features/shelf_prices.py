@@ -1,4 +1,4 @@
-"""What a product costs at a store in a week, whether it was sold there or not.
+"""Price of a product at a store in a week, whether it was sold there or not.
 
 The price is the first of
 
@@ -23,11 +23,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.cache.reader import TensorCache
+from trainer.cache.vocabulary import Vocabulary
 from trainer.cache.writer import smallest_unsigned
 from trainer.features.plans import UNKNOWN_STORE
 
 TOKEN_BITS, STORE_BITS, WEEK_BITS = 27, 20, 16
-"""Of the sortable int64 that stands for a product, store and week."""
+"""Bits of the sortable int64 key of a product, store and week."""
 CELLS_AT_ONCE = 1 << 20
 """Bound on the memory of regional medians."""
 
@@ -68,7 +69,7 @@ class ShelfPrices:
         self.settings = settings
         self.first_week = 1
         """The earliest week that it answers for."""
-        self._products = len(product_pence)
+        self._vocabulary = Vocabulary(len(product_pence), len(category_pence))
         static_pence = np.concatenate([[0], product_pence, [0, 0], category_pence])
         self._static_pence = static_pence.astype(np.float32)  # by input token
         self._has_stable_price = np.pad(has_stable_price, (1, 2 + len(category_pence)))
@@ -138,7 +139,7 @@ class ShelfPrices:
         if not (np.isfinite(pence) & (pence >= 0)).all():
             raise ValueError("pence: expected finite prices from 0")
         pence = np.where(self._has_stable_price[token], self._static_pence[token], pence)
-        is_product = token <= self._products
+        is_product = self._vocabulary.is_product(token)
         self._insert(*(values[is_product] for values in (token, store, week, pence)))
 
     def at(self, token: np.ndarray, store: np.ndarray, week: np.ndarray) -> np.ndarray:
@@ -194,7 +195,7 @@ class ShelfPrices:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Everything but the settings, as plain arrays."""
-        key = self._key[1:]
+        key, products = self._key[1:], slice(1, self._vocabulary.products + 1)
         parts = {
             "token": key >> STORE_BITS + WEEK_BITS,
             "store": key >> WEEK_BITS & (1 << STORE_BITS) - 1,
@@ -203,9 +204,9 @@ class ShelfPrices:
         return {
             **{name: smallest_unsigned(values) for name, values in parts.items()},
             "pence": self._pence[1:],
-            "product_pence": self._static_pence[1 : self._products + 1],
-            "category_pence": self._static_pence[self._products + 3 :],
-            "has_stable_price": self._has_stable_price[1 : self._products + 1],
+            "product_pence": self._static_pence[products],
+            "category_pence": self._static_pence[self._vocabulary.size :],
+            "has_stable_price": self._has_stable_price[products],
             "region": smallest_unsigned(self._region[:-1]),
             "first_week": np.array(self.first_week, dtype=np.int64),
         }
@@ -234,8 +235,7 @@ class ShelfPrices:
             outside = values[(values < lowest) | (values > highest)]
             if outside.size:
                 raise ValueError(f"{name}: expected {lowest}..{highest}, found {outside[0]}")
-        specials = (self._products + 1, self._products + 2)
-        if np.isin(token, specials).any():
+        if np.isin(token, self._vocabulary.specials).any():
             raise ValueError("token: [MASK] and [EOS] have no price")
 
     def _insert(

@@ -1,4 +1,4 @@
-"""What is known of stores, and of a store that nobody knows."""
+"""Features of stores, and of stores outside the vocabulary."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from trainer.features.columns import OPERATION_COLUMNS, read_numbers
 from trainer.features.plans import UNKNOWN_STORE
 
 FIGURES = tuple(number.column.removeprefix("stores.") for number in OPERATION_COLUMNS)
-"""Columns of the table `stores` that say how a store works."""
+"""Columns of the table `stores` that describe a store's operations."""
 
 
 def typical_figures(
     stores: Mapping[str, np.ndarray], store_format: int, region: int
 ) -> dict[str, float]:
-    """`FIGURES` of a store that is not among some: medians over the known ones of its kind.
+    """`FIGURES` of a store outside the vocabulary: medians over its peers, and an age of 0.
 
-    stores: columns `stores.<name>` by name. store_format, region: labels, 0 unknown. Peers are the
-    known stores of its format and region, else of its format, else all; its age is 0. The mart
-    `stores` fills in stores first seen after training in the same way.
+    stores: columns `stores.<name>` by name. store_format, region: labels of the store, 0 unknown.
+    Peers are the known stores of its format and region, else of its format, else all. The mart
+    `stores` describes stores first seen after training in the same way.
     """
     known = ~stores["stores.is_novel"]
     same_format = known & (stores["stores.format"] == store_format) & (store_format > 0)
@@ -35,7 +35,7 @@ def typical_figures(
 
 
 class Stores:
-    """The stores of a cache or checkpoint, and one that stands for all others.
+    """The stores of a cache or checkpoint, and one row for all others.
 
     Args:
         cache: whose table `stores` it reads.
@@ -68,8 +68,8 @@ class Stores:
         return len(self._identity) - 1
 
     def identity(self, stores: np.ndarray) -> np.ndarray:
-        """(n, 3) int64 of rows (n,): format and region labels, row + 1 or 0 where training has not
-        seen the store. Raises ValueError for a row out of range."""
+        """(n, 3) int64 of rows (n,): format and region labels, and row + 1, or 0 for a store first
+        seen after training. Raises ValueError for a row out of range."""
         return self._identity[self._check(stores)]
 
     def figures(self, stores: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ class TensorRecord:
     """Dataclasses of tensors, of tuples and dicts of them and of each other."""
 
     def to(self: Part, device: torch.device | str) -> Part:
-        """The same on a device; copies from pinned memory do not wait."""
+        """The same on a device; copies from pinned memory are asynchronous."""
         return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self: Part) -> Part:
@@ -56,6 +56,6 @@ class TensorRecord:
 def occurrences(index: Tensor, count: int) -> Tensor:
     """How often each of 0..count-1 is in index (n,), (count,) int64.
 
-    As torch.bincount, which has a GPU wait to learn how long its result is.
+    Like torch.bincount, which makes a GPU synchronise to know the length of its result.
     """
     return index.new_zeros(count).index_add_(0, index, torch.ones_like(index))

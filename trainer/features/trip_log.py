@@ -1,4 +1,4 @@
-"""The recent trips of one customer: all that their purchase history is worked out from."""
+"""The recent trips of one customer, from which the purchase history is computed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TripLog:
     """The last `HISTORY_TRIPS` trips, oldest first: 17 bytes a trip and 4 an item."""
 
     trips: np.ndarray
-    """(n,) of `TRIP`."""
+    """(n,) of dtype `TRIP`."""
     tokens: np.ndarray
     """(items,) int32, trip after trip."""
 
@@ -32,7 +32,7 @@ class TripLog:
     def append(
         self, day: int, hour: int, store: int, kind: tuple[int, ...], tokens: np.ndarray
     ) -> TripLog:
-        """With one more trip, and without the oldest where it is one too many."""
+        """A log with one more trip, and without the oldest if that exceeds `HISTORY_TRIPS`."""
         row = np.array([(day, hour, store, kind, len(tokens))], TRIP)
         trips = np.concatenate([self.trips, row])
         items = np.concatenate([self.tokens, np.asarray(tokens, np.int32)])

@@ -1,4 +1,4 @@
-"""What is known of trips and their items: raw values, read from the cache's rows.
+"""Raw features of trips and their items, read from the cache.
 
 Shape letters: T trips, I items.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
 from trainer.cache.schema import LABELS_OF_CONTEXT
-from trainer.features.calendar import training_days
+from trainer.features.calendar import DAY_COLUMNS, training_days
 from trainer.features.columns import (
     AFFINITY_COLUMNS,
     HISTORY_COLUMNS,
@@ -24,15 +24,12 @@ from trainer.features.columns import (
 )
 from trainer.features.tensors import TensorRecord
 
-OF_DAY = (
-    "weekday", "week_of_year", "day_of_year", "holiday", "until_holiday", "since_holiday",
-)  # fmt: skip
 PRICES = ("pence", "previous_pence", "base_pence")
 
 
 @dataclass(frozen=True)
 class Trips(TensorRecord):
-    """Who shops, when and where, and the kind of trip: raw values, nothing normalised."""
+    """Who shops, when and where, and the kind of trip: raw values, not normalised."""
 
     segments: Tensor
     """(T, 2) int64 labels: price sensitivity, lifestage."""
@@ -43,7 +40,7 @@ class Trips(TensorRecord):
     at_primary: Tensor
     """(T,) bool: at the store the customer visited most in earlier weeks."""
     history_weight: Tensor
-    """(T,) float32: b of the cold-start blend."""
+    """(T,) float32: b, the cold-start weight of `CustomerEmbedding`."""
     has_history: Tensor
     """(T,) bool: there are trips in earlier weeks."""
     calendar: dict[str, Tensor]
@@ -72,11 +69,11 @@ class Items(TensorRecord):
     token: Tensor
     """(I,) int64 products 1..N, or fallback tokens from N + 3."""
     pence: Tensor
-    """(I, 3) float32: price, price last seen at the store, base price."""
+    """(I, 3) float32 pence: price, previous price at the store, base price."""
 
 
 def read(cache: TensorCache, rows: np.ndarray) -> tuple[Trips, Items]:
-    """Everything the model may know about trips: rows (T,) of the cache's trips."""
+    """Features and items of trips: rows (T,) of the cache's trips."""
     return read_trips(cache, rows), read_items(cache, rows)
 
 
@@ -88,7 +85,7 @@ def read_trips(cache: TensorCache, rows: np.ndarray) -> Trips:
     day = cache["trips.day"][rows]
     identity = np.where(cache["stores.is_novel"][store], 0, store.astype(np.int64) + 1)
     primary = cache["customer_weeks.primary_store"][frame]
-    calendar = {name: cache[f"days.{name}"][day] for name in OF_DAY} | {
+    calendar = {name: cache[f"days.{name}"][day] for name in DAY_COLUMNS} | {
         "hour": cache["trips.hour"][rows],
         "day": day.astype(np.int64) - training_days(cache).start,
         "days_since_previous": cache["trips.days_since_previous"][rows],

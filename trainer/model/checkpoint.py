@@ -1,13 +1,13 @@
-"""Checkpoints: weights and all that is needed to go on, without anything that runs code on loading.
+"""Checkpoints: weights and all that is needed to resume; nothing in them runs code on loading.
 
     checkpoint.json       sizes, settings of features, configuration, progress, digests
     model.safetensors     weights and constants
-    chain.safetensors     what the chain sold lately, as of its last week of sales
-    training.safetensors  optimiser and sums (only where training may go on)
+    chain.safetensors     recent sales of the chain, as of its last week
+    training.safetensors  optimiser and sums (only where training can resume)
     vocabulary/           the cache's static tables, without customers: tokens, labels, stores
 
-Everything that the model needs is in here: it can score data that were built later, and answer
-about customers that no cache holds.
+They hold everything that the model needs to score data that were built later, and to answer
+questions about customers that are in no cache.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from trainer.model.config import WorldModelConfig
 from trainer.model.world_model import WorldModel
 
 FORMAT = 2
-"""Changes whenever weights change their names or meaning, so that an old checkpoint is refused."""
+"""Increased whenever names or meanings of weights change, so that older checkpoints are refused."""
 DESCRIPTION, MODEL, TRAINING = "checkpoint.json", "model.safetensors", "training.safetensors"
 CHAIN = "chain.safetensors"
 VOCABULARY = "vocabulary"
@@ -60,15 +60,15 @@ class Checkpoint:
     features: dict[str, Any]
     """Settings of the features that it was trained on (`FeatureSettings.to_dict`)."""
     progress: dict[str, Any]
-    """What the trainer wrote about where it stands; JSON values."""
+    """The trainer's position; JSON values."""
     weights: dict[str, Tensor]
     weights_digest: str
     """SHA-256 of the file of weights."""
     sales: dict[str, np.ndarray]
-    """What the chain sold lately (`ChainSales.to_arrays`)."""
+    """Recent sales of the chain (`ChainSales.to_arrays`)."""
     training: dict[str, Tensor] = field(default_factory=dict)
-    """Optimiser and sums of the epoch so far; empty where training cannot go on. What is random
-    follows from the seed and the place in the data."""
+    """Optimiser and sums of the epoch so far; empty where training cannot resume. Random numbers
+    follow from the seed and the position in the data."""
 
     @property
     def vocabulary(self) -> TensorCache:
@@ -76,8 +76,8 @@ class Checkpoint:
         return TensorCache(self.folder / VOCABULARY)
 
     def chain(self) -> Chain:
-        """The surroundings of customers as the end of the cache knew them: what a state needs where
-        there is no cache. Prices are the static ones of the vocabulary.
+        """The chain as of the end of the cache, for states of customers where there is no cache.
+        Prices are the static ones of the vocabulary.
         """
         return Chain(self.vocabulary, ChainSales.from_arrays(self.sales))
 
@@ -111,7 +111,7 @@ def save_checkpoint(
     progress: Mapping[str, Any],
     training: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write a checkpoint in one step: `folder` holds the one before until this is complete."""
+    """Write a checkpoint in one step: `folder` holds the former one until this is complete."""
     with new_folder(folder) as fresh:
         _save(model.state_dict(), fresh / MODEL)
         sales = chain_sales_after(cache, int(cache["trips.week"].max()))
@@ -188,7 +188,7 @@ def load_model(folder: Path | str, cache: TensorCache) -> WorldModel:
 
 
 def model_for(checkpoint: Checkpoint, cache: TensorCache) -> WorldModel:
-    """`load_model` of a checkpoint that was read already."""
+    """`load_model` for a checkpoint in memory."""
     folder = checkpoint.folder
     try:
         vocabulary = checkpoint.vocabulary
@@ -196,7 +196,7 @@ def model_for(checkpoint: Checkpoint, cache: TensorCache) -> WorldModel:
         raise CheckpointError(str(error)) from None
     for column in ("products.code", "categories.code", "stores.code"):
         known = vocabulary[column]
-        # A cache made --like this checkpoint appends the stores that it did not know.
+        # A cache exported --like this checkpoint has further stores after the known ones.
         if not np.array_equal(cache[column][: len(known)], known) or (
             column != "stores.code" and len(cache[column]) != len(known)
         ):
@@ -218,9 +218,9 @@ def model_for(checkpoint: Checkpoint, cache: TensorCache) -> WorldModel:
 
 
 def _write_vocabulary(cache: TensorCache, folder: Path, run: Path) -> None:
-    """The cache with its static tables and calendar, and no customers.
+    """Write the cache's static tables and calendar as a cache without customers.
 
-    It never changes within a run: where another checkpoint of `run` holds it, its files are linked.
+    They are the same for all checkpoints of a run: if another one has them, its files are linked.
     """
     for earlier in run.glob(f"*/{VOCABULARY}"):
         try:

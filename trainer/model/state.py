@@ -1,4 +1,4 @@
-"""What the model remembers of customers: enough to answer any question about their next trip."""
+"""The state of customers: all that is needed to answer questions about their next trip."""
 
 from __future__ import annotations
 
@@ -21,48 +21,48 @@ from trainer.model.encoder.mamba2 import Mamba2Cache
 
 @dataclass(frozen=True)
 class EncoderState(TensorRecord):
-    """What the encoder remembers of n customers; its size does not grow with their past."""
+    """The encoder's state of n customers; its size does not grow with their past."""
 
     layers: tuple[Mamba2Cache, ...]
     """One cache per layer, of batch n."""
     recent: Tensor
     """(n, memory, d) the encoder's outputs after the last trips, newest first."""
     trips: Tensor
-    """(n,) int64 trips so far."""
+    """(n,) int64 number of trips so far."""
 
 
 class CustomerState:
-    """All that is remembered of one customer. It grows trip by trip and needs no cache.
+    """All that is remembered of one customer, updated trip by trip, without a cache.
 
-        state = CustomerState(chain)          a stranger
+        state = CustomerState(chain)          a new customer
         state.observe(trip)                   a finished trip, in constant time
         model.answer([state], [plan])         what will they buy?
 
-    `observe` works out features only; the encoder catches up before the next answer, with all trips
-    that came in the meantime at once (`WorldModel.encode`).
+    `observe` computes features only. The encoder reads new trips the next time that the model
+    answers, all of them at once (`WorldModel.encode`).
 
     Size: the encoder's part is constant (81 kB for `small`); the recent trips take 17 bytes each
     and 4 per item, at most `HISTORY_TRIPS` of them; the aggregates 8 bytes per product ever bought
-    and a few numbers per store and department. Trips that wait for the encoder take about 500
+    and a few numbers per store and department. Trips that the encoder has not read take about 500
     bytes each and 40 per item.
 
     Args:
-        chain: the customer's surroundings.
+        chain: the chain that the customer shops at.
         segments: codes of price sensitivity and lifestage, 0 unknown (`Chain.segments`).
     """
 
     def __init__(self, chain: Chain, segments: tuple[int, int] = (0, 0)) -> None:
         self.features = CustomerFeatures(chain, segments)
         self.encoder: EncoderState | None = None
-        """Of the trips that the encoder has read, for a batch of one; None before the first."""
+        """State after the trips that the encoder has read, for one customer; None before any."""
         self.waiting: list[tuple[Trips, Items]] = []
         """Finished trips that the encoder has not read, oldest first, each with its items."""
         self.model = ""
-        """Fingerprint of the model that encoded it."""
+        """Fingerprint of the model that encoded the trips."""
 
     @property
     def chain(self) -> Chain:
-        """The customer's surroundings."""
+        """The chain that the customer shops at."""
         return self.features.chain
 
     def observe(self, trip: FinishedTrip) -> None:
@@ -73,7 +73,7 @@ class CustomerState:
         self.waiting.append((described, items))
 
     def copy(self) -> CustomerState:
-        """One that goes on independently of this one."""
+        """An independent copy."""
         other = CustomerState(self.chain)
         other.features = self.features.copy()
         other.encoder, other.model = self.encoder, self.model
@@ -81,10 +81,9 @@ class CustomerState:
         return other
 
     def to_bytes(self) -> bytes:
-        """Everything but the chain, in the format of safetensors: nothing in it runs on loading.
+        """Everything but the chain, as safetensors, which run no code on loading.
 
-        Trips that wait for the encoder are not kept: raises ValueError where there are any
-        (`WorldModel.encode` reads them).
+        Raises ValueError where the encoder has not read all trips (call `WorldModel.encode`).
         """
         if self.waiting:
             raise ValueError("trips wait for the encoder: call the model's encode([state]) first")
@@ -137,7 +136,7 @@ def join(states: Sequence[EncoderState]) -> EncoderState:
 
 
 def split(state: EncoderState) -> list[EncoderState]:
-    """The states of a batch one by one; each owns its numbers."""
+    """The states of a batch one by one, as independent copies."""
     return [
         map_tensors(state, lambda tensor, place=place: tensor[place : place + 1].clone())
         for place in range(len(state.trips))

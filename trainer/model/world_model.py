@@ -4,7 +4,7 @@
                    |          |                |
                Mamba-2 encoder, causal over the customer's years
                    |          |                |
-    question   [MASK] + visible items of trip t  look at  [context of t, trip t-1, t-2, ...]
+    question   [MASK] + visible items of trip t  attend to  [context of t, trip t-1, t-2, ...]
                    |
                logits over N + 3 tokens; kind of trip where it was hidden
 
@@ -53,7 +53,7 @@ from trainer.model.state import CustomerState, EncoderState, join, split
 from trainer.model.token_scores import TokenScores
 
 STATES_PER_BATCH = 64
-"""Customers whose pasts are encoded together."""
+"""Customers whose timelines are encoded together."""
 CONTEXT = CustomerEmbedding.WIDTH + TimeEmbedding.WIDTH + StoreEmbedding.WIDTH + TripEmbedding.WIDTH
 ITEM = ProductEmbedding.WIDTH + PriceEmbedding.WIDTH
 
@@ -63,8 +63,8 @@ class WorldModel(nn.Module):
 
     Args:
         config: sizes.
-        cache: the vocabulary, and constants of the training weeks. Nothing else of it is read, and
-            all of that is in the state dict.
+        cache: its vocabulary and constants of its training weeks are read, and nothing else; all
+            of them are in the state dict.
         vectors: (N + categories, 256) product embeddings (`trainer.graph`); random if left out.
     """
 
@@ -127,14 +127,14 @@ class WorldModel(nn.Module):
         return replace(answer, logits=answer.logits.dense()) if dense else answer
 
     def empty_state(self, customers: int) -> EncoderState:
-        """What is remembered of customers before their first trip."""
+        """The encoder's state of customers before their first trip."""
         weight = self.context.weight
         recent = weight.new_zeros(customers, self.config.memory, self.config.width)
         trips = torch.zeros(customers, dtype=torch.long, device=weight.device)
         return EncoderState(self.encoder.empty_cache(customers), recent, trips)
 
     def prefill(self, trips: Trips, items: Items, lengths: Tensor) -> EncoderState:
-        """What is remembered after whole timelines.
+        """The encoder's state after whole timelines.
 
         trips (T) of n customers one after the other, items (I) of them, lengths (n,) int64 trips
         of each customer, all positive. Raises ValueError for a customer without trips or lengths
@@ -165,7 +165,7 @@ class WorldModel(nn.Module):
         return EncoderState(cache, recent, lengths.clone())
 
     def step(self, state: EncoderState, trips: Trips, items: Items) -> EncoderState:
-        """Add one finished trip to each customer's past, in time that does not depend on it.
+        """Add one finished trip to each customer's state, in time that does not depend on the past.
 
         state of n customers, unchanged; trips (n), one per customer in order; items of them.
         Raises ValueError where the numbers of customers differ.
@@ -178,7 +178,7 @@ class WorldModel(nn.Module):
         return EncoderState(encoder, recent, state.trips + 1)
 
     def encode(self, states: Sequence[CustomerState]) -> None:
-        """Have the encoder read the finished trips that wait for it.
+        """Encode the finished trips that the encoder has not read.
 
         Raises ValueError for a state that another model encoded.
         """
@@ -187,7 +187,7 @@ class WorldModel(nn.Module):
                 raise ValueError("states: encoded by other weights than this model's")
         with self._in_use():
             new = [state for state in states if state.waiting and state.encoder is None]
-            new.sort(key=lambda state: len(state.waiting))  # about equally long ones together
+            new.sort(key=lambda state: len(state.waiting))  # similar lengths need less padding
             for start in range(0, len(new), STATES_PER_BATCH):
                 chosen = new[start : start + STATES_PER_BATCH]
                 lengths = torch.tensor([len(state.waiting) for state in chosen])
@@ -203,10 +203,10 @@ class WorldModel(nn.Module):
     def answer(self, states: Sequence[CustomerState], plans: Sequence[TripPlan]) -> Predictions:
         """What will be in the basket of the next trip of each of n customers?
 
-        states and plans (n), one plan per customer; states are of one chain, and the encoder reads
-        what waits for it. Returns logits (n, V) and context logits (n, codes) by name. Raises
-        ValueError where the numbers differ, and what `encode`, `describe` and `plan_questions`
-        raise.
+        states and plans (n), one plan per customer; all states are of one chain. Trips that the
+        encoder has not read are encoded first. Returns logits (n, V) and context logits (n, codes)
+        by name. Raises ValueError where the numbers differ, and what `encode`, `describe` and
+        `plan_questions` raise.
         """
         if len(states) != len(plans):
             raise ValueError(f"plans: expected one for each of {len(states)}, not {len(plans)}")
@@ -222,9 +222,9 @@ class WorldModel(nn.Module):
     def answer_questions(
         self, state: EncoderState, trips: Trips, questions: Questions
     ) -> Predictions:
-        """Answer questions about the customers' next trips, given what the encoder remembers.
+        """Answer questions about the customers' next trips, given the encoder's state.
 
-        trips (n), one per customer in order, of which only what is known in advance is read;
+        trips (n), one per customer in order, of which only features known in advance are read;
         questions about all of them in order. Embeddings are left out. Raises ValueError where the
         numbers of customers differ.
         """
@@ -241,7 +241,7 @@ class WorldModel(nn.Module):
         return replace(answer, logits=answer.logits.dense())
 
     def _describe(self, trips: Trips) -> Tensor:
-        """T1, T3 and T5 side by side, (T, 352): what is known before a trip, but for its kind."""
+        """T1, T3 and T5 side by side, (T, 352): what is known before a trip, except its kind."""
         return torch.cat(
             [
                 self.customer(
@@ -255,7 +255,8 @@ class WorldModel(nn.Module):
         )  # fmt: skip
 
     def _mapped(self, rows: Tensor, batch: TimelineBatch) -> Tensor | None:
-        """The product part of `_item` for all tokens, (tokens, d); None where a batch has fewer."""
+        """The product part of `_item` for all tokens, (tokens, d); None where a batch has fewer
+        items than there are tokens."""
         if len(batch.items.token) + len(batch.questions.token) < len(rows):
             return None
         return F.linear(rows * INPUT_SCALE, self.item.weight[:, : ProductEmbedding.WIDTH])
@@ -264,7 +265,7 @@ class WorldModel(nn.Module):
         self, rows: Tensor, token: Tensor, pence: Tensor, hidden: Tensor,
         mapped: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """T2 and T4 of items, through one map: (I, d)."""
+        """T2 and T4 of items through one linear map: (I, d)."""
         price = self.price(*pence.unbind(1), self.category_pence[token], hidden)
         if mapped is None:
             return self.item(torch.cat([self.product(token, rows), price], dim=1))
@@ -332,7 +333,7 @@ class WorldModel(nn.Module):
         )
 
     def _scores(self, rows: Tensor, z: Tensor, questions: Questions) -> TokenScores:
-        """Logits (R, V), tied to the input's product vectors, on top of what counting says.
+        """Logits (R, V): log-scores of counting, plus scores tied to the input's product vectors.
 
         In training, products first sold after the training weeks are excluded, so that they cannot
         affect learned parameters.
@@ -345,7 +346,7 @@ class WorldModel(nn.Module):
         # The [MASK] rows come first, one per question.
         of_masks = z[: len(questions.trip)]
         again = self.repurchase(questions, of_masks, rows, share, ratios.detach(), lifts)
-        # Log-scores of counting are as large as 16: in bfloat16 they would be off by .03.
+        # Log-scores of counting reach 16, where bfloat16 would be wrong by .03.
         with torch.autocast(z.device.type, enabled=False):
             counted = ratios @ self.prior.weight + history.log_weight
             tables = self.prior.tables(questions, bias)
@@ -360,19 +361,19 @@ class WorldModel(nn.Module):
         )
 
     def count_weights(self) -> list[nn.Parameter]:
-        """The few weights of what counting knows (see `CountingPrior` and `RepurchaseScore`)."""
+        """The few weights of counts (see `CountingPrior` and `RepurchaseScore`)."""
         return [*self.prior.parameters(), *self.repurchase.count_weights()]
 
     def auxiliary_heads(self) -> list[nn.Parameter]:
-        """What only the losses on the kind of trip and on whole baskets train."""
+        """Parameters trained only by the losses on the kind of trip and on whole baskets."""
         heads = (self.trip_kind, self.predicted_basket, self.true_basket)
         return [parameter for head in heads for parameter in head.parameters()]
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the weights, so that no state is read by another model than made it.
+        """SHA-256 of the weights, which tells whether a state was encoded by this model.
 
-        It is worked out once; training and loading weights start it anew.
+        Computed once, and again after training or loading weights.
         """
         if self._fingerprint is None:
             digest = hashlib.sha256()
@@ -393,7 +394,7 @@ class WorldModel(nn.Module):
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
-        """Without dropout and gradients, whatever mode the model is in."""
+        """Switch dropout and gradients off, and back to what they were."""
         was_training = self.training
         self.eval()
         try:
@@ -404,13 +405,13 @@ class WorldModel(nn.Module):
                 self.train()
 
     def _here(self, *parts: Any) -> list[Any]:
-        """The same on the model's device."""
+        """The parts on the model's device."""
         device = self.context.weight.device
         return [map_tensors(part, lambda tensor: tensor.to(device)) for part in parts]
 
     def _store(self, states: Sequence[CustomerState], encoded: EncoderState) -> None:
-        for state, its in zip(states, split(encoded), strict=True):
-            state.encoder, state.model = its, self.fingerprint
+        for state, part in zip(states, split(encoded), strict=True):
+            state.encoder, state.model = part, self.fingerprint
 
     def _check_customers(self, state: EncoderState, trips: Trips) -> None:
         if len(trips) != len(state.trips):

@@ -11,7 +11,7 @@ from toy import toy_cache
 
 from trainer.batches.loaders import EvaluationDataLoader, Masking, WorldModelDataLoader
 from trainer.batches.timelines import WorldModelDataset
-from trainer.features.history_sampling import OFTEN, HistorySampling
+from trainer.features.history_sampling import FREQUENT_TRIPS, HistorySampling
 from trainer.features.purchase_history import COUNTS
 from trainer.model.world_model import create_world_model
 
@@ -80,7 +80,7 @@ def test_every_previously_bought_product_is_either_scored_or_dropped(cache):
         assert not len(whole.history.dropped_token) and not whole.history.log_weight.any()
         targets = pairs(part.target_question, part.target)
         assert not targets & dropped
-        often = part.history.counts[:, COUNTS.index("trips 0.95")] >= OFTEN
+        often = part.history.counts[:, COUNTS.index("trips 0.95")] >= FREQUENT_TRIPS
         assert often.any() and not part.history.log_weight[often].any()
 
 

@@ -1,4 +1,4 @@
-"""The world model: what it sees and must not see, and that every way of running it agrees."""
+"""The world model: what its answers depend on, and that every way of running it agrees."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def model(cache):
-    """A tiny model in float64 whose every parameter has a say."""
+    """A tiny model in float64 in which every parameter has an effect."""
     torch.manual_seed(0)
     model = create_world_model("tiny", cache).double().eval()
     with torch.no_grad():
@@ -56,7 +56,7 @@ def double(part):
 
 
 def timelines(cache, customers, task="completion", hidden=None):
-    """One batch of these customers' whole timelines, every trip asked."""
+    """One batch of these customers' whole timelines; every trip is a target."""
     first = cache["customers.trip_offsets"].astype(np.int64)
     customers = np.asarray(customers)
     starts, lengths = first[customers], np.diff(first)[customers]
@@ -66,30 +66,30 @@ def timelines(cache, customers, task="completion", hidden=None):
 def build(cache, starts, lengths, task="completion", hidden=None, last_only=False) -> TimelineBatch:
     rows = pack_rows(lengths, CHUNK)
     trips, items = read(cache, ranges(starts, lengths))
-    return arrange(trips, items, rows, lengths, cache.products, task, hidden, last_only)
+    return arrange(trips, items, rows, lengths, cache.vocabulary, task, hidden, last_only)
 
 
 def arrange(
-    trips, items, rows, lengths, products, task="completion", hidden=None, last_only=False
+    trips, items, rows, lengths, vocabulary, task="completion", hidden=None, last_only=False
 ) -> TimelineBatch:
-    """A batch that asks every trip, or the last of each timeline."""
+    """A batch in which every trip is a target, or the last of each timeline."""
     position = torch.from_numpy(ranges(np.zeros_like(lengths), lengths))
-    asked = torch.ones(len(trips), dtype=torch.bool)
+    is_target = torch.ones(len(trips), dtype=torch.bool)
     if last_only:
-        asked = torch.cat([position.eq(0)[1:], torch.tensor([True])])
+        is_target = torch.cat([position.eq(0)[1:], torch.tensor([True])])
     if hidden is None:
         hidden = trips.basket_id % 2 == 0
-    kept = asked[items.trip]
+    kept = is_target[items.trip]
     token = items.token[kept]
-    question = (asked.cumsum(0) - 1)[items.trip[kept]]
+    question = (is_target.cumsum(0) - 1)[items.trip[kept]]
     chosen = torch.ones_like(token, dtype=torch.bool)
     if task == "completion":
         chosen = (token * 7919 + trips.basket_id[items.trip[kept]]) % 3 == 0
     masked = MaskedItems(
-        tokens=token.masked_fill(chosen, products + 1),
+        tokens=token.masked_fill(chosen, vocabulary.mask),
         targets=token.masked_fill(~chosen, 0),
         price_hidden=chosen,
-        fully_hidden=torch.bincount(question[~chosen], minlength=int(asked.sum())) == 0,
+        fully_hidden=torch.bincount(question[~chosen], minlength=int(is_target.sum())) == 0,
     )
     return TimelineBatch(
         trips=trips,
@@ -98,17 +98,17 @@ def arrange(
         sequence=torch.from_numpy(sequence_ids(rows, lengths)),
         position=position,
         questions=build_questions(
-            torch.from_numpy(lengths), Circumstances.of(trips), items, asked, masked, hidden[asked],
-            sales(trips.row[asked], products), products,
+            torch.from_numpy(lengths), Circumstances.of(trips), items, is_target, masked,
+            hidden[is_target], sales(trips.row[is_target], vocabulary), vocabulary,
         ),
     )  # fmt: skip
 
 
-def sales(row, products):
-    """Three weeks of random sales; which of them a trip sees depends on its row alone."""
+def sales(row, vocabulary):
+    """Three weeks of random sales; the week of a trip depends on its row alone."""
     draw = torch.Generator().manual_seed(0)
-    table = torch.randn(3, 2, products + 3, generator=draw)
-    return WeeklySales(table, torch.rand(3, products + 3, generator=draw), row % 3)
+    table = torch.randn(3, 2, vocabulary.size, generator=draw)
+    return WeeklySales(table, torch.rand(3, vocabulary.size, generator=draw), row % 3)
 
 
 def first_logits(predictions, batch):
@@ -147,16 +147,17 @@ def test_packed_equals_one_by_one_with_every_gradient(cache, model):
         grads = torch.autograd.grad(v, model.parameters())
         alone = grads if alone is None else [a + g for a, g in zip(alone, grads, strict=True)]
     torch.testing.assert_close(first_logits(predictions, packed), torch.cat(logits), **EXACT)
-    for (name, _), one, other in zip(model.named_parameters(), together, alone, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-8, msg=name)
+    for (name, _), found, expected in zip(model.named_parameters(), together, alone, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-8, msg=name)
 
 
-def test_other_customers_and_the_row_they_share_do_not_matter(cache, model):
+def test_other_customers_of_a_row_do_not_matter(cache, model):
     alone, packed = timelines(cache, [3]), timelines(cache, [8, 3, 1])
-    mine = packed.trips.row[packed.questions.trip]
-    mine = (mine >= alone.trips.row[0]) & (mine <= alone.trips.row[-1])
-    one, other = model(double(alone)), model(double(packed))
-    torch.testing.assert_close(first_logits(one, alone), first_logits(other, packed)[mine], **EXACT)
+    row = packed.trips.row[packed.questions.trip]
+    same = (row >= alone.trips.row[0]) & (row <= alone.trips.row[-1])
+    expected = first_logits(model(double(alone)), alone)
+    found = first_logits(model(double(packed)), packed)[same]
+    torch.testing.assert_close(found, expected, **EXACT)
 
 
 @pytest.mark.parametrize("start", ["empty", "prefill"])
@@ -177,7 +178,7 @@ def test_step_by_step_equals_the_full_pass(cache, model, start):
         trips, items = read(cache, ranges(first[customers], np.full(3, done)))
         state = model.prefill(double(trips), double(items), torch.full((3,), done))
     for position in range(done, common):
-        # The next trips of the three, beside what counting knows of their past.
+        # The next trips of the three, with the purchase history before them.
         so_far = build(cache, first[customers], np.full(3, position + 1), last_only=True)
         now = so_far.questions.trip
         questions = double(replace(so_far.questions, trip=torch.arange(3)))
@@ -201,11 +202,11 @@ def test_prefill_takes_timelines_of_different_lengths(cache, model):
     for index, (begin, length) in enumerate(zip(starts, lengths, strict=True)):
         trips, items = read(cache, np.arange(begin, begin + int(length)))
         alone = model.prefill(double(trips), double(items), length[None])
-        for one, other in zip(together.layers, alone.layers, strict=True):
-            torch.testing.assert_close(one.state[index], other.state[0], **EXACT)
-            torch.testing.assert_close(one.conv[index], other.conv[0], **EXACT)
-        seen = min(int(length), model.config.memory)
-        torch.testing.assert_close(together.recent[index, :seen], alone.recent[0, :seen], **EXACT)
+        for batch, single in zip(together.layers, alone.layers, strict=True):
+            torch.testing.assert_close(batch.state[index], single.state[0], **EXACT)
+            torch.testing.assert_close(batch.conv[index], single.conv[0], **EXACT)
+        kept = min(int(length), model.config.memory)
+        torch.testing.assert_close(together.recent[index, :kept], alone.recent[0, :kept], **EXACT)
 
 
 def test_a_shuffled_basket_gives_the_same_logits(cache, model):
@@ -217,18 +218,18 @@ def test_a_shuffled_basket_gives_the_same_logits(cache, model):
     items = Items(*(getattr(batch.items, n)[order] for n in ("trip", "token", "pence")))
     lengths = np.bincount(batch.position.eq(0).cumsum(0) - 1)
     rows = pack_rows(lengths, CHUNK)
-    shuffled = double(arrange(batch.trips, items, rows, lengths, cache.products))
+    shuffled = double(arrange(batch.trips, items, rows, lengths, cache.vocabulary))
     assert not torch.equal(shuffled.questions.token, batch.questions.token)
-    one, other = model(batch), model(shuffled)
-    torch.testing.assert_close(first_logits(one, batch), first_logits(other, shuffled), **EXACT)
-    for name in one.context:
-        torch.testing.assert_close(one.context[name], other.context[name], **EXACT)
+    before, after = model(batch), model(shuffled)
+    torch.testing.assert_close(first_logits(before, batch), first_logits(after, shuffled), **EXACT)
+    for name in before.context:
+        torch.testing.assert_close(before.context[name], after.context[name], **EXACT)
 
 
 # Leaks
 
 
-def test_a_masked_items_price_and_identity_do_not_show(cache, model):
+def test_a_masked_items_price_and_identity_have_no_effect(cache, model):
     """Of the last trip of each timeline everything that is hidden is exchanged."""
     batch = double(timelines(cache, range(10)))
     ends = torch.cat([batch.position.eq(0)[1:], torch.tensor([True])])
@@ -242,10 +243,10 @@ def test_a_masked_items_price_and_identity_do_not_show(cache, model):
         token=torch.where(hidden, batch.items.token % cache.products + 1, batch.items.token),
         pence=torch.where(hidden[:, None], batch.items.pence * 3 + 1, batch.items.pence),
     )
-    one, other = model(batch), model(replace(batch, items=items))
-    assert torch.equal(first_logits(one, batch), first_logits(other, batch))
-    for name in one.context:
-        assert torch.equal(one.context[name], other.context[name])
+    before, after = model(batch), model(replace(batch, items=items))
+    assert torch.equal(first_logits(before, batch), first_logits(after, batch))
+    for name in before.context:
+        assert torch.equal(before.context[name], after.context[name])
 
 
 def test_a_trips_own_basket_reaches_only_later_trips(cache, model):
@@ -256,11 +257,11 @@ def test_a_trips_own_basket_reaches_only_later_trips(cache, model):
         batch.items,
         token=torch.where(changed, batch.items.token % cache.products + 1, batch.items.token),
     )
-    one = first_logits(model(batch), batch)
-    other = first_logits(model(replace(batch, items=items)), batch)
-    # Not only is the change small before: it is nothing.
-    assert torch.equal(one[: middle + 1], other[: middle + 1])
-    assert (one[middle + 1 :] != other[middle + 1 :]).any(1).all()
+    before = first_logits(model(batch), batch)
+    after = first_logits(model(replace(batch, items=items)), batch)
+    # Exactly equal before, not only close.
+    assert torch.equal(before[: middle + 1], after[: middle + 1])
+    assert (before[middle + 1 :] != after[middle + 1 :]).any(1).all()
 
 
 def test_no_later_trip_reaches_an_earlier_one(cache, model):
@@ -271,28 +272,28 @@ def test_no_later_trip_reaches_an_earlier_one(cache, model):
     noise = torch.randperm(int(later.sum())) + middle
     order = torch.cat([torch.arange(middle), noise])
     mixed = replace(batch, trips=map_tensors(trips, lambda t: t[order]))
-    one = model(batch)
+    before = model(batch)
     q = batch.questions
-    other = model(mixed)
+    after = model(mixed)
     assert torch.equal(
-        first_logits(one, batch)[q.trip < middle], first_logits(other, batch)[q.trip < middle]
+        first_logits(before, batch)[q.trip < middle], first_logits(after, batch)[q.trip < middle]
     )
 
 
-def test_a_hidden_trip_context_cannot_be_seen(cache, model):
+def test_a_hidden_trip_context_has_no_effect(cache, model):
     """Changing the kind of a trip where it is hidden changes no output about that trip."""
     everything = torch.ones(int(np.diff(cache["customers.trip_offsets"].astype(int))[1]))
     batch = double(timelines(cache, [1], hidden=everything.bool()))
     last = len(batch.trips) - 1
     context = batch.trips.context.clone()
     context[last] = (context[last] + 1) % 4
-    one, other = model(batch), model(replace(batch, trips=replace(batch.trips, context=context)))
-    assert torch.equal(first_logits(one, batch)[last], first_logits(other, batch)[last])
-    for name in one.context:
-        assert torch.equal(one.context[name], other.context[name])
+    before, after = model(batch), model(replace(batch, trips=replace(batch.trips, context=context)))
+    assert torch.equal(first_logits(before, batch)[last], first_logits(after, batch)[last])
+    for name in before.context:
+        assert torch.equal(before.context[name], after.context[name])
     # Where it is declared known it counts.
     known = double(timelines(cache, [1], hidden=torch.zeros(len(batch.trips)).bool()))
-    assert (first_logits(model(known), known)[last] != first_logits(one, batch)[last]).any()
+    assert (first_logits(model(known), known)[last] != first_logits(before, batch)[last]).any()
 
 
 def test_the_kind_of_an_earlier_trip_is_known_later(cache, model):
@@ -301,12 +302,12 @@ def test_the_kind_of_an_earlier_trip_is_known_later(cache, model):
     context = batch.trips.context.clone()
     context[0] = (context[0] + 1) % 4
     changed = replace(batch, trips=replace(batch.trips, context=context))
-    one, other = first_logits(model(batch), batch), first_logits(model(changed), batch)
-    assert torch.equal(one[0], other[0])
-    assert (one[1] != other[1]).any()
+    before, after = first_logits(model(batch), batch), first_logits(model(changed), batch)
+    assert torch.equal(before[0], after[0])
+    assert (before[1] != after[1]).any()
 
 
-def test_products_of_the_future_have_no_say_in_training(tmp_path):
+def test_products_first_sold_later_do_not_affect_training(tmp_path):
     """More novel products, sorted in among the others: the same loss and the same gradients."""
     columns = toy_columns(customers=6, seed=2)
     count = len(columns["products.code"])
@@ -369,7 +370,7 @@ def test_every_parameter_learns(cache):
     assert idle == []
 
 
-def test_fifty_trips_can_be_learnt_by_heart(tmp_path):
+def test_fifty_trips_can_be_memorised(tmp_path):
     """One hidden item a trip: several that share a [MASK] cannot all have probability 1."""
     cache = toy_cache(tmp_path / "cache", trips_of=[10] * 5, products=60, seed=8)
     torch.manual_seed(0)
@@ -377,26 +378,25 @@ def test_fifty_trips_can_be_learnt_by_heart(tmp_path):
     first = cache["customers.trip_offsets"].astype(np.int64)
     batch = build(cache, first[:-1], np.diff(first), task="next")
     items = batch.items
-    one = torch.zeros(len(items.token), dtype=torch.bool)
-    one[torch.cat([torch.tensor([True]), items.trip.diff() > 0])] = True
+    chosen = torch.zeros(len(items.token), dtype=torch.bool)
+    chosen[torch.cat([torch.tensor([True]), items.trip.diff() > 0])] = True
     masked = MaskedItems(
-        tokens=items.token.masked_fill(one, cache.products + 1),
-        targets=items.token.masked_fill(~one, 0),
-        price_hidden=one,
-        fully_hidden=torch.bincount(items.trip[~one], minlength=50) == 0,
+        tokens=items.token.masked_fill(chosen, cache.vocabulary.mask),
+        targets=items.token.masked_fill(~chosen, 0),
+        price_hidden=chosen,
+        fully_hidden=torch.bincount(items.trip[~chosen], minlength=50) == 0,
     )
     hidden = torch.arange(50) % 2 == 0
-    asked = torch.ones(50, dtype=torch.bool)
-    lately = sales(batch.trips.row, cache.products)
+    is_target = torch.ones(50, dtype=torch.bool)
     questions = build_questions(
         torch.full((5,), 10),
         Circumstances.of(batch.trips),
         items,
-        asked,
+        is_target,
         masked,
         hidden,
-        lately,
-        cache.products,
+        sales(batch.trips.row, cache.vocabulary),
+        cache.vocabulary,
     )
     batch = replace(batch, questions=questions)
     assert len(questions.target) == 50
@@ -411,8 +411,8 @@ def test_fifty_trips_can_be_learnt_by_heart(tmp_path):
     for part in ("size", "sensitivity", "mission"):
         assert parts[part] < 0.1
     model.eval()
-    guesses = model(batch).logits[: len(asked)].argmax(1)
-    assert (guesses == questions.target).float().mean() > 0.95
+    predicted = model(batch).logits[:50].argmax(1)
+    assert (predicted == questions.target).float().mean() > 0.95
 
 
 def test_presets_have_the_sizes_they_claim(tmp_path):
@@ -437,20 +437,19 @@ def test_baskets_of_two_hundred_and_single_trips_pass(tmp_path):
     assert model(batch).logits[:, 1:-2].isfinite().all()
 
 
-def test_a_product_without_a_token_reads_as_its_category(tmp_path):
+def test_an_unknown_product_is_read_as_its_category(tmp_path):
     columns = toy_columns(customers=6)
-    count = len(columns["products.code"])
-    known = create_world_model("tiny", TensorCache(_written(tmp_path / "a", columns)))
-    columns["items.token"] = np.where(
-        columns["items.token"] == 2, count + 3 + columns["products.category"][1],
-        columns["items.token"],
-    )  # fmt: skip
+    cache = TensorCache(_written(tmp_path / "a", columns))
+    vocabulary = cache.vocabulary
+    known = create_world_model("tiny", cache)
+    fallback = vocabulary.fallback(columns["products.category"][1])
+    columns["items.token"] = np.where(columns["items.token"] == 2, fallback, columns["items.token"])
     cache = TensorCache(_written(tmp_path / "b", columns))
     for task in ("next_unknown", "completion"):
         for batch in EvaluationDataLoader(WorldModelDataset(cache, "test"), task, chunk=CHUNK):
             predictions = known.eval()(batch)
             assert predictions.logits[:, 1:].isfinite().all()
-            assert predictions.logits.shape[1] == count + 3
+            assert predictions.logits.shape[1] == vocabulary.size
 
 
 def _written(folder, columns):

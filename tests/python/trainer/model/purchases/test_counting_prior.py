@@ -16,6 +16,7 @@ from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.held_out import held_out
 from trainer.cache.reader import TensorCache
 from trainer.cache.schema import CODES_OF_CONTEXT
+from trainer.cache.vocabulary import Vocabulary
 from trainer.cache.writer import write_cache
 from trainer.features.chain_sales import WeeklySales
 from trainer.features.purchase_history import (
@@ -32,7 +33,7 @@ from trainer.features.trips import Items
 from trainer.model.purchases.counting_prior import LIFT_TRIPS, SMOOTHING, CountingPrior, kind_index
 from trainer.model.token_scores import TokenScores
 
-PRODUCTS = 9
+VOCABULARY = Vocabulary(products=9, categories=1)
 
 
 def listed(pairs):
@@ -41,29 +42,30 @@ def listed(pairs):
 
 
 def history(
-    timelines, baskets, asked=None, seen=(), shown=None, targets=(), sampling=None, **circumstances
-):
-    """baskets: a list of tokens per trip; seen, targets: (trip, token) pairs that are visible and
-    asked for.
+    timelines, baskets, is_target=None, visible=(), visible_kind=None, targets=(), sampling=None,
+    **circumstances,
+):  # fmt: skip
+    """baskets: a list of tokens per trip; visible, targets: (trip, token) pairs.
 
-    circumstances: columns of `Circumstances`, else a trip a day at noon in a store of its own.
+    circumstances: columns of `Circumstances`; by default one trip a day at noon, each in another
+    store.
     """
     trips = len(baskets)
-    asked = np.ones(trips, dtype=bool) if asked is None else np.array(asked)
+    is_target = np.ones(trips, dtype=bool) if is_target is None else np.array(is_target)
     columns = {
         "day": np.arange(trips), "hour": np.full(trips, 12), "store": np.arange(trips) + 1,
         "kind": np.zeros((trips, 4), dtype=np.int64),
     }  # fmt: skip
     columns |= {name: np.array(column) for name, column in circumstances.items()}
-    shown = columns["kind"][asked] if shown is None else np.array(shown)
+    visible_kind = columns["kind"][is_target] if visible_kind is None else np.array(visible_kind)
     items = Items(
         trip=torch.from_numpy(np.repeat(np.arange(trips), [len(b) for b in baskets])),
         token=torch.tensor([t for basket in baskets for t in basket]),
         pence=torch.zeros(0, 3),
     )
     return purchase_history(
-        np.array(timelines), Circumstances(**columns), items, asked, shown,
-        listed(seen), listed(targets), PRODUCTS, sampling,
+        np.array(timelines), Circumstances(**columns), items, is_target, visible_kind,
+        listed(visible), listed(targets), VOCABULARY, sampling,
     )  # fmt: skip
 
 
@@ -89,7 +91,7 @@ def test_counts_by_hand():
 
 def test_neighbours_by_hand():
     # Of trip 2 product 1 is visible. Cosine with trip 0, {1, 2}: 1 / sqrt(2); with trip 1: 0.
-    result = as_dict(history([3], [[1, 2], [3], [1, 4]], seen=[(2, 1)]))
+    result = as_dict(history([3], [[1, 2], [3], [1, 4]], visible=[(2, 1)]))
     near = HISTORY.neighbour_rate * math.exp(HISTORY.neighbour_gain / math.sqrt(2))
     scale = (1 + HISTORY.neighbour_rate) / (near + 1)
     assert result[2, 2][-1] == pytest.approx(near * scale)
@@ -118,7 +120,9 @@ def test_days_stores_hours_and_kinds_by_hand():
 
 def test_a_hidden_kind_and_an_unknown_store_match_nothing():
     kinds = [[1, 2, 3, 4]] * 2 + [[1, 1, 1, 1]]
-    hidden = history([3], [[1], [2], [5]], kind=kinds, shown=np.zeros((3, 4)), store=[0, 0, 0])
+    hidden = history(
+        [3], [[1], [2], [5]], kind=kinds, visible_kind=np.zeros((3, 4)), store=[0, 0, 0]
+    )
     assert count_of(hidden, (2, 1), "kind") == pytest.approx(HISTORY.circumstances_rate)
     assert count_of(hidden, (2, 2), "kind") == pytest.approx(1)
     assert count_of(hidden, (2, 1), "store") == count_of(hidden, (2, 2), "store") == 0
@@ -133,20 +137,20 @@ def test_gaps_by_hand():
     assert gaps[2, 1] == [7, 0, 10, 3]
 
 
-def test_an_unknown_visible_item_lowers_the_likeness():
+def test_an_unknown_visible_item_lowers_the_cosine():
     # Two visible items, one of them never bought before: cosine 1 / sqrt(2 * 1).
-    result = as_dict(history([3], [[1], [2], [1, 5]], seen=[(2, 1), (2, 5)]))
+    result = as_dict(history([3], [[1], [2], [1, 5]], visible=[(2, 1), (2, 5)]))
     near = HISTORY.neighbour_rate * math.exp(HISTORY.neighbour_gain / math.sqrt(2))
     assert result[2, 1][-1] / result[2, 2][-1] == pytest.approx(near)
 
 
 def test_timelines_do_not_mix_and_unknown_products_are_left_out():
-    result = as_dict(history([2, 2], [[1], [2], [3, PRODUCTS + 3], [4]]))
+    result = as_dict(history([2, 2], [[1], [2], [3, VOCABULARY.fallback(0)], [4]]))
     assert set(result) == {(1, 1), (3, 3)}
 
 
 def test_only_target_trips_have_counts():
-    result = as_dict(history([3], [[1], [2], [3]], asked=[False, False, True]))
+    result = as_dict(history([3], [[1], [2], [3]], is_target=[False, False, True]))
     assert set(result) == {(0, 1), (0, 2)}
 
 
@@ -233,7 +237,7 @@ def questions(context, history) -> Questions:
     )  # fmt: skip
 
 
-def own_of(tokens, counts) -> PurchaseHistory:
+def history_of(tokens, counts) -> PurchaseHistory:
     """The history of one question."""
     token = torch.tensor(tokens, dtype=torch.long)
     gaps = torch.zeros(len(tokens), len(GAPS))
@@ -247,8 +251,8 @@ def own_of(tokens, counts) -> PurchaseHistory:
 
 def test_kinds_have_different_indices_and_unknown_is_zero():
     codes = torch.cartesian_prod(torch.arange(4), torch.arange(4), torch.arange(4), torch.arange(5))
-    numbers = kind_index(codes)
-    assert sorted(numbers.tolist()) == list(range(len(codes)))
+    indices = kind_index(codes)
+    assert sorted(indices.tolist()) == list(range(len(codes)))
     assert kind_index(torch.zeros(1, 4, dtype=torch.long)).tolist() == [0]
 
 
@@ -272,7 +276,7 @@ def test_prior_starts_as_smoothed_personal_shares(cache):
     prior = CountingPrior(cache).double()
     counts = torch.zeros(2, len(COUNTS), dtype=torch.float64)
     counts[:, -1] = torch.tensor([3.0, 0.5])
-    history = own_of([4, 7], counts)
+    history = history_of([4, 7], counts)
     score = log_scores(prior, questions([[0, 0, 0, 0]], history))[0] + prior.share.log()
     smoothed = SMOOTHING * prior.share
     smoothed[4] += 3
@@ -300,7 +304,7 @@ def test_lift_by_hand(tmp_path):
         (len(of_kind) + LIFT_TRIPS) * average
     )
     prior = CountingPrior(cache)
-    nothing = own_of([], torch.zeros(0, len(COUNTS)))
+    nothing = history_of([], torch.zeros(0, len(COUNTS)))
     lift = log_scores(
         prior, questions([some.tolist(), [0, 0, 0, 0], [*some[:3].tolist(), 0]], nothing)
     )
@@ -337,13 +341,13 @@ def test_gradients_reach_every_weight(cache):
 def test_a_product_first_sold_later_has_its_recent_share(cache):
     """As if it had sold in the training weeks at the rate of the last weeks."""
     prior = CountingPrior(cache).double()
-    history = own_of([4, 7], torch.full((2, len(COUNTS)), 3.0, dtype=torch.float64))
-    asked = questions([[0, 0, 0, 0]], history)
+    history = history_of([4, 7], torch.full((2, len(COUNTS)), 3.0, dtype=torch.float64))
+    question = questions([[0, 0, 0, 0]], history)
     shift = torch.zeros(1, 43, dtype=torch.float64)
     shift[0, 7] = math.log(50)
-    sold = replace(asked.sales, shift=shift)
-    moved = log_scores(prior, replace(asked, sales=sold))
+    sold = replace(question.sales, shift=shift)
+    moved = log_scores(prior, replace(question, sales=sold))
     prior.share[7] *= 50
-    expected = log_scores(prior, asked)
+    expected = log_scores(prior, question)
     expected[0, 7] += math.log(50)
     torch.testing.assert_close(moved, expected)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_counting_prior import own_of
+from test_counting_prior import history_of
 from toy import toy_cache
 
 from trainer.batches.loaders import EvaluationDataLoader
@@ -38,7 +38,7 @@ def test_weights_by_hand():
         question=torch.zeros(3, dtype=torch.long), likeness=likeness,
         pair=torch.tensor([0, 1, 2]), entry=torch.tensor([0, 1, 0]),
     )  # fmt: skip
-    history = replace(own_of([5, 6], torch.zeros(2, len(COUNTS))), trips=trips)
+    history = replace(history_of([5, 6], torch.zeros(2, len(COUNTS))), trips=trips)
     counts = SimilarTrips(WIDTH)(history, torch.randn(1, WIDTH))
     first, second = math.exp(-2 / 20 + 4 * 0.5), math.exp(-1 / 20)
     scale = (1 + HISTORY.neighbour_rate + HISTORY.neighbour_rate**2) / (first + second + 1)
@@ -52,7 +52,7 @@ def test_all_heads_have_the_same_total_weight(cache):
     trips, count = questions.history.trips, len(questions.trip)
     pairs = torch.arange(len(trips.question))
     each = EarlierTrips(trips.question, trips.likeness, pairs, pairs)  # a product per trip
-    history = own_of([0] * len(pairs), torch.zeros(len(pairs), len(COUNTS)))
+    history = history_of([0] * len(pairs), torch.zeros(len(pairs), len(COUNTS)))
     history = replace(history, question=trips.question, trips=each)
     layer = SimilarTrips(WIDTH)
     torch.nn.init.normal_(layer.question.weight)
@@ -101,5 +101,5 @@ def test_gradients_reach_every_weight(cache):
 
 
 def test_without_earlier_trips_there_are_no_scores():
-    nothing = own_of([], torch.zeros(0, len(COUNTS)))
+    nothing = history_of([], torch.zeros(0, len(COUNTS)))
     assert SimilarTrips(WIDTH)(nothing, torch.randn(3, WIDTH)).shape == (0, len(HEADS))
