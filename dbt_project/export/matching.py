@@ -1,7 +1,7 @@
 """Products, stores and labels of a warehouse as rows and codes of a vocabulary.
 
-A warehouse's own vocabulary holds everything; one read with `--like` may not. What it lacks gets a
-stand-in, and everything that got one is counted.
+A warehouse's own vocabulary holds all of its products; one read with `--like` may not. What it
+lacks is mapped to a fallback and counted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.cache.schema import LEVELS
+from trainer.cache.vocabulary import SPECIAL_TOKENS
 
 from .tables import CODES, STORE_FIGURES
 from .vocabulary import Vocabulary, encode, text
@@ -72,7 +73,7 @@ def _tokens(static: Columns, products: Columns) -> tuple[np.ndarray, np.ndarray,
                 strict=True)
         )
     }  # fmt: skip
-    first_fallback = len(row_of) + 3
+    first_fallback = len(row_of) + SPECIAL_TOKENS
     most_frequent = _most_frequent_department(static)
     codes = zip(*(text(products[name]).tolist() for name in CODES), strict=True)
     tokens, unknown, unknown_department = [], [], []

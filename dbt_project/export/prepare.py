@@ -72,9 +72,9 @@ def _cache_of(
     holiday_names = sorted(
         {name for day, name in by_date.items() if (day - EPOCH).days in known_days}
     )
-    own = vocabulary_of(tables, holiday_names, full_code(country))
-    vocabulary = own if reference is None else reference.vocabulary
-    split, split_from = _split(own, reference)
+    from_warehouse = vocabulary_of(tables, holiday_names, full_code(country))
+    vocabulary = from_warehouse if reference is None else reference.vocabulary
+    split, split_from = _split(from_warehouse, reference)
     found = match(vocabulary, tables)
     columns = {
         **vocabulary.columns,
@@ -99,22 +99,24 @@ def _cache_of(
     }
 
 
-def _split(own: Vocabulary, reference: Reference | None) -> tuple[dict[str, list[int]], str]:
+def _split(
+    from_warehouse: Vocabulary, reference: Reference | None
+) -> tuple[dict[str, list[int]], str]:
     """The split, and whether it is that of the `warehouse` or of the `reference`.
 
     Week numbers of the reference mean the same here only if both calendars agree where they
     overlap. Weeks after the end of the reference's calendar are later than all it knows.
     """
     if reference is None:
-        return own.split, "warehouse"
-    theirs = reference.vocabulary
-    common = min(len(own.shop_weeks), len(theirs.shop_weeks))
-    if not np.array_equal(own.shop_weeks[:common], theirs.shop_weeks[:common]):
-        return own.split, "warehouse"
-    split = dict(theirs.split)
-    if len(own.shop_weeks) > len(theirs.shop_weeks):
-        first, _ = split.get("later", (len(theirs.shop_weeks) + 1, 0))
-        split["later"] = [first, len(own.shop_weeks)]
+        return from_warehouse.split, "warehouse"
+    known = reference.vocabulary
+    common = min(len(from_warehouse.shop_weeks), len(known.shop_weeks))
+    if not np.array_equal(from_warehouse.shop_weeks[:common], known.shop_weeks[:common]):
+        return from_warehouse.split, "warehouse"
+    split = dict(known.split)
+    if len(from_warehouse.shop_weeks) > len(known.shop_weeks):
+        first, _ = split.get("later", (len(known.shop_weeks) + 1, 0))
+        split["later"] = [first, len(from_warehouse.shop_weeks)]
     return split, "reference"
 
 

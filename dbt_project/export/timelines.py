@@ -53,7 +53,7 @@ def _items(tables: Tables, vocabulary: Vocabulary, found: Match) -> tuple[Column
     items, counts = tables.items, tables.trips["item_count"]
     token = found.token[items["product_key"] - 1]
     trip = np.repeat(np.arange(len(counts)), counts)
-    # Items come in the order of products; stand-ins may change that, but not of equal tokens.
+    # Items come in the order of products, which fallback tokens may break; ties keep their order.
     order = np.argsort(trip * (token.max() + 1) + token, kind="stable")
     token = token[order]
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from trainer.features.chain_sales import WeeklySales
+from trainer.features.chain_sales import RecentSales
 from trainer.features.purchase_history import PurchaseHistory
 from trainer.features.tensors import TensorRecord
 from trainer.features.trips import Items, Trips
@@ -89,7 +89,7 @@ class Questions(TensorRecord):
     """One row per token that gets logits, which attends to its whole basket."""
     history: PurchaseHistory
     """What the customers bought before."""
-    sales: WeeklySales
+    sales: RecentSales
     """Recent sales of the chain."""
     logit: Tensor
     """(R,) int64 decoder tokens that get logits: first the Q `[MASK]` tokens in order, then the

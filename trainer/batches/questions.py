@@ -17,7 +17,7 @@ from trainer.batches.packing import pack_baskets, pack_queries
 from trainer.cache.ragged import ranges
 from trainer.cache.vocabulary import Vocabulary
 from trainer.features.chain import Chain
-from trainer.features.chain_sales import WeeklySales
+from trainer.features.chain_sales import RecentSales
 from trainer.features.customers import CustomerFeatures
 from trainer.features.history_sampling import HistorySampling
 from trainer.features.plans import UNDECLARED, TripPlan
@@ -33,7 +33,7 @@ def build_questions(
     is_target: Tensor,
     masked: MaskedItems,
     hidden: Tensor,
-    sales: WeeklySales,
+    sales: RecentSales,
     vocabulary: Vocabulary,
     sampling: HistorySampling | None = None,
 ) -> Questions:

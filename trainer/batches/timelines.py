@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from trainer.cache.held_out import held_out
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import CacheError, TensorCache
-from trainer.features.chain_sales import Sales, item_shares
+from trainer.features.chain_sales import SalesByWeek, item_shares
 from trainer.features.trips import Items, Trips, read
 
 
@@ -112,9 +112,9 @@ class WorldModelDataset(Dataset):
         """(n,) items of each timeline, history included."""
 
     @cached_property
-    def sales(self) -> Sales:
+    def sales(self) -> SalesByWeek:
         """Recent sales of the chain, as of each week."""
-        return Sales(self.cache, item_shares(self.cache))
+        return SalesByWeek(self.cache, item_shares(self.cache))
 
     def __len__(self) -> int:
         return len(self.spans)

@@ -43,13 +43,13 @@ class ChainSalesSettings:
 
 
 @dataclass(frozen=True)
-class WeeklySales(TensorRecord):
-    """Recent sales of the chain, as of the week of each question."""
+class RecentSales(TensorRecord):
+    """Recent sales of the chain for each question, as of its week."""
 
     table: Tensor
     """(weeks, 2, V) float32, the columns of `trainer.features.chain_sales.COLUMNS`."""
     shift: Tensor
-    """(weeks, V) float32: what to add to the logarithm of each product's share."""
+    """(weeks, V) float32, added to the logarithm of each token's share."""
     week: Tensor
     """(Q,) int64 row of both, per question."""
 
@@ -57,17 +57,17 @@ class WeeklySales(TensorRecord):
 class ChainSales:
     """Recent sales of the chain, kept up to date week by week.
 
-    It starts at week 1 with nothing sold. Its size is that of three arrays by token, however many
-    weeks were closed.
+    It starts at week 1 with nothing sold. Its size is that of three arrays by token, whatever the
+    number of weeks.
 
     Args:
         share: (V,) float64 share of each token among training items, all above 0.
         is_novel: (V,) bool, tokens of products first sold after the training weeks.
 
     Attributes:
-        week: the week it answers for; sales of all earlier weeks are counted.
+        week: the current week; sales of all earlier weeks are counted.
         recent: (V,) float64 decayed count of trips with each product.
-        total: their sum, decayed alike.
+        total: sum of `recent`.
         weeks_since_sold: (V,) int64, at most `max_weeks_absent`.
     """
 
@@ -127,11 +127,11 @@ class ChainSales:
         of training items, never below 0; 0 for all others."""
         return np.log(self._current_share() / self.share).astype(np.float32)
 
-    def as_of(self, questions: int) -> WeeklySales:
-        """For so many questions, all of the current week."""
+    def as_of(self, questions: int) -> RecentSales:
+        """For a number of questions, all of the current week."""
         table, shift = self.table()[None], self.shift()[None]
         row = np.zeros(questions, dtype=np.int64)
-        return WeeklySales(*map(torch.from_numpy, (table, shift, row)))
+        return RecentSales(*map(torch.from_numpy, (table, shift, row)))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Everything but the settings, as plain arrays."""
@@ -162,11 +162,11 @@ class ChainSales:
         return np.where(self.is_novel, np.maximum(recent_share, self.share), self.share)
 
 
-class Sales:
-    """Recent sales as of every week of a cache, those of held-out customers included.
+class SalesByWeek:
+    """Recent sales as of every week of a cache, including those of held-out customers.
 
     Args:
-        cache: whose trips count.
+        cache: whose trips are counted.
         share: (V,) share of each token among training items.
     """
 
@@ -189,11 +189,11 @@ class Sales:
             self.table[row], self.shift[row] = sales.table(), sales.shift()
             sales.close_week(sold_in_week)
 
-    def as_of(self, week: np.ndarray) -> WeeklySales:
+    def as_of(self, week: np.ndarray) -> RecentSales:
         """For weeks (n,), from 1."""
         distinct, index = np.unique(week, return_inverse=True)
         parts = self.table[distinct - 1], self.shift[distinct - 1], index
-        return WeeklySales(*map(torch.from_numpy, parts))
+        return RecentSales(*map(torch.from_numpy, parts))
 
 
 def chain_sales_after(
@@ -229,7 +229,7 @@ def item_shares(cache: TensorCache) -> np.ndarray:
     """Share of each token among training items, (V,) float64.
 
     Half an item is added to every token, so that none has a share of 0. Products first sold after
-    the training weeks do not count in the total: shares must not depend on how many there will be.
+    the training weeks do not count in the total, so that shares do not depend on their number.
     """
     counts = cache["products.train_trips"].astype(np.float64) + 0.5
     total = counts[~cache["products.is_novel"]].sum()

@@ -75,10 +75,10 @@ class CustomerFeatures:
 
     def copy(self) -> CustomerFeatures:
         """An independent copy."""
-        other = CustomerFeatures(self.chain, self.segments)
-        other.aggregates, other.log = self.aggregates.copy(), self.log
-        other.trips, other.last = self.trips, self.last
-        return other
+        copied = CustomerFeatures(self.chain, self.segments)
+        copied.aggregates, copied.log = self.aggregates.copy(), self.log
+        copied.trips, copied.last = self.trips, self.last
+        return copied
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays that `from_arrays` reads."""
@@ -155,7 +155,7 @@ def describe(customers: Sequence[CustomerFeatures], plans: Sequence[TripPlan]) -
     )
 
 
-def items_of(trip: FinishedTrip, chain: Chain) -> Items:
+def priced_items(trip: FinishedTrip, chain: Chain) -> Items:
     """The items of one finished trip, with their prices."""
     pence = trip.pence
     if pence is None:

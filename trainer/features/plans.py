@@ -63,8 +63,7 @@ class FinishedTrip:
     spend_pence: int
     """Spend of the whole basket."""
     products: np.ndarray | None = None
-    """(n,) int64 identities of products, where several unknown ones share a fallback; tokens if left
-    out."""
+    """(n,) int64 identities of products, since unknown ones share fallbacks; tokens if left out."""
     pence: np.ndarray | None = None
     """(n, 3) float32: price, previous price, base price of each item; the chain's if left out."""
 

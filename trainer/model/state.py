@@ -12,7 +12,7 @@ from safetensors.numpy import load, save
 from torch import Tensor
 
 from trainer.features.chain import Chain
-from trainer.features.customers import CustomerFeatures, describe, items_of
+from trainer.features.customers import CustomerFeatures, describe, priced_items
 from trainer.features.plans import FinishedTrip
 from trainer.features.tensors import TensorRecord, concatenate, map_tensors
 from trainer.features.trips import Items, Trips
@@ -68,17 +68,17 @@ class CustomerState:
     def observe(self, trip: FinishedTrip) -> None:
         """Add a finished trip. Raises ValueError where it lies before the last one."""
         described = describe([self.features], [trip.plan])
-        items = items_of(trip, self.chain)
+        items = priced_items(trip, self.chain)
         self.features.observe(trip)
         self.waiting.append((described, items))
 
     def copy(self) -> CustomerState:
         """An independent copy."""
-        other = CustomerState(self.chain)
-        other.features = self.features.copy()
-        other.encoder, other.model = self.encoder, self.model
-        other.waiting = list(self.waiting)
-        return other
+        copied = CustomerState(self.chain)
+        copied.features = self.features.copy()
+        copied.encoder, copied.model = self.encoder, self.model
+        copied.waiting = list(self.waiting)
+        return copied
 
     def to_bytes(self) -> bytes:
         """Everything but the chain, as safetensors, which run no code on loading.

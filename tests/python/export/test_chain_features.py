@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trainer.cache.reader import TensorCache
-from trainer.features.chain_sales import Sales, chain_sales_after, item_shares
+from trainer.features.chain_sales import SalesByWeek, chain_sales_after, item_shares
 from trainer.features.shelf_prices import ShelfPrices
 from trainer.features.trips import PRICES, read_items
 
@@ -91,7 +91,7 @@ def test_a_stream_of_prices_gives_those_of_the_cache(prices, default_cache):
 
 
 def test_recent_sales_of_every_week_are_those_of_the_stream(default_cache: TensorCache):
-    sales = Sales(default_cache, item_shares(default_cache))
+    sales = SalesByWeek(default_cache, item_shares(default_cache))
     for week in (1, 40, 81, default_cache.rows("weeks")):
         stream = chain_sales_after(default_cache, week - 1)
         assert np.array_equal(stream.table(), sales.table[week - 1])

@@ -16,7 +16,7 @@ from trainer.features.chain_sales import (
     COLUMNS,
     ChainSales,
     ChainSalesSettings,
-    Sales,
+    SalesByWeek,
     chain_sales_after,
     item_shares,
     receipt_item_shares,
@@ -63,7 +63,7 @@ def test_other_settings_are_other_numbers():
 @pytest.mark.parametrize("last_week", [0, 1, 17, WEEKS])
 def test_week_by_week_is_all_weeks_at_once(tmp_path, last_week):
     cache = toy_cache(tmp_path / "cache", customers=40)
-    sales = Sales(cache, item_shares(cache))
+    sales = SalesByWeek(cache, item_shares(cache))
     sold = sold_by_week(cache)
     stream = chain_sales_after(cache, last_week)
     for week in range(last_week + 1, WEEKS + 1):
@@ -82,7 +82,7 @@ def test_week_by_week_is_all_weeks_at_once(tmp_path, last_week):
 def test_questions_of_the_current_week_share_one_row(tmp_path):
     cache = toy_cache(tmp_path / "cache")
     found = chain_sales_after(cache, 16).as_of(3)
-    expected = Sales(cache, item_shares(cache)).as_of(np.array([17, 17, 17]))
+    expected = SalesByWeek(cache, item_shares(cache)).as_of(np.array([17, 17, 17]))
     for name in ("table", "shift", "week"):
         one, other = getattr(found, name), getattr(expected, name)
         assert torch.equal(one, other) and one.dtype == other.dtype
@@ -113,7 +113,7 @@ def test_weeks_and_shapes_that_do_not_fit_are_refused(tmp_path):
 def test_a_slow_and_obvious_count_agrees(tmp_path):
     cache = toy_cache(tmp_path / "cache")
     share = item_shares(cache)
-    table = Sales(cache, share).table
+    table = SalesByWeek(cache, share).table
     offsets, token = cache["trips.item_offsets"].astype(int), cache["items.token"].tolist()
     trips = [
         (int(week), token[start:stop])
@@ -145,14 +145,14 @@ def test_a_week_and_what_follows_do_not_enter(tmp_path):
     one, other = (TensorCache(tmp_path / name) for name in ("one", "other"))
     share = item_shares(one)
     assert np.array_equal(chain_sales_after(one, 11).table(), chain_sales_after(other, 11).table())
-    one, other = (Sales(cache, share).table for cache in (one, other))
+    one, other = (SalesByWeek(cache, share).table for cache in (one, other))
     assert np.array_equal(one[:12], other[:12])
     assert not np.array_equal(one[12], other[12])
 
 
 def test_each_week_finds_its_row(tmp_path):
     cache = toy_cache(tmp_path / "cache")
-    sales = Sales(cache, item_shares(cache))
+    sales = SalesByWeek(cache, item_shares(cache))
     found = sales.as_of(np.array([7, 3, 7, 20]))
     assert len(found.table) == len(found.shift) == 3
     for place, week in enumerate((7, 3, 7, 20)):
@@ -165,7 +165,7 @@ def test_a_novel_product_has_the_share_of_its_recent_sales(tmp_path):
     cache = toy_cache(tmp_path / "cache", customers=40)
     novel = int(cache["products.is_novel"].nonzero()[0][0]) + 1
     share = item_shares(cache)
-    sales = Sales(cache, share)
+    sales = SalesByWeek(cache, share)
     week = np.repeat(cache["trips.week"], np.diff(cache["trips.item_offsets"].astype(int)))
     token = cache["items.token"]
     first = int(week[token == novel].min())

@@ -18,7 +18,7 @@ from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
-from trainer.features.chain_sales import WeeklySales
+from trainer.features.chain_sales import RecentSales
 from trainer.features.purchase_history import Circumstances
 from trainer.features.tensors import map_tensors
 from trainer.features.trips import Items, read
@@ -108,7 +108,7 @@ def sales(row, vocabulary):
     """Three weeks of random sales; the week of a trip depends on its row alone."""
     draw = torch.Generator().manual_seed(0)
     table = torch.randn(3, 2, vocabulary.size, generator=draw)
-    return WeeklySales(table, torch.rand(3, vocabulary.size, generator=draw), row % 3)
+    return RecentSales(table, torch.rand(3, vocabulary.size, generator=draw), row % 3)
 
 
 def first_logits(predictions, batch):

@@ -18,7 +18,7 @@ from trainer.cache.reader import TensorCache
 from trainer.cache.schema import CODES_OF_CONTEXT
 from trainer.cache.vocabulary import Vocabulary
 from trainer.cache.writer import write_cache
-from trainer.features.chain_sales import WeeklySales
+from trainer.features.chain_sales import RecentSales
 from trainer.features.purchase_history import (
     COUNTS,
     GAPS,
@@ -220,9 +220,9 @@ def test_a_slow_simple_count_agrees(cache, task):
 # The prior
 
 
-def nothing_sold(count, dtype) -> WeeklySales:
+def nothing_sold(count, dtype) -> RecentSales:
     table = torch.zeros(1, 2, 43, dtype=dtype)
-    return WeeklySales(table, table[:, 0], torch.zeros(count, dtype=torch.long))
+    return RecentSales(table, table[:, 0], torch.zeros(count, dtype=torch.long))
 
 
 def questions(context, history) -> Questions:
