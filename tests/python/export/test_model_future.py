@@ -33,13 +33,13 @@ def stir(model: WorldModel, other: WorldModel | None = None) -> None:
     start: deltas at zero.
     """
     generator = torch.Generator().manual_seed(1)
-    theirs = dict(other.named_parameters()) if other else {}
+    given = dict(other.named_parameters()) if other else {}
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.startswith(("product.", "store.identity", "bias")):
                 continue
             if other:
-                parameter.copy_(theirs[name])
+                parameter.copy_(given[name])
             else:
                 parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
         model.store.identity.weight.zero_()

@@ -22,12 +22,12 @@ from trainer.features.shelf_prices import ShelfPrices
 from trainer.model.state import CustomerState
 from trainer.model.world_model import create_world_model
 
-CLOSE = dict(rtol=0, atol=1e-4)
+TOLERANCE = dict(rtol=0, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
 def model(default_cache):
-    """A tiny model whose every part has a say."""
+    """A tiny model in which every part has an effect."""
     torch.manual_seed(0)
     model = create_world_model("tiny", default_cache).eval()
     with torch.no_grad():
@@ -76,38 +76,40 @@ def test_whole_timelines_trip_by_trip(default_cache, model, chains):
 
 
 def compare(cache, model, chains, task, batch, expected):
-    asked = batch.questions
-    rows = batch.trips.row[asked.trip].numpy()
+    questions = batch.questions
+    rows = batch.trips.row[questions.trip].numpy()
     state = None
     for number, trip in enumerate(finished_trips(cache, rows)):
-        if int(batch.position[asked.trip[number]]) == 0:
+        if int(batch.position[questions.trip[number]]) == 0:
             customer = cache["customer_weeks.customer"][cache["trips.customer_week"][rows[number]]]
             segments = (
                 cache[f"customers.{n}"][customer] for n in ("price_sensitivity", "lifestage")
             )
             state = CustomerState(chains(1), tuple(map(int, segments)))
         chains(int(cache["trips.week"][rows[number]]))
-        mine = asked.question == number
-        visible = asked.token[mine][1:]  # behind the [MASK]
+        in_question = questions.question == number
+        visible = questions.token[in_question][1:]  # behind the [MASK]
         plan = replace(
             trip.plan,
             kind=UNDECLARED if task == "next_unknown" else trip.plan.kind,
             visible=tuple(visible.tolist()),
         )
         described = describe([state.features], [plan])
-        same_features(described, batch.trips, int(asked.trip[number]))
+        same_features(described, batch.trips, int(questions.trip[number]))
         planned = plan_questions([state.features], [plan])
         assert torch.equal(planned.token[1:], visible)
-        assert torch.equal(planned.pence[1:], asked.pence[mine][1:])
-        of_question = asked.history.question == number
+        assert torch.equal(planned.pence[1:], questions.pence[in_question][1:])
+        of_question = questions.history.question == number
         for name in ("token", "counts", "gaps"):
-            one, other = getattr(planned.history, name), getattr(asked.history, name)[of_question]
-            assert torch.equal(one, other), name
-        pairs = asked.history.trips.question == number
-        assert torch.equal(planned.history.trips.likeness, asked.history.trips.likeness[pairs])
-        assert torch.equal(planned.sales.table[0], asked.sales.table[asked.sales.week[number]])
+            vectorised = getattr(questions.history, name)[of_question]
+            assert torch.equal(getattr(planned.history, name), vectorised), name
+        pairs = questions.history.trips.question == number
+        assert torch.equal(planned.history.trips.likeness, questions.history.trips.likeness[pairs])
+        assert torch.equal(
+            planned.sales.table[0], questions.sales.table[questions.sales.week[number]]
+        )
         answer = model.answer([state], [plan])
-        torch.testing.assert_close(answer.logits[0], expected[number], **CLOSE)
+        torch.testing.assert_close(answer.logits[0], expected[number], **TOLERANCE)
         state.observe(replace(trip, pence=None))
 
 
@@ -133,8 +135,8 @@ def test_a_saved_state_goes_on_as_if_nothing_had_happened(default_cache, model, 
             state.observe(trip)
             model.encode([state])
         states[1] = CustomerState.from_bytes(states[1].to_bytes(), chain)
-    one, other = (model.answer([state], [trips[-1].plan]).logits for state in states)
-    assert torch.equal(one, other)
+    first, second = (model.answer([state], [trips[-1].plan]).logits for state in states)
+    assert torch.equal(first, second)
 
 
 def test_everything_at_once_equals_one_by_one(default_cache, model, chains):
@@ -146,13 +148,13 @@ def test_everything_at_once_equals_one_by_one(default_cache, model, chains):
     for customer in range(5):
         *past, last = finished_trips(cache, np.arange(offsets[customer], offsets[customer + 1]))
         plans.append(last.plan)
-        one, other = CustomerState(chain), CustomerState(chain)
+        stepwise, at_once = CustomerState(chain), CustomerState(chain)
         for trip in past:
-            one.observe(trip)
-            other.observe(trip)
-            model.encode([one])
-        alone.append(one)
-        together.append(other)
+            stepwise.observe(trip)
+            at_once.observe(trip)
+            model.encode([stepwise])
+        alone.append(stepwise)
+        together.append(at_once)
     expected = torch.cat([model.answer([s], [p]).logits for s, p in zip(alone, plans, strict=True)])
     answer = model.answer(together, plans)
-    torch.testing.assert_close(answer.logits, expected, **CLOSE)
+    torch.testing.assert_close(answer.logits, expected, **TOLERANCE)

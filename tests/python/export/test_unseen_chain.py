@@ -68,11 +68,11 @@ def test_what_cannot_be_mapped_is_counted_and_figures_are_finite(folder, like, t
     assert counts["items"] == unknown.sum() > 1000
     assert counts["products"] > 30 and counts["stores"] >= 1 and counts["trips_at_stores"] > 50
     content = json.loads(figures.read_text())
-    asked = np.repeat(cache["trips.week"] > 95, np.diff(cache["trips.item_offsets"].astype(int)))
+    in_test = np.repeat(cache["trips.week"] > 95, np.diff(cache["trips.item_offsets"].astype(int)))
     for task in ("next_unknown", "next_known"):
         group = content["tasks"][task]["fresh"]
-        assert group["unknown"] == (unknown & asked).sum() > 0
-        assert group["hidden"] == asked.sum()
+        assert group["unknown"] == (unknown & in_test).sum() > 0
+        assert group["hidden"] == in_test.sum()
     for task in content["tasks"].values():
         for found in task["fresh"]["scorers"].values():
             for estimate in found.values():
@@ -83,14 +83,14 @@ def test_what_cannot_be_mapped_is_counted_and_figures_are_finite(folder, like, t
         for row in pq.read_table(answers).to_pylist()
         if (row["task"], row["scorer"]) == ("next_known", "model")
     ]
-    assert sum(target.count(None) for target in targets) == (unknown & asked).sum()
+    assert sum(target.count(None) for target in targets) == (unknown & in_test).sum()
 
 
 def test_without_like_the_error_says_how(folder, tmp_path, capsys):
-    own = tmp_path / "own"
-    assert export(["--database", str(folder / "b.duckdb"), "--out", str(own)]) == 0
+    other = tmp_path / "other"
+    assert export(["--database", str(folder / "b.duckdb"), "--out", str(other)]) == 0
     capsys.readouterr()
-    assert evaluate([str(folder / "run/best"), "--cache", str(own)]) == 2
+    assert evaluate([str(folder / "run/best"), "--cache", str(other)]) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith("error: ") and "\n" not in error
     assert f"python -m dbt_project.export --like {folder / 'run/best'}" in error
@@ -174,7 +174,7 @@ def test_training_weeks_of_others_do_not_reach_the_answers(folder, like, dbt):
             same = replace(two, questions=replace(two.questions, sales=one.questions.sales))
             with torch.no_grad():
                 assert torch.equal(model(one).logits, model(same).logits)
-            ours, theirs = (
+            before, after = (
                 rule.scores(batch).logits for rule, batch in zip(popular, (one, two), strict=True)
             )
-            assert not torch.equal(ours, theirs)
+            assert not torch.equal(before, after)

@@ -21,8 +21,8 @@ def test_same_seed_same_bytes_for_any_number_of_workers(write_chain, tiny):
 
 def test_another_seed_is_another_chain(write_chain, tiny):
     first, other = write_chain(**tiny), write_chain(**tiny, seed=8)
-    mine, theirs = contents(first), contents(other)
-    same = [n for n in mine if mine[n] == theirs.get(n)]
+    files, others = contents(first), contents(other)
+    same = [n for n in files if files[n] == others.get(n)]
     assert same == ["time.csv"]
 
 

@@ -138,7 +138,7 @@ def response(panel, affected) -> tuple[float, float]:
     week = np.arange(depth.shape[2])
     old = (week >= products["first_week"][:, None, None] + 2) & (week > 0)
     clean = old & (promoted == 0)
-    seen = base = model = 0.0
+    observed = base = model = 0.0
     for i, r, w in np.argwhere(old & affected(depth > 0, promoted)):
         near = np.arange(max(w - 6, 1), min(w + 7, depth.shape[2]))
         near = near[clean[i, r, near]]
@@ -150,22 +150,22 @@ def response(panel, affected) -> tuple[float, float]:
         respond = ratio ** -eps[rivals]
         mean, index = share[rivals] @ respond, share[rivals] @ ratio
         gain = (1 - depth[i, r, w]) ** -eps[i] / mean * index**-ETA
-        seen, base, model = seen + count[i, r, w], base + expected, model + expected * gain
+        observed, base, model = observed + count[i, r, w], base + expected, model + expected * gain
     assert base > 3000
-    return float(np.log(seen / base)), float(np.log(model / base))
+    return float(np.log(observed / base)), float(np.log(model / base))
 
 
 def test_own_price_response_is_the_truths(panel):
-    seen, expected = response(panel, lambda mine, all_: mine & (all_ == 1))
+    observed, expected = response(panel, lambda of_product, all_: of_product & (all_ == 1))
     assert expected > 0.4
     # Dropping duplicates in a basket takes a little off, the more the fewer products there are.
-    assert 0.75 * expected < seen < 1.1 * expected
+    assert 0.75 * expected < observed < 1.1 * expected
 
 
 def test_substitutes_lose_when_a_rival_is_promoted(panel):
-    seen, expected = response(panel, lambda mine, all_: ~mine & (all_ == 1))
+    observed, expected = response(panel, lambda of_product, all_: ~of_product & (all_ == 1))
     assert expected < -0.05
-    assert 1.3 * expected < seen < 0.6 * expected
+    assert 1.3 * expected < observed < 0.6 * expected
 
 
 def test_point_elasticities_are_slopes_of_the_choice_model():

@@ -54,8 +54,8 @@ def test_a_model_beside_the_rules(folder, tmp_path, capsys):
     assert content["versions"]["torch"] == torch.__version__
     assert content["hardware"]["cores"] >= 1
     assert content["checkpoint"] == str(folder / "best")
-    shown = content["tasks"]["next_unknown"]["fresh"]["scorers"]["model"]["recall@10"]
-    assert f"{shown['value']:.3f}"[1:] in lines[fresh + 2]
+    recall = content["tasks"]["next_unknown"]["fresh"]["scorers"]["model"]["recall@10"]
+    assert f"{recall['value']:.3f}"[1:] in lines[fresh + 2]
 
 
 def test_strata_hold_the_difference_to_the_best_baseline(folder, tmp_path, capsys):

@@ -42,8 +42,8 @@ def test_options_change_the_preset_and_nothing_else():
     small = SCHEDULES["small"]
     assert max(phase.learning_rate for phase in config.phases) == pytest.approx(0.1)
     ratios = [
-        one.final_rate / other.final_rate
-        for one, other in zip(config.phases, small.phases, strict=True)
+        changed.final_rate / phase.final_rate
+        for changed, phase in zip(config.phases, small.phases, strict=True)
     ]
     assert ratios == pytest.approx([ratios[0]] * len(ratios))
     assert (config.tokens, config.seed, config.patience) == (99, 5, small.patience)

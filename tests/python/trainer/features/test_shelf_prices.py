@@ -268,8 +268,8 @@ def test_week_by_week_is_all_weeks_at_once(chain):
         now = keys[:, 2] == current
         stream.observe(*keys[now].T, pence[now])
         wanted = week == current
-        asked = token[wanted], store[wanted], week[wanted]
-        assert np.array_equal(stream.at(*asked), at_once.at(*asked))
+        queries = token[wanted], store[wanted], week[wanted]
+        assert np.array_equal(stream.at(*queries), at_once.at(*queries))
         stream.forget_before(current + 1)
         stream = ShelfPrices.from_arrays(stream.to_arrays())
         assert len(stream) <= cache.products * cache.rows("stores") * 4
