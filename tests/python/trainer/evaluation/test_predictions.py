@@ -22,7 +22,7 @@ REPLAYED = (WEEKS - 1, WEEKS)
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """Some items are of products that the vocabulary does not know: 43 + the row of a category."""
+    """Some items are products outside the vocabulary: tokens 43 + row of a category."""
     columns = toy_columns(customers=30, largest_basket=10)
     unknown = np.random.default_rng(5).random(len(columns["items.token"])) < 0.1
     late = np.repeat(columns["trips.week"] > 20, np.diff(columns["trips.item_offsets"]))

@@ -93,7 +93,7 @@ def test_weeks_without_data_are_weeks_without_sales(tmp_path):
     skipped, closed = chain_sales_after(cache, WEEKS), chain_sales_after(cache, WEEKS)
     skipped.advance_to(WEEKS + 4)
     for _ in range(3):
-        closed.close_week(np.zeros(cache.products + 3, dtype=np.int64))
+        closed.close_week(np.zeros(cache.vocabulary.size, dtype=np.int64))
     assert skipped.week == closed.week == WEEKS + 4
     assert np.array_equal(skipped.table(), closed.table())
     with pytest.raises(ValueError, match="stand at week 34, week 33 is over"):
@@ -174,7 +174,7 @@ def test_a_novel_product_has_the_share_of_its_recent_sales(tmp_path):
     assert recent_share > share[novel]
     assert sales.shift[-1, novel] == pytest.approx(math.log(recent_share / share[novel]), 1e-5)
     assert not sales.shift[:first, novel].any()  # not sold yet
-    known = np.delete(np.arange(cache.products + 3), novel)
+    known = np.delete(np.arange(cache.vocabulary.size), novel)
     assert not sales.shift[:, known].any()
 
 
@@ -186,7 +186,7 @@ def test_shares_of_receipts_are_counted_where_the_statics_are_another_cache_s(tm
     manifest = toy_manifest() | {"reference_vocabulary": "of another"}
     write_cache(tmp_path / "like", columns, manifest)
     like = TensorCache(tmp_path / "like")
-    counts = np.full(like.products + 3, 0.5)
+    counts = np.full(like.vocabulary.size, 0.5)
     offsets = like["trips.item_offsets"].astype(int)
     for row in training_trips(like):
         counts[like["items.token"][offsets[row] : offsets[row + 1]]] += 1
