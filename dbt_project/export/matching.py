@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.cache.schema import LEVELS
-from trainer.cache.vocabulary import SPECIAL_TOKENS
+from trainer.cache.vocabulary import Vocabulary
+from trainer.features.stores import typical_figures
 
+from .statics import StaticTables, encode, text
 from .tables import CODES, STORE_FIGURES
-from .vocabulary import Vocabulary, encode, text
 from .warehouse import Columns, Tables
 
 
@@ -36,16 +37,16 @@ class Match:
     """The table `stores`: the vocabulary's, then the unknown ones."""
 
 
-def match(vocabulary: Vocabulary, tables: Tables) -> Match:
+def match(statics: StaticTables, tables: Tables) -> Match:
     """Find every product and store of the warehouse in a vocabulary."""
     return Match(
-        *_tokens(vocabulary.columns, tables.products),
-        *_stores(vocabulary, tables),
+        *_tokens(statics.columns, tables.products),
+        *_stores(statics, tables),
     )
 
 
 def unknown_labels(
-    vocabulary: Vocabulary, tables: Tables, found: Match, holiday_names: list[str]
+    statics: StaticTables, tables: Tables, found: Match, holiday_names: list[str]
 ) -> dict[str, list[str]]:
     """Labels of the warehouse's timelines that a vocabulary has no code for, by name."""
     new_stores = tables.stores["store_key"][found.is_unknown_store] - 1
@@ -58,7 +59,7 @@ def unknown_labels(
         "holiday": holiday_names,
     }
     unknown = {
-        name: sorted(set(values) - {""} - set(vocabulary.labels[name]))
+        name: sorted(set(values) - {""} - set(statics.labels[name]))
         for name, values in present.items()
     }
     return {name: values for name, values in unknown.items() if values}
@@ -73,7 +74,7 @@ def _tokens(static: Columns, products: Columns) -> tuple[np.ndarray, np.ndarray,
                 strict=True)
         )
     }  # fmt: skip
-    first_fallback = len(row_of) + SPECIAL_TOKENS
+    vocabulary = Vocabulary(len(row_of), len(static["categories.code"]))
     most_frequent = _most_frequent_department(static)
     codes = zip(*(text(products[name]).tolist() for name in CODES), strict=True)
     tokens, unknown, unknown_department = [], [], []
@@ -87,7 +88,7 @@ def _tokens(static: Columns, products: Columns) -> tuple[np.ndarray, np.ndarray,
         if row is not None:
             tokens.append(row + 1)
         else:
-            tokens.append(first_fallback + (most_frequent if finest is None else finest))
+            tokens.append(vocabulary.fallback(most_frequent if finest is None else finest))
     return np.array(tokens), np.array(unknown), np.array(unknown_department)
 
 
@@ -101,9 +102,9 @@ def _most_frequent_department(static: Columns) -> int:
     return int(trips.argmax())
 
 
-def _stores(vocabulary: Vocabulary, tables: Tables) -> tuple[np.ndarray, np.ndarray, Columns]:
+def _stores(statics: StaticTables, tables: Tables) -> tuple[np.ndarray, np.ndarray, Columns]:
     static = {
-        name: values for name, values in vocabulary.columns.items() if name.startswith("stores.")
+        name: values for name, values in statics.columns.items() if name.startswith("stores.")
     }
     row_of = {code: row for row, code in enumerate(static["stores.code"].tolist())}
     codes = text(tables.stores["store_code"])
@@ -115,9 +116,10 @@ def _stores(vocabulary: Vocabulary, tables: Tables) -> tuple[np.ndarray, np.ndar
     if not unknown.any():
         return rows, unknown, static
 
-    formats = encode(tables.stores["store_format"][unknown], vocabulary.labels["store_format"])
-    regions = encode(tables.stores["store_region"][unknown], vocabulary.labels["store_region"])
-    figures = [_figures(static, *kind) for kind in zip(formats, regions, strict=True)]
+    formats = encode(tables.stores["store_format"][unknown], statics.labels["store_format"])
+    regions = encode(tables.stores["store_region"][unknown], statics.labels["store_region"])
+    # As the mart `stores` fills in for novel stores.
+    figures = [typical_figures(static, *kind) for kind in zip(formats, regions, strict=True)]
     added = {
         "stores.code": codes[unknown],
         "stores.format": formats,
@@ -130,18 +132,3 @@ def _stores(vocabulary: Vocabulary, tables: Tables) -> tuple[np.ndarray, np.ndar
         unknown,
         {name: np.concatenate([values, added[name]]) for name, values in static.items()},
     )
-
-
-def _figures(static: Columns, store_format: int, region: int) -> dict[str, float]:
-    """Figures of a store that the vocabulary lacks, as the mart `stores` fills in for novel ones:
-    medians over the known stores of its format and region, else its format, else all; age 0.
-    """
-    known = ~static["stores.is_novel"]
-    same_format = known & (static["stores.format"] == store_format) & (store_format > 0)
-    same_kind = same_format & (static["stores.region"] == region) & (region > 0)
-    peers = next(choice for choice in (same_kind, same_format, known) if choice.any())
-    figures = {
-        name: float(np.median(static[f"stores.{name}"][peers].astype(np.float64)))
-        for name in STORE_FIGURES
-    }
-    return figures | {"age_weeks": 0.0}

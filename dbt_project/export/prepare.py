@@ -14,9 +14,9 @@ from trainer.cache.writer import write_cache
 
 from .calendar import EPOCH, calendar_days, day_columns, full_code, public_holidays
 from .matching import Match, match, unknown_labels
+from .statics import Reference, StaticTables, read_reference, static_tables_of
 from .timelines import timeline_columns
 from .totals import check_columns, check_tables, totals_by_split
-from .vocabulary import Reference, Vocabulary, read_reference, vocabulary_of
 from .warehouse import Columns, Tables, read_tables
 
 DEFAULT_COUNTRY = "GB"
@@ -53,7 +53,7 @@ def prepare_tensor_cache(
     database = default_database() if database is None else Path(database)
     reference = None if like is None else read_reference(Path(like))
     if country is None:
-        country = DEFAULT_COUNTRY if reference is None else reference.vocabulary.country
+        country = DEFAULT_COUNTRY if reference is None else reference.statics.country
     tables = read_tables(database, progress)
     check_tables(tables)
     columns, manifest = _cache_of(tables, country, reference)
@@ -72,27 +72,30 @@ def _cache_of(
     holiday_names = sorted(
         {name for day, name in by_date.items() if (day - EPOCH).days in known_days}
     )
-    from_warehouse = vocabulary_of(tables, holiday_names, full_code(country))
-    vocabulary = from_warehouse if reference is None else reference.vocabulary
+    from_warehouse = static_tables_of(tables, holiday_names, full_code(country))
+    statics = from_warehouse if reference is None else reference.statics
     split, split_from = _split(from_warehouse, reference)
-    found = match(vocabulary, tables)
+    found = match(statics, tables)
     columns = {
-        **vocabulary.columns,
+        **statics.columns,
         **found.stores,
-        **timeline_columns(tables, vocabulary, found, days),
-        **day_columns(days, day_weeks, by_date, vocabulary.labels["holiday"]),
+        **timeline_columns(tables, statics, found, days),
+        **day_columns(days, day_weeks, by_date, statics.labels["holiday"]),
         "weeks.shop_week": tables.weeks["shop_week"],
         "weeks.is_replayed": tables.weeks["is_replayed"],
     }
     totals = totals_by_split(tables, split)
     check_columns(columns, totals)
-    labels = {} if reference is None else unknown_labels(vocabulary, tables, found, holiday_names)
+    labels = {} if reference is None else unknown_labels(statics, tables, found, holiday_names)
     return columns, {
-        "labels": vocabulary.labels,
+        "labels": statics.labels,
         "split": split,
         "split_from": split_from,
         "totals": totals,
-        "settings": {"country": full_code(country)},
+        "settings": {
+            "country": full_code(country),
+            **{name: int(value[0]) for name, value in tables.settings.items()},
+        },
         "reference_vocabulary": None if reference is None else reference.vocabulary_digest,
         "unmapped": _unmapped(tables, found, labels),
         "unmapped_labels": labels,
@@ -100,7 +103,7 @@ def _cache_of(
 
 
 def _split(
-    from_warehouse: Vocabulary, reference: Reference | None
+    from_warehouse: StaticTables, reference: Reference | None
 ) -> tuple[dict[str, list[int]], str]:
     """The split, and whether it is that of the `warehouse` or of the `reference`.
 
@@ -109,7 +112,7 @@ def _split(
     """
     if reference is None:
         return from_warehouse.split, "warehouse"
-    known = reference.vocabulary
+    known = reference.statics
     common = min(len(from_warehouse.shop_weeks), len(known.shop_weeks))
     if not np.array_equal(from_warehouse.shop_weeks[:common], known.shop_weeks[:common]):
         return from_warehouse.split, "warehouse"

@@ -44,6 +44,10 @@ TABLES = {
         ),
         ("week",),
     ),
+    "settings": Table(
+        ("full_history_trips", "switching_weeks", "cold_start_trips", "base_price_weeks"),
+        ("full_history_trips",),
+    ),
     "totals": Table(
         (
             "week", "is_identified", "trips", "items", "spend_pence", "items_found",

@@ -5,28 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from .matching import Match
+from .statics import StaticTables, encode, text
 from .tables import AFFINITY, HISTORY, MISSIONS
-from .vocabulary import Vocabulary, encode, text
 from .warehouse import Columns, ExportError, Tables
 
 FIGURES = ("week", *HISTORY, *MISSIONS, *AFFINITY)
 
 
 def timeline_columns(
-    tables: Tables, vocabulary: Vocabulary, found: Match, days: np.ndarray
+    tables: Tables, statics: StaticTables, found: Match, days: np.ndarray
 ) -> Columns:
     """Columns of customers, trips, items, shelf_prices, customer_weeks and anonymous_prices.
 
     days: dates of the table `days`, in order. Raises ExportError where a trip has no as-of row or
     no day.
     """
-    items, has_novel = _items(tables, vocabulary, found)
+    items, has_novel = _items(tables, statics, found)
     customers, trips = tables.customers, tables.trips
     first_trips = np.searchsorted(trips["customer_key"], customers["customer_key"])
     return {
         "customers.code": text(customers["customer_code"]),
         **{
-            f"customers.{name}": encode(customers[name], vocabulary.labels[name])
+            f"customers.{name}": encode(customers[name], statics.labels[name])
             for name in ("price_sensitivity", "lifestage")
         },
         "customers.trip_offsets": np.append(first_trips, len(trips["trip_key"])),
@@ -43,12 +43,12 @@ def timeline_columns(
         "trips.has_novel_product": has_novel,
         "trips.item_offsets": np.append(0, np.cumsum(trips["item_count"], dtype=np.int64)),
         **items,
-        **_customer_weeks(tables, vocabulary, found),
+        **_customer_weeks(tables, statics, found),
         **_anonymous_prices(tables, found),
     }  # fmt: skip
 
 
-def _items(tables: Tables, vocabulary: Vocabulary, found: Match) -> tuple[Columns, np.ndarray]:
+def _items(tables: Tables, statics: StaticTables, found: Match) -> tuple[Columns, np.ndarray]:
     """Columns of items and shelf_prices; and per trip, whether a product of it is novel."""
     items, counts = tables.items, tables.trips["item_count"]
     token = found.token[items["product_key"] - 1]
@@ -57,9 +57,9 @@ def _items(tables: Tables, vocabulary: Vocabulary, found: Match) -> tuple[Column
     order = np.argsort(trip * (token.max() + 1) + token, kind="stable")
     token = token[order]
 
-    products = len(vocabulary.columns["products.code"])
+    products = len(statics.columns["products.code"])
     novel = np.ones(int(max(token.max(), products)) + 1, dtype=bool)
-    novel[1 : products + 1] = vocabulary.columns["products.is_novel"]
+    novel[1 : products + 1] = statics.columns["products.is_novel"]
     starts = np.cumsum(counts, dtype=np.int64) - counts
     price_row, prices = _distinct(
         {name: items[name][order] for name in ("pence", "previous_pence", "base_pence")}
@@ -114,13 +114,13 @@ def _row_of(tables: Tables, keys: np.ndarray, wanted: np.ndarray, what: str) -> 
     return rows
 
 
-def _customer_weeks(tables: Tables, vocabulary: Vocabulary, found: Match) -> Columns:
+def _customer_weeks(tables: Tables, statics: StaticTables, found: Match) -> Columns:
     rows = tables.customer_weeks
     by_department = dict(
         zip(tables.departments, np.array(rows["department_shares"].tolist()).T, strict=True)
     )
     nothing = np.zeros(len(rows["week"]))
-    shares = [by_department.get(code, nothing) for code in vocabulary.labels["department"]]
+    shares = [by_department.get(code, nothing) for code in statics.labels["department"]]
     store_rows = np.append(-1, found.store)  # key 0: no trips yet
     return {
         "customer_weeks.customer": rows["customer_key"] - 1,

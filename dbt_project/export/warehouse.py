@@ -28,6 +28,7 @@ class Tables:
 
     database: Path
     weeks: Columns
+    settings: Columns
     totals: Columns
     products: Columns
     categories: Columns

@@ -24,6 +24,10 @@ def day(text: str) -> int:
 
 
 # Trips in timeline order: 2, 4, 5, 7 of CUST1, 3 and 8 of CUST2, 6 of CUST3.
+VARS = {
+    "full_history_trips": 20, "switching_weeks": 4, "cold_start_trips": 5, "base_price_weeks": 4,
+}  # fmt: skip
+"""Vars of dbt_project.yml that the manifest keeps."""
 EXPECTED = {
     "customers.code": [b"CUST1", b"CUST2", b"CUST3"],
     "customers.price_sensitivity": [1, 0, 1],
@@ -142,7 +146,7 @@ def test_split_and_totals(cache):
         },
     }  # fmt: skip
     assert set(cache.manifest["unmapped"].values()) == {0}
-    assert cache.manifest["settings"] == {"country": "GB-ENG"}
+    assert cache.manifest["settings"] == {"country": "GB-ENG"} | VARS
 
 
 def test_days_reach_over_the_week_after_the_calendar(cache):
@@ -186,7 +190,7 @@ def test_holidays(cache, date_, label, until, since):
 def test_another_countrys_holidays(export):
     cache = export(tiny.tables(), country="us")
     assert cache.labels["holiday"] == ("Christmas Day", "New Year's Day")
-    assert cache.manifest["settings"] == {"country": "US"}
+    assert cache.manifest["settings"] == {"country": "US"} | VARS
     assert cache["days.since_holiday"][0] == 18  # Thanksgiving: 23 November 2006
 
 

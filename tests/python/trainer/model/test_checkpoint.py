@@ -13,6 +13,7 @@ from toy import toy_cache, toy_columns, toy_manifest
 from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.reader import TensorCache
+from trainer.cache.schema import COLUMNS
 from trainer.cache.writer import write_cache
 from trainer.model.checkpoint import CheckpointError, load_checkpoint, load_model, save_checkpoint
 from trainer.model.world_model import create_world_model
@@ -135,3 +136,16 @@ def test_a_pickle_is_not_loaded(cache, saved):
     edit(saved, lambda f: f["sha256"].update({"model.safetensors": digest}))
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_model(saved, cache)
+
+
+def test_other_settings_of_features_are_refused(saved, cache, tmp_path):
+    """Of this version (decay of the purchase history) and of the warehouse (a var)."""
+    columns = {column.name: np.array(cache[column.name]) for column in COLUMNS}
+    manifest = toy_manifest()
+    manifest["settings"]["switching_weeks"] = 5
+    write_cache(tmp_path / "other", columns, manifest)
+    with pytest.raises(CheckpointError, match="built with another as_of.switching_weeks than"):
+        load_model(saved, TensorCache(tmp_path / "other"))
+    edit(saved, lambda facts: facts["features"]["history"].update(kind_gain=2.0))
+    with pytest.raises(CheckpointError, match="with another history.kind_gain of the features"):
+        load_checkpoint(saved).model()

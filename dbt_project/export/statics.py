@@ -23,7 +23,7 @@ STATIC_COLUMNS = tuple(c.name for c in COLUMNS if c.table in STATIC_TABLES)
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class StaticTables:
     """Of a warehouse itself, or of a cache that another one is to be mapped onto."""
 
     labels: dict[str, list[str]]
@@ -42,11 +42,11 @@ class Vocabulary:
 class Reference:
     """A vocabulary read from a cache or checkpoint, and what to remember of where it is from."""
 
-    vocabulary: Vocabulary
+    statics: StaticTables
     vocabulary_digest: str
 
 
-def vocabulary_of(tables: Tables, holiday_names: Sequence[str], country: str) -> Vocabulary:
+def static_tables_of(tables: Tables, holiday_names: Sequence[str], country: str) -> StaticTables:
     """The vocabulary that a warehouse's training weeks define."""
     labels = {name: list(values) for name, values in LABELS_OF_CONTEXT.items()}
     for name in LABELS_FROM_TRAINING:
@@ -54,7 +54,7 @@ def vocabulary_of(tables: Tables, holiday_names: Sequence[str], country: str) ->
         labels[name] = sorted(set(table[name][table["is_of_training"]]) - {""})
     labels["department"] = tables.departments
     labels["holiday"] = list(holiday_names)
-    return Vocabulary(
+    return StaticTables(
         labels=labels,
         columns={
             **_products(tables),
@@ -85,14 +85,14 @@ def read_reference(folder: Path) -> Reference:
     country = manifest["settings"].get("country")
     if not country:
         raise CacheError(f"{place / MANIFEST} names no country: export it again")
-    vocabulary = Vocabulary(
+    statics = StaticTables(
         labels=manifest["labels"],
         columns=columns,
         split=manifest["split"],
         shop_weeks=shop_weeks,
         country=country,
     )
-    return Reference(vocabulary, manifest["vocabulary_digest"])
+    return Reference(statics, manifest["vocabulary_digest"])
 
 
 def encode(values: np.ndarray, labels: Sequence[str]) -> np.ndarray:
