@@ -1,7 +1,7 @@
 {#
-  Sums over a customer's earlier weeks, for frames with one row per customer (and store, or category)
-  and week: under the window that `earlier_window` names, the row of week w adds up weeks < w, which is
-  what "as of week w" means.
+  Sums over a customer's earlier weeks, for tables with one row per customer (and store, or
+  category) and week: under the window that `earlier_window` names, the row of week w adds up weeks
+  < w, which is what "as of week w" means.
 #}
 
 {% macro sum_earlier(column, type='bigint') -%}

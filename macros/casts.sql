@@ -1,5 +1,5 @@
 {#
-  Text to values without surprises: null where the text does not hold exactly such a value.
+  Text to values: null where the text is not exactly such a value.
   DuckDB's own casts round (`'1.5'::integer` is 2), which would misread instead of reject.
 #}
 

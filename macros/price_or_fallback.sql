@@ -3,11 +3,11 @@
       The price of a product at a store in a week, sold there or not: SQL that selects the columns of
       `relation` (which has product_key, store_key and week) with `price_pence` and
       `imputation_level`, the first of
-        observed | stable      sold there that week (stable: a weighed product)
+        observed | stable      sold there that week (stable: sold by weight)
         region                 the week's median over stores of the region
-        store                  the price last seen at the store
+        store                  the last price at the store
         product | prod_code_*  the product's median of the training weeks, or its category's
-      Joins only, so nothing is built for prices that nobody asks for. No level reads a later week,
+      Joins only: nothing is computed for prices that are not requested. No level reads a later week,
       except the last, which is static. The order is that of the errors measured on held-out prices
       (docs/decisions.md).
     #}

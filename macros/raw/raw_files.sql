@@ -1,7 +1,7 @@
 {#
-  Finding the raw files and checking that they are what they should be, before a row is read.
-  DuckDB does the looking (`glob`, first lines, Parquet schemas), so nothing but dbt is needed. This
-  folder is DuckDB's by nature, hence not behind macros/engine: another engine reads files its own way.
+  Finds the raw files and checks them before a row is read. DuckDB itself lists and inspects them
+  (`glob`, first lines, Parquet schemas), so nothing but dbt is needed. This folder is written for
+  DuckDB and not behind macros/engine: another engine reads files in its own way.
   Whatever is wrong with a file as a whole stops the build here, with the file's name and what was
   expected; whatever is wrong with a row is left to staging, which rejects it.
 #}

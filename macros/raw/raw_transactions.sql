@@ -2,7 +2,7 @@
     {#
       SQL that selects every line of every transactions file as text: the contract's columns,
       `source_file`, `field_count` (fields found, null for a blank line), `expected_field_count`
-      and `raw_text` (the line as it stands in the file; null for Parquet).
+      and `raw_text` (the line as in the file; null for Parquet).
       Row order is file order, then line order.
     #}
     {% set required = raw_transaction_columns() %}
@@ -44,7 +44,7 @@
             {{ columns | length }} as expected_field_count,
             line as raw_text
         from (
-            {#- Quotes only ever wrap empty values here. A comma inside quotes would shift the
+            {#- Quotes only enclose empty values in these files. A comma inside quotes would shift the
                 fields, so such a line counts one field too many and is rejected, never misread. #}
             select line, filename, string_split(replace(line, '"', ''), ',') as fields
             from {{ raw_lines(paths, header=true) }}

@@ -1,5 +1,5 @@
--- Prices that no item of the cache shows, because only anonymous trips bought the product at that
--- store in that week. With those of the items they are all rows of the mart `prices`.
+-- Prices that no item of the cache has, because only anonymous trips bought the product at that
+-- store in that week. Together with those of the items they are all rows of the mart `prices`.
 with prices as (
     select
         product_key,

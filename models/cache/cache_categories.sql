@@ -1,5 +1,5 @@
 -- A category under several parents belongs to the one with most of its training products, then the
--- one seen first: no later product changes that.
+-- one sold first: later products do not change that.
 {% set levels = ['10', '20', '30', '40'] %}
 with products as (
     select * from {{ ref('products') }}
@@ -110,7 +110,7 @@ below as (
     {% endfor %}
 ),
 
--- Where there are products of training, later ones do not count: they would be the future.
+-- Where there are products of the training weeks, later ones are left out: they are the future.
 prices_below as (
     select
         node_key,

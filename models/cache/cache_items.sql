@@ -1,6 +1,6 @@
 -- Every sold item has a price of its product, store and week. The price before it is of an earlier
--- week, so that no price of a later one is read. Prices in single precision, as they are stored:
--- those that are equal there are one price situation.
+-- week, so that no price of a later one is read. Prices are in single precision, as they are
+-- stored: equal combinations become one row of `shelf_prices`.
 with items as (
     select * from {{ ref('trip_items') }}
 ),

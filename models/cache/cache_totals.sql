@@ -1,5 +1,5 @@
--- What trips say of themselves beside what their items add up to: the export compares the two, and
--- both with the cache.
+-- Totals of trips beside sums over their items: the export compares the two, and both with the
+-- cache.
 with trips as (
     select * from {{ ref('trips') }}
 ),

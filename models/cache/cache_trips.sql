@@ -1,4 +1,4 @@
--- Identified customers only: anonymous trips are no timelines.
+-- Identified customers only: anonymous trips belong to no timeline.
 with trips as (
     select * from {{ ref('trips') }}
     where customer_key is not null

@@ -1,4 +1,4 @@
--- The calendar with what the marts say of each week, by which the export checks that all of them
+-- The calendar with totals of several marts per week, by which the export checks that all of them
 -- were built from the same rows.
 with weeks as (
     select * from {{ ref('weeks') }}

@@ -1,6 +1,6 @@
 -- One row per basket id and week with at least one readable line: what its lines agree on, or why
--- it is rejected as a whole. Everything about a basket must be the same on all its lines. Its week
--- tells a basket apart as well, so that a later week that uses its id again cannot spoil it.
+-- it is rejected as a whole. Everything about a basket must be the same on all its lines. The week
+-- is a part of a basket's identity, so that a later basket with the same id cannot change it.
 with lines as (
     select * from {{ ref('int_lines') }}
     where reject_reason is null
@@ -32,7 +32,7 @@ grouped as (
     group by basket_id, shop_week
 ),
 
--- What the lines agree on is read off the first: grouping twelve columns took ten times as long at
+-- What the lines agree on is read from the first: grouping twelve columns took ten times as long at
 -- 30 M rows.
 baskets as (
     select
@@ -50,7 +50,7 @@ contradictory_lines as (
     where grouped.is_contradictory
 ),
 
--- Only contradictory baskets are looked at again, to name what their lines disagree on.
+-- Only contradictory baskets are read again, to name what their lines disagree on.
 contradictions as (
     select
         basket_id,

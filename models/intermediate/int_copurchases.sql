@@ -1,5 +1,5 @@
 -- Pairs of products bought together in the training weeks, each once (the lower key first), with
--- lift and chi-square of their 2 x 2 table. Only products that could make a pair are paired.
+-- lift and chi-square of their 2 x 2 table. Only products on enough trips are paired.
 with products as (
     select * from {{ ref('int_product_trips') }}
     where trips >= {{ var('copurchase_min_trips') }}

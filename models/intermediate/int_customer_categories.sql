@@ -1,5 +1,5 @@
 -- A customer's earlier items by department, as a list in the order of department codes. Departments
--- are those of the training weeks; an item of any other counts in none.
+-- are those of the training weeks; items of others are not counted.
 with items as (
     select * from {{ ref('int_items') }}
 ),

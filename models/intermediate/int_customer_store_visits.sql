@@ -1,5 +1,5 @@
--- Per customer, week of a trip and store visited in it: trips, and whether the store was new, that
--- is, not visited in the weeks just before.
+-- Per customer, week of a trip and store visited in it: its trips, and whether the store was new,
+-- that is, not visited in the weeks just before.
 with trips as (
     select
         customer_key,

@@ -1,6 +1,6 @@
--- The frame of every as-of mart: one row per customer and week with a trip, plus one for the week
+-- The rows of every as-of mart: one per customer and week with a trip, plus one for the week
 -- after the data, with what the customer did in that week. The marts add up earlier rows only,
--- never a row's own.
+-- never that of the same week.
 {% set types = ['Small Shop', 'Top Up', 'Full Shop', 'XX'] %}
 {% set focuses = ['Fresh', 'Grocery', 'Mixed', 'Nonfood', 'XX'] %}
 with trips as (
@@ -26,7 +26,7 @@ purchases as (
     select
         trips.customer_key,
         items.week,
-        -- A product is a repeat on every trip after the first that had it.
+        -- A product is a repeat on every trip but the first with it.
         row_number() over (
             partition by trips.customer_key, items.product_key
             order by items.trip_key

@@ -1,4 +1,5 @@
--- Segments are those of the customer's first trip: later ones would be the future to earlier weeks.
+-- Segments are those of the customer's first trip: for earlier weeks, later ones would be the
+-- future.
 with trips as (
     select * from {{ ref('int_baskets') }}
     where reject_reason is null and customer_code is not null

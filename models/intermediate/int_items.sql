@@ -1,4 +1,4 @@
--- The narrow fact: accepted lines with integer keys. Of several lines of one basket for one product
+-- The fact table: accepted lines with integer keys. Of several lines of one basket for one product
 -- the first in file order is kept; the others go to rejected_rows.
 with lines as (
     select * from {{ ref('int_lines') }}

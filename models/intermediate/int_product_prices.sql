@@ -1,4 +1,4 @@
--- The usual price of each product that the training weeks sold, over all stores.
+-- The usual price of each product sold in the training weeks, over all stores.
 select
     product_key,
     median(actual_price_pence) as price_pence

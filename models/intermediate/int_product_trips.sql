@@ -1,4 +1,5 @@
--- Trips and customers of each product in the training weeks, the margins of every pair statistic.
+-- Trips and customers of each product in the training weeks: the marginal counts of all statistics
+-- of pairs.
 with items as (
     select * from {{ ref('int_items') }}
     where week <= {{ var('train_last_week') }}

@@ -1,5 +1,5 @@
--- The hierarchy is that of the product's first sale: a later change would be the future to earlier
--- weeks. Grouping by the hierarchy first leaves a few rows per product to choose from.
+-- The hierarchy is that of the product's first sale: for earlier weeks, a later change would be
+-- the future. Grouping by the hierarchy first leaves a few rows per product to choose from.
 with lines as (
     select * from {{ ref('int_lines') }}
     where reject_reason is null
@@ -29,7 +29,7 @@ first_hierarchies as (
     from hierarchies
     qualify row_number() over (
         partition by product_code
-        -- Two lines of one basket may disagree: the codes make the choice total.
+        -- Two lines of one basket may disagree: ordering by codes makes the choice unique.
         order by first_trip_key, product_code_10, product_code_20, product_code_30, product_code_40
     ) = 1
 )

@@ -1,8 +1,8 @@
 -- Evidence, from training weeks only, that a product is sold by weight. One (product, store, week)
 -- with n single units at d different prices gives n - 1 comparisons, of which d - 1 differ.
--- Verdicts in order: enough comparisons; else one price in every sale (weighed portions never agree
--- that often) or purchases of several units (nobody weighs two portions as one); else what the
--- judged products of the sub-commodity are for the most part.
+-- What decides, in order: enough comparisons; else one price in every sale (weighed portions never
+-- agree that often) or purchases of several units (nobody weighs two portions as one); else most
+-- single units sold of those products of the sub-commodity that could be judged.
 with items as (
     select * from {{ ref('int_items') }}
     where week <= {{ var('train_last_week') }}

@@ -1,6 +1,6 @@
--- What one unit cost, per product, store and week sold. A weighed product has no shelf price to
--- observe: it keeps one stable price, the median portion of the training weeks (of the product, or
--- of its sub-commodity where it was not sold then).
+-- What one unit cost, per product, store and week sold. For a product sold by weight no shelf
+-- price is observed: it has one stable price, the median portion of the training weeks (of the
+-- product, or of its sub-commodity where it was not sold then).
 with items as (
     select * from {{ ref('int_items') }}
 ),

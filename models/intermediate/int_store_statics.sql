@@ -1,4 +1,4 @@
--- What the training weeks say of each store that was open in them.
+-- Figures from the training weeks, for each store with a trip in them.
 with items as (
     select * from {{ ref('int_items') }}
     where week <= {{ var('train_last_week') }}
@@ -39,7 +39,7 @@ select
     assortments.products::double as assortment_breadth,
     traffic.trips / traffic.weeks as trips_per_week,
     traffic.items / traffic.weeks as items_per_week,
-    -- Trips of other stores in the region for each trip of its own.
+    -- Trips to other stores of the region per trip to this one.
     (sum(traffic.trips) over (partition by stores.store_region) - traffic.trips)::double
     / traffic.trips as local_competition,
     ({{ var('train_last_week') }} - stores.first_week + 1)::double as age_weeks

@@ -1,4 +1,4 @@
--- Accepted baskets with integer keys and what their items add up to.
+-- Accepted baskets with integer keys and the totals of their items.
 with baskets as (
     select * from {{ ref('int_baskets') }}
     where reject_reason is null
@@ -28,7 +28,7 @@ totals as (
         count(*)::integer as item_count,
         sum(quantity)::bigint as unit_count,
         sum(spend_pence)::bigint as spend_pence,
-        -- The same set of lines gives the same sum in whatever order they come.
+        -- The sum does not depend on the order of the lines.
         sum(
             {{ row_hash(['product_key', 'quantity', 'spend_pence']) }}::{{ wide_integer() }}
         )::{{ wide_integer() }} as lines_fingerprint

@@ -1,5 +1,5 @@
 -- Line numbers are counted from the order of the rows, so the lines of a file must lie together.
--- Anything that reorders rows in staging, a join for one, shows here.
+-- Anything that reorders rows in staging, such as a join, fails here.
 select
     source_file,
     min(line_id) as first_line_id,

@@ -1,4 +1,4 @@
--- No penny is lost either; spend that could not be read is no number on both sides.
+-- No penny is lost either; spend that cannot be read is null, and left out on both sides.
 with totals as (
     select
         (select coalesce(sum(spend_pence), 0) from {{ ref('stg_transactions') }}) as pence_read,

@@ -1,5 +1,5 @@
--- A few bad rows are rejected and told; many mean that something is wrong with the files. Then stop
--- and look: the most frequent reasons come first in rejected_rows.
+-- A few bad rows are rejected and listed; many mean that something is wrong with the files. The
+-- build then stops, with the most frequent reasons first.
 with reasons as (
     select
         reject_reason,

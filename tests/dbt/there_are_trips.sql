@@ -1,3 +1,4 @@
--- Files with headers only, or with nothing but rejected rows, must not pass for an empty chain.
+-- Files with headers only, or with nothing but rejected rows, must not be taken for a
+-- chain without trips.
 select 'no trips' as problem
 where not exists (select 1 from {{ ref('trips') }})

@@ -53,7 +53,7 @@ select
     customers.lifestage,
     earlier_trips.trips::integer as trips,
     earlier_trips.weeks_with_trips::integer as weeks_with_trips,
-    -- The week's first day stands for "now": dates inside the week would be its future.
+    -- Days count to the first day of the week: for its trips, later days may be the future.
     {{ days_between('earlier_trips.last_date', 'weeks.date_from') }}::integer as recency_days,
     {{ days_between('earlier_trips.first_date', 'weeks.date_from') }}::integer as tenure_days,
     earlier_trips.gap_days / nullif(earlier_trips.gaps, 0) as gap_days_mean,

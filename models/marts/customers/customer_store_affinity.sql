@@ -45,7 +45,7 @@ own_stores as (
     from visits
 ),
 
--- Every store a customer ever visits, in every frame of the customer: trips there so far.
+-- Each as-of week of a customer with each store that they ever visit: trips there so far.
 running as (
     select
         frames.customer_key,

@@ -1,4 +1,4 @@
--- Always an answer: products that the training weeks lack take their category's price, from the
+-- Every product has a price: one without a sale in the training weeks has its category's, from the
 -- finest level that has one.
 {% set levels = ['10', '20', '30', '40'] %}
 with products as (
@@ -9,7 +9,7 @@ training as (
     select * from {{ ref('int_product_prices') }}
 ),
 
--- The median over products, so that a bestseller does not stand for its category.
+-- The median over products, so that a bestseller does not decide its category's price.
 {% for level in levels %}
     category_{{ level }} as (
         select

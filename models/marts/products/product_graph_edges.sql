@@ -5,7 +5,7 @@ with copurchases as (
         and chi_square > {{ var('copurchase_min_chi_square') }}
 ),
 
--- Each product names its strongest partners; the same pair may be named from both ends.
+-- Each product has edges to its strongest partners, so a pair may have an edge in each direction.
 copurchase_ends as (
     select
         product_key_a as source_key,

@@ -30,7 +30,7 @@ substitute_counts as (
     group by product_key
 ),
 
--- Variation over the training weeks of the price, each week once: its median over stores.
+-- Variation of the weekly price, the median over stores, in the training weeks.
 weekly_prices as (
     select
         product_key,
@@ -54,7 +54,7 @@ variations as (
     group by product_key
 ),
 
--- Tiers and positions compare products that the training weeks know.
+-- Tiers and positions are relative to products sold in the training weeks.
 bounds as (
     select
         products.product_code_10,

@@ -1,5 +1,5 @@
--- Every line read that is not in trip_items, with where it stands and why. A line has one reason:
--- its own first, then its basket's, then that it repeats an earlier line.
+-- Every line read that is not in trip_items, with its place in the files and the reason.
+-- A line has one reason: its own first, then its basket's, then that it repeats an earlier line.
 with lines as (
     select * from {{ ref('int_lines') }}
 ),

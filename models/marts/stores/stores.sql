@@ -1,5 +1,5 @@
--- Stores that the training weeks lack take the median of their format and region, else of their
--- format, else of the chain.
+-- Stores without a trip in the training weeks have the medians of their format and region, else of
+-- their format, else of the chain.
 {% set figures = [
     'assortment_breadth', 'trips_per_week', 'items_per_week', 'local_competition'
 ] %}

@@ -1,5 +1,5 @@
--- The evidence for replayed weeks. Small baskets repeat by nature, so the share that decides is
--- taken over trips of at least replay_min_items items.
+-- The evidence for replayed weeks. Small baskets repeat naturally, so the deciding share is
+-- that of trips of at least replay_min_items items.
 with trips as (
     select
         trip_key,
