@@ -82,7 +82,7 @@ def _mamba_ssm(device: torch.device | str | None, cpu_too: bool) -> Backend:
         raise _Missing(f"the device is {device}", "use --device cuda")
     for module, package in (("triton", "Triton"), ("mamba_ssm", "mamba-ssm")):
         if importlib.util.find_spec(module) is None:
-            raise _Missing(f"{package} is not installed", "install it as README.md says")
+            raise _Missing(f"{package} is not installed", "install it as docs/model.md says")
     try:
         version, kernel = import_scan_kernel()
     except Exception as error:  # packages of other versions may raise anything

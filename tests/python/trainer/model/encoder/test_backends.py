@@ -323,7 +323,7 @@ def test_reasons_on_a_machine_with_a_gpu(machine):
     assert choose().reason == "scan: PyTorch, because Triton is not installed"
     machine("triton")
     assert choose().reason == "scan: PyTorch, because mamba-ssm is not installed"
-    assert "not installed: install it as README.md says, or" in error_of("mamba-ssm")
+    assert "not installed: install it as docs/model.md says, or" in error_of("mamba-ssm")
     assert choose("torch").reason == "scan: PyTorch, as requested"
     machine("mamba_ssm", "raise RuntimeError('two\\nlines')\n")
     reason = "mamba-ssm cannot be imported (RuntimeError: two lines)"
