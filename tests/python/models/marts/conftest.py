@@ -18,7 +18,7 @@ import pytest
 import yaml
 from ledger import Ledger, read_ledger, table
 
-PROJECT = Path(__file__).resolve().parents[3] / "dbt_project.yml"
+PROJECT = Path(__file__).resolve().parents[4] / "dbt_project.yml"
 EARLY = {
     "train_last_week": 12,
     "validation_last_week": 50,

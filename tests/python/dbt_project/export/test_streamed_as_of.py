@@ -12,7 +12,7 @@ from trainer.cache.rows import customer_of
 from trainer.features.as_of import AsOfSettings, CustomerAggregates, aggregated_trips
 from trainer.features.columns import AFFINITY_COLUMNS, HISTORY_COLUMNS, read_numbers
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture(scope="module")
