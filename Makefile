@@ -44,7 +44,7 @@ lint-sql: env  ## sqlfluff: models and SQL tests
 	sqlfluff lint models tests/dbt
 
 test: lint  ## lint, then dbt and pytest on the synthetic chain
-	python -m pytest
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 clean:  ## remove what was made (never raw_data, runs or .venv)
 	rm -rf target logs build cache cache.baselines .duckdb_tmp warehouse.duckdb warehouse.duckdb.wal

@@ -1,22 +1,27 @@
-"""Running dbt from tests: the real command, in its own process, on folders of the test's own.
+"""Running dbt from tests, and what is made once per session, by whichever worker needs it first.
 
 What only the warehouse needs is imported where it is used: machines for the trainer lack it.
 """
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from demo import demo_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# Tests run side by side, each on one thread. Read when torch is imported, and by child processes.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,8 @@ class Warehouse:
     """A database that dbt wrote (or failed to), and what dbt printed."""
 
     path: Path
-    returncode: int
-    output: str
+    returncode: int = 0
+    output: str = ""
 
     def rows(self, query: str) -> list[tuple]:
         """Rows of a query; the file is open only while it runs."""
@@ -41,92 +46,158 @@ class Warehouse:
 
 
 @pytest.fixture(scope="session")
-def dbt(tmp_path_factory):
-    """`dbt("build", raw=folder, ...)` runs dbt on a raw folder into a fresh database."""
-    target = tmp_path_factory.mktemp("dbt")
-    command = str(Path(sys.executable).with_name("dbt"))
+def shared(tmp_path_factory):
+    """`shared(name, make)` is a folder that `make(folder)` filled, once for all workers."""
+    from filelock import FileLock
 
-    # The same paths for all runs: dbt parses the whole project again when its environment changes.
-    written = target / "warehouse.duckdb"
-    read = target / "raw"
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # each worker has a folder in the session's
 
-    def run(*arguments: str, raw: Path, environment: dict[str, str] | None = None) -> Warehouse:
-        read.unlink(missing_ok=True)
-        read.symlink_to(raw.resolve(), target_is_directory=True)
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        path = base / name
+        with FileLock(base / f"{name}.lock"):
+            if not path.exists():
+                unfinished = tmp_path_factory.mktemp(name)
+                make(unfinished)
+                unfinished.rename(path)
+        return path
+
+    return folder
+
+
+def dbt_environment(folder: Path, raw: Path) -> dict[str, str]:
+    """Environment variables with which dbt reads a raw folder and writes into another folder."""
+    link = folder / "raw"
+    link.unlink(missing_ok=True)
+    link.symlink_to(raw.resolve(), target_is_directory=True)
+    return {
+        "RETAILSIM_RAW": str(link),
+        "RETAILSIM_DB": str(folder / "warehouse.duckdb"),
+        "RETAILSIM_TMP": str(folder / "spill"),
+        "DBT_PROJECT_DIR": str(ROOT),
+        "DBT_PROFILES_DIR": str(ROOT),
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+    }
+
+
+@pytest.fixture(scope="session")
+def dbt_command():
+    """`dbt_command("build", raw=..., folder=...)` runs the real command in a process of its own;
+    it writes into `folder`.
+    """
+
+    def run(*arguments: str, raw: Path, folder: Path) -> Warehouse:
         process = subprocess.run(
-            [command, "--no-use-colors", *arguments],
-            cwd=ROOT,
-            env=os.environ
-            | {
-                "RETAILSIM_RAW": str(read),
-                "RETAILSIM_DB": str(written),
-                "RETAILSIM_TMP": str(target / "spill"),
-                "DBT_TARGET_PATH": str(target / "target"),
-                "DBT_LOG_PATH": str(target / "logs"),
-            }
-            | (environment or {}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        kept = tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb"
-        if written.exists():
-            written.rename(kept)
-        return Warehouse(kept, process.returncode, process.stdout + process.stderr)
+            [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments],
+            env=os.environ | dbt_environment(folder, raw),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        return Warehouse(folder / "warehouse.duckdb", process.returncode, process.stdout)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def chain(tmp_path_factory) -> Path:
+def dbt(tmp_path_factory):
+    """`dbt("build", raw=folder, ...)` runs dbt on a raw folder into a fresh database.
+
+    It runs inside this process, on a project parsed once: to start and to parse takes longer than
+    many a run. Unit tests are left out, they do not depend on the receipts: `warehouse` has them.
+    """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    # The same paths for all runs, because a parsed project remembers them.
+    folder = tmp_path_factory.mktemp("dbt")
+    written = folder / "warehouse.duckdb"
+    with mock.patch.dict(os.environ, dbt_environment(folder, raw=folder)):
+        runner = dbtRunner(dbtRunner().invoke(["--quiet", "parse"]).result)
+
+    def run(*arguments: str, raw: Path, environment: dict[str, str] | None = None) -> Warehouse:
+        variables = dbt_environment(folder, raw) | {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"}
+        with (
+            mock.patch.dict(os.environ, variables | (environment or {})),
+            contextlib.redirect_stdout(io.StringIO()) as output,
+        ):
+            result = runner.invoke(["--no-use-colors", "--no-write-json", *arguments])
+        DuckDBConnectionManager.close_all_connections()  # dbt keeps the file open for its next run
+        kept = tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb"
+        if written.exists():
+            written.rename(kept)
+        # The codes of the command: 1 where something failed, 2 where dbt itself could not go on.
+        returncode = 0 if result.success else 1 if result.exception is None else 2
+        return Warehouse(kept, returncode, output.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def chain(shared) -> Path:
     """Raw folder of the default synthetic chain."""
     from dbt_project.sample import ChainConfig, generate_chain
 
-    folder = tmp_path_factory.mktemp("chain")
-    generate_chain(ChainConfig(), folder)
-    return folder
+    return shared("chain", lambda folder: generate_chain(ChainConfig(), folder))
 
 
 @pytest.fixture(scope="session")
-def warehouse(dbt, chain) -> Warehouse:
-    """The warehouse of the default chain, built with every dbt test."""
-    result = dbt("build", raw=chain)
-    assert result.returncode == 0, result.output
-    return result
+def warehouse(dbt_command, shared, chain) -> Warehouse:
+    """The warehouse of the default chain, built by the real command with every dbt test."""
+
+    def make(folder: Path) -> None:
+        result = dbt_command("build", raw=chain, folder=folder)
+        assert result.returncode == 0, result.output
+
+    return Warehouse(shared("default_warehouse", make) / "warehouse.duckdb")
 
 
 @pytest.fixture(scope="session")
-def demo_chain(tmp_path_factory) -> Path:
+def built(dbt, shared):
+    """`built(name, raw, ...)` is the warehouse that `dbt run` made of a raw folder, once for all
+    workers.
+    """
+
+    def warehouse(name: str, raw: Path, *arguments: str) -> Warehouse:
+        def make(folder: Path) -> None:
+            result = dbt("run", *arguments, raw=raw)
+            assert result.returncode == 0, result.output
+            result.path.rename(folder / "warehouse.duckdb")
+
+        return Warehouse(shared(name, make) / "warehouse.duckdb")
+
+    return warehouse
+
+
+@pytest.fixture(scope="session")
+def demo_chain(shared) -> Path:
     """Raw folder of the demo's chain: over four times the default's receipts, little more than
     half its stores.
     """
     from dbt_project.sample.__main__ import main
 
-    folder = tmp_path_factory.mktemp("demo_chain")
-    assert main([*demo_arguments("dbt_project.sample"), "--out", str(folder)]) == 0
-    return folder
+    def make(folder: Path) -> None:
+        assert main([*demo_arguments("dbt_project.sample"), "--out", str(folder)]) == 0
+
+    return shared("demo_chain", make)
 
 
 @pytest.fixture(scope="session")
-def demo_warehouse(dbt, demo_chain) -> Warehouse:
+def demo_warehouse(built, demo_chain) -> Warehouse:
     """The warehouse of the demo's chain, built without dbt's tests."""
-    result = dbt("run", raw=demo_chain)
-    assert result.returncode == 0, result.output
-    return result
+    return built("demo_warehouse", demo_chain)
 
 
 @pytest.fixture(scope="session")
-def changed_future(dbt, chain, warehouse, tmp_path_factory):
+def changed_future(built, shared, chain, warehouse):
     """`changed_future(change, week)` is the default chain's warehouse after `change`, a function
     of futures.py, from week `week` on; built once.
     """
 
-    @functools.cache
     def build(change: Callable[[Path, Path, int], None], week: int) -> Warehouse:
-        folder = tmp_path_factory.mktemp("future")
-        change(chain, folder, warehouse.value(f"select shop_week from weeks where week = {week}"))
-        result = dbt("run", raw=folder)
-        assert result.returncode == 0, result.output
-        return result
+        first = warehouse.value(f"select shop_week from weeks where week = {week}")
+        name = f"{change.__name__}_{week}"
+        raw = shared(f"{name}_chain", lambda folder: change(chain, folder, first))
+        return built(f"{name}_warehouse", raw)
 
     return build

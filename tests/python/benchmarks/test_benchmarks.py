@@ -133,7 +133,9 @@ def test_training_on_a_toy_chain(cache, tmp_path):
     step = made["step"]
     ceiling = made["ceiling_tflop_per_s"]["float32"]
     assert step["tokens_per_s"] > step["items_per_s"] > 0
-    assert step["share_of_ceiling"] == pytest.approx(step["tflop_per_s"] / ceiling, rel=0.05)
+    # Figures have four decimals, which is coarse for TFLOP/s of a toy on a slow machine.
+    share = pytest.approx(step["tflop_per_s"] / ceiling, rel=0.05, abs=1e-4 / ceiling)
+    assert step["share_of_ceiling"] == share
     # A product with every weight for every token is far from all of it, and far from nothing.
     assert made["parameters"] * 0.1 < made["flop_per_token"] < made["parameters"] * 60
     assert made["loader"]["items"] == WorldModelDataset(cache).items.sum()  # the whole epoch

@@ -1,6 +1,7 @@
 """Figures of a customer kept up trip by trip, against definitions over the list of earlier trips.
 
-That they equal those of the warehouse to the bit: tests/python/export/test_streamed_as_of.py.
+That they equal those of the warehouse to the bit:
+tests/python/dbt_project/export/test_streamed_as_of.py.
 """
 
 from __future__ import annotations

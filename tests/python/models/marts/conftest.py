@@ -18,7 +18,7 @@ import pytest
 import yaml
 from ledger import Ledger, read_ledger, table
 
-PROJECT = Path(__file__).resolve().parents[3] / "dbt_project.yml"
+PROJECT = Path(__file__).resolve().parents[4] / "dbt_project.yml"
 EARLY = {
     "train_last_week": 12,
     "validation_last_week": 50,
@@ -72,28 +72,23 @@ def default_build(warehouse, ledger) -> Build:
 
 
 @pytest.fixture(scope="session")
-def early_build(dbt, chain, ledger) -> Build:
+def early_build(built, chain, ledger) -> Build:
     """The default chain with an early split and other thresholds."""
-    return built(dbt, chain, ledger, EARLY)
+    path = built("early_warehouse", chain, "--vars", json.dumps(EARLY)).path
+    return Build(path, ledger, project_vars(**EARLY))
 
 
 @pytest.fixture(scope="session")
-def first_build(dbt, chain, ledger) -> Build:
+def first_build(built, chain, ledger) -> Build:
     """The default chain with one week of training."""
-    return built(dbt, chain, ledger, FIRST)
+    path = built("first_warehouse", chain, "--vars", json.dumps(FIRST)).path
+    return Build(path, ledger, project_vars(**FIRST))
 
 
 @pytest.fixture(scope="session", params=["default", "early", "first"])
 def build(request) -> Build:
     """Each of the three in turn, or those that a module asks for."""
     return request.getfixturevalue(f"{request.param}_build")
-
-
-def built(dbt, chain, ledger, changed) -> Build:
-    """A build of the chain with some vars changed."""
-    result = dbt("run", "--vars", json.dumps(changed), raw=chain)
-    assert result.returncode == 0, result.output
-    return Build(result.path, ledger, project_vars(**changed))
 
 
 def project_vars(**changed) -> SimpleNamespace:

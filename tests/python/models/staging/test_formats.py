@@ -70,7 +70,7 @@ def parquet(chain, folder):
 def test_same_warehouse(dbt, chain, warehouse, tmp_path, store):
     shutil.copy(chain / "time.csv", tmp_path)
     store(chain, tmp_path)
-    other = dbt("run", raw=tmp_path)
+    other = dbt("run", "--select", *(f"+{table}" for table in TABLES), raw=tmp_path)
     assert other.returncode == 0, other.output
     for query in TABLES.values():
         assert other.rows(query) == warehouse.rows(query)
@@ -108,7 +108,9 @@ def test_rejected_lines_are_found_again_in_any_file(dbt, chain, tmp_path):
         spoil(lines, number)
         (tmp_path / path.name).write_text("\n".join(lines) + "\n")
         spoilt.add((path.name, number))
-    result = dbt("run", raw=tmp_path, environment={"RETAILSIM_THREADS": "4"})
+    result = dbt(
+        "run", "--select", "+rejected_rows", raw=tmp_path, environment={"RETAILSIM_THREADS": "4"}
+    )
     assert set(result.rows(REJECTED)) == spoilt
     names = result.rows(
         "select source_file from int_lines group by source_file order by min(line_id)"

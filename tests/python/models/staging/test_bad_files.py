@@ -104,6 +104,18 @@ def test_stops(dbt, tmp_path, spoil, named):
     assert "Traceback" not in told
 
 
+def test_the_real_command_stops(dbt_command, tmp_path):
+    """Everywhere else dbt runs inside the process of the tests."""
+    raw, folder = tmp_path / "raw", tmp_path / "dbt"
+    raw.mkdir()
+    folder.mkdir()
+    no_files(raw)
+    result = dbt_command("run", "--select", "staging", raw=raw, folder=folder)
+    assert result.returncode == 1
+    assert "Raw data: nothing found" in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
 def cut_archive(folder):
     lines = [line(basket_id=str(n)) for n in range(2000)]
     whole = write_raw(folder, lines) / "transactions_200607.csv"
@@ -131,10 +143,11 @@ def test_overlapping_weeks_stop_the_build(dbt, tmp_path):
     (tmp_path / "time.csv").write_text(TIME + "200610,20060430,20060506\n")
     result = dbt("build", raw=tmp_path)
     assert result.returncode == 1
-    assert "weeks_do_not_overlap" in result.output
+    assert "Failure in test weeks_do_not_overlap" in result.output
 
 
 def test_headers_without_rows_stop_the_build(dbt, tmp_path):
-    result = dbt("build", raw=write_raw(tmp_path, []))
+    raw = write_raw(tmp_path, [])
+    result = dbt("build", "--select", "+there_are_trips", raw=raw)
     assert result.returncode == 1
-    assert "there_are_trips" in result.output
+    assert "Failure in test there_are_trips" in result.output

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import tiny
 
@@ -32,8 +30,9 @@ def tiny_cache(tmp_path_factory) -> TensorCache:
 
 
 @pytest.fixture(scope="session")
-def default_cache(warehouse, tmp_path_factory) -> TensorCache:
+def default_cache(warehouse, shared) -> TensorCache:
     """The default chain's cache, opened with every check."""
-    folder: Path = tmp_path_factory.mktemp("default") / "cache"
-    prepare_tensor_cache(warehouse.path, folder)
-    return TensorCache(folder)
+    folder = shared(
+        "default_cache", lambda folder: prepare_tensor_cache(warehouse.path, folder / "cache")
+    )
+    return TensorCache(folder / "cache")

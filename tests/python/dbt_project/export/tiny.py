@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import yaml
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 Tables = dict[str, list[dict]]
 
 MARTS: dict[str, tuple[str, ...]] = {

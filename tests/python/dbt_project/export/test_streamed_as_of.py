@@ -16,7 +16,7 @@ from trainer.features.columns import AFFINITY_COLUMNS, HISTORY_COLUMNS, read_num
 from trainer.features.customers import CustomerFeatures
 from trainer.features.replay import finished_trips
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture(scope="module")
