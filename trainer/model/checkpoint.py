@@ -1,6 +1,6 @@
 """Checkpoints: weights and all that is needed to resume; nothing in them runs code on loading.
 
-    checkpoint.json       sizes, settings of features, configuration, progress, digests
+    checkpoint.json       sizes, settings of features, constants, configuration, progress, digests
     model.safetensors     weights and constants
     chain.safetensors     recent sales of the chain, as of its last week
     training.safetensors  optimiser and sums (only where training can resume)
@@ -34,6 +34,7 @@ from trainer.features.chain import Chain
 from trainer.features.chain_sales import ChainSales, chain_sales_after
 from trainer.features.settings import FeatureSettings
 from trainer.model.config import WorldModelConfig
+from trainer.model.constants import constants
 from trainer.model.world_model import WorldModel
 
 FORMAT = 2
@@ -124,6 +125,7 @@ def save_checkpoint(
             "format": FORMAT,
             "config": asdict(model.config),
             "features": FeatureSettings.of(cache).to_dict(),
+            "constants": constants(),
             "cache_digest": cache.digest,
             "vocabulary_digest": cache.vocabulary_digest,
             "sha256": {path.name: file_digest(path) for path in files},
@@ -153,10 +155,17 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             )
         config = WorldModelConfig(**facts["config"])
         features = dict(facts["features"])
+        trained_with = dict(facts["constants"])
         digests = dict(facts["sha256"])
         progress, cache_digest = dict(facts["progress"]), facts["cache_digest"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
+    for name, value in constants().items():
+        if trained_with.get(name) != value:
+            raise CheckpointError(
+                f"{path}: trained with {name} {trained_with.get(name)}, this version has {value}: "
+                "its weights would mean something else, train again"
+            )
     for name in (MODEL, CHAIN):
         if name not in digests:
             raise CheckpointError(f"{path} is damaged: it names no {name}")

@@ -149,3 +149,15 @@ def test_other_settings_of_features_are_refused(saved, cache, tmp_path):
     edit(saved, lambda facts: facts["features"]["history"].update(kind_gain=2.0))
     with pytest.raises(CheckpointError, match="with another history.kind_gain of the features"):
         load_checkpoint(saved).model()
+
+
+def test_other_constants_are_refused(saved):
+    """A formula's constant, and an input in another place: weights keep their sizes under both."""
+    edit(saved, lambda facts: facts["constants"].update(VELOCITY_UNIT=0.1))
+    with pytest.raises(CheckpointError, match="trained with VELOCITY_UNIT 0.1, this version has"):
+        load_checkpoint(saved)
+    edit(saved, lambda facts: facts["constants"].update(VELOCITY_UNIT=0.2))
+    load_checkpoint(saved)
+    edit(saved, lambda facts: facts["constants"]["GAPS"].reverse())
+    with pytest.raises(CheckpointError, match="trained with GAPS"):
+        load_checkpoint(saved)
