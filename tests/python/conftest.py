@@ -19,6 +19,7 @@ import pytest
 from demo import demo_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
+RUN_OPTIONS = ["--no-use-colors", "--no-write-json", "--log-level-file", "none"]
 
 # Tests run side by side, each on one thread. Read when torch is imported, and by child processes.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -121,7 +122,7 @@ def dbt(tmp_path_factory):
             mock.patch.dict(os.environ, variables | (environment or {})),
             contextlib.redirect_stdout(io.StringIO()) as output,
         ):
-            result = runner.invoke(["--no-use-colors", "--no-write-json", *arguments])
+            result = runner.invoke([*RUN_OPTIONS, *arguments])
         DuckDBConnectionManager.close_all_connections()  # dbt keeps the file open for its next run
         kept = tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb"
         if written.exists():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import tiny
 
@@ -9,12 +11,19 @@ from dbt_project import prepare_tensor_cache
 from trainer.cache.reader import TensorCache
 
 
+@pytest.fixture(scope="session")
+def write_tiny(shared):
+    """`write_tiny(path, tables)` writes the tables as a warehouse."""
+    empty = shared("tiny_warehouse", lambda folder: tiny.create(folder / "empty.duckdb"))
+    return functools.partial(tiny.write, empty / "empty.duckdb")
+
+
 @pytest.fixture
-def export(tmp_path):
+def export(write_tiny, tmp_path):
     """`export(tables, name, ...)` writes the tables as a warehouse and exports it to a folder."""
 
     def run(tables: tiny.Tables, name: str = "cache", **options) -> TensorCache:
-        database = tiny.write(tmp_path / f"{name}.duckdb", tables)
+        database = write_tiny(tmp_path / f"{name}.duckdb", tables)
         prepare_tensor_cache(database, tmp_path / name, **options)
         return TensorCache(tmp_path / name)
 
@@ -22,10 +31,10 @@ def export(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def tiny_cache(tmp_path_factory) -> TensorCache:
+def tiny_cache(write_tiny, tmp_path_factory) -> TensorCache:
     """The cache of the warehouse made by hand, as it is."""
     folder = tmp_path_factory.mktemp("tiny")
-    prepare_tensor_cache(tiny.write(folder / "warehouse.duckdb", tiny.tables()), folder / "cache")
+    prepare_tensor_cache(write_tiny(folder / "warehouse.duckdb", tiny.tables()), folder / "cache")
     return TensorCache(folder / "cache")
 
 

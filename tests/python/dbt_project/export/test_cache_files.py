@@ -33,8 +33,10 @@ def parts(cache: TensorCache) -> tuple[dict, dict]:
 
 
 @pytest.mark.parametrize("files", [0, 1, 40, len(COLUMN) - 1])
-def test_a_crash_while_writing_leaves_the_old_cache(copied, tiny_cache, monkeypatch, files):
-    database = tiny.write(copied.parent / "warehouse.duckdb", tiny.tables())
+def test_a_crash_while_writing_leaves_the_old_cache(
+    copied, tiny_cache, write_tiny, monkeypatch, files
+):
+    database = write_tiny(copied.parent / "warehouse.duckdb", tiny.tables())
     saved = []
 
     def save(*arguments, **options):

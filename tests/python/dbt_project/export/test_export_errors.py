@@ -17,8 +17,8 @@ from trainer.cache.reader import TensorCache
 
 
 @pytest.fixture
-def database(tmp_path) -> Path:
-    return tiny.write(tmp_path / "warehouse.duckdb", tiny.tables())
+def database(write_tiny, tmp_path) -> Path:
+    return write_tiny(tmp_path / "warehouse.duckdb", tiny.tables())
 
 
 @pytest.fixture

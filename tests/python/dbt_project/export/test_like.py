@@ -331,14 +331,14 @@ def test_a_cache_can_be_written_over_its_own_reference(tiny_cache, export, tmp_p
     assert export(tiny.tables(), "cache", like=tmp_path / "cache").digest == tiny_cache.digest
 
 
-def test_the_command_says_what_it_could_not_map(tiny_cache, tmp_path, capsys):
+def test_the_command_says_what_it_could_not_map(tiny_cache, write_tiny, tmp_path, capsys):
     marts = tiny.tables()
     recode_product(marts, "PRD2", "PRD15")
     for level, old in ((10, "C3"), (20, "S2"), (30, "G2"), (40, "D2")):
         recode_category(marts, level, old, f"{old}5")
     recode_product(marts, "PRD4", "PRD45")
     tiny.change(marts["stores"], {"store_key": 2}, store_code="STORE25")
-    database = tiny.write(tmp_path / "w.duckdb", marts)
+    database = write_tiny(tmp_path / "w.duckdb", marts)
     like = tiny_cache.folder
     assert main(command(database, tmp_path / "cache", like)) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]

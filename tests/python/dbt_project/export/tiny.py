@@ -8,7 +8,7 @@ project's own, compiled by dbt.
 from __future__ import annotations
 
 import copy
-import functools
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -82,7 +82,6 @@ def contracts(folder: str = "marts") -> dict[str, dict[str, str]]:
     return found
 
 
-@functools.cache
 def cache_models() -> dict[str, str]:
     """Name -> SQL of the cache models, as dbt compiles them; relations without their database."""
     with tempfile.TemporaryDirectory() as target:
@@ -113,22 +112,29 @@ def tables() -> Tables:
     return copy.deepcopy(_TABLES)
 
 
-def write(path: Path, marts: Tables) -> Path:
-    """A database of these marts, with the cache models on top."""
+def create(path: Path) -> Path:
+    """A database of empty marts, with the cache models on top: it takes seconds."""
     types = contracts()
     with duckdb.connect(str(path)) as connection:
-        for mart, rows in marts.items():
-            columns = MARTS[mart]
+        for mart, columns in MARTS.items():
             described = ", ".join(f"{name} {types[mart][name]}" for name in columns)
             connection.execute(f"create table {mart} ({described})")
-            if rows:
-                row_of_marks = f"({', '.join('?' * len(columns))})"
-                connection.execute(
-                    f"insert into {mart} values {', '.join([row_of_marks] * len(rows))}",
-                    [row[name] for row in rows for name in columns],
-                )
         for name, sql in cache_models().items():
             connection.execute(f"create view {name} as {sql}")
+    return path
+
+
+def write(empty: Path, path: Path, marts: Tables) -> Path:
+    """Copy a database of empty marts and fill these in."""
+    shutil.copy(empty, path)
+    with duckdb.connect(str(path)) as connection:
+        for mart, rows in marts.items():
+            if rows:
+                row_of_marks = f"({', '.join('?' * len(MARTS[mart]))})"
+                connection.execute(
+                    f"insert into {mart} values {', '.join([row_of_marks] * len(rows))}",
+                    [row[name] for row in rows for name in MARTS[mart]],
+                )
     return path
 
 
