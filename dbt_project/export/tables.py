@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.cache.schema import LEVELS
+from trainer.cache.schema import COLUMNS, LEVELS
 
-HISTORY = (
-    "trips", "history_weight", "weeks_with_trips", "recency_days", "tenure_days",
-    "gap_days_mean", "gap_days_spread", "spend_pence_per_trip", "items_per_trip",
-    "units_per_item", "repeat_rate",
-)  # fmt: skip
-MISSIONS = (
-    "type_small_shop", "type_top_up", "type_full_shop", "type_unclassified",
-    "focus_fresh", "focus_grocery", "focus_mixed", "focus_nonfood", "focus_unclassified",
-    "type_entropy", "focus_entropy", "price_sensitivity_mean", "price_sensitivity_spread",
-    "basket_size_mean", "basket_size_spread", "consistency",
-)  # fmt: skip
-AFFINITY = (
-    "stores", "regions", "primary_store_share", "top_3_store_share", "store_hhi",
-    "switching_rate",
-)  # fmt: skip
+CUSTOMER_FIGURES = tuple(
+    name
+    for table, _, name in (column.name.partition(".") for column in COLUMNS)
+    if table == "customer_weeks"
+    and name not in ("customer", "week", "primary_store", "department_shares")
+)
+"""Columns of cache_customer_weeks that the cache takes as they are, under the same names."""
 STORE_FIGURES = (
     "assortment_breadth", "trips_per_week", "items_per_week", "local_competition", "age_weeks",
 )  # fmt: skip
@@ -81,8 +73,7 @@ TABLES = {
     ),
     "customer_weeks": Table(
         (
-            "customer_key", "week", *HISTORY, *MISSIONS, *AFFINITY, "primary_store_key",
-            "department_shares",
+            "customer_key", "week", *CUSTOMER_FIGURES, "primary_store_key", "department_shares",
         ),
         ("customer_key", "week"),
     ),

@@ -6,10 +6,8 @@ import numpy as np
 
 from .matching import Match
 from .statics import StaticTables, encode, text
-from .tables import AFFINITY, HISTORY, MISSIONS
+from .tables import CUSTOMER_FIGURES
 from .warehouse import Columns, ExportError, Tables
-
-FIGURES = ("week", *HISTORY, *MISSIONS, *AFFINITY)
 
 
 def timeline_columns(
@@ -124,7 +122,7 @@ def _customer_weeks(tables: Tables, statics: StaticTables, found: Match) -> Colu
     store_rows = np.append(-1, found.store)  # key 0: no trips yet
     return {
         "customer_weeks.customer": rows["customer_key"] - 1,
-        **{f"customer_weeks.{name}": rows[name] for name in FIGURES},
+        **{f"customer_weeks.{name}": rows[name] for name in ("week", *CUSTOMER_FIGURES)},
         "customer_weeks.department_shares": np.stack(shares, axis=1),
         "customer_weeks.primary_store": store_rows[rows["primary_store_key"]] + 1,
     }
