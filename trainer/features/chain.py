@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -40,11 +40,16 @@ class Chain:
         self.store_order = store_order(cache)
         """(stores,) place of each store in the order of codes."""
         self._token_of = {code: row + 1 for row, code in enumerate(cache["products.code"].tolist())}
+        self._code_of = {token: code.decode() for code, token in self._token_of.items()}
         self._store_of = {code: row for row, code in enumerate(cache["stores.code"].tolist())}
 
     def tokens(self, codes: Sequence[str]) -> np.ndarray:
         """Tokens of product codes, (n,) int64. Raises KeyError with the first unknown code."""
         return np.array([self._token_of[code.encode()] for code in codes], dtype=np.int64)
+
+    def codes(self, tokens: Iterable[int]) -> list[str]:
+        """Product codes of tokens 1 to N, the inverse of `tokens`. KeyError for any other."""
+        return [self._code_of[int(token)] for token in tokens]
 
     def store(self, code: str) -> int:
         """Row of a store, or `UNKNOWN_STORE` for one outside the vocabulary."""

@@ -153,6 +153,9 @@ def test_the_log_forgets_the_oldest_trips():
 
 def test_codes_and_labels_of_the_raw_data(cache, chain):
     assert chain.tokens(["PRD0002", "PRD0000"]).tolist() == [3, 1]
+    assert chain.codes(chain.tokens(["PRD0002", "PRD0000"])) == ["PRD0002", "PRD0000"]
+    with pytest.raises(KeyError):
+        chain.codes([0])  # [PAD]
     assert chain.store("STORE001") == 1 and chain.store("STORE999") == UNKNOWN_STORE
     assert chain.segments("BG", "no such") == (2, 0)
     assert chain.kind(size="M", focus="Fresh") == (2, 0, 0, 1)
