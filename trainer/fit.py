@@ -157,8 +157,9 @@ def run(options: argparse.Namespace, ranks: Ranks) -> None:
     curves = trainer.fit()
     if ranks.is_first and curves:
         best = max(curves, key=lambda row: row["score"])
+        epochs = "1 epoch" if len(curves) == 1 else f"{len(curves)} epochs"
         print(
-            f"{len(curves)} epochs; best validation score {best['score']:.4f} after epoch "
+            f"{epochs}; best validation score {best['score']:.4f} after epoch "
             f"{best['epoch']}; evaluate it: python -m trainer.evaluate {options.out / BEST} "
             f"--cache {options.cache}"
         )
