@@ -18,7 +18,7 @@ def equally(purchases: EarlierItems) -> Tensor:
 
 
 def by_trips(rate: float) -> Weigh:
-    """rate^a for a trip with a trips after it."""
+    """rate^n for a trip that n others follow."""
     return lambda purchases: rate ** purchases.trips_ago.float()
 
 

@@ -247,7 +247,7 @@ class CustomerAggregates:
 
     @property
     def is_cold_start(self) -> bool:
-        """Whether the next trip is one, as `trips.is_cold_start` says."""
+        """Whether the next trip will be a cold start, as `trips.is_cold_start` defines it."""
         return self._now.trips < self.settings.cold_start_trips
 
     @property
@@ -280,7 +280,7 @@ class CustomerAggregates:
         return state
 
     def copy(self) -> CustomerAggregates:
-        """Another state that goes its own way from here."""
+        """An independent copy."""
         return self.from_arrays(self.to_arrays(), self.settings)
 
 

@@ -18,7 +18,7 @@ from trainer.features.stores import Stores
 
 
 class Chain:
-    """The surroundings of every customer. States of customers refer to it.
+    """What all customers share. Their states refer to it.
 
     Args:
         cache: a tensor cache, or the vocabulary of a checkpoint: static tables and calendar.

@@ -11,8 +11,8 @@ between an earlier trip and the target trip, a trip adds, one count each,
 - 0.97^a exp(m), m the number of columns of the trip context that agree; none where it is hidden;
 - 0.95^a exp(6 c), c the cosine of the trip's items with the visible items of the basket.
 
-The last two are scaled so that the weights of all earlier trips add up to those of the powers
-alone: without context or visible items they are decayed counts.
+In the last two, weights are scaled so that all earlier trips together weigh as much as with the
+powers alone. So where the context is hidden or no item is visible, they are plain decayed counts.
 
 Likeness has the same facts for each pair of question and earlier trip, for a model that learns how
 to weight them: how long ago, which columns of the context agree, and so on.
