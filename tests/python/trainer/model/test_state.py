@@ -258,7 +258,8 @@ def test_an_error_in_the_encoder_loses_no_trip(chain, model, trips, monkeypatch)
         patched.setattr(model, "step", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             model.encode([state])
-    model.encode([state, expected])
+    model.encode([state])
+    model.encode([expected])
     assert state.to_bytes() == expected.to_bytes()
 
 
