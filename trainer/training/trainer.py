@@ -22,7 +22,12 @@ from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.atomic import new_file, recover
 from trainer.cache.reader import TensorCache
 from trainer.features.settings import FeatureSettings
-from trainer.model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from trainer.model.checkpoint import (
+    DESCRIPTION,
+    CheckpointError,
+    load_checkpoint,
+    save_checkpoint,
+)
 from trainer.model.outputs import Predictions
 from trainer.model.world_model import WorldModel
 from trainer.training.config import Phase, TrainingConfig
@@ -156,8 +161,12 @@ class Trainer:
         """Train to the end, or until validation has not improved for `patience` epochs.
 
         Returns the curves: a dict per epoch. Raises FloatingPointError where the loss is not a
-        finite number; `folder/last` is then from before.
+        finite number; `folder/last` is then from before. Raises CheckpointError where
+        `folder/best`, which would be replaced, is no checkpoint.
         """
+        best = self.folder / BEST
+        if best.exists() and not (best / DESCRIPTION).is_file():
+            raise CheckpointError(f"{best} is no checkpoint, and is not replaced: move it away")
         if self.ranks.is_first:
             self.folder.mkdir(parents=True, exist_ok=True)
         while self.epoch < self.config.epochs and not self._is_stale():

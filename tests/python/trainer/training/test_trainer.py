@@ -352,6 +352,14 @@ def test_another_cache_or_configuration_cannot_go_on(cache, tmp_path):
         make(other, tmp_path / "run", replace(CONFIG, phases=CONFIG.phases[:1])).resume()
 
 
+def test_a_foreign_folder_is_not_replaced(cache, tmp_path):
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "recipes.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match="best is no checkpoint, and is not replaced"):
+        make(cache, tmp_path, replace(CONFIG, phases=CONFIG.phases[:1])).fit()
+    assert (tmp_path / "best" / "recipes.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     "edit, message",
     [
