@@ -125,7 +125,8 @@ def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPl
     """One question about the next trip of each of n customers: what will be in the basket?
 
     Equal to `build_questions` for the last trips of their timelines. Raises ValueError where the
-    chain's sales already include the week of a plan.
+    chain's sales already include the week of a plan, for visible tokens of no item, and for a
+    visible product that is there twice.
     """
     chain = customers[0].chain
     vocabulary = chain.vocabulary
@@ -147,6 +148,8 @@ def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPl
         [part for i, c in enumerate(customers) for part in (c.log.trips, next_trips[i : i + 1])]
     )
     visible = [np.array(plan.visible, dtype=np.int64) for plan in plans]
+    for tokens in visible:
+        chain.check_items("visible", tokens)
     tokens = np.concatenate(
         [part for c, new in zip(customers, visible, strict=True) for part in (c.log.tokens, new)]
     ).astype(np.int64)
@@ -155,8 +158,6 @@ def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPl
     is_next[lengths.cumsum() - 1] = True
     trip = np.repeat(np.arange(len(trips)), trips["items"])
     in_basket = np.concatenate(visible)
-    if not vocabulary.is_item(in_basket).all():
-        raise ValueError("visible: expected tokens of products or fallbacks, found others")
     prices = [_prices(chain, plan, day.week) for plan, day in zip(plans, days, strict=True)]
     pence = np.zeros((len(tokens), 3), np.float32)
     pence[is_next[trip]] = np.concatenate(prices)

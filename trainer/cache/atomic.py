@@ -36,7 +36,8 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     Yields an empty folder beside it to write into. An error or a kill leaves what was there
     before; what a killed process left beside `path` is removed by the next call. Where `path` is a
-    link, it stays one and the folder that it points to is replaced.
+    link, it stays one and the folder that it points to is replaced. Raises NotADirectoryError where
+    it is a file.
 
     Old and new change places in one step on Linux. A file system that cannot do that gives the old
     one another name for a moment; `recover` puts it back if the process is killed just then.
@@ -44,6 +45,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     recover(path)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file, where a folder is to be written")
     _remove_leftovers(path)
     fresh = _beside(path, "new")
     shutil.rmtree(fresh, ignore_errors=True)

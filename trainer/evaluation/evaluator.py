@@ -168,6 +168,8 @@ class Evaluator:
             return {}
         common = {
             "cache": self.dataset.cache.digest,
+            # Not in the digest, but decides what shares are counted from (`receipt_item_shares`).
+            "like": bool(self.dataset.cache.manifest.get("reference_vocabulary")),
             "split": self.dataset.split,
             "trips": hashlib.sha256(self._trips.row.astype("<i8").tobytes()).hexdigest(),
             "seed": self.seed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import index
 
 import numpy as np
 
@@ -61,6 +62,32 @@ class Chain:
             _code(self.labels["price_sensitivity"], price_sensitivity),
             _code(self.labels["lifestage"], lifestage),
         )
+
+    def check_segments(self, segments: tuple[int, int]) -> tuple[int, int]:
+        """The same as a tuple of int. Raises ValueError for codes that the chain does not have."""
+        codes = [len(self.labels[name]) for name in ("price_sensitivity", "lifestage")]
+        try:
+            given = tuple(map(index, segments))
+        except TypeError:
+            given = ()
+        if len(given) != 2 or not all(0 <= code <= n for code, n in zip(given, codes, strict=True)):
+            raise ValueError(
+                f"segments: expected two codes, from 0 to {codes[0]} and {codes[1]} "
+                f"(Chain.segments), not {segments!r}"
+            )
+        return given
+
+    def check_items(self, name: str, tokens: np.ndarray) -> None:
+        """Raise ValueError unless tokens (n,) are those of a basket: of products, each of them
+        once, or of fallbacks."""
+        is_item = self.vocabulary.is_item(tokens)
+        if not is_item.all():
+            raise ValueError(
+                f"{name}: expected tokens of products or fallbacks, found {tokens[~is_item][0]}"
+            )
+        products, times = np.unique(tokens[self.vocabulary.is_product(tokens)], return_counts=True)
+        if (times > 1).any():
+            raise ValueError(f"{name}: product {products[times > 1][0]} is there more than once")
 
     @staticmethod
     def kind(**labels: str) -> tuple[int, int, int, int]:

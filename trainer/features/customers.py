@@ -26,11 +26,12 @@ class CustomerFeatures:
 
     Args:
         chain: its surroundings.
-        segments: codes of price sensitivity and lifestage, 0 unknown (`Chain.segments`).
+        segments: codes of price sensitivity and lifestage, 0 unknown (`Chain.segments`). Raises
+            ValueError for others.
     """
 
     def __init__(self, chain: Chain, segments: tuple[int, int] = (0, 0)) -> None:
-        self.chain, self.segments = chain, segments
+        self.chain, self.segments = chain, chain.check_segments(segments)
         self.aggregates = CustomerAggregates(len(chain.labels["department"]), chain.settings.as_of)
         self.log = TripLog.empty()
         self.trips = 0
@@ -110,14 +111,18 @@ def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
 def describe(customers: Sequence[CustomerFeatures], plans: Sequence[TripPlan]) -> Trips:
     """Features of the next trip of each of n customers: `Trips` of n rows.
 
-    Raises ValueError for no customers, a plan that lies before the customer's last trip or outside
-    the calendar, or a store out of range.
+    Raises ValueError for no customers, customers of several chains, a plan that lies before the
+    customer's last trip or outside the calendar, or a store out of range.
     """
     if not customers:
         raise ValueError("customers: at least one is needed")
     chain = customers[0].chain
+    if any(customer.chain is not chain for customer in customers):
+        raise ValueError("customers: all must be of one and the same Chain")
     days: list[Day] = []
     for customer, plan in zip(customers, plans, strict=True):
+        if not isinstance(plan, TripPlan):
+            raise ValueError(f"plans: expected TripPlan, found {type(plan).__name__}")
         customer.check_order(plan)
         days.append(chain.calendar.day(plan.date))
     known = np.stack(
@@ -156,7 +161,9 @@ def describe(customers: Sequence[CustomerFeatures], plans: Sequence[TripPlan]) -
 
 
 def priced_items(trip: FinishedTrip, chain: Chain) -> Items:
-    """The items of one finished trip, with their prices."""
+    """The items of one finished trip, with their prices. Raises ValueError for tokens of no item,
+    or a product that is there twice."""
+    chain.check_items("tokens", trip.tokens)
     pence = trip.pence
     if pence is None:
         week = chain.calendar.day(trip.plan.date).week
@@ -164,5 +171,5 @@ def priced_items(trip: FinishedTrip, chain: Chain) -> Items:
     return Items(
         trip=torch.zeros(len(trip.tokens), dtype=torch.long),
         token=torch.from_numpy(trip.tokens.astype(np.int64)),
-        pence=torch.from_numpy(np.asarray(pence, np.float32)),
+        pence=torch.from_numpy(np.array(pence, np.float32)),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from trainer.cache.reader import TensorCache
+from trainer.cache.reader import CacheError, TensorCache
 from trainer.features.as_of import AsOfSettings
 from trainer.features.chain_sales import ChainSalesSettings
 from trainer.features.purchase_history import HistorySettings
@@ -31,13 +31,20 @@ class FeatureSettings:
 
     @classmethod
     def of(cls, cache: TensorCache) -> FeatureSettings:
-        """Those of a cache: what the warehouse decided stands in its manifest."""
+        """Those of a cache: what the warehouse decided stands in its manifest. Raises CacheError
+        where it does not."""
         values = cache.manifest["settings"]
 
         def read(part: type) -> Any:
             return part(**{f.name: values[f.name] for f in fields(part)})
 
-        return cls(as_of=read(AsOfSettings), shelf_prices=read(ShelfPriceSettings))
+        try:
+            return cls(as_of=read(AsOfSettings), shelf_prices=read(ShelfPriceSettings))
+        except (KeyError, TypeError) as error:
+            raise CacheError(
+                f"{cache.folder} lacks a setting of the features ({error}), as those of earlier "
+                "versions do: export the cache again, and train again where it is a checkpoint's"
+            ) from None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -47,9 +54,13 @@ class FeatureSettings:
         }
 
     def difference(self, saved: Mapping[str, Any]) -> str | None:
-        """The first setting, as `part.name`, that differs from a saved `to_dict`; None if none."""
-        for part, values in self.to_dict().items():
-            others = saved[part]
+        """The first setting, as `part.name`, that differs from a saved `to_dict`, or the part if
+        only one of the two has it; None if none."""
+        parts = self.to_dict()
+        for part in sorted(parts.keys() | saved.keys()):
+            values, others = parts.get(part), saved.get(part)
+            if not isinstance(values, Mapping) or not isinstance(others, Mapping):
+                return part
             for name in values.keys() | others.keys():
                 if values.get(name) != others.get(name):
                     return f"{part}.{name}"

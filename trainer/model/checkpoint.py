@@ -59,6 +59,8 @@ class Checkpoint:
     config: WorldModelConfig
     cache_digest: str
     """Digest of the cache it was trained on."""
+    vocabulary_digest: str
+    """Digest of its static tables."""
     features: dict[str, Any]
     """Settings of the features that it was trained on (`FeatureSettings.to_dict`)."""
     progress: dict[str, Any]
@@ -74,8 +76,18 @@ class Checkpoint:
 
     @property
     def vocabulary(self) -> TensorCache:
-        """The static tables, as a cache without customers."""
-        return TensorCache(self.folder / VOCABULARY)
+        """The static tables, as a cache without customers.
+
+        Raises CacheError where they are missing or damaged, CheckpointError where they are those
+        of another checkpoint.
+        """
+        vocabulary = TensorCache(self.folder / VOCABULARY)
+        if vocabulary.vocabulary_digest != self.vocabulary_digest:
+            raise CheckpointError(
+                f"{vocabulary.folder} is not the vocabulary that the checkpoint was saved with: "
+                "use another checkpoint"
+            )
+        return vocabulary
 
     def chain(self) -> Chain:
         """The chain as of the end of the cache, for states of customers where there is no cache.
@@ -95,10 +107,10 @@ class Checkpoint:
                 f"{self.folder} was trained with another {changed} of the features than this "
                 "version has, so its weights would mean something else: train again"
             )
-        model = WorldModel(self.config, vocabulary)
         try:
+            model = WorldModel(self.config, vocabulary)
             model.load_state_dict(self.weights)
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, ValueError, ArithmeticError) as error:
             reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
             raise CheckpointError(
                 f"{self.folder / MODEL} does not fit its sizes: {reason}"
@@ -159,13 +171,15 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         trained_with = dict(facts["constants"])
         digests = dict(facts["sha256"])
         progress, cache_digest = dict(facts["progress"]), facts["cache_digest"]
+        vocabulary_digest = facts["vocabulary_digest"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
-    for name, value in constants().items():
-        if trained_with.get(name) != value:
+    known = constants()
+    for name in sorted(known.keys() | trained_with.keys()):
+        if trained_with.get(name) != known.get(name):
             raise CheckpointError(
-                f"{path}: trained with {name} {trained_with.get(name)}, this version has {value}: "
-                "its weights would mean something else, train again"
+                f"{path}: trained with {name} {trained_with.get(name)}, this version has "
+                f"{known.get(name)}: its weights would mean something else, train again"
             )
     for name in (MODEL, CHAIN):
         if name not in digests:
@@ -179,6 +193,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         folder=folder,
         config=config,
         cache_digest=cache_digest,
+        vocabulary_digest=vocabulary_digest,
         features=features,
         progress=progress,
         weights=tensors[MODEL],
@@ -214,7 +229,8 @@ def model_for(checkpoint: Checkpoint, cache: TensorCache) -> WorldModel:
                 f"{cache.folder} has another vocabulary than {folder} ({column}): export it with "
                 f"python -m dbt_project.export --like {folder}"
             )
-    if changed := FeatureSettings.of(cache).difference(checkpoint.features):
+    of_vocabulary = FeatureSettings.of(vocabulary).to_dict()
+    if changed := FeatureSettings.of(cache).difference(of_vocabulary):
         raise CheckpointError(
             f"{cache.folder} was built with another {changed} than {folder}: set the var of that "
             "name as in the build that it was trained on, then dbt build and export again"

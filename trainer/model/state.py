@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -66,7 +67,10 @@ class CustomerState:
         return self.features.chain
 
     def observe(self, trip: FinishedTrip) -> None:
-        """Add a finished trip. Raises ValueError where it lies before the last one."""
+        """Add a finished trip. Raises ValueError, and leaves the state as it is, where it lies
+        before the last one or does not fit the chain: see `describe` and `priced_items`."""
+        if not isinstance(trip, FinishedTrip):
+            raise ValueError(f"trip: expected a FinishedTrip, not {type(trip).__name__}")
         described = describe([self.features], [trip.plan])
         items = priced_items(trip, self.chain)
         self.features.observe(trip)
@@ -81,7 +85,8 @@ class CustomerState:
         return copied
 
     def to_bytes(self) -> bytes:
-        """Everything but the chain, as safetensors, which run no code on loading.
+        """Everything but the chain, as safetensors, which run no code on loading, with a digest
+        that tells damage.
 
         Raises ValueError where the encoder has not read all trips (call `WorldModel.encode`).
         """
@@ -97,21 +102,36 @@ class CustomerState:
             for number, layer in enumerate(self.encoder.layers):
                 arrays[f"encoder.{number}.conv"] = layer.conv.numpy(force=True)
                 arrays[f"encoder.{number}.state"] = layer.state.numpy(force=True)
-        return save({name: values.copy(order="C") for name, values in arrays.items()})
+        arrays = {name: values.copy(order="C") for name, values in arrays.items()}
+        return save(arrays | {"digest": _digest(arrays)})
 
     @classmethod
     def from_bytes(cls, data: bytes, chain: Chain) -> CustomerState:
-        """The state that `to_bytes` wrote. Raises ValueError for anything else."""
+        """The state that `to_bytes` wrote. Raises ValueError for anything else, be it one bit."""
         try:
             arrays = load(data)
+            if not np.array_equal(arrays.pop("digest"), _digest(arrays)):
+                raise ValueError("its digest differs")
             state = cls(chain)
             state.features = CustomerFeatures.from_arrays(chain, arrays)
             if "encoder.recent" in arrays:
                 state.encoder = _encoder_state(arrays)
                 state.model = arrays["model"].tobytes().hex()
-        except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
+        except (
+            SafetensorError, KeyError, ValueError, TypeError, IndexError, AttributeError,
+            OverflowError,
+        ) as error:  # fmt: skip
             raise ValueError(f"this is not the state of a customer: {error}") from None
         return state
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """SHA-256 of arrays by name, with types and shapes, (32,) uint8."""
+    digest = hashlib.sha256()
+    for name, values in sorted(arrays.items()):
+        digest.update(repr((name, values.dtype.str, values.shape)).encode())
+        digest.update(values.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def _encoder_state(arrays: Mapping[str, np.ndarray]) -> EncoderState:

@@ -180,11 +180,15 @@ class WorldModel(nn.Module):
     def encode(self, states: Sequence[CustomerState]) -> None:
         """Encode the finished trips that the encoder has not read.
 
-        Raises ValueError for a state that another model encoded.
+        Raises ValueError for a state that another model encoded, or of a chain with another
+        vocabulary.
         """
+        states = list({id(state): state for state in states}.values())  # each one once
         for state in states:
             if state.encoder is not None and state.model != self.fingerprint:
                 raise ValueError("states: encoded by other weights than this model's")
+            if (known := state.chain.vocabulary) != self.product.vocabulary:
+                raise ValueError(f"states: of a chain with {known}, not the model's vocabulary")
         with self._in_use():
             new = [state for state in states if state.waiting and state.encoder is None]
             new.sort(key=lambda state: len(state.waiting))  # similar lengths need less padding
@@ -196,9 +200,11 @@ class WorldModel(nn.Module):
                 for state in chosen:
                     state.waiting.clear()
             while known := [state for state in states if state.waiting]:
-                trips, items = _joined([state.waiting.pop(0) for state in known])
-                before = join([state.encoder for state in known])
-                self._store(known, self.step(*self._here(before, trips, items)))
+                trips, items = _joined([state.waiting[0] for state in known])
+                before = join(self._here(*[state.encoder for state in known]))
+                self._store(known, self.step(before, *self._here(trips, items)))
+                for state in known:  # only now: an error must not lose them
+                    del state.waiting[0]
 
     def answer(self, states: Sequence[CustomerState], plans: Sequence[TripPlan]) -> Predictions:
         """What will be in the basket of the next trip of each of n customers?
@@ -216,8 +222,9 @@ class WorldModel(nn.Module):
             trips, questions = describe(customers, plans), plan_questions(customers, plans)
             questions = replace(questions, trip=torch.arange(len(plans)))
             empty = self.empty_state(1)
-            past = join([empty if state.encoder is None else state.encoder for state in states])
-            return self.answer_questions(*self._here(past, trips, questions))
+            past = [empty if state.encoder is None else state.encoder for state in states]
+            past = join(self._here(*past))  # restored states are on the CPU
+            return self.answer_questions(past, *self._here(trips, questions))
 
     def answer_questions(
         self, state: EncoderState, trips: Trips, questions: Questions

@@ -21,7 +21,13 @@ from trainer.batches.loaders import WorldModelDataLoader, draw_seed
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.atomic import new_file, recover
 from trainer.cache.reader import TensorCache
-from trainer.model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from trainer.features.settings import FeatureSettings
+from trainer.model.checkpoint import (
+    DESCRIPTION,
+    CheckpointError,
+    load_checkpoint,
+    save_checkpoint,
+)
 from trainer.model.outputs import Predictions
 from trainer.model.world_model import WorldModel
 from trainer.training.config import Phase, TrainingConfig
@@ -118,6 +124,11 @@ class Trainer:
         progress = checkpoint.progress
         if checkpoint.cache_digest != self.cache.digest:
             raise CheckpointError(f"{last} was trained on another cache")
+        if setting := FeatureSettings.of(self.cache).difference(checkpoint.features):
+            raise CheckpointError(
+                f"{last} was trained with another {setting} of the features than this version "
+                "has, so its weights would mean something else: start anew with --fresh"
+            )
         try:
             config = TrainingConfig.from_dict(progress["training"])
         except (KeyError, ValueError) as error:
@@ -131,20 +142,31 @@ class Trainer:
                 f"{last} was trained with another configuration (different: {', '.join(changed)}): "
                 "use the same options, or another folder"
             )
-        self.model.load_state_dict(checkpoint.weights)
-        self._load_optimiser(checkpoint.training)
+        try:
+            self.model.load_state_dict(checkpoint.weights)
+            self._load_optimiser(checkpoint.training)
+            sums = checkpoint.training["sums"].to(self.ranks.device)
+            self.epoch, self._start = progress["epoch"], progress["batch"]
+            self.curves = progress["curves"]
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{last} holds nothing to go on from ({error}): start anew with --fresh, or use "
+                "another folder"
+            ) from None
         if self.ranks.is_first:  # they are the sums of all ranks
-            self._sums = checkpoint.training["sums"].to(self.ranks.device)
-        self.epoch, self._start = progress["epoch"], progress["batch"]
-        self.curves = progress["curves"]
+            self._sums = sums
         return True
 
     def fit(self) -> list[dict[str, Any]]:
         """Train to the end, or until validation has not improved for `patience` epochs.
 
         Returns the curves: a dict per epoch. Raises FloatingPointError where the loss is not a
-        finite number; `folder/last` is then from before.
+        finite number; `folder/last` is then from before. Raises CheckpointError where
+        `folder/best`, which would be replaced, is no checkpoint.
         """
+        best = self.folder / BEST
+        if best.exists() and not (best / DESCRIPTION).is_file():
+            raise CheckpointError(f"{best} is no checkpoint, and is not replaced: move it away")
         if self.ranks.is_first:
             self.folder.mkdir(parents=True, exist_ok=True)
         while self.epoch < self.config.epochs and not self._is_stale():

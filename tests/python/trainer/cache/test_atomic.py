@@ -134,3 +134,10 @@ def test_a_file_is_the_old_one_or_the_new_one(tmp_path):
             fresh.write_text("half")
             raise RuntimeError
         assert path.read_text() == text and names(tmp_path) == [path.name]
+
+
+def test_a_file_is_not_replaced_by_a_folder(tmp_path):
+    (tmp_path / "last").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="is a file"), new_folder(tmp_path / "last"):
+        pass
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("last", "mine")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -102,6 +103,16 @@ def test_another_cache_is_measured(kept, calls, tmp_path):
     assert calls == set(NAMES)
 
 
+def test_a_cache_exported_like_another_is_measured(cache, kept, calls, tmp_path):
+    """Its columns may be the same, but shares are counted from its receipts."""
+    like = shutil.copytree(cache.folder, tmp_path / "like")
+    path = like / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference_vocabulary": "x"}))
+    assert TensorCache(like).digest == cache.digest
+    evaluator(TensorCache(like), BaselineStore(kept)).run()
+    assert calls == set(NAMES)
+
+
 @pytest.mark.parametrize(
     ("constant", "value"),
     [
@@ -161,7 +172,20 @@ def pickled(path):
         np.savez(file, values=np.array([{}], dtype=object))
 
 
-@pytest.mark.parametrize("damage", [cut, empty, flip, swap, change, pickled])
+def no_archive(path):
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+
+
+def unknown_compression(path):
+    content = path.read_bytes()
+    entry = content.index(b"PK\x01\x02")  # of the first file in the archive's directory
+    path.write_bytes(content[: entry + 10] + b"\x63\0" + content[entry + 12 :])
+
+
+@pytest.mark.parametrize(
+    "damage", [cut, empty, flip, swap, change, pickled, no_archive, unknown_compression]
+)
 def test_damage_is_noticed_and_mended(cache, full, kept, calls, capsys, damage):
     path = sorted(kept.iterdir())[0]
     damage(path)

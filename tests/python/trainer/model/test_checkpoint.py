@@ -12,7 +12,7 @@ from toy import toy_cache, toy_columns, toy_manifest
 
 from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.timelines import WorldModelDataset
-from trainer.cache.reader import TensorCache
+from trainer.cache.reader import CacheError, TensorCache
 from trainer.cache.schema import COLUMNS
 from trainer.cache.writer import write_cache
 from trainer.model.checkpoint import CheckpointError, load_checkpoint, load_model, save_checkpoint
@@ -118,6 +118,16 @@ def edit(saved, change):
             "model.safetensors is damaged",
         ),
         (lambda s: edit(s, lambda f: f["config"].update(width=64)), "does not fit its sizes"),
+        (lambda s: edit(s, lambda f: f["config"].update(width="x")), "does not fit its sizes"),
+        (lambda s: edit(s, lambda f: f["config"].update(heads=0)), "does not fit its sizes"),
+        (lambda s: edit(s, lambda f: f["features"].pop("as_of")), "another as_of of the features"),
+        (lambda s: edit(s, lambda f: f["features"].update(as_of=5)), "another as_of of the"),
+        (lambda s: edit(s, lambda f: f["features"].update(new={})), "another new of the features"),
+        (lambda s: edit(s, lambda f: f["constants"].update(NEW=1)), "trained with NEW 1"),
+        (
+            lambda s: edit(s, lambda f: f.update(vocabulary_digest="x")),
+            "not the vocabulary that the checkpoint was saved with",
+        ),
         (lambda s: shutil.rmtree(s / "vocabulary"), "manifest.json does not exist"),
     ],
 )  # fmt: skip
@@ -149,6 +159,15 @@ def test_other_settings_of_features_are_refused(saved, cache, tmp_path):
     edit(saved, lambda facts: facts["features"]["history"].update(kind_gain=2.0))
     with pytest.raises(CheckpointError, match="with another history.kind_gain of the features"):
         load_checkpoint(saved).model()
+
+
+def test_a_cache_of_an_earlier_version_is_refused(saved, cache, tmp_path):
+    columns = {column.name: np.array(cache[column.name]) for column in COLUMNS}
+    manifest = toy_manifest()
+    del manifest["settings"]["full_history_trips"]
+    write_cache(tmp_path / "old", columns, manifest)
+    with pytest.raises(CacheError, match="lacks a setting of the features .'full_history_trips'"):
+        load_model(saved, TensorCache(tmp_path / "old"))
 
 
 def test_other_constants_are_refused(saved):

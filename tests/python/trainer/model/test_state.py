@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -161,3 +162,126 @@ def test_codes_and_labels_of_the_raw_data(cache, chain):
     assert chain.kind(size="M", focus="Fresh") == (2, 0, 0, 1)
     with pytest.raises(ValueError, match="size: expected one of S, M, L"):
         chain.kind(size="XL")
+
+
+PLAN = TripPlan(date(2008, 7, 8), 12, 0)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("date", datetime(2008, 7, 8)), ("date", "2008-07-08"), ("hour", 12.5), ("hour", None),
+        ("store", 1.5), ("store", "STORE001"), ("kind", (0, 0, 0)), ("kind", (1.5, 0, 0, 0)),
+        ("kind", "SMLX"), ("visible", (1.5,)), ("visible", 5), ("visible", ("1",)),
+        ("visible", (10**30,)), ("pence", np.ones((1, 3))), ("pence", np.ones((2, 1))),
+        ("pence", np.full((2, 3), np.nan)), ("pence", np.full((2, 3), -1.0)),
+    ],
+)  # fmt: skip
+def test_a_plans_wrong_values_are_named(name, value):
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        replace(PLAN, **({"visible": (1, 2)} | {name: value}))
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("plan", None), ("tokens", [1.5, 2.5]), ("tokens", [[1, 2]]), ("tokens", [True, False]),
+        ("quantities", [0, 1]), ("quantities", [0.5, 1]), ("quantities", [2**62, 1]),
+        ("spend_pence", 1.5), ("spend_pence", -1), ("spend_pence", 10**30),
+        ("products", ["a", "b"]), ("products", [1]), ("pence", np.ones(2)),
+        ("pence", np.ones((2, 2))), ("pence", np.full((2, 3), np.inf)),
+    ],
+)  # fmt: skip
+def test_a_finished_trips_wrong_values_are_named(name, value):
+    trip = FinishedTrip(PLAN, np.array([1, 2]), np.array([1, 1]), 100)
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        replace(trip, **{name: value})
+
+
+def test_numbers_of_other_types_mean_the_same():
+    """A list of zeros is an undeclared kind, too."""
+    plan = replace(PLAN, hour=np.uint8(12), store=np.int16(0), kind=[0] * 4, visible=np.array([3]))
+    assert plan == replace(PLAN, visible=(3,))
+
+
+@pytest.mark.parametrize("with_prices", [False, True])
+@pytest.mark.parametrize("wrong", [-1, 0, "mask", "beyond", 2**40, "twice"])
+def test_a_refused_trip_leaves_the_state_as_it_is(cache, chain, trips, wrong, with_prices):
+    vocabulary = cache.vocabulary
+    token = {"mask": vocabulary.mask, "beyond": vocabulary.input_size, "twice": 1}.get(wrong, wrong)
+    state = observed(chain, trips[:2])
+    before, waiting = state.features.to_arrays(), list(state.waiting)
+    tokens, pence = np.array([1, token]), np.ones((2, 3), np.float32) if with_prices else None
+    with pytest.raises(ValueError, match="^tokens: "):
+        state.observe(FinishedTrip(trips[2].plan, tokens, np.array([1, 1]), 100, pence=pence))
+    after = state.features.to_arrays()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert state.waiting == waiting
+    state.observe(trips[2])
+
+
+def test_prices_changed_after_a_trip_change_nothing(chain, trips):
+    trip = replace(trips[0], pence=trips[0].pence.copy())
+    given, state = trip.pence.copy(), observed(chain, [trip])
+    trip.pence[:] = np.nan
+    assert np.array_equal(state.waiting[0][1].pence.numpy(), given)
+
+
+@pytest.mark.parametrize("segments", [(99, 0), (-1, 0), (0,), (0, 1, 1), (0.5, 1), ("AZ", "AT"), 1])
+def test_unknown_segments_are_refused(chain, segments):
+    with pytest.raises(ValueError, match="^segments: "):
+        CustomerState(chain, segments)
+
+
+def test_a_visible_product_is_there_once(cache, chain, model, trips):
+    state, fallback = observed(chain, trips[:2]), cache.vocabulary.fallback(0)
+    with pytest.raises(ValueError, match="visible: product 3 is there more than once"):
+        model.answer([state], [replace(trips[2].plan, visible=(3, 3))])
+    model.answer([state], [replace(trips[2].plan, visible=(3, fallback, fallback), pence=None)])
+
+
+def test_the_same_state_twice_reads_its_trips_once(chain, model, trips):
+    one, two = observed(chain, trips[:4]), observed(chain, trips[:4])
+    model.encode([one, two])
+    for trip in trips[4:7]:
+        one.observe(trip)
+        two.observe(trip)
+    model.encode([one])
+    model.encode([two, two])
+    assert one.to_bytes() == two.to_bytes()
+    model.answer([two, two], [trips[7].plan] * 2)
+
+
+def test_an_error_in_the_encoder_loses_no_trip(chain, model, trips, monkeypatch):
+    state = observed(chain, trips[:3])
+    model.encode([state])
+    state.observe(trips[3])
+    expected = state.copy()
+    with monkeypatch.context() as patched:
+        patched.setattr(model, "step", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            model.encode([state])
+    model.encode([state])
+    model.encode([expected])
+    assert state.to_bytes() == expected.to_bytes()
+
+
+def test_states_of_several_chains_are_refused(cache, chain, model, trips, tmp_path):
+    states = [observed(chain, trips[:1]), observed(Chain(cache, chain.sales), trips[:1])]
+    with pytest.raises(ValueError, match="one and the same Chain"):
+        model.answer(states, [trips[1].plan] * 2)
+    smaller = toy_cache(tmp_path / "smaller", trips_of=[3, 3], products=20)
+    stranger = CustomerState(Chain(smaller, chain_sales_after(smaller, 0)))
+    with pytest.raises(ValueError, match="not the model's vocabulary"):
+        model.answer([stranger], [trips[1].plan])
+
+
+def test_one_wrong_bit_is_refused(chain, model, trips):
+    state = observed(chain, trips)
+    model.encode([state])
+    data = state.to_bytes()
+    for place in range(0, 8 * len(data), 8 * 97 + 1):
+        damaged = bytearray(data)
+        damaged[place // 8] ^= 1 << place % 8
+        with pytest.raises(ValueError, match="not the state of a customer"):
+            CustomerState.from_bytes(bytes(damaged), chain)

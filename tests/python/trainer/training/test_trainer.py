@@ -352,6 +352,34 @@ def test_another_cache_or_configuration_cannot_go_on(cache, tmp_path):
         make(other, tmp_path / "run", replace(CONFIG, phases=CONFIG.phases[:1])).resume()
 
 
+def test_a_foreign_folder_is_not_replaced(cache, tmp_path):
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "recipes.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match="best is no checkpoint, and is not replaced"):
+        make(cache, tmp_path, replace(CONFIG, phases=CONFIG.phases[:1])).fit()
+    assert (tmp_path / "best" / "recipes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "edit, message",
+    [
+        (lambda facts: facts["features"]["history"].update(days=30), "another history.days of the"),
+        (lambda facts: facts["sha256"].pop("training.safetensors"), "nothing to go on from"),
+        (lambda facts: facts["progress"].pop("epoch"), "nothing to go on from"),
+    ],
+)
+def test_a_checkpoint_that_training_cannot_go_on_from(cache, tmp_path, edit, message):
+    """Trained by a version with other constants, without the optimiser, without a place."""
+    config = replace(CONFIG, phases=CONFIG.phases[:1])
+    make(cache, tmp_path, config).fit()
+    path = tmp_path / "last" / "checkpoint.json"
+    facts = json.loads(path.read_text())
+    edit(facts)
+    path.write_text(json.dumps(facts))
+    with pytest.raises(CheckpointError, match=message):
+        make(cache, tmp_path, config).resume()
+
+
 def test_a_loss_that_is_no_number_stops(cache, tmp_path):
     trainer = make(cache, tmp_path)
     with torch.no_grad():
