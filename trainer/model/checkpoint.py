@@ -79,13 +79,18 @@ class Checkpoint:
         """The static tables, as a cache without customers.
 
         Raises CacheError where they are missing or damaged, CheckpointError where they are those
-        of another checkpoint.
+        of another checkpoint, or this version works out features in another way.
         """
         vocabulary = TensorCache(self.folder / VOCABULARY)
         if vocabulary.vocabulary_digest != self.vocabulary_digest:
             raise CheckpointError(
                 f"{vocabulary.folder} is not the vocabulary that the checkpoint was saved with: "
                 "use another checkpoint"
+            )
+        if changed := FeatureSettings.of(vocabulary).difference(self.features):
+            raise CheckpointError(
+                f"{self.folder} was trained with another {changed} of the features than this "
+                "version has, so its weights would mean something else: train again"
             )
         return vocabulary
 
@@ -98,15 +103,9 @@ class Checkpoint:
     def model(self) -> WorldModel:
         """The model, on the CPU in evaluation mode.
 
-        Raises CheckpointError where weights and sizes disagree, or this version works out features
-        in another way.
+        Raises CheckpointError where weights and sizes disagree, and what `vocabulary` raises.
         """
         vocabulary = self.vocabulary
-        if changed := FeatureSettings.of(vocabulary).difference(self.features):
-            raise CheckpointError(
-                f"{self.folder} was trained with another {changed} of the features than this "
-                "version has, so its weights would mean something else: train again"
-            )
         try:
             model = WorldModel(self.config, vocabulary)
             model.load_state_dict(self.weights)
