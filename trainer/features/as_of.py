@@ -155,9 +155,8 @@ class _Store:
 class CustomerAggregates:
     """Everything remembered of one customer for the columns of `customer_weeks`.
 
-    Its size is bounded by what the chain sells: a few dozen numbers twice (with and without the
-    latest week), one per department, 5 per store visited and 1 per distinct product bought. It
-    does not grow with trips.
+    Its size does not grow with trips: two sets of a few dozen sums and one per department (one set
+    leaves out the latest week), five numbers per store visited and one per distinct product bought.
     """
 
     def __init__(self, departments: int, settings: AsOfSettings = AsOfSettings()) -> None:

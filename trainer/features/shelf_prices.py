@@ -43,7 +43,7 @@ class ShelfPriceSettings:
 
 
 class ShelfPrices:
-    """Shelf prices as far as they were observed, with an answer for any product, store and week.
+    """Observed shelf prices, with a fallback for every product, store and week.
 
     Holds 12 bytes per product, store and week observed. After `forget_before` that is at most
     products x stores x `base_price_weeks`, and what was observed since.
