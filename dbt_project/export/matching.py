@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.cache.schema import LEVELS
+from trainer.cache.rows import top_categories
 from trainer.cache.vocabulary import Vocabulary
 from trainer.features.stores import typical_figures
 
@@ -94,11 +94,9 @@ def _tokens(static: Columns, products: Columns) -> tuple[np.ndarray, np.ndarray,
 
 def _most_frequent_department(static: Columns) -> int:
     """Row of the category of the top level with most training trips of products."""
-    top = static["products.category"].astype(np.int64)
-    parents = static["categories.parent"].astype(np.int64)
-    for _ in LEVELS[1:]:
-        top = np.where(parents[top] >= 0, parents[top], top)
-    trips = np.bincount(top, weights=static["products.train_trips"], minlength=len(parents))
+    top = top_categories(static["categories.parent"])
+    of_product = top[static["products.category"]]
+    trips = np.bincount(of_product, weights=static["products.train_trips"], minlength=len(top))
     return int(trips.argmax())
 
 

@@ -16,7 +16,6 @@ from trainer.batches.masking import MaskedItems, apply_hidden
 from trainer.batches.packing import pack_baskets, pack_queries
 from trainer.cache.ragged import ranges
 from trainer.cache.vocabulary import Vocabulary
-from trainer.features.chain import Chain
 from trainer.features.chain_sales import RecentSales
 from trainer.features.customers import CustomerFeatures
 from trainer.features.history_sampling import HistorySampling
@@ -158,7 +157,10 @@ def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPl
     is_next[lengths.cumsum() - 1] = True
     trip = np.repeat(np.arange(len(trips)), trips["items"])
     in_basket = np.concatenate(visible)
-    prices = [_prices(chain, plan, day.week) for plan, day in zip(plans, days, strict=True)]
+    prices = [
+        chain.item_prices(plan, tokens_of_plan, plan.pence)
+        for plan, tokens_of_plan in zip(plans, visible, strict=True)
+    ]
     pence = np.zeros((len(tokens), 3), np.float32)
     pence[is_next[trip]] = np.concatenate(prices)
     flat = torch.from_numpy
@@ -181,13 +183,6 @@ def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPl
         chain.sales.as_of(len(plans)),
         vocabulary,
     )  # fmt: skip
-
-
-def _prices(chain: Chain, plan: TripPlan, week: int) -> np.ndarray:
-    """(visible, 3) float32 of a plan's visible items."""
-    if plan.pence is not None:
-        return plan.pence
-    return chain.prices.at(np.array(plan.visible, dtype=np.int64), plan.store, week)
 
 
 def _of_rows(question: Tensor, of_row: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
+from trainer.cache.schema import LEVELS
 
 
 def items_of(cache: TensorCache, trips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -19,3 +20,14 @@ def items_of(cache: TensorCache, trips: np.ndarray) -> tuple[np.ndarray, np.ndar
 def customer_of(cache: TensorCache, trips: np.ndarray) -> np.ndarray:
     """The customer of each of the cache's trips: rows (n,), (n,) int64."""
     return np.searchsorted(cache["customers.trip_offsets"], trips, side="right") - 1
+
+
+def top_categories(parent: np.ndarray) -> np.ndarray:
+    """The topmost category above each category, itself at the top: rows (C,), int64.
+
+    parent (C,): `categories.parent`, the row one level up or -1.
+    """
+    top, parent = np.arange(len(parent)), parent.astype(np.int64)
+    for _ in LEVELS[1:]:
+        top = np.where(parent[top] >= 0, parent[top], top)
+    return top

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 
 from trainer.cache.reader import TensorCache
-from trainer.cache.schema import CODES_OF_CONTEXT, COLUMNS, LEVELS, SMALLEST
+from trainer.cache.rows import top_categories
+from trainer.cache.schema import CODES_OF_CONTEXT, COLUMNS, SMALLEST
 
 TABLE = "customer_weeks"
 KIND_CODES = tuple(CODES_OF_CONTEXT.values())
@@ -375,10 +376,7 @@ def department_of_token(cache: TensorCache) -> np.ndarray:
 
     A product is in the department that its sub-commodity is placed in.
     """
-    top = np.arange(cache.rows("categories"))
-    parent = cache["categories.parent"]
-    for _ in LEVELS[1:]:
-        top = np.where(parent[top] >= 0, parent[top], top)
+    top = top_categories(cache["categories.parent"])
     labels = {code.encode(): n for n, code in enumerate(cache.labels["department"], start=1)}
     of_category = np.array([labels.get(code, 0) for code in cache["categories.code"][top].tolist()])
     none = np.zeros(1, dtype=np.int64)

@@ -12,7 +12,7 @@ from trainer.cache.schema import LABELS_OF_CONTEXT
 from trainer.features.as_of import department_of_token, store_order
 from trainer.features.calendar import Calendar
 from trainer.features.chain_sales import ChainSales
-from trainer.features.plans import UNKNOWN_STORE
+from trainer.features.plans import UNKNOWN_STORE, TripPlan
 from trainer.features.settings import FeatureSettings
 from trainer.features.shelf_prices import ShelfPrices
 from trainer.features.stores import Stores
@@ -35,7 +35,10 @@ class Chain:
         self.vocabulary = cache.vocabulary
         self.calendar, self.stores = Calendar(cache), Stores(cache)
         self.sales = sales
-        self.prices = prices or ShelfPrices.static(cache, self.settings.shelf_prices)
+        # Not `or`: prices of which none is observed yet have length 0.
+        if prices is None:
+            prices = ShelfPrices.static(cache, self.settings.shelf_prices)
+        self.prices = prices
         self.departments = department_of_token(cache)
         """(input tokens,) department label of each token, 0 none."""
         self.store_order = store_order(cache)
@@ -88,6 +91,14 @@ class Chain:
         products, times = np.unique(tokens[self.vocabulary.is_product(tokens)], return_counts=True)
         if (times > 1).any():
             raise ValueError(f"{name}: product {products[times > 1][0]} is there more than once")
+
+    def item_prices(
+        self, plan: TripPlan, tokens: np.ndarray, pence: np.ndarray | None
+    ) -> np.ndarray:
+        """Prices of items (n,) on a trip, (n, 3) float32: those given, or the chain's if None."""
+        if pence is not None:
+            return pence
+        return self.prices.at(tokens, plan.store, self.calendar.day(plan.date).week)
 
     @staticmethod
     def kind(**labels: str) -> tuple[int, int, int, int]:

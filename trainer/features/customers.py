@@ -164,10 +164,7 @@ def priced_items(trip: FinishedTrip, chain: Chain) -> Items:
     """The items of one finished trip, with their prices. Raises ValueError for tokens of no item,
     or a product that is there twice."""
     chain.check_items("tokens", trip.tokens)
-    pence = trip.pence
-    if pence is None:
-        week = chain.calendar.day(trip.plan.date).week
-        pence = chain.prices.at(trip.tokens, trip.plan.store, week)
+    pence = chain.item_prices(trip.plan, trip.tokens, trip.pence)
     return Items(
         trip=torch.zeros(len(trip.tokens), dtype=torch.long),
         token=torch.from_numpy(trip.tokens.astype(np.int64)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from trainer.features.chain import Chain
 from trainer.features.customers import CustomerFeatures, describe, priced_items
 from trainer.features.plans import FinishedTrip
-from trainer.features.tensors import TensorRecord, concatenate, map_tensors
+from trainer.features.tensors import TensorRecord, map_tensors
 from trainer.features.trips import Items, Trips
 from trainer.model.encoder.mamba2 import Mamba2Cache
 
@@ -148,11 +148,6 @@ def _encoder_state(arrays: Mapping[str, np.ndarray]) -> EncoderState:
         number += 1
     recent, trips = (torch.from_numpy(arrays[f"encoder.{name}"]) for name in ("recent", "trips"))
     return EncoderState(tuple(layers), recent, trips)
-
-
-def join(states: Sequence[EncoderState]) -> EncoderState:
-    """Several states as one batch, in order."""
-    return concatenate(states)
 
 
 def split(state: EncoderState) -> list[EncoderState]:

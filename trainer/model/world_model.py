@@ -49,7 +49,7 @@ from trainer.model.encoder.mamba2 import Mamba2Encoder
 from trainer.model.outputs import Predictions
 from trainer.model.purchases.counting_prior import CountingPrior
 from trainer.model.purchases.repurchase_score import RepurchaseScore
-from trainer.model.state import CustomerState, EncoderState, join, split
+from trainer.model.state import CustomerState, EncoderState, split
 from trainer.model.token_scores import TokenScores
 
 STATES_PER_BATCH = 64
@@ -201,7 +201,7 @@ class WorldModel(nn.Module):
                     state.waiting.clear()
             while known := [state for state in states if state.waiting]:
                 trips, items = _joined([state.waiting[0] for state in known])
-                before = join(self._here(*[state.encoder for state in known]))
+                before = concatenate(self._here(*[state.encoder for state in known]))
                 self._store(known, self.step(before, *self._here(trips, items)))
                 for state in known:  # only now: an error must not lose them
                     del state.waiting[0]
@@ -223,7 +223,7 @@ class WorldModel(nn.Module):
             questions = replace(questions, trip=torch.arange(len(plans)))
             empty = self.empty_state(1)
             past = [empty if state.encoder is None else state.encoder for state in states]
-            past = join(self._here(*past))  # restored states are on the CPU
+            past = concatenate(self._here(*past))  # restored states are on the CPU
             return self.answer_questions(past, *self._here(trips, questions))
 
     def answer_questions(

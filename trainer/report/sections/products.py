@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trainer.cache.reader import TensorCache
+from trainer.cache.rows import top_categories
 from trainer.model.world_model import WorldModel
 from trainer.report.charts.points import Group, points
 from trainer.report.figures import count, percent
@@ -56,10 +57,7 @@ def two_dimensions(vectors: Tensor) -> tuple[np.ndarray, tuple[float, float]]:
 
 def departments(cache: TensorCache) -> np.ndarray:
     """(N,) the code of each product's topmost category."""
-    top = cache["products.category"].astype(np.int64)
-    parent = cache["categories.parent"].astype(np.int64)
-    while (parent[top] >= 0).any():
-        top = np.where(parent[top] >= 0, parent[top], top)
+    top = top_categories(cache["categories.parent"])[cache["products.category"]]
     return np.array([code.decode(errors="replace") for code in cache["categories.code"]])[top]
 
 

@@ -16,6 +16,7 @@ from trainer.features.chain_sales import chain_sales_after
 from trainer.features.plans import UNKNOWN_STORE, FinishedTrip, TripPlan
 from trainer.features.purchases import HISTORY_TRIPS
 from trainer.features.replay import finished_trips
+from trainer.features.shelf_prices import ShelfPrices
 from trainer.features.trip_log import TripLog
 from trainer.model.checkpoint import load_checkpoint, save_checkpoint
 from trainer.model.state import CustomerState
@@ -285,3 +286,10 @@ def test_one_wrong_bit_is_refused(chain, model, trips):
         damaged[place // 8] ^= 1 << place % 8
         with pytest.raises(ValueError, match="not the state of a customer"):
             CustomerState.from_bytes(bytes(damaged), chain)
+
+
+def test_prices_that_are_observed_later_are_the_chains(cache):
+    """A chain keeps the very prices that it is given, also while none is observed."""
+    prices = ShelfPrices.static(cache)
+    chain = Chain(cache, chain_sales_after(cache, 0), prices)
+    assert not len(prices) and chain.prices is prices
