@@ -105,4 +105,6 @@ def model(name: str) -> str:
 def query(name: str) -> str:
     """SQL that reads one of `TABLES`."""
     table = TABLES[name]
-    return f"select {', '.join(table.columns)} from {model(name)} order by {', '.join(table.order)}"
+    # Text whichever type the warehouse has.
+    columns = [f"{c}::varchar as {c}" if c == "basket_id" else c for c in table.columns]
+    return f"select {', '.join(columns)} from {model(name)} order by {', '.join(table.order)}"

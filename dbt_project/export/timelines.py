@@ -28,10 +28,11 @@ def timeline_columns(
             for name in ("price_sensitivity", "lifestage")
         },
         "customers.trip_offsets": np.append(first_trips, len(trips["trip_key"])),
+        "trips.basket_id": text(trips["basket_id"]),
         **{
             f"trips.{name}": trips[name]
             for name in (
-                "basket_id", "week", "hour", "size", "sensitivity", "type", "focus",
+                "week", "hour", "size", "sensitivity", "type", "focus",
                 "days_since_previous", "spend_pence", "is_cold_start", "is_replay",
             )
         },

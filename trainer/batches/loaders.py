@@ -11,7 +11,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from trainer.batches.batch import TimelineBatch
-from trainer.batches.masking import MaskedItems, evaluation_mask, hide_context, mask_items
+from trainer.batches.masking import (
+    MaskedItems,
+    evaluation_mask,
+    hide_context,
+    mask_items,
+    mask_keys,
+)
 from trainer.batches.packing import pack_rows, sequence_ids
 from trainer.batches.questions import build_questions
 from trainer.batches.tasks import TASKS
@@ -131,7 +137,7 @@ class _Loader(ABC):
         hidden = self.hide(
             torch.from_numpy(cache["items.token"][ranges(starts, counts)].astype(np.int64)),
             question,
-            torch.from_numpy(cache["trips.basket_id"][target_rows]),
+            target_rows,
             epoch,
             index,
         )
@@ -176,10 +182,10 @@ class _Loader(ABC):
 
     @abstractmethod
     def hide(
-        self, token: torch.Tensor, trip: torch.Tensor, basket_id: torch.Tensor, epoch: int,
-        index: int,
-    ) -> Hidden:  # fmt: skip
-        """Choose what to hide of n trips: token (I,), trip (I,) in 0..n-1, basket_id (n,)."""
+        self, token: torch.Tensor, trip: torch.Tensor, rows: np.ndarray, epoch: int, index: int
+    ) -> Hidden:
+        """Choose what to hide of n trips: token (I,), trip (I,) in 0..n-1, rows (n,) of the
+        cache's trips."""
 
     def sampling(self, chosen: np.ndarray, epoch: int) -> HistorySampling | None:
         """Which previously bought products are scored for these timelines; None for all."""
@@ -250,14 +256,14 @@ class WorldModelDataLoader(_Loader):
         self.seed, self._epoch, self._next = state["seed"], state["epoch"], state["next"]
         self._planned = None
 
-    def hide(self, token, trip, basket_id, epoch, index):
+    def hide(self, token, trip, rows, epoch, index):
         generator = torch.Generator().manual_seed(draw_seed(self.seed, epoch, index))
         masked = mask_items(
-            token, trip, len(basket_id), self.vocabulary,
+            token, trip, len(rows), self.vocabulary,
             self.masking.rate, self.masking.fully_hidden, generator,
         )  # fmt: skip
         context, store = (
-            hide_context(len(basket_id), share, generator)
+            hide_context(len(rows), share, generator)
             for share in (self.masking.hide_context, self.masking.hide_store)
         )
         return Hidden(masked, context, store)
@@ -306,10 +312,11 @@ class EvaluationDataLoader(_Loader):
     def __iter__(self) -> Iterator[TimelineBatch]:
         yield from self._batches(self.plan(self._order), 0, 0)
 
-    def hide(self, token, trip, basket_id, epoch, index):
-        trips = len(basket_id)
+    def hide(self, token, trip, rows, epoch, index):
+        trips = len(rows)
         if self.task == "completion":
-            chosen = evaluation_mask(token, trip, basket_id, seed=self.seed, share=self.share)
+            keys = torch.from_numpy(mask_keys(self.dataset.cache["trips.basket_id"][rows]))
+            chosen = evaluation_mask(token, trip, keys, seed=self.seed, share=self.share)
         else:
             chosen = torch.ones(len(token), dtype=torch.bool)
         hidden = torch.full((trips,), self.task == "next_unknown")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,8 @@ from trainer.cache.vocabulary import PAD, UNKNOWN, Vocabulary
 
 MASKED_SHARE = 0.8
 REPLACED_SHARE = 0.1
+ZERO = np.uint8(ord("0"))
+FNV_OFFSET, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
 
 @dataclass(frozen=True)
@@ -111,30 +114,30 @@ def apply_hidden(codes: Tensor, hidden: Tensor) -> Tensor:
 def evaluation_mask(
     tokens: Tensor,
     trip_of_item: Tensor,
-    basket_ids: Tensor,
+    keys: Tensor,
     *,
     seed: int,
     share: float = 0.15,
 ) -> Tensor:
     """The items that basket completion hides: (T,) bool.
 
-    tokens (T,); trip_of_item (T,) index into basket_ids (trips,) int64. Of a trip's n items,
-    share x n are masked, halves rounded up, at least one, and one stays visible where n >= 2. They
-    are the items with the smallest hash of seed, basket id and token: the same whatever the order
-    of items, the other trips of the batch and the device. As long as basket ids and tokens stay the
-    same, so does the mask, also in a cache that is exported again. Raises ValueError for a share
-    outside 0..1 and trips out of range.
+    tokens (T,); trip_of_item (T,) index into keys (trips,), the baskets' `mask_keys`. Of a trip's n
+    items, share x n are masked, halves rounded up, at least one, and one stays visible where
+    n >= 2. They are the items with the smallest hash of seed, basket and token: the same whatever
+    the order of items, the other trips of the batch and the device. As long as basket ids and
+    tokens stay the same, so does the mask, also in a cache that is exported again. Raises
+    ValueError for a share outside 0..1 and trips out of range.
     """
     _check_share("share", share)
-    _check_items(tokens, trip_of_item, len(basket_ids))
+    _check_items(tokens, trip_of_item, len(keys))
     trip_of_item = trip_of_item.long()
-    key = _splitmix64(torch.full_like(basket_ids, seed, dtype=torch.int64))
-    key = _splitmix64(key ^ basket_ids.long())
+    key = _splitmix64(torch.full_like(keys, seed, dtype=torch.int64))
+    key = _splitmix64(key ^ keys.long())
     key = _splitmix64(key[trip_of_item] ^ tokens.long())
 
     by_key = key.argsort(stable=True)
     order = by_key[trip_of_item[by_key].argsort(stable=True)]  # by trip, then by key
-    items = torch.bincount(trip_of_item, minlength=len(basket_ids))
+    items = torch.bincount(trip_of_item, minlength=len(keys))
     first = items.cumsum(0) - items
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order), device=order.device) - first[trip_of_item[order]]
@@ -142,6 +145,30 @@ def evaluation_mask(
     wanted = (items.double() * share + 0.5).floor().long().clamp_min(1)
     masked = wanted.minimum(items - (items >= 2).long())
     return rank < masked[trip_of_item]
+
+
+def mask_keys(basket_ids: np.ndarray) -> np.ndarray:
+    """A number for each basket id, by which its mask is drawn: (n,) int64.
+
+    basket_ids (n,) fixed-width bytes, as in the cache. An id that is a plain number, digits without
+    a leading zero and at most 2^63 - 1, is its own key; any other has the 64-bit FNV-1a hash of its
+    bytes (Fowler, Noll and Vo), read as signed. Two baskets with one key have their items hidden by
+    the same draws and stay two baskets.
+    """
+    width = basket_ids.dtype.itemsize
+    letters = np.ascontiguousarray(basket_ids).view(np.uint8).reshape(-1, width)
+    length = (letters > 0).sum(1)  # behind a shorter id are zeros
+    number = np.zeros(len(letters), np.uint64)
+    hashed = np.full(len(letters), FNV_OFFSET)
+    plain = (length > 0) & (length < 20) & ((letters[:, 0] != ZERO) | (length == 1))
+    for place in range(length.max(initial=0)):
+        letter, inside = letters[:, place], place < length
+        digit = letter - ZERO  # what is before the digits wraps around to large numbers
+        plain &= (digit < 10) | ~inside
+        number = np.where(inside, number * np.uint64(10) + digit, number)
+        hashed = np.where(inside, (hashed ^ letter) * FNV_PRIME, hashed)
+    plain &= number < 1 << 63  # 19 digits do not wrap around
+    return np.where(plain, number, hashed).astype(np.int64)
 
 
 def _splitmix64(values: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Changes whenever a column changes its meaning, so that an old cache is refused."""
 
 SMALLEST = "smallest unsigned"
@@ -70,7 +70,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("customers.price_sensitivity", SMALLEST, "label", "segment on the first trip"),
     Column("customers.lifestage", SMALLEST, "label", "segment on the first trip"),
     Column("customers.trip_offsets", SMALLEST, "row", "trips of a customer, in timeline order"),
-    Column("trips.basket_id", "int64", "", "basket id as in the raw data"),
+    Column("trips.basket_id", TEXT, "", "basket id as in the raw data"),
     Column("trips.customer_week", SMALLEST, "row", "customer_weeks row as of the trip's week"),
     Column("trips.week", SMALLEST, "week", "week number, from 1"),
     Column("trips.day", SMALLEST, "row", "days row of the trip's date"),

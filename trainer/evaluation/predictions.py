@@ -20,7 +20,6 @@ from torch import Tensor
 from trainer.batches.batch import TimelineBatch
 from trainer.cache.atomic import new_file
 from trainer.cache.reader import TensorCache
-from trainer.cache.vocabulary import Vocabulary
 from trainer.evaluation.ground_truth import GroundTruth, Record
 from trainer.evaluation.ranking import first_tokens
 
@@ -31,7 +30,7 @@ small arrays that outlive a batch fragment the allocator's memory."""
 CODES = pa.list_(pa.dictionary(pa.int32(), pa.string()))
 COLUMNS = pa.schema(
     {
-        "basket_id": pa.int64(),  # as in the raw data
+        "basket_id": pa.string(),  # as in the raw data
         "task": pa.dictionary(pa.int32(), pa.string()),
         "visible": CODES,  # products that are not hidden, in code order
         "target": CODES,  # hidden products, in code order
@@ -72,7 +71,7 @@ def prediction_file(path: Path, cache: TensorCache) -> Iterator[Record]:
             tie: Tensor,
         ) -> None:
             top = first_tokens(scores, truth, tie, GUESSES)
-            held.append(_rows(task, scorer, batch, truth, top, cache.vocabulary))
+            held.append(_rows(task, scorer, batch, truth, top, cache))
             if sum(len(rows.basket) for rows in held) >= ROWS:
                 flush()
 
@@ -87,27 +86,28 @@ class _Rows:
     task: str
     scorer: str
     basket: np.ndarray
-    """(n,) basket ids."""
+    """(n,) basket ids, as in the cache."""
     lists: dict[str, tuple[np.ndarray, np.ndarray]]
     """Column -> (n,) lengths of its lists, and all their tokens one after the other."""
 
 
 def _rows(
     task: str, scorer: str, batch: TimelineBatch, truth: GroundTruth, top: Tensor,
-    vocabulary: Vocabulary,
+    cache: TensorCache,
 ) -> _Rows:  # fmt: skip
     """top (Q, guesses) the first tokens of each question, 0 where none is left."""
+    mask = cache.vocabulary.mask
     questions = len(truth.row)
-    visible = batch.questions.token != vocabulary.mask
+    visible = batch.questions.token != mask
     unknown = truth.hidden - torch.bincount(truth.question, minlength=questions)
     every = torch.arange(questions, device=unknown.device)
     # Any token after the products stands for a product without a code.
-    target = torch.cat([truth.target, unknown.new_full((int(unknown.sum()),), vocabulary.mask)])
+    target = torch.cat([truth.target, unknown.new_full((int(unknown.sum()),), mask)])
     of_target = torch.cat([truth.question, every.repeat_interleave(unknown)])
     return _Rows(
         task,
         scorer,
-        batch.trips.basket_id[batch.questions.trip].cpu().numpy(),
+        cache["trips.basket_id"][truth.row.cpu().numpy()],
         {
             "visible": _in_order(
                 batch.questions.question[visible], batch.questions.token[visible], questions
@@ -128,7 +128,9 @@ def _record_batch(held: list[_Rows], codes: pa.Array) -> pa.RecordBatch:
     """All held rows as one batch, with one dictionary per column."""
     counts = [len(rows.basket) for rows in held]
     columns = {
-        "basket_id": pa.array(np.concatenate([rows.basket for rows in held])),
+        "basket_id": pa.array(
+            [basket.decode(errors="replace") for rows in held for basket in rows.basket.tolist()]
+        ),
         "task": _repeated([rows.task for rows in held], counts),
         "scorer": _repeated([rows.scorer for rows in held], counts),
     }

@@ -155,7 +155,6 @@ def describe(customers: Sequence[CustomerFeatures], plans: Sequence[TripPlan]) -
         store=numbers(chain.stores.identity(stores)),
         operations=numbers(chain.stores.figures(stores)),
         context=torch.tensor([plan.kind for plan in plans]),
-        basket_id=torch.full((len(plans),), -1),
         row=torch.full((len(plans),), -1),
     )
 

@@ -51,8 +51,6 @@ class Trips(TensorRecord):
     """(T, 5) float32: the store's figures, `OPERATION_COLUMNS`."""
     context: Tensor
     """(T, 4) int64 true codes: size, sensitivity, type, focus; 0 unknown."""
-    basket_id: Tensor
-    """(T,) int64 as in the raw data."""
     row: Tensor
     """(T,) int64 rows of the cache's trips."""
 
@@ -103,7 +101,6 @@ def read_trips(cache: TensorCache, rows: np.ndarray) -> Trips:
         store=_codes(cache["stores.format"][store], cache["stores.region"][store], identity),
         operations=_numbers(cache, OPERATION_COLUMNS, store),
         context=_codes(*(cache[f"trips.{name}"][rows] for name in LABELS_OF_CONTEXT)),
-        basket_id=torch.from_numpy(cache["trips.basket_id"][rows]),
         row=torch.from_numpy(np.asarray(rows, dtype=np.int64)),
     )
 

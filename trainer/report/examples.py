@@ -104,6 +104,6 @@ def _visible(batch: TimelineBatch, question: int) -> set[int]:
 
 
 def _hash(cache: TensorCache, row: int) -> bytes:
-    basket = str(int(cache["trips.basket_id"][row])).encode()
+    basket = cache["trips.basket_id"][row]
     # `person` makes this choice independent of others that hash the same ids.
     return hashlib.blake2b(basket, digest_size=8, person=b"examples").digest()

@@ -21,6 +21,6 @@ def targets(batch: TimelineBatch, power: float = 1.0) -> Targets:
         rows=questions.target_row,
         hidden=questions.hidden,
         context=dict(zip(LABELS_OF_CONTEXT, codes.unbind(1), strict=True)),
-        basket_ids=batch.trips.basket_id[questions.trip].repeat(2),
+        basket_ids=questions.trip.repeat(2),
         token_weights=trip_weights(questions.target, questions.target_question, trips, power),
     )

@@ -72,7 +72,7 @@ def toy_columns(
         "customers.price_sensitivity": draw.integers(0, 4, customers),
         "customers.lifestage": draw.integers(0, 3, customers),
         "customers.trip_offsets": first,
-        "trips.basket_id": 994_000_000_000 + draw.permutation(trips),
+        "trips.basket_id": (994_000_000_000 + draw.permutation(trips)).astype(np.bytes_),
         "trips.customer_week": customer_week,
         "trips.week": week,
         "trips.day": day,

@@ -116,7 +116,7 @@ def _guesses(past: _Past, task: str, answer: Answer) -> Markup:
 
 
 def _number(past: _Past) -> str:
-    return str(int(past.cache["trips.basket_id"][past.row]))
+    return _text(past.cache["trips.basket_id"][past.row])
 
 
 def _circumstances(past: _Past) -> str:

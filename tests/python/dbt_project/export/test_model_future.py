@@ -46,7 +46,7 @@ def stir(model: WorldModel, other: WorldModel | None = None) -> None:
         model.product.token_delta.zero_()
 
 
-def answers(model: WorldModel, cache: TensorCache, task: str) -> dict[int, torch.Tensor]:
+def answers(model: WorldModel, cache: TensorCache, task: str) -> dict[bytes, torch.Tensor]:
     """Logits by basket id, of all validation trips."""
     found = {}
     with torch.no_grad():
@@ -55,7 +55,8 @@ def answers(model: WorldModel, cache: TensorCache, task: str) -> dict[int, torch
         ):
             trips = batch.questions.trip
             logits = model(batch).logits[: len(trips)]
-            found |= dict(zip(batch.trips.basket_id[trips].tolist(), logits, strict=True))
+            baskets = cache["trips.basket_id"][batch.trips.row[trips].numpy()].tolist()
+            found |= dict(zip(baskets, logits, strict=True))
     return found
 
 

@@ -51,7 +51,7 @@ def items(default_cache) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "trip": trip,
-            "basket": c["trips.basket_id"][trip],
+            "basket": c["trips.basket_id"].astype(int)[trip],
             "week": c["trips.week"][trip],
             "store": c["stores.code"][c["trips.store"][trip]].astype(str),
             "product": c["products.code"][c["items.token"] - 1].astype(str),
@@ -101,7 +101,7 @@ def test_every_basket_is_its_receipt(default_cache, items, known):
 
     c = default_cache
     receipt = known.drop_duplicates("BASKET_ID").set_index("BASKET_ID")
-    receipt = receipt.loc[c["trips.basket_id"]]
+    receipt = receipt.loc[c["trips.basket_id"].astype(int)]
     customer = np.repeat(
         c["customers.code"].astype(str), np.diff(c["customers.trip_offsets"].astype(int))
     )
@@ -297,10 +297,10 @@ def test_novel_products_and_replays_are_the_marts(default_cache, warehouse):
     rows = dict(
         (basket, flags)
         for basket, *flags in warehouse.rows(
-            "select basket_id, has_novel_product, replay_of is not null from trips"
+            "select basket_id::varchar, has_novel_product, replay_of is not null from trips"
         )
     )
-    expected = np.array([rows[basket] for basket in default_cache["trips.basket_id"].tolist()])
+    expected = np.array([rows[basket.decode()] for basket in default_cache["trips.basket_id"]])
     assert (default_cache["trips.has_novel_product"] == expected[:, 0]).all()
     assert (default_cache["trips.is_replay"] == expected[:, 1]).all()
     assert expected.any(axis=0).all()

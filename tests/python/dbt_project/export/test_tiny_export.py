@@ -33,7 +33,7 @@ EXPECTED = {
     "customers.price_sensitivity": [1, 0, 1],
     "customers.lifestage": [2, 1, 0],
     "customers.trip_offsets": [0, 4, 6, 7],
-    "trips.basket_id": [9002, 9004, 9005, 9007, 9003, 9008, 9006],
+    "trips.basket_id": [b"9002", b"9004", b"9005", b"9007", b"9003", b"9008", b"9006"],
     "trips.customer_week": [0, 1, 2, 3, 5, 6, 8],
     "trips.week": [1, 2, 3, 4, 2, 4, 3],
     "trips.day": [0, 9, 15, 22, 7, 27, 16],

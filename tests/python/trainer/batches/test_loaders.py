@@ -100,7 +100,6 @@ def test_batches_hold_what_the_cache_says(cache, loader):
         frame = cache["trips.customer_week"][row]
         day = cache["trips.day"][row]
         store = int(cache["trips.store"][row])
-        assert batch.trips.basket_id[index] == cache["trips.basket_id"][row]
         assert batch.trips.history[index, 0] == cache["customer_weeks.trips"][frame]
         assert batch.trips.history_weight[index] == cache["customer_weeks.history_weight"][frame]
         assert batch.trips.affinity[index, 0] == np.float32(

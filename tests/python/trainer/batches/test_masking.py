@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +15,7 @@ from trainer.batches.masking import (
     evaluation_mask,
     hide_context,
     mask_items,
+    mask_keys,
 )
 from trainer.cache.vocabulary import Vocabulary
 
@@ -299,3 +303,45 @@ def test_evaluation_masks_every_product_equally_often():
     chosen = evaluation_mask(tokens, trip, torch.arange(5000) * 1000, seed=0)
     hits = chosen.view(5000, 20).sum(0)
     assert all(within_binomial(int(count), 5000, 0.15) for count in hits)
+
+
+def hash_slowly(text: bytes) -> int:
+    """FNV-1a, a byte at a time."""
+    found = 0xCBF29CE484222325
+    for byte in text:
+        found = (found ^ byte) * 0x100000001B3 % 2**64
+    return found
+
+
+def test_keys_of_published_texts():
+    """From the authors' test vectors for 64 bits."""
+    keys = mask_keys(np.array([b"", b"a", b"foobar"])).view(np.uint64).tolist()
+    assert keys == [0xCBF29CE484222325, 0xAF63DC4C8601EC8C, 0x85944171F73967E8]
+
+
+@pytest.mark.parametrize("number", [0, 7, 10, 994_100_100_019_651, 2**63 - 1])
+def test_a_plain_number_is_its_own_key(number):
+    assert mask_keys(np.array([str(number)], dtype=np.bytes_)).tolist() == [number]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["00", "007", str(2**63), "9" * 19, str(2**64 + 7), "1" * 20, "-7", "+7", "7 ", "7.0", "1e3",
+     "1_0", "A7", "7A", ":", "/", "٣", "é"],
+)  # fmt: skip
+def test_any_other_text_is_hashed(text):
+    keys = mask_keys(np.array([text.encode(), b"7" * 30])).view(np.uint64).tolist()
+    assert keys == [hash_slowly(text.encode()), hash_slowly(b"7" * 30)]
+
+
+def test_keys_depend_on_the_text_alone():
+    """Not on the widths of other ids: thousands of texts together and one by one."""
+    draw = random.Random(5)
+    texts = [
+        "".join(draw.choices("0123456789" + "Aé-" * (n % 2), k=draw.randint(1, 22))).encode()
+        for n in range(2000)
+    ]
+    keys = mask_keys(np.array(texts)).tolist()
+    assert keys == [int(mask_keys(np.array([text]))[0]) for text in texts]
+    assert len(set(keys)) == len(set(texts))
+    assert mask_keys(np.array([], dtype="S5")).tolist() == []

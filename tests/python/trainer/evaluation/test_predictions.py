@@ -22,8 +22,14 @@ REPLAYED = (WEEKS - 1, WEEKS)
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """Some items are products outside the vocabulary: tokens 43 + row of a category."""
+    """Some items are products outside the vocabulary: tokens 43 + row of a category. Basket ids are
+    any text."""
     columns = toy_columns(customers=30, largest_basket=10)
+    ids = columns["trips.basket_id"].tolist()
+    shapes = ("0{}", "{}", "A-{}", "{:>020}", "é{}")
+    columns["trips.basket_id"] = np.array(
+        [shapes[n % 5].format(basket.decode()).encode() for n, basket in enumerate(ids)]
+    )
     unknown = np.random.default_rng(5).random(len(columns["items.token"])) < 0.1
     late = np.repeat(columns["trips.week"] > 20, np.diff(columns["trips.item_offsets"]))
     columns["items.token"] = np.where(unknown & late, 44, columns["items.token"])
@@ -51,12 +57,12 @@ def found(cache, tmp_path_factory):
     return metrics, pq.read_table(path).to_pylist()
 
 
-def baskets(cache) -> dict[int, list[str | None]]:
+def baskets(cache) -> dict[str, list[str | None]]:
     """What each test trip holds, by basket id; unknown products last, as None."""
     codes = [code.decode() for code in cache["products.code"]] + [None] * 20
     offsets = cache["trips.item_offsets"].astype(int)
     return {
-        int(cache["trips.basket_id"][row]): [
+        cache["trips.basket_id"][row].decode(): [
             codes[token - 1] for token in cache["items.token"][offsets[row] : offsets[row + 1]]
         ]
         for row in np.flatnonzero(cache["trips.week"] > 25)
@@ -101,7 +107,7 @@ def test_visible_and_target_are_the_basket(cache, found):
 def test_metrics_recomputed_from_the_file(cache, found):
     metrics, rows = found
     replayed = np.isin(cache["trips.week"], REPLAYED)
-    copies = set(cache["trips.basket_id"][replayed].tolist())
+    copies = {basket.decode() for basket in cache["trips.basket_id"][replayed]}
     sums = defaultdict(list)
     for row in rows:
         places = [row["top20"].index(code) + 1 for code in row["target"] if code in row["top20"]]

@@ -78,13 +78,13 @@ def arrange(
     if last_only:
         is_target = torch.cat([position.eq(0)[1:], torch.tensor([True])])
     if hidden is None:
-        hidden = trips.basket_id % 2 == 0
+        hidden = trips.row % 2 == 0
     kept = is_target[items.trip]
     token = items.token[kept]
     question = (is_target.cumsum(0) - 1)[items.trip[kept]]
     chosen = torch.ones_like(token, dtype=torch.bool)
     if task == "completion":
-        chosen = (token * 7919 + trips.basket_id[items.trip[kept]]) % 3 == 0
+        chosen = (token * 7919 + trips.row[items.trip[kept]]) % 3 == 0
     masked = MaskedItems(
         tokens=token.masked_fill(chosen, vocabulary.mask),
         targets=token.masked_fill(~chosen, 0),
@@ -235,7 +235,7 @@ def test_a_masked_items_price_and_identity_have_no_effect(cache, model):
     ends = torch.cat([batch.position.eq(0)[1:], torch.tensor([True])])
     last = ends.nonzero().squeeze(1)
     hidden = item_trips(batch, last) & (
-        (batch.items.token * 7919 + batch.trips.basket_id[batch.items.trip]) % 3 == 0
+        (batch.items.token * 7919 + batch.trips.row[batch.items.trip]) % 3 == 0
     )
     assert hidden.any()
     items = replace(
