@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .matching import Match
@@ -73,11 +75,20 @@ def _items(tables: Tables, statics: StaticTables, found: Match) -> tuple[Columns
 
 
 def _distinct(columns: Columns) -> tuple[np.ndarray, Columns]:
-    """Row of each combination of values among the distinct ones, and those in order."""
+    """Row of each combination of values among the distinct ones, and those in order.
+
+    Raises ExportError where there could be more combinations than an int64 numbers.
+    """
     key, levels = np.zeros(1, dtype=np.int64), {}
     for name, values in columns.items():
         levels[name], codes = _ranked(values)
         key = key * len(levels[name]) + codes
+    if math.prod(map(len, levels.values())) > np.iinfo(key.dtype).max:
+        counts = ", ".join(f"{len(values):,} of {name}" for name, values in levels.items())
+        raise ExportError(
+            f"cache_items has too many different prices to number their combinations: {counts} "
+            "multiply to more than 2^63"
+        )
     distinct, row = _ranked(key)
     values = {}
     for name in reversed(columns):

@@ -12,6 +12,8 @@ import duckdb
 import numpy as np
 from tqdm import tqdm
 
+from trainer.cache.schema import MAX_TEXT
+
 from .tables import CODES, TABLES, model, query
 
 Columns = dict[str, np.ndarray]
@@ -121,4 +123,16 @@ def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, name: str) -> Column
                 f"{name} has {nulls.sum():,} rows without {column}, the first is row "
                 f"{nulls.argmax()}: run dbt build, which tests for that"
             )
+        _check_text(values, name, column)
     return {column: np.ma.getdata(values) for column, values in columns.items()}
+
+
+def _check_text(values: np.ndarray, name: str, column: str) -> None:
+    """Raise ExportError for a text that the cache would not give back as it is."""
+    for row, value in enumerate(values.tolist() if values.dtype == object else ()):
+        if isinstance(value, str) and (len(value) > MAX_TEXT or "\0" in value):
+            found = "a NUL character" if "\0" in value else f"{len(value):,} characters"
+            raise ExportError(
+                f"{name} row {row}: {column} has {found}, the cache holds texts of at most "
+                f"{MAX_TEXT:,} without NUL: correct what it comes from, or leave it out"
+            )

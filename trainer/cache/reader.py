@@ -136,11 +136,9 @@ class TensorCache:
                 raise CacheError(
                     f"{self.folder / f'{name}.npy'} row {row}: not a finite number; export again"
                 )
-        for name in (
-            "shelf_prices.pence", "shelf_prices.base_pence", "products.pence", "categories.pence",
-            "anonymous_prices.pence",
-        ):  # fmt: skip
-            self._check_range(name, 0, np.inf)
+        for column in COLUMNS:
+            if column.is_price:
+                self._check_range(column.name, *column.limits)
         for name, table in (("customers.trip_offsets", "trips"), ("trips.item_offsets", "items")):
             offsets = self[name].astype(np.int64)
             if offsets[0] != 0 or offsets[-1] != self.rows(table) or (np.diff(offsets) < 0).any():

@@ -12,11 +12,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 SCHEMA_VERSION = 3
 """Changes whenever a column changes its meaning, so that an old cache is refused."""
 
 SMALLEST = "smallest unsigned"
 TEXT = "bytes"
+MAX_TEXT = 1000
+"""Characters of a text in the warehouse: each row of the cache is as wide as the longest."""
+MAX_PRICE = 2**24 - 1
+"""Pence of a price: up to here float32 holds every whole number."""
 
 LABELS_OF_CONTEXT = {
     "size": ("S", "M", "L"),
@@ -53,6 +59,24 @@ class Column:
     @property
     def table(self) -> str:
         return self.name.partition(".")[0]
+
+    @property
+    def is_price(self) -> bool:
+        """Whether it holds prices, of which whole pence are exact."""
+        return self.unit == "pence" and self.dtype == "float32"
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest and the largest number it may hold."""
+        if self.is_price:
+            return 0, MAX_PRICE
+        if self.dtype == SMALLEST:
+            return 0, np.iinfo(np.int64).max
+        if self.dtype == "bool":
+            return 0, 1
+        dtype = np.dtype(self.dtype)
+        limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+        return limits.min, limits.max
 
     @property
     def is_offsets(self) -> bool:
@@ -111,7 +135,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("customer_weeks.tenure_days", SMALLEST, "days", "first trip to the week's first day"),
     Column("customer_weeks.gap_days_mean", "float32", "days", "mean gap between trips"),
     Column("customer_weeks.gap_days_spread", "float32", "days", "deviation of the gaps"),
-    Column("customer_weeks.spend_pence_per_trip", "float32", "pence", "mean spend of a trip"),
+    Column("customer_weeks.spend_pence_per_trip", "float32", "pence/trip", "mean spend"),
     Column("customer_weeks.items_per_trip", "float32", "items", "mean items of a trip"),
     Column("customer_weeks.units_per_item", "float32", "units", "mean units of an item"),
     *_shares("customer_weeks", "repeat_rate", "share", "items bought on an earlier trip too"),

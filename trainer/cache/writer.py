@@ -26,15 +26,16 @@ def write_cache(
 ) -> None:
     """Write a cache so that `folder` is never half-written.
 
-    columns: every column of the schema, by name, in any dtype that casts to its own without loss
-    of range. manifest: `labels` (name -> list, code 1 first), `split` (name -> [first week, last
-    week]), `totals` (of the marts it was read from), `settings`.
+    columns: every column of the schema, by name, in any dtype; whole numbers and text are stored
+    exactly, fractions rounded to the nearest of their dtype. manifest: `labels` (name -> list, code
+    1 first), `split` (name -> [first week, last week]), `totals` (of the marts it was read from),
+    `settings`.
 
     After a crash the old cache or none is there (`new_folder`). Files are the same to the bit for
     the same input.
 
-    Raises ValueError where columns and schema disagree, CacheError where `folder` exists and is no
-    cache.
+    Raises ValueError where columns and schema disagree, CacheError where a number does not fit its
+    column, or `folder` exists and is no cache.
     """
     folder = Path(folder)
     _check_replaceable(folder)
@@ -104,16 +105,19 @@ def _as_stored(column: Column, values: np.ndarray) -> np.ndarray:
         raise ValueError(f"{column.name}: unexpected shape {values.shape}")
     if column.dtype == TEXT:
         return np.ascontiguousarray(values.astype(np.bytes_))
-    if column.dtype == SMALLEST:
-        try:
-            return np.ascontiguousarray(smallest_unsigned(values))
-        except ValueError as error:
-            raise ValueError(f"{column.name}: {error}") from None
-    with np.errstate(over="ignore", invalid="ignore"):
-        stored = values.astype(column.dtype)
-    wide = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(stored.astype(np.float64)).all() or (
-        stored.dtype.kind != "f" and (stored.astype(np.float64) != wide).any()
-    ):
-        raise ValueError(f"{column.name}: a value does not fit {column.dtype}")
+    is_fraction = values.dtype.kind == "f"
+    if column.dtype == SMALLEST and is_fraction and values.size:
+        raise ValueError(f"{column.name}: expected whole numbers, found {values.dtype}")
+    lowest, highest = column.limits
+    misfit = ~((values >= lowest) & (values <= highest))  # NaN is one
+    if is_fraction and not column.dtype.startswith("float"):
+        misfit |= values != np.rint(values)
+    if misfit.any():
+        row = int(np.argwhere(misfit)[0][0])
+        raise CacheError(
+            f"{column.name} row {row}: {values[misfit][0]} does not fit, the cache holds "
+            f"{lowest:,.10g} to {highest:,.10g}: correct what it comes from, or leave it out"
+        )
+    smallest = column.dtype == SMALLEST
+    stored = smallest_unsigned(values) if smallest else values.astype(column.dtype)
     return np.ascontiguousarray(stored)

@@ -103,12 +103,7 @@ class TestWriting:
     @pytest.mark.parametrize(
         ("name", "values"),
         [
-            ("shelf_prices.pence", [np.nan] * 9),
-            ("items.quantity", [-1] * 10),
             ("items.quantity", [1.5] * 10),
-            ("trips.hour", [256] * 7),
-            ("trips.hour", [-1] * 7),
-            ("customer_weeks.consistency", [1e6] * 10),
             ("items.quantity", [1] * 9),
             ("trips.item_offsets", [0] * 7),
             ("customer_weeks.department_shares", [0.5] * 10),
@@ -222,7 +217,6 @@ class TestReading:
             ("anonymous_prices.product", 0, 5),
             ("anonymous_prices.store", 0, 3),
             ("anonymous_prices.week", 0, 5),
-            ("anonymous_prices.pence", 0, -1),
             ("trips.store", 1, 3),
             ("trips.day", 1, 35),
             ("trips.customer_week", 6, 10),
@@ -238,7 +232,6 @@ class TestReading:
             ("trips.hour", 0, 24),
             ("days.weekday", 0, 0),
             ("days.week_of_year", 0, 54),
-            ("shelf_prices.pence", 0, -1),
             ("trips.item_offsets", 1, 4),
             ("customers.trip_offsets", 3, 6),
         ],
@@ -246,7 +239,7 @@ class TestReading:
     def test_values_no_exporter_may_write(self, tiny_cache, tmp_path, name, row, value):
         """Digests are right; the producer was wrong."""
         columns, manifest = parts(tiny_cache)
-        changed = columns[name].astype(np.int64 if name != "shelf_prices.pence" else np.float32)
+        changed = columns[name].astype(np.int64)
         changed[row] = value
         write_cache(tmp_path / "cache", columns | {name: changed}, manifest)
         self.refused(tmp_path / "cache", f"{name}.npy")
