@@ -89,6 +89,19 @@ class TensorCache:
 
     def _check_values(self) -> None:
         """Raise CacheError for values that a faulty exporter could write under a valid digest."""
+        for column in COLUMNS:
+            values = self[column.name]
+            if not column.holds(values):
+                raise CacheError(
+                    f"{self.folder / f'{column.name}.npy'} holds {values.dtype} {values.shape}, "
+                    f"expected {column.dtype}: export again"
+                )
+        departments = len(self.manifest["labels"]["department"])
+        if self["customer_weeks.department_shares"].shape[1] != departments:
+            raise CacheError(
+                f"{self.folder / 'customer_weeks.department_shares.npy'}: expected a share of each "
+                f"of {departments} departments; export again"
+            )
         for name, table in (
             ("customer_weeks.customer", "customers"),
             ("trips.customer_week", "customer_weeks"),

@@ -78,6 +78,12 @@ class Column:
         limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
         return limits.min, limits.max
 
+    def holds(self, values: np.ndarray) -> bool:
+        """Whether an array has the dtype and dimensions of the column."""
+        kind = {TEXT: "S", SMALLEST: "u"}.get(self.dtype)
+        is_of_dtype = values.dtype == self.dtype if kind is None else values.dtype.kind == kind
+        return is_of_dtype and values.ndim == (1 if self.width is None else 2)
+
     @property
     def is_offsets(self) -> bool:
         """Whether it has one value more than its table has rows."""

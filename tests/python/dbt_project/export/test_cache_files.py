@@ -244,6 +244,29 @@ class TestReading:
         write_cache(tmp_path / "cache", columns | {name: changed}, manifest)
         self.refused(tmp_path / "cache", f"{name}.npy")
 
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("trips.basket_id", np.arange(7)),  # as schema version 2 had it
+            ("trips.week", np.array([1, 2, 3, 4, 2, 4, 3])),
+            ("trips.week", np.array([1.5, 2, 3, 4, 2, 4, 3])),
+            ("trips.days_since_previous", np.zeros(7, np.uint16)),
+            ("shelf_prices.pence", np.zeros(9)),
+            ("shelf_prices.pence", np.full(9, -1, np.float32)),
+            ("shelf_prices.previous_pence", np.full(9, 2**24, np.float32)),
+            ("anonymous_prices.pence", np.full(1, -1, np.float32)),
+            ("products.code", np.array(list("ABCDE"))),
+            ("trips.hour", np.zeros((7, 1), np.uint8)),
+            ("customer_weeks.department_shares", np.zeros((10, 2), np.float16)),
+        ],
+    )
+    def test_columns_no_writer_may_write(self, tiny_cache, tmp_path, monkeypatch, name, values):
+        """As above; the writer refuses these, and another may not."""
+        columns, manifest = parts(tiny_cache)
+        monkeypatch.setattr(writer, "_as_stored", lambda column, values: values)
+        write_cache(tmp_path / "cache", columns | {name: values}, manifest)
+        self.refused(tmp_path / "cache", f"{name}.npy")
+
 
 class Bomb:
     """Unpickling it is seen."""
