@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +10,15 @@ import duckdb
 import numpy as np
 from tqdm import tqdm
 
+from dbt_project.warehouse import WarehouseError, open_warehouse
+
 from .tables import CODES, TABLES, model, query
 
 Columns = dict[str, np.ndarray]
 """Columns of a query by name, all of one length."""
 
 
-class ExportError(Exception):
+class ExportError(WarehouseError):
     """A warehouse that cannot be exported; the message names it and says what to do."""
 
 
@@ -49,9 +49,9 @@ class Tables:
 def read_tables(database: Path, progress: bool = False) -> Tables:
     """Read all cache models.
 
-    Raises ExportError where the file is missing, cannot be opened or lacks something.
+    Raises WarehouseError where it is not what a finished build left, or lacks something.
     """
-    with _connect(database) as connection:
+    with open_warehouse(database) as connection:
         _check_columns(connection, database)
         tables: dict[str, Columns] = {}
         bar = tqdm(
@@ -66,29 +66,6 @@ def read_tables(database: Path, progress: bool = False) -> Tables:
         for name in bar:
             tables[name] = _fetch(connection, query(name), f"{database}: {model(name)}")
     return Tables(database, **tables)
-
-
-@contextlib.contextmanager
-def _connect(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    if not database.is_file():
-        raise ExportError(f"{database} does not exist: run dbt build in a checkout first")
-    try:
-        connection = duckdb.connect(str(database), read_only=True)
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        if "Could not set lock" in reason:
-            reason = "another process is writing it, wait until it has finished"
-        raise ExportError(
-            f"{database} cannot be opened: {reason}. It should be the file that dbt build wrote"
-        ) from None
-    try:
-        yield connection
-    except duckdb.Error as error:
-        raise ExportError(
-            f"{database} cannot be read: {str(error).splitlines()[0]}. Did dbt build finish?"
-        ) from None
-    finally:
-        connection.close()
 
 
 def _check_columns(connection: duckdb.DuckDBPyConnection, database: Path) -> None:

@@ -80,7 +80,14 @@ def test_the_import_needs_no_duckdb():
 def test_not_built(tmp_path, fails):
     path = tmp_path / "empty.duckdb"
     duckdb.connect(str(path)).close()
-    assert fails(path) == f"error: {path} holds no cache models: run dbt build first"
+    assert fails(path) == f"error: {path} is empty: run dbt build first"
+
+
+def test_built_by_an_earlier_version(database, fails):
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("drop table build_record")
+    line = fails(database)
+    assert f"{database} has no record of a build" in line and "run dbt build" in line
 
 
 def test_not_duckdb(tmp_path, fails):
