@@ -26,29 +26,35 @@ class Plugin(BasePlugin):
         """Called just before the database is opened. Raises RuntimeError, whose message dbt prints
         without a stack trace.
         """
-        for problem in _problems(Path(creds.path), creds.database, config):
+        for problem in problems(creds.path, config):
             raise RuntimeError(problem)
 
 
-def _problems(database: Path, catalog: str, config: dict[str, Any]) -> Iterator[str]:
+def problems(path: str, config: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with a database file and DuckDB's `config`, each in one line.
+
+    config: `threads`, `memory_limit` and `temp_directory`, as text.
+    """
     threads, memory, spill = (config[key] for key in ("threads", "memory_limit", "temp_directory"))
     if not re.fullmatch(r"0*[1-9]\d{0,3}", threads):
-        yield f"RETAILSIM_THREADS={threads}: give a whole number of threads from 1, such as 2"
+        yield f"RETAILSIM_THREADS={threads}: give a whole number of threads, such as 2"
     if not _MEMORY.fullmatch(memory):
         yield f"RETAILSIM_MEMORY={memory}: give a number and a unit, such as 5GB"
     if reason := _unwritable_folder(Path(spill)):
         yield f"RETAILSIM_TMP={spill}: {reason}. Name a folder that can be written to"
 
+    database = Path(path)
     if database.is_dir():
-        yield f"RETAILSIM_DB={database}: this is a folder. Name a file in it"
+        yield f"RETAILSIM_DB={path}: this is a folder. Name a file in it"
     if not database.parent.is_dir():
-        yield f"RETAILSIM_DB={database}: there is no folder {database.parent}. Make it first"
+        yield f"RETAILSIM_DB={path}: there is no folder {database.parent}. Make it first"
+    catalog = DuckDBCredentials.path_derived_database_name(path)
     if catalog in ("main", "system", "temp"):
-        yield f"RETAILSIM_DB={database}: DuckDB uses the name {catalog} itself. Choose another"
+        yield f"RETAILSIM_DB={path}: DuckDB uses the name {catalog} itself. Choose another"
     try:
-        duckdb.connect(str(database), config=config).close()
+        duckdb.connect(path, config=config).close()
     except duckdb.Error as error:
-        yield f"RETAILSIM_DB={database}: {_reason(error)}"
+        yield f"RETAILSIM_DB={path}: {_reason(error)}"
 
 
 def _unwritable_folder(folder: Path) -> str | None:
@@ -63,7 +69,7 @@ def _unwritable_folder(folder: Path) -> str | None:
 def _reason(error: duckdb.Error) -> str:
     reason = str(error).splitlines()[0]
     if "Could not set lock" in reason:
-        return "another process has it open. Wait until it has finished, or close it"
+        return "another process uses it. Wait until it has finished"
     if "not a valid DuckDB database" in reason:
         return "this is not a DuckDB file. Name another, or move this one away"
     return f"{reason.removeprefix('IO Error: ')}. Name a file that can be written to"

@@ -106,9 +106,9 @@ def _problems(nodes: dict[str, _Node]) -> Iterator[str]:
         tested = [models[key] for key in node.parents if key in models]
         counts = node.kind == "model" or all(node.entry >= model.entry for model in tested)
         if counts and node.status in ("error", "fail"):
-            why = f" ({node.message.rstrip('.')})" if node.message else ""
+            why = f": {node.message.rstrip('.')}" if node.message else ""
             kind = node.kind.replace("_", " ")
-            yield f"dbt build failed in {kind} {node.name}{why}: put that right and run it again"
+            yield f"{kind} {node.name} failed{why}. Put that right and run dbt build again"
     skipped = [model.name for model in models.values() if model.status == "skipped"]
     if skipped:
         yield f"dbt build left out {_some(skipped)}, since a test failed: run it again"

@@ -20,7 +20,7 @@
     create table if not exists {{ build_table('build_files') }} ({{ build_files_columns() }});
     {#- What left the project can neither be built nor tested again. #}
     delete from {{ build_table('build_record') }}
-    where kind != 'unit_test' and node not in ({{ graph.nodes | map('tojson') | join(', ') | replace('"', "'") }});
+    where kind != 'unit_test' and node not in ('{{ graph.nodes | join("', '") }}');
     {{ enter_building(selected_resources) }}
     {% if reads_receipts(selected_resources) %}
     delete from {{ build_table('build_files') }};
@@ -41,11 +41,13 @@
     {% set models = models_by_id() %}
     {% set rows = [] %}
     {% for result in results if result.node.resource_type in ('model', 'test', 'unit_test') %}
-        {% set message = failure_message(result) %}
-        {% if message %}{% do print(result.node.name ~ ': ' ~ message) %}{% endif %}
+        {% set messages = failure_messages(result) %}
+        {% set name = ('warning: ' if result.status == 'warn' else '') ~ result.node.name %}
+        {% for message in messages %}{% do print(name ~ ': ' ~ message) %}{% endfor %}
         {% set parents = result.node.depends_on.nodes | select('in', models) | list %}
         {% do rows.append([
-            result.node.unique_id, result.node.resource_type, result.status, message, tojson(parents)
+            result.node.unique_id, result.node.resource_type, result.status,
+            messages | first | default(''), tojson(parents)
         ]) %}
     {% endfor %}
     begin transaction;
@@ -125,13 +127,16 @@
     {% for table, column, type in columns %}
         {% do present.setdefault(table | lower, []).append((column ~ ' ' ~ type) | lower) %}
     {% endfor %}
+    {% for table, described in [
+        ('build_record', build_record_columns()), ('build_files', build_files_columns())
+    ] if table in present and present[table] | join(', ') != described %}
+        {% do foreign_table(table) %}
+    {% endfor %}
     {% set ours = [] %}
-    {% if present.get('build_record') | default([], true) | join(', ') == build_record_columns() %}
+    {% if 'build_record' in present %}
         {% for row in run_query('select node from ' ~ build_table('build_record')).rows %}
             {% do ours.append(row[0]) %}
         {% endfor %}
-    {% elif 'build_record' in present %}
-        {% do foreign_table('build_record') %}
     {% endif %}
     {% for node, name in models_by_id().items() | sort %}
         {% if name | lower in present and node not in ours %}{% do foreign_table(name) %}{% endif %}
