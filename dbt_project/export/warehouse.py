@@ -53,6 +53,7 @@ def read_tables(database: Path, progress: bool = False) -> Tables:
     """
     with open_warehouse(database) as connection:
         _check_columns(connection, database)
+        _check_trips(connection, database)
         tables: dict[str, Columns] = {}
         bar = tqdm(
             TABLES,
@@ -87,6 +88,33 @@ def _check_columns(connection: duckdb.DuckDBPyConnection, database: Path) -> Non
     if missing:
         names = ", ".join(dict.fromkeys(missing))
         raise ExportError(f"{database} lacks {names}: run dbt build with this version's models")
+
+
+def _check_trips(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
+    """Raise ExportError where there is nothing to learn from; dbt's tests say the same."""
+    (trips, identified, first), (training_weeks,) = (
+        connection.execute(sql).fetchone()
+        for sql in (
+            "select sum(trips), sum(trips) filter (is_identified), min(week) from cache_totals",
+            "select count(*) from cache_weeks where split = 'train'",
+        )
+    )
+    if not trips:
+        raise ExportError(
+            f"{database} holds no trip: its tables files_read and rejected_rows say what became of "
+            "the rows. Put the files right and run dbt build"
+        )
+    if not identified:
+        raise ExportError(
+            f"{database}: none of {trips:,} trips is of a known customer (CUST_CODE is empty "
+            "throughout), and a model needs the trips of customers"
+        )
+    if first > training_weeks:
+        raise ExportError(
+            f"{database}: no trip in the training weeks 1-{training_weeks}, the first is in week "
+            f"{first}: move the vars train_last_week, validation_last_week and test_last_week of "
+            "dbt_project.yml, then dbt build and export again"
+        )
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, name: str) -> Columns:

@@ -154,7 +154,15 @@ def test_a_null_where_none_may_be(database, fails):
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("delete from trips where customer_key is not null", "no trip of an identified customer"),
+        ("delete from trips", "holds no trip: its tables files_read and rejected_rows say"),
+        (
+            "delete from trips where customer_key is not null",
+            "none of 1 trips is of a known customer (CUST_CODE is empty throughout)",
+        ),
+        (
+            "delete from trips where week < 3",
+            "no trip in the training weeks 1-2, the first is in week 3: move the vars train_last_w",
+        ),
         ("update products set is_novel = true", "3 rows without department_shares"),
         (
             "update price_fallbacks_product set category_price_pence = null",
