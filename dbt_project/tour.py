@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
-import duckdb
+from dbt_project.warehouse import WarehouseError, default_database, open_warehouse
 
 NEXT_STEPS = """
 Look next:
@@ -20,11 +19,18 @@ Look next:
 
 def main() -> int:
     """Print a summary of the warehouse; returns the exit status."""
-    path = Path(os.environ.get("RETAILSIM_DB", "warehouse.duckdb"))
-    if not path.exists():
-        print(f"{path} does not exist: run dbt build in a checkout first", file=sys.stderr)
+    path = default_database()
+    try:
+        print(_summary(path))
+    except WarehouseError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
-    with duckdb.connect(str(path), read_only=True) as warehouse:
+    print(NEXT_STEPS.rstrip())
+    return 0
+
+
+def _summary(path: Path) -> str:
+    with open_warehouse(path) as warehouse:
         splits = warehouse.execute(
             """
             select
@@ -41,18 +47,19 @@ def main() -> int:
                 (select count(*) from stores), (select count(*) from rejected_rows)
             """
         ).fetchone()
-    print(f"\n{path} holds\n")
-    print(f"{'split':<12}{'weeks':>9}{'trips':>12}{'items':>12}{'spend':>15}  replayed weeks")
+    lines = [
+        f"\n{path} holds\n",
+        f"{'split':<12}{'weeks':>9}{'trips':>12}{'items':>12}{'spend':>15}  replayed weeks",
+    ]
     for split, first, last, trips, items, spend, replayed in splits:
         weeks = f"{first}-{last}"
-        print(f"{split:<12}{weeks:>9}{trips:>12,}{items:>12,}{spend:>15,.2f}  {replayed}")
+        lines.append(f"{split:<12}{weeks:>9}{trips:>12,}{items:>12,}{spend:>15,.2f}  {replayed}")
     customers, products, random_weight, stores, rejected = counts
-    print(
+    lines.append(
         f"\n{customers:,} customers, {products:,} products ({random_weight:,} sold by weight), "
         f"{stores:,} stores; {rejected:,} rows rejected (table rejected_rows)"
     )
-    print(NEXT_STEPS.rstrip())
-    return 0
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+from dbt_project.warehouse import WarehouseError, default_database
 from trainer.cache.reader import CacheError, TensorCache
 
-from .prepare import DEFAULT_COUNTRY, default_database, prepare_tensor_cache
-from .warehouse import ExportError
+from .prepare import DEFAULT_COUNTRY, prepare_tensor_cache
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.perf_counter()
     try:
         cache = prepare_tensor_cache(**vars(options), progress=True)
-    except (ExportError, CacheError, OSError) as error:
+    except (WarehouseError, CacheError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for line in _warnings(cache, options.like):

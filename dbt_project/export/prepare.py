@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dbt_project.warehouse import default_database
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
 
@@ -20,11 +20,6 @@ from .totals import check_columns, check_tables, totals_by_split
 from .warehouse import Columns, Tables, read_tables
 
 DEFAULT_COUNTRY = "GB"
-
-
-def default_database() -> Path:
-    """Where dbt writes, unless told otherwise."""
-    return Path(os.environ.get("RETAILSIM_DB", "warehouse.duckdb"))
 
 
 def prepare_tensor_cache(
@@ -47,7 +42,7 @@ def prepare_tensor_cache(
 
     The same warehouse gives the same files to the bit.
 
-    Raises ExportError where the warehouse or `like` cannot be used, CacheError where `like` is
+    Raises WarehouseError where the warehouse or `like` cannot be used, CacheError where `like` is
     damaged or `out` is no cache.
     """
     database = default_database() if database is None else Path(database)

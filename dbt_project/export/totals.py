@@ -50,8 +50,6 @@ def check_columns(columns: Columns, totals: Totals) -> None:
 
 def _disagreements(tables: Tables) -> Iterator[str]:
     totals, weeks = tables.totals, tables.weeks
-    if not totals["is_identified"].any():
-        yield "trips has no trip of an identified customer"
     if not np.isin(totals["week"], weeks["week"]).all():
         yield "trips has weeks that weeks lacks"
     for name in MEASURES:

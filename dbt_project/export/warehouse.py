@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import duckdb
 import numpy as np
 from tqdm import tqdm
 
+from dbt_project.warehouse import WarehouseError, open_warehouse
 from trainer.cache.schema import MAX_TEXT
 
 from .tables import CODES, TABLES, model, query
@@ -20,7 +19,7 @@ Columns = dict[str, np.ndarray]
 """Columns of a query by name, all of one length."""
 
 
-class ExportError(Exception):
+class ExportError(WarehouseError):
     """A warehouse that cannot be exported; the message names it and says what to do."""
 
 
@@ -51,10 +50,11 @@ class Tables:
 def read_tables(database: Path, progress: bool = False) -> Tables:
     """Read all cache models.
 
-    Raises ExportError where the file is missing, cannot be opened or lacks something.
+    Raises WarehouseError where it is not what a finished build left, or lacks something.
     """
-    with _connect(database) as connection:
+    with open_warehouse(database) as connection:
         _check_columns(connection, database)
+        _check_trips(connection, database)
         tables: dict[str, Columns] = {}
         bar = tqdm(
             TABLES,
@@ -68,29 +68,6 @@ def read_tables(database: Path, progress: bool = False) -> Tables:
         for name in bar:
             tables[name] = _fetch(connection, query(name), f"{database}: {model(name)}")
     return Tables(database, **tables)
-
-
-@contextlib.contextmanager
-def _connect(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    if not database.is_file():
-        raise ExportError(f"{database} does not exist: run dbt build in a checkout first")
-    try:
-        connection = duckdb.connect(str(database), read_only=True)
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        if "Could not set lock" in reason:
-            reason = "another process is writing it, wait until it has finished"
-        raise ExportError(
-            f"{database} cannot be opened: {reason}. It should be the file that dbt build wrote"
-        ) from None
-    try:
-        yield connection
-    except duckdb.Error as error:
-        raise ExportError(
-            f"{database} cannot be read: {str(error).splitlines()[0]}. Did dbt build finish?"
-        ) from None
-    finally:
-        connection.close()
 
 
 def _check_columns(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
@@ -112,6 +89,33 @@ def _check_columns(connection: duckdb.DuckDBPyConnection, database: Path) -> Non
     if missing:
         names = ", ".join(dict.fromkeys(missing))
         raise ExportError(f"{database} lacks {names}: run dbt build with this version's models")
+
+
+def _check_trips(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
+    """Raise ExportError where there is nothing to learn from; dbt's tests say the same."""
+    (trips, identified, first), (training_weeks,) = (
+        connection.execute(sql).fetchone()
+        for sql in (
+            "select sum(trips), sum(trips) filter (is_identified), min(week) from cache_totals",
+            "select count(*) from cache_weeks where split = 'train'",
+        )
+    )
+    if not trips:
+        raise ExportError(
+            f"{database} holds no trip: its tables files_read and rejected_rows say what became of "
+            "the rows. Put the files right and run dbt build"
+        )
+    if not identified:
+        raise ExportError(
+            f"{database}: none of {trips:,} trips is of a known customer (CUST_CODE is empty "
+            "throughout), and a model needs the trips of customers"
+        )
+    if first > training_weeks:
+        raise ExportError(
+            f"{database}: no trip in the training weeks 1-{training_weeks}, the first is in week "
+            f"{first}: move the vars train_last_week, validation_last_week and test_last_week of "
+            "dbt_project.yml, then dbt build and export again"
+        )
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, name: str) -> Columns:

@@ -1,9 +1,8 @@
--- A few bad rows are rejected and listed; many mean that something is wrong with the files. The
--- build then stops, with the most frequent reasons first.
+-- A few bad rows are rejected and listed; many mean that something is wrong with the files.
 with reasons as (
     select
         reject_reason,
-        count(*) as rows_rejected
+        count(*) as rows_of_reason
     from {{ ref('rejected_rows') }}
     group by reject_reason
 ),
@@ -11,14 +10,15 @@ with reasons as (
 totals as (
     select
         (select count(*) from {{ ref('stg_transactions') }}) as rows_read,
-        (select count(*) from {{ ref('rejected_rows') }}) as all_rows_rejected
+        (select count(*) from {{ ref('rejected_rows') }}) as rows_rejected
 )
 
 select
-    reasons.reject_reason,
-    reasons.rows_rejected,
-    totals.rows_read
+    totals.rows_rejected || ' of ' || totals.rows_read || ' rows are rejected ('
+    || round(100.0 * totals.rows_rejected / totals.rows_read, 1)
+    || ' %, more than the var max_rejected_share allows), '
+    || reasons.rows_of_reason || ' of them for: ' || reasons.reject_reason as problem
 from reasons
 cross join totals
-where totals.all_rows_rejected > {{ var('max_rejected_share') }} * totals.rows_read
-order by reasons.rows_rejected desc
+where totals.rows_rejected > {{ var('max_rejected_share') }} * totals.rows_read
+order by reasons.rows_of_reason desc, reasons.reject_reason asc

@@ -102,7 +102,8 @@ def dbt_command():
 
 @pytest.fixture(scope="session")
 def dbt(tmp_path_factory):
-    """`dbt("build", raw=folder, ...)` runs dbt on a raw folder into a fresh database.
+    """`dbt("build", raw=folder, ...)` runs dbt on a raw folder into a fresh database, or into that
+    of an earlier run.
 
     It runs inside this process, on a project parsed once: to start and to parse takes longer than
     many a run. Unit tests are left out, they do not depend on the receipts: `warehouse` has them.
@@ -116,7 +117,14 @@ def dbt(tmp_path_factory):
     with mock.patch.dict(os.environ, dbt_environment(folder, raw=folder)):
         runner = dbtRunner(dbtRunner().invoke(["--quiet", "parse"]).result)
 
-    def run(*arguments: str, raw: Path, environment: dict[str, str] | None = None) -> Warehouse:
+    def run(
+        *arguments: str,
+        raw: Path,
+        environment: dict[str, str] | None = None,
+        into: Warehouse | None = None,
+    ) -> Warehouse:
+        if into is not None:
+            into.path.rename(written)
         variables = dbt_environment(folder, raw) | {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"}
         with (
             mock.patch.dict(os.environ, variables | (environment or {})),
@@ -124,7 +132,9 @@ def dbt(tmp_path_factory):
         ):
             result = runner.invoke([*RUN_OPTIONS, *arguments])
         DuckDBConnectionManager.close_all_connections()  # dbt keeps the file open for its next run
-        kept = tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb"
+        kept = (
+            tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb" if into is None else into.path
+        )
         if written.exists():
             written.rename(kept)
         # The codes of the command: 1 where something failed, 2 where dbt itself could not go on.

@@ -58,6 +58,7 @@ select
     lines.source_file,
     (lines.line_id - files.offset_id)::bigint as source_line,
     reasons.reject_reason,
+    lines.shop_week,
     lines.basket_id,
     lines.spend_pence,
     coalesce(

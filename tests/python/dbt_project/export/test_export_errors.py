@@ -80,7 +80,14 @@ def test_the_import_needs_no_duckdb():
 def test_not_built(tmp_path, fails):
     path = tmp_path / "empty.duckdb"
     duckdb.connect(str(path)).close()
-    assert fails(path) == f"error: {path} holds no cache models: run dbt build first"
+    assert fails(path) == f"error: {path} is empty: run dbt build first"
+
+
+def test_built_by_an_earlier_version(database, fails):
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("drop table build_record")
+    line = fails(database)
+    assert f"{database} has no record of a build" in line and "run dbt build" in line
 
 
 def test_not_duckdb(tmp_path, fails):
@@ -147,7 +154,15 @@ def test_a_null_where_none_may_be(database, fails):
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("delete from trips where customer_key is not null", "no trip of an identified customer"),
+        ("delete from trips", "holds no trip: its tables files_read and rejected_rows say"),
+        (
+            "delete from trips where customer_key is not null",
+            "none of 1 trips is of a known customer (CUST_CODE is empty throughout)",
+        ),
+        (
+            "delete from trips where week < 3",
+            "no trip in the training weeks 1-2, the first is in week 3: move the vars train_last_w",
+        ),
         ("update products set is_novel = true", "3 rows without department_shares"),
         (
             "update price_fallbacks_product set category_price_pence = null",

@@ -121,6 +121,11 @@ def create(path: Path) -> Path:
             connection.execute(f"create table {mart} ({described})")
         for name, sql in cache_models().items():
             connection.execute(f"create view {name} as {sql}")
+        # What dbt would have entered of its build; the reader needs one that did not fail.
+        connection.execute(
+            "create table build_record as select 'model.retailsim.cache_trips' as node, "
+            "'model' as kind, 'success' as status, '' as message, '[]' as depends_on, 1 as entry"
+        )
     return path
 
 

@@ -94,7 +94,8 @@ def dirty(dbt, tmp_path_factory):
             ]
         )
     )
-    return dbt("build", "--vars", "max_rejected_share: 1", raw=raw)
+    accept = "{max_rejected_share: 1, max_rejected_share_of_file_or_week: 1}"
+    return dbt("build", "--vars", accept, raw=raw)
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +151,75 @@ def test_values_are_read_exactly(dirty):
     ]
 
 
+def test_files_read_account_for_every_row(dirty):
+    assert dirty.rows(
+        "select source_file, kind, rows_read, rows_rejected, anonymous_rows, first_date::varchar,"
+        " last_date::varchar from files_read order by all"
+    ) == [
+        (
+            "transactions_200607.csv", "csv", len(LINES), sum(bool(reason) for reason, _ in LINES),
+            2, "2006-04-13", "2006-04-20",
+        ),
+        ("transactions_200608.csv", "csv", 2, 1, 0, "2006-04-13", "2006-04-13"),
+    ]  # fmt: skip
+    assert dirty.rows(
+        "select sum(pence_read)::bigint, sum(pence_rejected)::bigint from files_read"
+    ) == dirty.rows(
+        "select (select sum(spend_pence) from stg_transactions)::bigint,"
+        " (select sum(spend_pence) from rejected_rows)::bigint"
+    )
+
+
+SHARES = "+rejected_share_is_small", "+rejected_share_of_a_file_or_week_is_small"
+
+
 def test_too_many_rejects_stop_the_build(dbt, tmp_path):
-    raw = write_raw(tmp_path, [line(), line(basket_id="2", quantity="0")])
-    result = dbt("build", "--select", "+rejected_share_is_small", raw=raw)
+    raw = write_raw(tmp_path, [line(), *(line(basket_id=f"{n}", quantity="0") for n in "23")])
+    result = dbt("build", "--select", *SHARES, raw=raw)
     assert result.returncode == 1
-    assert "Failure in test rejected_share_is_small" in result.output
+    for test, told in [
+        ("rejected_share_is_small", "2 of 3 rows are rejected (66.7 %, more than the var max_rej"),
+        (
+            "rejected_share_of_a_file_or_week_is_small",
+            "transactions_200607.csv: 2 of 3 rows are rejected (66.7 %, more than the var "
+            "max_rejected_share_of_file_or_week allows), 2 of them for: quantity not positive",
+        ),
+    ]:
+        assert f"Failure in test {test}" in result.output
+        assert f"{test}: {told}" in result.output
+
+
+def test_a_file_or_week_that_is_wrong_stops_the_build(dbt, tmp_path):
+    """However small a part of all rows it is; a single bad line does so only where it is all."""
+
+    def week(code: str, date: str, *baskets: int, **wrong: str) -> list[str]:
+        return [
+            line(basket_id=str(basket), shop_week=code, shop_date=date, **wrong)
+            for basket in baskets
+        ]
+
+    april = [
+        *week("200607", "20060413", *range(1, 50)),
+        *week("200608", "20060420", 100, 101, spend="free"),  # all there is of this week
+        *week("200652", "20060413", 200),  # not in the calendar: counts for the file only
+        *week("200609", "20060427", 300, quantity="0"),  # one line of three
+        *week("200609", "20060427", 301, 302),
+    ]
+    raw = write_raw(tmp_path, april)
+    for name, lines in [
+        ("transactions_good.csv", week("200607", "20060413", 400)),
+        ("transactions_one_bad_of_three.csv", week("200607", "20060413", 500, 501)
+         + week("200607", "20060413", 502, quantity="0")),
+        ("transactions_all_bad.csv", week("200607", "20060413", 600, 601, 602, spend="x")),
+        ("transactions_the_only_line.csv", week("200607", "20060413", 700, spend="x")),
+    ]:  # fmt: skip
+        write_raw(tmp_path, lines, name=name)
+    result = dbt("build", "--select", *SHARES, "--vars", "max_rejected_share: 1", raw=raw)
+    assert result.returncode == 1
+    test = "rejected_share_of_a_file_or_week_is_small: "
+    told = [text.partition(test)[2] for text in result.output.splitlines() if test in text]
+    assert [problem.partition(" (")[0] for problem in told] == [
+        "transactions_all_bad.csv: 3 of 3 rows are rejected",
+        "week 200608: 2 of 2 rows are rejected",
+        "transactions_the_only_line.csv: 1 of 1 rows are rejected",
+    ]

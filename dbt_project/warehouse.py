@@ -1,0 +1,126 @@
+"""Opening a warehouse for reading: only one whose build finished and passed its tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+
+class WarehouseError(Exception):
+    """A warehouse that cannot be used; the message names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A row of build_record (macros/build)."""
+
+    name: str
+    kind: str
+    status: str
+    message: str
+    parents: list[str]
+    """Keys of the models that it was built from, or that it tests."""
+    entry: int
+
+
+def default_database() -> Path:
+    """Where dbt writes, unless told otherwise."""
+    return Path(os.environ.get("RETAILSIM_DB") or "warehouse.duckdb")
+
+
+@contextlib.contextmanager
+def open_warehouse(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The database, read-only, while it is needed.
+
+    Raises WarehouseError where it is missing, cannot be opened or read, or is not what a finished
+    build left.
+    """
+    if not database.is_file():
+        raise WarehouseError(f"{database} does not exist: run dbt build in a checkout first")
+    try:
+        connection = duckdb.connect(str(database), read_only=True)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        if "Could not set lock" in reason:
+            reason = "another process is writing it, wait until it has finished"
+        raise WarehouseError(
+            f"{database} cannot be opened: {reason}. It should be the file that dbt build wrote"
+        ) from None
+    try:
+        check_build(connection, database)
+        yield connection
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"{database} cannot be read: {str(error).splitlines()[0]}. Did dbt build finish?"
+        ) from None
+    finally:
+        connection.close()
+
+
+def check_build(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
+    """Raise WarehouseError unless all tables belong together and passed their tests.
+
+    That is decided as make does it: a model is good if it was built, and after all that it was
+    built from. A test counts from when it ran until a model that it tests is built anew.
+    """
+    for problem in _problems(_read_record(connection, database)):
+        raise WarehouseError(f"{database}: {problem}")
+
+
+def _read_record(connection: duckdb.DuckDBPyConnection, database: Path) -> dict[str, _Node]:
+    tables = {
+        name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()
+    }
+    if not tables:
+        raise WarehouseError(f"{database} is empty: run dbt build first")
+    if "build_record" not in tables:
+        raise WarehouseError(
+            f"{database} has no record of a build: an earlier version of this project made it, or "
+            "another program. Move it away, or name another file in RETAILSIM_DB, and run dbt build"
+        )
+    rows = connection.execute(
+        "select node, kind, status, message, depends_on, entry from build_record "
+        "order by entry, node"
+    ).fetchall()
+    return {
+        node: _Node(node.split(".")[2], kind, status, message, json.loads(depends_on), entry)
+        for node, kind, status, message, depends_on, entry in rows
+    }
+
+
+def _problems(nodes: dict[str, _Node]) -> Iterator[str]:
+    models = {key: node for key, node in nodes.items() if node.kind == "model"}
+    unfinished = [model.name for model in models.values() if model.status == "building"]
+    if unfinished:
+        yield (
+            f"the last dbt build was stopped before it had finished {_some(unfinished)}: run dbt "
+            "build again"
+        )
+    for node in nodes.values():
+        tested = [models[key] for key in node.parents if key in models]
+        counts = node.kind == "model" or all(node.entry >= model.entry for model in tested)
+        if counts and node.status in ("error", "fail"):
+            why = f": {node.message.rstrip('.')}" if node.message else ""
+            kind = node.kind.replace("_", " ")
+            yield f"{kind} {node.name} failed{why}. Put that right and run dbt build again"
+    skipped = [model.name for model in models.values() if model.status == "skipped"]
+    if skipped:
+        yield f"dbt build left out {_some(skipped)}, since a test failed: run it again"
+    for model in models.values():
+        for parent in model.parents:
+            if parent not in models or models[parent].entry > model.entry:
+                name = parent.split(".")[2]
+                yield (
+                    f"it mixes old and new tables, {model.name} was built before {name}, which it "
+                    "reads: run dbt build"
+                )
+
+
+def _some(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

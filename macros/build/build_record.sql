@@ -1,0 +1,174 @@
+{#
+  The build record, two tables beside the models:
+
+  - `build_record`: one row per model and test, what became of it in the last run that selected it;
+  - `build_files`: the raw files as they were when receipts were last read.
+
+  A run enters the models that it selects as `building` before it touches anything, and what became
+  of them at its end, so a run that is killed leaves them `building`. Whoever reads the warehouse
+  (dbt_project/warehouse.py) decides from the record, as make does, whether its tables belong
+  together and passed their tests.
+#}
+
+{% macro begin_build() %}
+    {# on-run-start: checks whose tables are there, then marks the models selected. #}
+    {% if not execute %}{% do return('') %}{% endif %}
+    {% do check_tables_are_ours() %}
+    {% do warn_of_changed_files() %}
+    begin transaction;
+    create table if not exists {{ build_table('build_record') }} ({{ build_record_columns() }});
+    create table if not exists {{ build_table('build_files') }} ({{ build_files_columns() }});
+    {#- What left the project can neither be built nor tested again. #}
+    delete from {{ build_table('build_record') }}
+    where kind != 'unit_test' and node not in ('{{ graph.nodes | join("', '") }}');
+    {{ enter_building(selected_resources) }}
+    {% if reads_receipts(selected_resources) %}
+    delete from {{ build_table('build_files') }};
+    insert into {{ build_table('build_files') }} {{ raw_folder_now() }};
+    {% endif %}
+    commit;
+{% endmacro %}
+
+{% macro begin_model() %}
+    {# Pre-hook of every model, in its transaction: enters it as building where on-run-start could
+       not, since `dbt retry` does not tell what it selects. #}
+    {% if execute and not selected_resources %}{{ enter_building([model.unique_id]) }}{% endif %}
+{% endmacro %}
+
+{% macro end_build(results) %}
+    {# on-run-end: enters what became of models and tests, and prints why they failed. #}
+    {% if not execute %}{% do return('') %}{% endif %}
+    {% set models = models_by_id() %}
+    {% set rows = [] %}
+    {% for result in results if result.node.resource_type in ('model', 'test', 'unit_test') %}
+        {% set messages = failure_messages(result) %}
+        {% set name = ('warning: ' if result.status == 'warn' else '') ~ result.node.name %}
+        {% for message in messages %}{% do print(name ~ ': ' ~ message) %}{% endfor %}
+        {% set parents = result.node.depends_on.nodes | select('in', models) | list %}
+        {% do rows.append([
+            result.node.unique_id, result.node.resource_type, result.status,
+            messages | first | default(''), tojson(parents)
+        ]) %}
+    {% endfor %}
+    begin transaction;
+    {{ enter(rows) }}
+    commit;
+{% endmacro %}
+
+{% macro build_record_columns() %}
+    {#- `node` is dbt's unique id and `status` its word, or building; `entry` counts what was
+        entered, together in one run; `depends_on` is a JSON list of models. -#}
+    {%- do return('node varchar, kind varchar, status varchar, message varchar, depends_on varchar, '
+        ~ 'entry bigint, run_started_at timestamp') -%}
+{% endmacro %}
+
+{% macro build_files_columns() %}
+    {%- do return('source_file varchar, bytes bigint, modified_at timestamp') -%}
+{% endmacro %}
+
+{% macro build_table(name) %}
+    {%- do return(api.Relation.create(
+        database=target.database, schema=target.schema, identifier=name)) -%}
+{% endmacro %}
+
+{% macro models_by_id() %}
+    {# The project's models: dbt's unique id -> name of the table or view. #}
+    {% set models = {} %}
+    {% for node in graph.nodes.values() if node.resource_type == 'model' %}
+        {% do models.update({node.unique_id: node.alias}) %}
+    {% endfor %}
+    {% do return(models) %}
+{% endmacro %}
+
+{% macro reads_receipts(nodes) %}
+    {%- do return('model.retailsim.stg_transactions' in nodes) -%}
+{% endmacro %}
+
+{% macro enter_building(nodes) %}
+    {% set rows = [] %}
+    {% for node in nodes | select('in', models_by_id()) %}
+        {% do rows.append([node, 'model', 'building', '', '[]']) %}
+    {% endfor %}
+    {{ enter(rows) }}
+{% endmacro %}
+
+{% macro enter(rows) %}
+    {# Statements that enter rows (node, kind, status, message, depends_on) in place of the nodes'
+       earlier ones. #}
+    {% if rows %}
+    insert into {{ build_table('build_record') }}
+    select
+        entered.*,
+        (select coalesce(max(entry), 0) + 1 from {{ build_table('build_record') }}),
+        timestamp '{{ run_started_at.replace(tzinfo=none) }}'
+    from (
+        values
+        {% for row in rows %}
+        ({% for value in row %}{{ sql_string(value | string) }}{{ ', ' if not loop.last }}{% endfor %})
+        {{- ',' if not loop.last }}
+        {% endfor %}
+    ) as entered;
+    delete from {{ build_table('build_record') }} as earlier
+    where exists (
+        select 1 from {{ build_table('build_record') }} as later
+        where later.node = earlier.node and later.entry > earlier.entry
+    );
+    {% endif %}
+{% endmacro %}
+
+{% macro check_tables_are_ours() %}
+    {# Stops before a table or view is replaced that this project did not make. #}
+    {% set columns = run_query(
+        'select table_name, column_name, data_type from information_schema.columns'
+        ~ ' where table_catalog = ' ~ sql_string(target.database)
+        ~ ' and table_schema = ' ~ sql_string(target.schema) ~ ' order by ordinal_position'
+    ).rows %}
+    {% set present = {} %}
+    {% for table, column, type in columns %}
+        {% do present.setdefault(table | lower, []).append((column ~ ' ' ~ type) | lower) %}
+    {% endfor %}
+    {% for table, described in [
+        ('build_record', build_record_columns()), ('build_files', build_files_columns())
+    ] if table in present and present[table] | join(', ') != described %}
+        {% do foreign_table(table) %}
+    {% endfor %}
+    {% set ours = [] %}
+    {% if 'build_record' in present %}
+        {% for row in run_query('select node from ' ~ build_table('build_record')).rows %}
+            {% do ours.append(row[0]) %}
+        {% endfor %}
+    {% endif %}
+    {% for node, name in models_by_id().items() | sort %}
+        {% if name | lower in present and node not in ours %}{% do foreign_table(name) %}{% endif %}
+    {% endfor %}
+{% endmacro %}
+
+{% macro foreign_table(name) %}
+    {% do exceptions.raise_compiler_error(
+        'RETAILSIM_DB: ' ~ target.path ~ ' holds a table ' ~ name ~ ' that this project did not make'
+        ~ ' (or an earlier version did), and would be replaced. Name another file in RETAILSIM_DB, or'
+        ~ ' move this one away.'
+    ) %}
+{% endmacro %}
+
+{% macro warn_of_changed_files() %}
+    {# A run of models that do not read receipts builds on what was read before. #}
+    {% set models = selected_resources | select('in', models_by_id()) | list %}
+    {% set record = load_relation(build_table('build_files')) %}
+    {% if models and record and not reads_receipts(models) %}
+        {% set now, read = raw_folder_now(), 'select * from ' ~ record %}
+        {% set changed = run_query(
+            'with present as (' ~ now ~ '), past as (' ~ read ~ '),'
+            ~ ' differing as ((from present except from past) union (from past except from present))'
+            ~ ' select distinct source_file from differing where exists (from present) order by 1'
+        ).rows %}
+        {% if changed %}
+            {#- Printed, not exceptions.warn: --quiet would hide that. #}
+            {% do print(
+                'warning: raw files were added, changed or removed since receipts were last read ('
+                ~ changed[0][0] ~ (' and ' ~ (changed | length - 1) ~ ' more' if changed | length > 1 else '')
+                ~ '), and the models selected do not read them: dbt build --select stg_transactions+'
+            ) %}
+        {% endif %}
+    {% endif %}
+{% endmacro %}

@@ -1,0 +1,60 @@
+"""Receipts that no model can learn from: the build says why, and what to do."""
+
+from __future__ import annotations
+
+import pytest
+from receipts import line, write_raw
+
+TESTS = (
+    "there_are_trips", "there_are_training_trips", "there_are_trips_to_evaluate",
+    "there_are_identified_customers",
+)  # fmt: skip
+SPLIT = "{train_last_week: %d, validation_last_week: %d, test_last_week: 3}"
+SECOND_WEEK = {"shop_week": "200608", "shop_date": "20060420"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "split", "returncode", "told"),
+    [
+        ([line()], (0, 0), 1, ["there_are_training_trips: no trip in the training weeks 1-0, the"]),
+        (
+            [line(**SECOND_WEEK)], (1, 1), 1,
+            [
+                "there_are_training_trips: no trip in the training weeks 1-1, the first is in week "
+                "2: move the vars train_last_week, validation_last_week and test_last_week of "
+                "dbt_project.yml"
+            ],
+        ),
+        (
+            [line()], (1, 2), 0,
+            [
+                "warning: there_are_trips_to_evaluate: no trip after week 2, where the validation "
+                "weeks end; the last is in week 1: to fit and evaluate a model, move the vars "
+                "train_last_week and validation_last_week of dbt_project.yml"
+            ],
+        ),
+        ([line(), line(basket_id="2", **SECOND_WEEK)], (1, 1), 0, []),
+        (
+            [line(cust_code=""), line(basket_id="2", cust_code="", **SECOND_WEEK)], (1, 1), 0,
+            [
+                "warning: there_are_identified_customers: none of 2 trips is of a known customer "
+                "(CUST_CODE is empty throughout): a model needs the trips of customers"
+            ],
+        ),
+        ([], (1, 1), 1, ["there_are_trips: the transactions files hold headers and no rows"]),
+        (
+            [line(quantity="0")], (1, 1), 1,
+            ["there_are_trips: all 1 rows are rejected: see the table rejected_rows"],
+        ),
+    ],
+)  # fmt: skip
+def test_there_is_something_to_learn_from(dbt, tmp_path, lines, split, returncode, told):
+    result = dbt(
+        "build", "--quiet", "--indirect-selection", "empty", "--select", "+int_trips", *TESTS,
+        "--vars", SPLIT % split, raw=write_raw(tmp_path, lines),
+    )  # fmt: skip
+    assert result.returncode == returncode
+    found = [text for text in result.output.splitlines() if any(f"{t}: " in text for t in TESTS)]
+    assert len(found) == len(told)
+    for text, start in zip(found, told, strict=True):
+        assert text.startswith(start)
