@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from pathlib import Path
 
 import duckdb
+
+from trainer.commands.command import run_command
+from trainer.commands.errors import ExpectedError
+from trainer.commands.options import CommandParser
 
 NEXT_STEPS = """
 Look next:
@@ -18,12 +23,19 @@ Look next:
 """
 
 
-def main() -> int:
-    """Print a summary of the warehouse; returns the exit status."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
+    parser = CommandParser(
+        prog="python -m dbt_project.tour",
+        description="Print what the warehouse RETAILSIM_DB (default: warehouse.duckdb) holds.",
+    )
+    return run_command(parser, _run, arguments, expected=(duckdb.Error,))
+
+
+def _run(options: argparse.Namespace) -> None:
     path = Path(os.environ.get("RETAILSIM_DB", "warehouse.duckdb"))
     if not path.exists():
-        print(f"{path} does not exist: run dbt build in a checkout first", file=sys.stderr)
-        return 2
+        raise ExpectedError(f"{path} does not exist: run dbt build in a checkout first")
     with duckdb.connect(str(path), read_only=True) as warehouse:
         splits = warehouse.execute(
             """
@@ -52,7 +64,6 @@ def main() -> int:
         f"{stores:,} stores; {rejected:,} rows rejected (table rejected_rows)"
     )
     print(NEXT_STEPS.rstrip())
-    return 0
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from trainer.cache.schema import MAX_TEXT
+from trainer.commands.errors import ExpectedError
 
 from .tables import CODES, TABLES, model, query
 
@@ -20,7 +21,7 @@ Columns = dict[str, np.ndarray]
 """Columns of a query by name, all of one length."""
 
 
-class ExportError(Exception):
+class ExportError(ExpectedError):
     """A warehouse that cannot be exported; the message names it and says what to do."""
 
 
