@@ -46,5 +46,5 @@ lint-sql: env  ## sqlfluff: models and SQL tests
 test: lint  ## lint, then dbt and pytest on the synthetic chain
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-clean:  ## remove what was made (never raw_data, runs or .venv)
-	rm -rf target logs build cache cache.baselines .duckdb_tmp warehouse.duckdb warehouse.duckdb.wal
+clean: env  ## remove what was made, and only that (never raw_data, runs or .venv)
+	@python -m dbt_project.clean

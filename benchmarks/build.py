@@ -22,6 +22,7 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.common import CommandError, answer, dbt, measure, parser, processor
+from trainer.commands.options import whole
 
 TYPED_LOAD = """
 import sys, duckdb
@@ -93,7 +94,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; its exit code."""
     made = parser(__doc__)
-    made.add_argument("--rounds", type=int, default=3, help="rounds to run (default 3)")
+    made.add_argument("--rounds", type=whole(), default=3, help="rounds to run (default 3)")
     return answer(made, run, arguments)
 
 

@@ -19,35 +19,37 @@ from pathlib import Path
 from typing import Any
 
 from trainer.cache.atomic import new_file
-from trainer.cache.reader import CacheError
+from trainer.commands.command import run_command
+from trainer.commands.errors import ExpectedError
+from trainer.commands.options import CommandParser, check_output, threads
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-class CommandError(Exception):
+class CommandError(ExpectedError):
     """A process that failed; the message is one line."""
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser(description: str) -> CommandParser:
     """A command line whose help is the module's docstring."""
-    return argparse.ArgumentParser(
+    return CommandParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
 
-def device_options(made: argparse.ArgumentParser, threads: int | None = None) -> None:
+def device_options(made: CommandParser, default_threads: int | None = None) -> None:
     """`--device` and `--threads`, with its default."""
     made.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto",
         help="auto (default) takes a GPU where there is one",
     )  # fmt: skip
     made.add_argument(
-        "--threads", type=int, default=threads,
-        help=f"torch's CPU threads in a process (default: {threads or 'its own choice'})",
+        "--threads", type=threads, default=default_threads,
+        help=f"torch's CPU threads in a process (default: {default_threads or 'its own choice'})",
     )  # fmt: skip
 
 
-def model_options(made: argparse.ArgumentParser, presets: Iterable[str]) -> None:
+def model_options(made: CommandParser, presets: Iterable[str]) -> None:
     """`--cache` and `--preset`."""
     made.add_argument(
         "--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)"
@@ -58,7 +60,7 @@ def model_options(made: argparse.ArgumentParser, presets: Iterable[str]) -> None
 
 
 def answer(
-    made: argparse.ArgumentParser,
+    made: CommandParser,
     run: Callable[[argparse.Namespace], dict[str, Any] | str],
     arguments: list[str] | None = None,
 ) -> int:
@@ -69,8 +71,9 @@ def answer(
     made.add_argument(
         "--json", type=Path, metavar="FILE", help="write the result here instead of printing it"
     )
-    options = made.parse_args(arguments)
-    try:
+
+    def write(options: argparse.Namespace) -> None:
+        check_output("--json", options.json, rb'"benchmark": ')
         result = run(options)
         text = result if isinstance(result, str) else json.dumps(result, indent=2)
         if options.json:
@@ -78,10 +81,8 @@ def answer(
                 fresh.write_text(text + "\n", encoding="utf-8")
         else:
             print(text)
-    except (CacheError, CommandError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return run_command(made, write, arguments)
 
 
 def measure(command: list[str], environment: dict[str, str]) -> tuple[dict[str, float], str]:

@@ -40,6 +40,8 @@ from benchmarks.timing import (
     peak_allocated,
     use_backend,
 )
+from trainer.commands.errors import InputError
+from trainer.commands.options import whole
 from trainer.model.config import PRESETS, WorldModelConfig
 from trainer.model.encoder.mamba2 import Mamba2Encoder
 from trainer.training.precision import Precision
@@ -146,8 +148,8 @@ def figures(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
     """The result."""
     steps = options.steps or (65536 if device.type == "cuda" else 8192)
     longest = max(options.lengths)
-    if min(options.lengths) < 1 or steps < longest or min(options.strata, options.rounds) < 1:
-        raise ValueError(f"--steps must be at least {longest}, all other numbers at least 1")
+    if steps < longest:
+        raise InputError(f"--steps: expected at least {longest}, the longest of --lengths")
     preset = options.preset or ("base" if device.type == "cuda" else "small")
     config = PRESETS[preset]
     torch.manual_seed(0)
@@ -212,10 +214,13 @@ def main(arguments: list[str] | None = None) -> int:
     made = parser(__doc__)
     add = made.add_argument
     add("--preset", choices=PRESETS, help="sizes (default: small, base on a GPU)")
-    add("--lengths", type=int, nargs="+", default=LENGTHS, help="trips (default: 64, 128, .. 8192)")
-    add("--steps", type=int, help="steps per call (default: 8192, 65536 on a GPU)")
-    add("--strata", type=int, default=2, help="prefixes timed for encoding afresh (default: 2)")
-    add("--rounds", type=int, default=5, help="rounds to take medians of (default: 5)")
+    add(
+        "--lengths", type=whole(), nargs="+", default=LENGTHS,
+        help="trips (default: 64, 128, .. 8192)",
+    )  # fmt: skip
+    add("--steps", type=whole(), help="steps per call (default: 8192, 65536 on a GPU)")
+    add("--strata", type=whole(), default=2, help="prefixes timed for encoding afresh (default: 2)")
+    add("--rounds", type=whole(), default=5, help="rounds to take medians of (default: 5)")
     device_options(made)
     backend_option(made)
     return answer(made, run, arguments)

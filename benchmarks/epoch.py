@@ -20,6 +20,7 @@ from benchmarks.common import answer, device_options, model_options, parser
 from benchmarks.timing import backend_option, joined, peak_memory_gb, use_backend
 from benchmarks.training import longest_phase, ready
 from trainer.cache.reader import TensorCache
+from trainer.commands.options import whole
 from trainer.training import SCHEDULES
 
 
@@ -47,8 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     made = parser(__doc__)
     model_options(made, SCHEDULES)
     add = made.add_argument
-    add("--tokens", type=int, help="trips + items of a batch (default: the preset's)")
-    add("--epochs", type=int, default=2, help="epochs, the last of which counts (default: 2)")
+    add("--tokens", type=whole(), help="trips + items of a batch (default: the preset's)")
+    add("--epochs", type=whole(), default=2, help="epochs, the last of which counts (default: 2)")
     device_options(made)
     backend_option(made)
     return answer(made, run, arguments)

@@ -34,6 +34,7 @@ from trainer.batches.questions import build_questions
 from trainer.batches.timelines import Spans, WorldModelDataset
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
+from trainer.commands.options import whole
 from trainer.features.purchase_history import Circumstances
 from trainer.features.trips import read
 from trainer.model.config import PRESETS
@@ -115,8 +116,6 @@ def everyone(
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """The result for the options of the command line."""
-    if options.customers < 1:
-        raise ValueError("--customers: at least 1")
     dataset = WorldModelDataset(TensorCache(options.cache), "validation")
     draw = np.random.default_rng(0).permutation(np.flatnonzero(dataset.trips > 1))
     torch.manual_seed(0)
@@ -153,8 +152,9 @@ def main(arguments: list[str] | None = None) -> int:
     made = parser(__doc__)
     model_options(made, PRESETS)
     made.add_argument(
-        "--customers", type=int, default=25, help="customers to take the median over (default: 25)"
-    )
+        "--customers", type=whole(), default=25,
+        help="customers to take the median over (default: 25)",
+    )  # fmt: skip
     device_options(made)
     backend_option(made)
     return answer(made, run, arguments)

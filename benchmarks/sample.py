@@ -25,6 +25,9 @@ import pyarrow as pa
 
 from benchmarks.common import processor
 from dbt_project.sample import ChainConfig, generate_chain
+from dbt_project.sample.config import RANGES
+from trainer.commands.command import run_command
+from trainer.commands.options import LARGEST, CommandParser, whole
 
 
 def _resident(process: Path) -> int:
@@ -71,27 +74,32 @@ class PeakMemory(threading.Thread):
         return self.peak or None
 
 
-def main() -> int:
-    """Run the benchmark."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; its exit code."""
     default = ChainConfig()
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description="Measure the synthetic chain generator and print JSON.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     for field in dataclasses.fields(ChainConfig):
         value = getattr(default, field.name)
-        of_type = int if value is None else type(value)
+        of_type = str if isinstance(value, str) else whole(*RANGES.get(field.name, (1, LARGEST)))
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=of_type,
             default=value,
             help="as in the command",
         )
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--workers", type=whole(), default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--folder", default=None, help="where to make the temporary folder")
-    options = vars(parser.parse_args())
-    workers, folder = options.pop("workers"), options.pop("folder")
-    config = ChainConfig(**options)
+    return run_command(parser, run, arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure and print."""
+    workers, folder = options.workers, options.folder
+    names = [field.name for field in dataclasses.fields(ChainConfig)]
+    config = ChainConfig(**{name: getattr(options, name) for name in names})
     memory = PeakMemory()
     memory.start()
     with tempfile.TemporaryDirectory(dir=folder) as out:
@@ -121,7 +129,6 @@ def main() -> int:
         },
     }
     print(json.dumps(report, indent=2))
-    return 0
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from benchmarks.common import answer, dbt, device_options, measure, parser
 from benchmarks.timing import backend_option, facts, joined
 from trainer.cache.reader import TensorCache
+from trainer.commands.options import whole
 from trainer.model.encoder.backends import choose
 from trainer.training import SCHEDULES
 
@@ -67,8 +68,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         device = ranks.device
     gpus = torch.cuda.device_count() if device.type == "cuda" else 2
     counts = sorted(set(options.ranks or (1, gpus)))
-    if min(*counts, options.rounds, options.customers, *options.times) < 1:
-        raise ValueError("--ranks, --rounds, --customers and --times: at least 1 each")
     for cache in options.caches or ():
         TensorCache(cache)
     with tempfile.TemporaryDirectory() as folder:
@@ -140,20 +139,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; its exit code."""
     made = parser(__doc__)
     add = made.add_argument
-    add("--customers", type=int, default=60, help="of the smallest chain (default: 60)")
+    add("--customers", type=whole(), default=60, help="of the smallest chain (default: 60)")
     add(
         "--times",
-        type=int,
+        type=whole(),
         nargs="+",
         default=[1, 2, 4, 8],
         help="its multiples (default: 1 2 4 8)",
     )
     add("--caches", type=Path, nargs="+", help="caches to train on instead, the smallest first")
     add("--preset", choices=SCHEDULES, default="small", help="what to train (default: small)")
-    add("--tokens", type=int, help="trips + items of a batch (default: the preset's)")
-    add("--ranks", type=int, nargs="+", help="processes (default: 1 and 2, or 1 and all GPUs)")
-    add("--rounds", type=int, default=2, help="rounds to take medians of (default: 2)")
-    device_options(made, threads=1)
+    add("--tokens", type=whole(), help="trips + items of a batch (default: the preset's)")
+    add("--ranks", type=whole(), nargs="+", help="processes (default: 1 and 2, or 1 and all GPUs)")
+    add("--rounds", type=whole(), default=2, help="rounds to take medians of (default: 2)")
+    device_options(made, default_threads=1)
     backend_option(made)
     return answer(made, run, arguments)
 

@@ -19,6 +19,8 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 from tqdm import tqdm
 
+from trainer.commands.errors import InputError
+
 LABEL = "part:"
 BACKWARD = "autograd::engine::evaluate_function"
 REST = "rest of the step"
@@ -43,7 +45,7 @@ def profile_steps(setup: Any, steps: int) -> str:
             with record_function(f"{LABEL}loader"):
                 batch = next(batches, None)
             if batch is None:
-                raise ValueError(f"--batches: the cache has fewer than {steps + 1} batches")
+                raise InputError(f"--batches: the cache has fewer than {steps + 1} batches")
             with record_function(f"{LABEL}{REST}"):
                 setup.step(batch)
     return table(by_part(profiler.events()), steps, device.type == "cuda")

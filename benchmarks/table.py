@@ -16,6 +16,8 @@ from typing import Any
 
 from benchmarks.common import ROOT, parser
 from trainer.cache.atomic import new_file
+from trainer.commands.command import run_command
+from trainer.commands.errors import InputError
 
 PLACE = re.compile(r"(<!-- speed: [^\n]* -->\n).*?(<!-- /speed -->)", re.DOTALL)
 Result = dict[str, Any]
@@ -145,12 +147,12 @@ def rows(path: Path) -> tuple[int, list[str]]:
         result = json.loads(path.read_text(encoding="utf-8"))
         name = result["benchmark"]
         if name not in ROWS:
-            raise ValueError(f"{path}: {name!r} has no rows: leave it out")
+            raise InputError(f"{path}: {name!r} has no rows: leave it out")
         made, on = ROWS[name](result), hardware(result)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not JSON ({error}): run its benchmark again") from error
+        raise InputError(f"{path}: not JSON ({error}): run its benchmark again") from error
     except KeyError as error:
-        raise ValueError(f"{path}: no {error}: run its benchmark again") from error
+        raise InputError(f"{path}: no {error}: run its benchmark again") from error
     return list(ROWS).index(name), [f"| {what} | {figures} | {on} |" for what, figures in made]
 
 
@@ -166,7 +168,7 @@ def write(readme: Path, paths: Iterable[Path]) -> None:
     """Replace the table. Raises ValueError where its markers or a result's figure are missing."""
     text = readme.read_text(encoding="utf-8")
     if not PLACE.search(text):
-        raise ValueError(
+        raise InputError(
             f"{readme}: no lines <!-- speed: ... --> and <!-- /speed -->: "
             "put them where the table belongs"
         )
@@ -180,13 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
     made = parser(__doc__)
     made.add_argument("results", type=Path, nargs="+", metavar="RESULT", help="JSON files")
     made.add_argument("--readme", type=Path, default=ROOT / "README.md", help="file to write")
-    options = made.parse_args(arguments)
-    try:
-        write(options.readme, options.results)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(made, lambda options: write(options.readme, options.results), arguments)
 
 
 if __name__ == "__main__":

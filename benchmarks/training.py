@@ -48,6 +48,7 @@ from benchmarks.timing import (
 from trainer.batches.batch import TimelineBatch
 from trainer.batches.loaders import WorldModelDataLoader, padding_waste
 from trainer.cache.reader import TensorCache
+from trainer.commands.options import whole
 from trainer.model.world_model import create_world_model
 from trainer.training import SCHEDULES, Trainer, TrainingConfig
 from trainer.training.ranks import Ranks
@@ -133,8 +134,6 @@ def loader_figures(loader: WorldModelDataLoader) -> dict[str, Any]:
 
 def run(options: argparse.Namespace) -> dict[str, Any] | str:
     """The result for the options of the command line."""
-    if min(options.batches, options.rounds) < 1:
-        raise ValueError("--batches and --rounds: at least 1 each")
     cache = TensorCache(options.cache)
     with joined(options) as ranks:
         setup = Setup.of(options, cache, ranks.device)
@@ -211,9 +210,9 @@ def main(arguments: list[str] | None = None) -> int:
     made = parser(__doc__)
     model_options(made, SCHEDULES)
     add = made.add_argument
-    add("--tokens", type=int, help="trips + items of a batch (default: the preset's)")
-    add("--batches", type=int, default=8, help="batches of a round (default: 8)")
-    add("--rounds", type=int, default=3, help="rounds to take medians of (default: 3)")
+    add("--tokens", type=whole(), help="trips + items of a batch (default: the preset's)")
+    add("--batches", type=whole(), default=8, help="batches of a round (default: 8)")
+    add("--rounds", type=whole(), default=3, help="rounds to take medians of (default: 3)")
     add("--profile", action="store_true", help="print where the time of a step goes, no result")
     device_options(made)
     backend_option(made)

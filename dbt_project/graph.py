@@ -7,6 +7,8 @@ from pathlib import Path
 import duckdb
 import networkx as nx
 
+from trainer.commands.errors import InputError
+
 _TABLES = ("product_graph_nodes", "product_graph_edges", "products", "pseudo_brands")
 
 _NODES = """
@@ -81,7 +83,7 @@ def product_graph(database: Path | str) -> nx.MultiGraph:
         }
         missing = [name for name in _TABLES if name not in present]
         if missing:
-            raise ValueError(f"{path} has no table {', '.join(missing)}: run dbt build first")
+            raise InputError(f"{path} has no table {', '.join(missing)}: run dbt build first")
         nodes = _records(warehouse.execute(_NODES))
         edges = _records(warehouse.execute(_EDGES))
 

@@ -17,6 +17,11 @@ from pathlib import Path
 
 import duckdb
 
+from trainer.cache.atomic import new_file
+from trainer.commands.command import run_command
+from trainer.commands.errors import InputError
+from trainer.commands.options import CommandParser, check_output
+
 # From this week on LGSR's trips are copies of earlier ones; repeat shares are of weeks before it.
 FIRST_REPLAYED_WEEK = 105
 
@@ -110,7 +115,7 @@ def _load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         pair = next((p for p in SEGMENTS if set(p) <= found), None)
         missing = [c for c in COLUMNS if c not in found] + ([] if pair else list(SEGMENTS[0]))
         if missing:
-            raise ValueError(f"{names[0]} lacks the column(s) {', '.join(missing)}")
+            raise InputError(f"{names[0]} lacks the column(s) {', '.join(missing)}")
         parts.append((names, relation, pair))
     for number, (names, relation, pair) in enumerate(parts):
         connection.execute(
@@ -292,8 +297,8 @@ def table(figures: dict[str, float]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
-    parser = argparse.ArgumentParser(
+    """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
+    parser = CommandParser(
         prog="python -m dbt_project.summary",
         description="Summarise raw transactions and print the figures beside LGSR's.",
     )
@@ -303,16 +308,16 @@ def main(arguments: list[str] | None = None) -> int:
         help="folder with transactions* and time.csv (default: RETAILSIM_RAW, or raw_data)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
-    options = parser.parse_args(arguments)
-    try:
-        figures = summarise(options.raw_dir)
-        if options.json:
-            options.json.write_text(json.dumps(figures, indent=2) + "\n")
-    except (OSError, ValueError, duckdb.Error) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_command(parser, _run, arguments, expected=(duckdb.Error,))
+
+
+def _run(options: argparse.Namespace) -> None:
+    check_output("--json", options.json, rb'"anonymous share of rows"')
+    figures = summarise(options.raw_dir)
+    if options.json:
+        with new_file(options.json) as fresh:
+            fresh.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(table(figures))
-    return 0
 
 
 if __name__ == "__main__":

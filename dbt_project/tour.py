@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
-from dbt_project.warehouse import WarehouseError, default_database, open_warehouse
+from dbt_project.warehouse import default_database, open_warehouse
+from trainer.commands.command import run_command
+from trainer.commands.options import CommandParser
 
 NEXT_STEPS = """
 Look next:
@@ -17,16 +20,18 @@ Look next:
 """
 
 
-def main() -> int:
-    """Print a summary of the warehouse; returns the exit status."""
-    path = default_database()
-    try:
-        print(_summary(path))
-    except WarehouseError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
+    parser = CommandParser(
+        prog="python -m dbt_project.tour",
+        description="Print what the warehouse RETAILSIM_DB (default: warehouse.duckdb) holds.",
+    )
+    return run_command(parser, _run, arguments)
+
+
+def _run(options: argparse.Namespace) -> None:
+    print(_summary(default_database()))
     print(NEXT_STEPS.rstrip())
-    return 0
 
 
 def _summary(path: Path) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import duckdb
 
+from trainer.commands.errors import ExpectedError
 
-class WarehouseError(Exception):
+
+class WarehouseError(ExpectedError):
     """A warehouse that cannot be used; the message names it and says what to do."""
 
 

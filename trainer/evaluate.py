@@ -14,16 +14,18 @@ import torch
 
 from trainer.batches.tasks import TASKS
 from trainer.cache.atomic import new_file
-from trainer.cache.reader import CacheError, TensorCache
+from trainer.cache.reader import TensorCache
+from trainer.commands.command import run_command
+from trainer.commands.errors import InputError
+from trainer.commands.options import CommandParser, check_output, measured_split, seed, whole
 from trainer.evaluation import EvaluationMetrics, run_evaluation
 from trainer.evaluation.store import BaselineStore
 from trainer.evaluation.text_report import report
-from trainer.model.checkpoint import CheckpointError
 from trainer.model.encoder.backends import NAMES
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="python -m trainer.evaluate",
         description="Measure a trained model beside the baselines it has to beat, on trips "
         "that it was not trained on. What the figures mean: docs/evaluation.md.",
@@ -41,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         "trips (default: beside the cache, CACHE.baselines)",
     )  # fmt: skip
     add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
-    add("--split", default="test", help="test or validation (default: test)")
+    add("--split", type=measured_split, default="test", help="test or validation (default: test)")
     add("--detailed", action="store_true", help="print strata and calibration as well")
     add("--json", type=Path, metavar="FILE", help="write everything measured to this file")
     add(
@@ -50,9 +52,9 @@ def _parser() -> argparse.ArgumentParser:
         "every trip to this Parquet file",
     )  # fmt: skip
     add("--tasks", nargs="+", choices=TASKS, default=TASKS, help="tasks to measure (default: all)")
-    add("--customers", type=int, metavar="N", help="a fixed sample of customers (default: all)")
+    add("--customers", type=whole(), metavar="N", help="a fixed sample of customers (default: all)")
     add(
-        "--tokens", type=int, default=8192, metavar="N",
+        "--tokens", type=whole(), default=8192, metavar="N",
         help="trips + items of a batch; changes speed and memory only (default: 8192)",
     )  # fmt: skip
     add(
@@ -60,24 +62,21 @@ def _parser() -> argparse.ArgumentParser:
         help="of the model's scan: auto takes mamba-ssm on a GPU where it is installed, else "
         "PyTorch",
     )  # fmt: skip
-    add("--seed", type=int, default=0, help="of hidden items and intervals (default: 0)")
+    add("--seed", type=seed, default=0, help="of hidden items and intervals (default: 0)")
     return parser
 
 
 def measure(options: argparse.Namespace) -> EvaluationMetrics:
-    """Run the evaluation. Raises ValueError for options that contradict each other."""
+    """Run the evaluation. Raises InputError for options that contradict each other."""
     if (options.checkpoint is None) != options.baselines_only:
-        raise ValueError("give either a CHECKPOINT or --baselines-only")
+        raise InputError("give either a CHECKPOINT or --baselines-only")
     scorers = options.baselines
     if scorers == ["none"]:
         if options.baselines_only:
-            raise ValueError("--baselines none and --baselines-only leave nothing to measure")
+            raise InputError("--baselines none and --baselines-only leave nothing to measure")
         scorers = []
-    for name, path in (("--json", options.json), ("--predictions", options.predictions)):
-        if path and not path.parent.is_dir():
-            raise ValueError(f"{name}: {path.parent} is not a folder")
-        if path and path.is_dir():
-            raise ValueError(f"{name}: {path} is a folder: name a file in it")
+    check_output("--json", options.json, rb'"cache_digest": ')
+    check_output("--predictions", options.predictions, rb"top20")  # a column, in the file's footer
     cache = TensorCache(options.cache)
     chosen = {name: getattr(options, name) for name in ("tasks", "customers", "tokens", "seed")}
     if options.baseline_results:
@@ -107,20 +106,18 @@ def machine() -> dict:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
-    options = _parser().parse_args(arguments)
-    try:
-        metrics = measure(options)
-        if options.json:
-            checkpoint = str(options.checkpoint) if options.checkpoint else None
-            content = {"checkpoint": checkpoint} | machine() | metrics.to_dict()
-            with new_file(options.json) as fresh:
-                fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except (CacheError, CheckpointError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_command(_parser(), _run, arguments)
+
+
+def _run(options: argparse.Namespace) -> None:
+    metrics = measure(options)
+    if options.json:
+        checkpoint = str(options.checkpoint) if options.checkpoint else None
+        content = {"checkpoint": checkpoint} | machine() | metrics.to_dict()
+        with new_file(options.json) as fresh:
+            fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(report(metrics, options.detailed))
     print(f"\n{metrics.seconds:.1f} s, cache {metrics.cache_digest[:12]}")
-    return 0
 
 
 if __name__ == "__main__":

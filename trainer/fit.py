@@ -9,22 +9,24 @@ from pathlib import Path
 
 import torch
 
+from trainer.batches.timelines import MOVE_SPLIT
 from trainer.cache.reader import CacheError, TensorCache
+from trainer.commands.command import run_command
+from trainer.commands.options import CommandParser, positive, seed, threads, whole
 from trainer.evaluation import Evaluator
 from trainer.evaluation.calibration_fit import ScoreCounts
 from trainer.graph import product_embeddings
-from trainer.model.checkpoint import CheckpointError
 from trainer.model.encoder.backends import NAMES, choose
 from trainer.model.world_model import WorldModel, create_world_model
 from trainer.training import SCHEDULES, Trainer, TrainingConfig
 from trainer.training.allocator import keep_freed_memory
+from trainer.training.folder import BEST, LAST, run_folder
 from trainer.training.precision import PRECISIONS
 from trainer.training.ranks import Ranks, join_ranks
-from trainer.training.trainer import BEST, LAST
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="python -m trainer.fit",
         description="Train the world model on a tensor cache. Everything is written to one "
         "folder; the same command goes on where it was interrupted.",
@@ -40,11 +42,11 @@ def _parser() -> argparse.ArgumentParser:
         help="tiny: tests; demo: small in three epochs; small: CPU (default); base: GPU; original: "
         "base with the rates of the system this one follows",
     )  # fmt: skip
-    add("--epochs", type=int, help="epochs of all phases (default: the preset's)")
-    add("--learning-rate", type=float, help="highest rate (default: the preset's)")
-    add("--tokens", type=int, help="trips + items of a batch, over all processes")
-    add("--seed", type=int, help="of weights, order and masks (default: 0)")
-    add("--patience", type=int, help="epochs without improvement after which training stops")
+    add("--epochs", type=whole(), help="epochs of all phases (default: the preset's)")
+    add("--learning-rate", type=positive, help="highest rate (default: the preset's)")
+    add("--tokens", type=whole(), help="trips + items of a batch, over all processes")
+    add("--seed", type=seed, help="of weights, order and masks (default: 0)")
+    add("--patience", type=whole(), help="epochs without improvement after which training stops")
     add(
         "--device", choices=("auto", "cpu", "cuda"), default="auto",
         help="auto takes a GPU where there is one",
@@ -57,13 +59,13 @@ def _parser() -> argparse.ArgumentParser:
         "--precision", choices=PRECISIONS, default="auto",
         help="of large matrix products; auto: bfloat16 where the device supports it natively",
     )  # fmt: skip
-    add("--threads", type=int, help="CPU threads of each process (default: torch's own choice)")
+    add("--threads", type=threads, help="CPU threads of each process (default: torch's own choice)")
     add("--fresh", action="store_true", help="start anew: remove the run that --out holds")
     return parser
 
 
 def configuration(options: argparse.Namespace) -> TrainingConfig:
-    """The preset with what the command line changes. Raises ValueError for numbers out of range."""
+    """The preset with what the command line changes."""
     config = SCHEDULES[options.preset]
     if options.epochs is not None:
         config = replace(config, phases=_stretched(config, options.epochs))
@@ -90,8 +92,6 @@ def configuration(options: argparse.Namespace) -> TrainingConfig:
 
 def _stretched(config: TrainingConfig, epochs: int) -> tuple:
     """The phases with epochs in the same proportions; one that gets none is left out."""
-    if epochs < 1:
-        raise ValueError(f"epochs: expected at least 1, not {epochs}")
     phases, given, so_far = [], 0, 0
     for phase in config.phases:
         so_far += phase.epochs
@@ -116,8 +116,7 @@ def validation(cache: TensorCache, config: TrainingConfig):
         first, last = cache.split["validation"]
         raise CacheError(
             f"{cache.folder}: no trip of the validation weeks {first}-{last} lies outside replayed "
-            "weeks, and copies cannot tell a better epoch: move the vars train_last_week and "
-            "validation_last_week of dbt_project.yml, then dbt build and export again"
+            f"weeks, and copies cannot tell a better epoch: {MOVE_SPLIT}"
         )
 
     def validate(model: WorldModel) -> tuple[float, dict[str, float]]:
@@ -141,20 +140,21 @@ def run(options: argparse.Namespace, ranks: Ranks) -> None:
     backend = choose(options.backend, ranks.device)
     cache = TensorCache(options.cache)
     validate = validation(cache, config)
-    torch.manual_seed(config.seed)
-    vectors = None
-    if options.fresh or not (options.out / LAST).exists():
-        vectors = product_embeddings(cache, seed=config.seed, progress=ranks.is_first).vectors
-    model = create_world_model(config.model, cache, vectors)
-    model.encoder.use(backend)
-    if ranks.is_first:
-        print(backend.reason, file=sys.stderr)
-    trainer = Trainer(model, cache, config, options.out, validate, ranks)
-    if options.fresh:
-        trainer.start_over()
-    elif trainer.resume() and ranks.is_first:
-        print(f"going on after epoch {trainer.epoch} of {options.out / LAST}", file=sys.stderr)
-    curves = trainer.fit()
+    with run_folder(options.out, ranks):
+        torch.manual_seed(config.seed)
+        vectors = None
+        if options.fresh or not (options.out / LAST).exists():
+            vectors = product_embeddings(cache, seed=config.seed, progress=ranks.is_first).vectors
+        model = create_world_model(config.model, cache, vectors)
+        model.encoder.use(backend)
+        if ranks.is_first:
+            print(backend.reason, file=sys.stderr)
+        trainer = Trainer(model, cache, config, options.out, validate, ranks)
+        if options.fresh:
+            trainer.start_over()
+        elif trainer.resume() and ranks.is_first:
+            print(f"going on after epoch {trainer.epoch} of {options.out / LAST}", file=sys.stderr)
+        curves = trainer.fit()
     if ranks.is_first and curves:
         best = max(curves, key=lambda row: row["score"])
         epochs = "1 epoch" if len(curves) == 1 else f"{len(curves)} epochs"
@@ -167,20 +167,16 @@ def run(options: argparse.Namespace, ranks: Ranks) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
-    options = _parser().parse_args(arguments)
+    stopped = "stopped; the same command goes on from the last checkpoint"
+    return run_command(_parser(), _run, arguments, stopped=stopped)
+
+
+def _run(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     keep_freed_memory()
-    try:
-        with join_ranks(options.device) as ranks:
-            run(options, ranks)
-    except (CacheError, CheckpointError, ValueError, OSError, FloatingPointError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+    with join_ranks(options.device) as ranks:
+        run(options, ranks)
 
 
 if __name__ == "__main__":

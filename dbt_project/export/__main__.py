@@ -7,14 +7,16 @@ import sys
 import time
 from pathlib import Path
 
-from dbt_project.warehouse import WarehouseError, default_database
-from trainer.cache.reader import CacheError, TensorCache
+from dbt_project.warehouse import default_database
+from trainer.cache.reader import TensorCache
+from trainer.commands.command import run_command
+from trainer.commands.options import CommandParser
 
 from .prepare import DEFAULT_COUNTRY, prepare_tensor_cache
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="python -m dbt_project.export",
         description="Write the tensor cache that the trainer reads, from a warehouse that dbt "
         "build finished. What is in it: docs/cache.md.",
@@ -43,13 +45,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
-    options = _parser().parse_args(arguments)
+    return run_command(_parser(), _run, arguments)
+
+
+def _run(options: argparse.Namespace) -> None:
     started = time.perf_counter()
-    try:
-        cache = prepare_tensor_cache(**vars(options), progress=True)
-    except (WarehouseError, CacheError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    cache = prepare_tensor_cache(
+        options.database, options.out, options.country, options.like, progress=True
+    )
     for line in _warnings(cache, options.like):
         print(f"warning: {line}", file=sys.stderr)
     size = sum(path.stat().st_size for path in options.out.iterdir()) / 1e6
@@ -58,7 +61,6 @@ def main(arguments: list[str] | None = None) -> int:
         f"{rows} written to {options.out}: {size:.1f} MB in "
         f"{time.perf_counter() - started:.1f} s, digest {cache.digest}"
     )
-    return 0
 
 
 def _warnings(cache: TensorCache, like: Path | None) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from trainer.cache.atomic import beside
 
 from .baskets import draw_week, expected_trips
 from .catalogue import Catalogue, build_catalogue
@@ -140,8 +141,8 @@ def generate_chain(
     out = Path(out)
     check(out, overwrite)
     total = {"rows": 0, "baskets": 0, "spend_pence": 0}
-    with tempfile.TemporaryDirectory(dir=out, prefix=".chain-") as temporary:
-        staging, kept = Path(temporary) / "chain", Path(temporary) / "kept"
+    with beside(out / "truth") as staging:
+        kept = staging.with_name("kept")
         staging.mkdir()
         kept.mkdir()
         chain = build_chain(config)

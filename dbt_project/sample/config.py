@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainer.commands.errors import InputError
+
 HEADERS = ("classic", "new")
 FORMATS = ("csv", "parquet")
+RANGES = {
+    "customers": (1, 9_000_000),
+    # Two for each product group.
+    "products": (62, 99_999),
+    "stores": (1, 99_999),
+    "weeks": (1, 520),
+    "seed": (0, 2**63 - 1),
+}
+"""Smallest and largest value."""
 
 
 @dataclass(frozen=True)
@@ -35,23 +46,15 @@ class ChainConfig:
 
     def __post_init__(self) -> None:
         """Raises ValueError naming the first value out of range."""
-        ranges = {
-            "customers": (1, 9_000_000),
-            # Two for each product group.
-            "products": (62, 99_999),
-            "stores": (1, 99_999),
-            "weeks": (1, 520),
-            "seed": (0, 2**63 - 1),
-        }
-        for name, (low, high) in ranges.items():
+        for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:
-                raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value}")
+                raise InputError(f"{name} must be a whole number from {low} to {high}, not {value}")
         if self.header not in HEADERS:
-            raise ValueError(f"header must be one of {', '.join(HEADERS)}, not {self.header}")
+            raise InputError(f"header must be one of {', '.join(HEADERS)}, not {self.header}")
         if self.format not in FORMATS:
-            raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {self.format}")
+            raise InputError(f"format must be one of {', '.join(FORMATS)}, not {self.format}")
         if self.replay_from is not None and not 2 <= self.replay_from <= self.weeks:
-            raise ValueError(
+            raise InputError(
                 f"replay-from must be a week from 2 to {self.weeks}, not {self.replay_from}"
             )

@@ -7,13 +7,15 @@ import os
 import re
 from pathlib import Path
 
+from trainer.commands.errors import ExpectedError
+
 GENERATOR = "dbt_project.sample"
 CHAIN = Path("truth") / "chain.json"
 # Names that this command writes, so that an edited chain.json cannot name other files.
 _OURS = re.compile(r"(transactions_\d{6}\.(csv|parquet)|time\.csv|truth/[a-z_]+\.parquet)")
 
 
-class FolderError(Exception):
+class FolderError(ExpectedError):
     """The output folder cannot be used; the message says why and what to do."""
 
 

@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
-    "cache", "features", "batches", "graph", "model", "baselines", "training", "evaluation",
-    "report",
+    "commands", "cache", "features", "batches", "graph", "model", "baselines", "training",
+    "evaluation", "report",
 )  # fmt: skip
 """Each room of `trainer/` may import those before it."""
 SIDE_BY_SIDE = {("baselines", "training"), ("training", "baselines")}

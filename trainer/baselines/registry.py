@@ -18,6 +18,7 @@ from trainer.baselines.scorer import Scorer
 from trainer.batches.batch import TimelineBatch
 from trainer.batches.tasks import TASKS
 from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
 from trainer.model.outputs import Predictions
 
 SMOOTHING = 1.0
@@ -90,9 +91,9 @@ def baselines(cache: TensorCache, names: Sequence[str] | None = None) -> tuple[B
         names = tuple(known)
     for name in names:
         if name not in known:
-            raise ValueError(f"baselines: {name!r} is unknown; known are {', '.join(known)}")
+            raise InputError(f"baselines: {name!r} is unknown; known are {', '.join(known)}")
         if name == Boosting.name and not is_installed():
-            raise ValueError(f"baselines: {name} needs LightGBM: python -m pip install lightgbm")
+            raise InputError(f"baselines: {name} needs LightGBM: python -m pip install lightgbm")
     return tuple(known[name] for name in names)
 
 

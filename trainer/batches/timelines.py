@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from trainer.cache.held_out import held_out
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import CacheError, TensorCache
+from trainer.commands.errors import InputError
 from trainer.features.chain_sales import SalesByWeek, item_shares
 from trainer.features.trips import Items, Trips, read
 
@@ -31,6 +32,15 @@ class Spans:
 
     def __getitem__(self, chosen: np.ndarray) -> Spans:
         return Spans(self.first[chosen], self.stop[chosen], self.first_target[chosen])
+
+
+SPLITS = ("train", "validation", "test")
+"""Splits that the vars of dbt_project.yml make of the weeks, where there are weeks enough."""
+MOVE_SPLIT = (
+    "move the vars train_last_week and validation_last_week of dbt_project.yml, then dbt build and "
+    "export again"
+)
+"""What to do where the weeks of a split hold nothing."""
 
 
 class WorldModelDataset(Dataset):
@@ -57,7 +67,7 @@ class WorldModelDataset(Dataset):
         in these weeks.
         """
         if split not in cache.split:
-            raise ValueError(f"split: expected one of {', '.join(cache.split)}, not {split!r}")
+            raise InputError(_missing_split(cache, split))
         first_of_split, last_week = cache.split[split]
         first_week = max(first_of_split, first_week or 0)
         first, last = (cache["customers.trip_offsets"][s].astype(np.int64) for s in _PAIRS)
@@ -76,7 +86,8 @@ class WorldModelDataset(Dataset):
             kept = kept[np.isin(kept, customers)]
         if not len(kept):
             raise CacheError(
-                f"{cache.folder}: no customer shops in weeks {first_week}-{last_week} ({split})"
+                f"{cache.folder}: no known customer shops in weeks {first_week}-{last_week} "
+                f"({split}): {MOVE_SPLIT}"
             )
         self._hold(cache, split, kept, Spans(first[kept], stop[kept], first_target[kept]))
 
@@ -128,6 +139,14 @@ class WorldModelDataset(Dataset):
 
 
 _PAIRS = (slice(None, -1), slice(1, None))
+
+
+def _missing_split(cache: TensorCache, split: str) -> str:
+    """What to say of a split that the cache lacks."""
+    if split not in SPLITS:
+        return f"split: expected one of {', '.join(cache.split)}, not {split!r}"
+    parts = ", ".join(f"{first}-{last} {name}" for name, (first, last) in cache.split.items())
+    return f"{cache.folder}: no week is a {split} week (weeks {parts}): {MOVE_SPLIT}"
 
 
 def _check_rows(customers: np.ndarray, count: int) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from trainer.cache.held_out import code_hash
 from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
 
 
 def sample_customers(cache: TensorCache, customers: np.ndarray, count: int) -> np.ndarray:
@@ -16,7 +17,7 @@ def sample_customers(cache: TensorCache, customers: np.ndarray, count: int) -> n
     count below 1.
     """
     if count < 1:
-        raise ValueError(f"customers: expected at least 1, not {count}")
+        raise InputError(f"customers: expected at least 1, not {count}")
     codes = cache["customers.code"][customers].tolist()
     hashes = [code_hash(code, b"evaluation") for code in codes]
     return np.sort(customers[np.argsort(np.array(hashes, dtype=np.uint64))[:count]])

@@ -22,6 +22,7 @@ from trainer.cache.schema import (
     STATIC_TABLES,
 )
 from trainer.cache.vocabulary import Vocabulary
+from trainer.commands.errors import ExpectedError
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 << 20
@@ -30,7 +31,7 @@ FACTS = {"dtype", "shape", "sha256"}
 """Required facts of each column in the manifest."""
 
 
-class CacheError(Exception):
+class CacheError(ExpectedError):
     """A cache that is missing, damaged or of another format; the message says what to do."""
 
 

@@ -90,13 +90,23 @@ def _check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise CacheError(f"{folder} is not a folder: choose another")
-    names = sorted(path.name for path in folder.iterdir())
-    foreign = [name for name in names if name != MANIFEST and not name.endswith(".npy")]
-    if foreign or (names and MANIFEST not in names):
+    foreign = sorted({path.name for path in folder.iterdir()} - written_files(folder))
+    if foreign:
         raise CacheError(
-            f"{folder} exists and is not a tensor cache, it holds {(foreign or names)[0]}: "
+            f"{folder} exists and is not a tensor cache, it holds {foreign[0]}: "
             "choose another folder"
         )
+
+
+def written_files(folder: Path) -> set[str]:
+    """Names of the files of a cache, of any version; none where the manifest is not of one."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if "schema_version" not in manifest:
+            return set()
+        return {MANIFEST, *(f"{name}.npy" for name in manifest["columns"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _as_stored(column: Column, values: np.ndarray) -> np.ndarray:

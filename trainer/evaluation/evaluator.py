@@ -22,6 +22,7 @@ from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.customer_sample import sample_customers
 from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
 from trainer.evaluation.bootstrap import CustomerBootstrap
 from trainer.evaluation.calibration_table import CalibrationTable
 from trainer.evaluation.ground_truth import GroundTruth, Record
@@ -83,7 +84,7 @@ class Evaluator:
         self.scorers = _scorers(cache, scorers)
         names = [MODEL, *(scorer.name for scorer in self.scorers)]
         if len(set(names)) < len(names):
-            raise ValueError(f"scorers: names must differ, also from {MODEL!r}, not {names[1:]}")
+            raise InputError(f"scorers: names must differ, also from {MODEL!r}, not {names[1:]}")
         self.tasks, self.tokens, self.seed, self.progress = tuple(tasks), tokens, seed, progress
         self.store = store
         self._tie = tie_breaker(cache)
@@ -114,7 +115,7 @@ class Evaluator:
             if model is not None or any(task in scorer.tasks for scorer in self.scorers)
         }
         if not tasks:
-            raise ValueError("nothing to measure: no model, and no scorer of these tasks")
+            raise InputError("nothing to measure: no model, and no scorer of these tasks")
         cache, split = self.dataset.cache, self.dataset.split
         return EvaluationMetrics(
             split=split,

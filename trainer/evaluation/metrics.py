@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from trainer.commands.errors import InputError
 from trainer.evaluation.bootstrap import Estimate
 from trainer.evaluation.calibration_table import CalibrationRow
 
@@ -96,7 +97,7 @@ class EvaluationMetrics:
                 weights_digest=values["weights_digest"] and str(values["weights_digest"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"no metrics of an evaluation: {error!r}") from None
+            raise InputError(f"no metrics of an evaluation: {error!r}") from None
 
 
 def _task(task: Mapping[str, Any]) -> TaskMetrics:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.commands.errors import InputError
 from trainer.evaluation.ground_truth import GroundTruth
 from trainer.evaluation.ranking import ranks
 
@@ -40,7 +41,7 @@ def metrics_per_trip(
     """
     total = scores.logsumexp(1)
     if total.isnan().any():
-        raise ValueError("a score is not a number: did training diverge?")
+        raise InputError("a score is not a number: did training diverge?")
     rank, first = ranks(scores, truth, tie, LONG)
     known = truth.sums(torch.ones_like(rank))
     short = rank < SHORT

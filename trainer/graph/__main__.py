@@ -8,23 +8,28 @@ import os
 import platform
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from trainer.cache.reader import CacheError, TensorCache
+from trainer.cache.atomic import new_file
+from trainer.cache.reader import TensorCache
+from trainer.commands.command import run_command
+from trainer.commands.errors import InputError
+from trainer.commands.options import CommandParser, check_output, seed
 from trainer.graph import link_quality, product_embeddings
-from trainer.graph.holdout import NothingToHoldOut
+from trainer.graph.config import SageConfig
 
 SPLITS = 3
+MARK = rb"NUMPY.*'<f4', 'fortran_order': False, 'shape': \(\d+, %d\)" % SageConfig.width
+"""Of the files that --out writes: numpy's format has no room for a name."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, or 2 with a message on stderr."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m trainer.graph",
         description="Learn product and category embeddings from a tensor cache's product graph.",
     )
@@ -37,46 +42,28 @@ def main(arguments: list[str] | None = None) -> int:
         help="print as JSON how well held-out links are predicted, against other methods",
     )
     parser.add_argument(
-        "--seed", type=_seed, default=0, help=f"first of {SPLITS} with --quality (default: 0)"
+        "--seed", type=seed, default=0, help=f"first of {SPLITS} with --quality (default: 0)"
     )
-    options = parser.parse_args(arguments)
-    if options.out is not None and options.out.suffix != ".npy":
-        parser.error(f"--out {options.out}: the name must end in .npy")
-    try:
+    return run_command(parser, _run, arguments)
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.quality:
         cache = TensorCache(options.cache)
-        if options.quality:
-            print(json.dumps(_quality(cache, options.seed), indent=1))
-        else:
-            _write(cache, options.seed, options.out)
-    except NothingToHoldOut as error:
-        print(
-            f"error: {error}; lower copurchase_min_trips or copurchase_min_lift in "
-            "dbt_project.yml, or take more data, and build and export again",
-            file=sys.stderr,
-        )
-        return 2
-    except (CacheError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _seed(text: str) -> int:
-    """A seed that torch's generators accept, also after adding the number of splits."""
-    seed = int(text)
-    if not 0 <= seed < 2**32:
-        raise ValueError
-    return seed
+        print(json.dumps(_quality(cache, options.seed), indent=1))
+        return
+    if options.out.suffix != ".npy":
+        raise InputError(f"--out: {options.out}: the name must end in .npy")
+    cache = TensorCache(options.cache)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    check_output("--out", options.out, MARK)
+    _write(cache, options.seed, options.out)
 
 
 def _write(cache: TensorCache, seed: int, path: Path) -> None:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        embeddings = product_embeddings(cache, seed=seed)
-    for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, embeddings.vectors.numpy(), allow_pickle=False)
+    embeddings = product_embeddings(cache, seed=seed)
+    with new_file(path) as fresh:
+        np.save(fresh, embeddings.vectors.numpy(), allow_pickle=False)
     rows, width = embeddings.vectors.shape
     fallbacks = rows - int(embeddings.is_known.sum())
     print(

@@ -8,16 +8,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trainer.commands.errors import InputError
 from trainer.graph.known import COPURCHASE, KnownGraph
 from trainer.graph.ranking import auc, ranks
 
 ROWS_AT_ONCE = 256
+MORE = (
+    "lower copurchase_min_trips or copurchase_min_lift in dbt_project.yml, or take more data, and "
+    "build and export again"
+)
 
 Scorer = Callable[[Tensor], Tensor]
 """(Q,) known products -> (Q, products) scores of a link with each known product."""
 
 
-class NothingToHoldOut(ValueError):
+class NothingToHoldOut(InputError):
     """The graph has too few co-purchase pairs to measure anything."""
 
 
@@ -74,7 +79,9 @@ def hold_out(graph: KnownGraph, share: float, seed: int) -> Holdout:
     order = torch.randperm(len(pairs), generator=draw)
     count = round(share * len(pairs))
     if not 0 < count < len(pairs):
-        raise NothingToHoldOut(f"{len(pairs)} co-purchase pairs are too few to hold some out")
+        raise NothingToHoldOut(
+            f"{len(pairs)} co-purchase pairs are too few to hold some out: {MORE}"
+        )
     held, rest = pairs.ends[order[:count].sort().values], pairs[order[count:].sort().values]
 
     linked = torch.eye(graph.products, dtype=torch.bool)
@@ -89,7 +96,7 @@ def hold_out(graph: KnownGraph, share: float, seed: int) -> Holdout:
                 substitute = choice[torch.randint(len(choice), (1,), generator=draw)]
                 matched.append([kept, replaced, kept, int(substitute)])
     if not matched:
-        raise NothingToHoldOut("no pair of products without an edge has matching degrees")
+        raise NothingToHoldOut(f"no pair of products without an edge has matching degrees: {MORE}")
     return Holdout(graph.with_copurchases(rest), held, linked, torch.tensor(matched))
 
 

@@ -12,10 +12,13 @@ questions about customers that are in no cache.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,9 +30,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from trainer.cache.atomic import file_digest, new_folder
-from trainer.cache.reader import CacheError, TensorCache
+from trainer.cache.reader import MANIFEST, CacheError, TensorCache
 from trainer.cache.schema import COLUMNS, STATIC_TABLES
 from trainer.cache.writer import write_cache
+from trainer.commands.errors import ExpectedError
 from trainer.features.chain import Chain
 from trainer.features.chain_sales import ChainSales, chain_sales_after
 from trainer.features.settings import FeatureSettings
@@ -47,8 +51,15 @@ MAX_DESCRIPTION_BYTES = 64 << 20
 CALENDAR_TABLES = ("days", "weeks")
 
 
-class CheckpointError(Exception):
+FILES = {DESCRIPTION, MODEL, TRAINING, CHAIN, VOCABULARY}
+
+
+class CheckpointError(ExpectedError):
     """A checkpoint that is missing, damaged or does not fit; the message says what to do."""
+
+
+class NotFiniteError(CheckpointError, FloatingPointError):
+    """Numbers that are infinite or none at all, and are not saved."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +135,20 @@ def save_checkpoint(
     progress: Mapping[str, Any],
     training: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write a checkpoint in one step: `folder` holds the former one until this is complete."""
+    """Write a checkpoint in one step: `folder` holds the former one until this is complete.
+
+    Raises NotFiniteError for weights or a state of training that are not finite, CheckpointError
+    where `folder` holds anything but a checkpoint, and OSError; `folder` is then as it was.
+    """
+    check_replaceable(folder)
+    for tensors in (model.state_dict(), training or {}):
+        if name := not_finite(tensors):
+            raise NotFiniteError(f"{folder}: not saved, because {name} is not finite")
     with new_folder(folder) as fresh:
         _save(model.state_dict(), fresh / MODEL)
         sales = chain_sales_after(cache, int(cache["trips.week"].max()))
-        save_arrays(sales.to_arrays(), fresh / CHAIN)
+        with _disk_errors():
+            save_arrays(sales.to_arrays(), fresh / CHAIN)
         if training is not None:
             _save(training, fresh / TRAINING)
         _write_vocabulary(cache, fresh / VOCABULARY, folder.parent)
@@ -146,12 +166,80 @@ def save_checkpoint(
         (fresh / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
 
 
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of a tensor that holds anything but finite numbers, if there is one."""
+    for name, values in tensors.items():
+        if values.is_floating_point() and not bool(values.isfinite().all()):
+            return name
+    return None
+
+
+def check_replaceable(folder: Path) -> None:
+    """Raise CheckpointError unless a folder is new, empty, or a checkpoint and nothing else."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is no folder, and is not replaced: move it away")
+    inside = [path.relative_to(folder) for path in sorted(folder.rglob("*"))]
+    if inside and not _describes_checkpoint(folder / DESCRIPTION):
+        raise CheckpointError(f"{folder} is no checkpoint, and is not replaced: move it away")
+    for path in inside:
+        of_vocabulary = path.parent == Path(VOCABULARY) and (
+            path.name == MANIFEST or path.suffix == ".npy"
+        )
+        if str(path) not in FILES and not of_vocabulary:
+            raise CheckpointError(
+                f"{folder / path} is no part of a checkpoint and would be lost: move it away"
+            )
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Remove a checkpoint that `check_replaceable` accepts; of a link to one, the link."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
+def _describes_checkpoint(path: Path) -> bool:
+    """Whether a file begins as `save_checkpoint` writes it, even if it is damaged further on."""
+    try:
+        with path.open("rb") as file:
+            return re.match(rb'\{\s*"format": ', file.read(64)) is not None
+    except OSError:
+        return False
+
+
 def load_checkpoint(folder: Path | str) -> Checkpoint:
     """Read a checkpoint and verify its digests.
 
-    Raises CheckpointError where it is missing, damaged or of another format.
+    The folder may be replaced meanwhile, as that of a run that is being trained: what is read is
+    one checkpoint, never parts of two. Raises CheckpointError where it is missing, damaged, not
+    finite or of another format.
     """
     folder = Path(folder)
+    while True:
+        before = _identity(folder)
+        try:
+            checkpoint = _read(folder)
+        except (CheckpointError, OSError):
+            if _identity(folder) == before:
+                raise
+        else:
+            if _identity(folder) == before:
+                return checkpoint
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Of the folder of this name; another one in its place has another."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns
+
+
+def _read(folder: Path) -> Checkpoint:
     path = folder / DESCRIPTION
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist: {folder} is no checkpoint")
@@ -266,7 +354,19 @@ def _write_vocabulary(cache: TensorCache, folder: Path, run: Path) -> None:
 
 
 def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
-    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, path)
+    with _disk_errors():
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, path)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """What safetensors reports in a type of its own, such as a full disk, as OSError."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code) if number else str(error)) from error
 
 
 def _load(path: Path, digest: str) -> dict[str, Tensor]:
@@ -275,6 +375,9 @@ def _load(path: Path, digest: str) -> dict[str, Tensor]:
     if file_digest(path) != digest:
         raise CheckpointError(f"{path} is damaged (its digest differs): use another checkpoint")
     try:
-        return load_file(path)
+        tensors = load_file(path)
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
+    if name := not_finite(tensors):
+        raise CheckpointError(f"{path}: {name} is not finite: use another checkpoint")
+    return tensors

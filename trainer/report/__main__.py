@@ -8,17 +8,19 @@ import sys
 from pathlib import Path
 
 from trainer.cache.atomic import new_file
-from trainer.cache.reader import CacheError, TensorCache
+from trainer.cache.reader import TensorCache
+from trainer.commands.command import run_command
+from trainer.commands.errors import InputError
+from trainer.commands.options import CommandParser, check_output, measured_split, whole
 from trainer.evaluation import EvaluationMetrics, Evaluator
 from trainer.evaluation.store import BaselineStore
-from trainer.model.checkpoint import CheckpointError
 from trainer.report.measured import read_evaluation
 from trainer.report.run import Run
 from trainer.report.summary import summary
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="python -m trainer.report",
         description="Write a report on a training run as one HTML file that needs no network and "
         "no script: the data, the training curves, the best checkpoint compared with the "
@@ -27,8 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="folder that python -m trainer.fit wrote")
     add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
-    add("--split", default="test", help="test or validation (default: test)")
-    add("--customers", type=int, metavar="N", help="measure a fixed sample (default: all)")
+    add("--split", type=measured_split, default="test", help="test or validation (default: test)")
+    add("--customers", type=whole(), metavar="N", help="measure a fixed sample (default: all)")
     add(
         "--evaluation", type=Path, metavar="FILE",
         help="take the figures from this file, which python -m trainer.evaluate RUN/best --json "
@@ -41,24 +43,21 @@ def _parser() -> argparse.ArgumentParser:
 def write_report(options: argparse.Namespace, command: str) -> tuple[Path, EvaluationMetrics]:
     """Evaluate, or read an evaluation's figures, and write the page; returns its path and them.
 
-    Raises CacheError, CheckpointError, ValueError or OSError for what is missing or does not fit.
+    Raises CacheError, CheckpointError, InputError or OSError for what is missing or does not fit.
     """
     try:
         from trainer.report.page import page  # not above: only a report needs matplotlib
     except ModuleNotFoundError as error:
-        raise ValueError(
+        raise InputError(
             f"the charts of a report need {error.name}, which is not installed: "
             "python -m pip install matplotlib"
         ) from None
     if options.evaluation and options.customers is not None:
-        raise ValueError("--customers: not with --evaluation, whose customers have been measured")
-    if options.split == "train":
-        raise ValueError("--split: weeks that were trained on do not tell how good the model is")
+        raise InputError("--customers: not with --evaluation, whose customers have been measured")
     cache = TensorCache(options.cache)
     run = Run.read(options.run, cache)
     out = options.out or options.run / "report.html"
-    if out.is_dir() or not out.parent.is_dir():
-        raise ValueError(f"--out: {out} cannot be written: choose a file in a folder that exists")
+    check_output("--out", out, rb"<title>RetailSim: run ")
     if options.evaluation:
         metrics, read_from = read_evaluation(options.evaluation, run, cache, options.split)
     else:
@@ -74,14 +73,12 @@ def write_report(options: argparse.Namespace, command: str) -> tuple[Path, Evalu
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(arguments)
-    try:
+
+    def run(options: argparse.Namespace) -> None:
         out, metrics = write_report(options, f"python -m trainer.report {shlex.join(arguments)}")
-    except (CacheError, CheckpointError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{summary(metrics)}\n\nreport: {out}")
-    return 0
+        print(f"{summary(metrics)}\n\nreport: {out}")
+
+    return run_command(_parser(), run, arguments)
 
 
 if __name__ == "__main__":

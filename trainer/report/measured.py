@@ -8,10 +8,11 @@ from typing import Any
 
 from trainer.batches.tasks import TASKS
 from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
 from trainer.evaluation import EvaluationMetrics
 from trainer.evaluation.scorers import MODEL
 from trainer.report.run import Run
-from trainer.training.trainer import BEST
+from trainer.training.folder import BEST
 
 
 def read_evaluation(
@@ -30,22 +31,22 @@ def read_evaluation(
             raise ValueError(f"tasks {sorted(metrics.tasks)}")
         circumstances = {name: dict(content.get(name) or {}) for name in ("versions", "hardware")}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is not what trainer.evaluate --json writes: {type(error).__name__} {error}"
         ) from None
     if metrics.cache_digest != cache.digest:
-        raise ValueError(
+        raise InputError(
             f"{path} was measured on another cache ({metrics.cache_digest[:12]}) than "
             f"{cache.folder} ({cache.digest[:12]})"
         )
     if metrics.split != split:
-        raise ValueError(f"{path} holds the split {metrics.split!r}, not {split!r}")
+        raise InputError(f"{path} holds the split {metrics.split!r}, not {split!r}")
     for task in metrics.tasks.values():
         for group in (task.fresh, task.replayed):
             if group and (MODEL not in group.scorers or not group.model_minus):
-                raise ValueError(f"{path} does not compare a model with baselines")
+                raise InputError(f"{path} does not compare a model with baselines")
     if metrics.weights_digest != run.weights_digest:
-        raise ValueError(
+        raise InputError(
             f"{path} was measured with other weights ({str(metrics.weights_digest)[:12]}) than "
             f"those of {run.folder} ({run.weights_digest[:12]}): evaluate {run.folder / BEST} again"
         )

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
 from trainer.model.checkpoint import load_checkpoint, model_for
 from trainer.model.world_model import WorldModel
-from trainer.training.trainer import BEST, CURVES
+from trainer.training.folder import BEST, CURVES
 
 
 @dataclass(frozen=True)
@@ -62,5 +63,5 @@ def read_curves(path: Path) -> tuple[dict[str, Any], ...]:
             numbers = {name: float(value) for name, value in row.items() if name != "phase"}
             rows.append(numbers | {"epoch": int(row["epoch"]), "phase": str(row["phase"])})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} line {number} is no row of the curves: {error}") from None
+            raise InputError(f"{path} line {number} is no row of the curves: {error}") from None
     return tuple(rows)

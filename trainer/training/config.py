@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from trainer.batches.loaders import Masking
+from trainer.commands.errors import InputError
 from trainer.training.losses import LossWeights
 
 Config = TypeVar("Config")
@@ -44,9 +45,9 @@ class Phase:
             ("learning_rate", self.learning_rate),
         ):  # fmt: skip
             if not value > 0:
-                raise ValueError(f"{self.name}: {name} must be positive, not {value}")
+                raise InputError(f"{self.name}: {name} must be positive, not {value}")
         if not 0 < self.recent <= 1:
-            raise ValueError(
+            raise InputError(
                 f"{self.name}: recent must be above 0 and at most 1, not {self.recent}"
             )
 
@@ -108,10 +109,10 @@ class TrainingConfig:
 
     def __post_init__(self):
         if not self.phases:
-            raise ValueError("phases: at least one is needed")
+            raise InputError("phases: at least one is needed")
         for name in ("tokens", "patience", "validation_customers"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, not {getattr(self, name)}")
+                raise InputError(f"{name}: expected at least 1, not {getattr(self, name)}")
 
     @property
     def epochs(self) -> int:
@@ -159,7 +160,7 @@ class TrainingConfig:
             )
             return _from_fields(cls, values, phases=phases)
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a training configuration: {error!r}") from None
+            raise InputError(f"not a training configuration: {error!r}") from None
 
 
 def _from_fields(kind: type[Config], values: Mapping[str, Any], **replaced: Any) -> Config:
@@ -173,7 +174,7 @@ def _from_fields(kind: type[Config], values: Mapping[str, Any], **replaced: Any)
         if names
     ]  # fmt: skip
     if problems:
-        raise ValueError(f"fields of {kind.__name__}: {'; '.join(problems)}")
+        raise InputError(f"fields of {kind.__name__}: {'; '.join(problems)}")
     return kind(**{**values, **replaced})
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from trainer.commands.errors import InputError
+
 PRECISIONS = ("auto", "bfloat16", "float32")
 NATIVE = ("amx_bf16", "avx512_bf16")
 """Processor capabilities that mean native bfloat16 multiplication."""
@@ -29,7 +31,7 @@ class Precision:
         conversions cost more than they save. `auto` uses it where the device supports it natively.
         """
         if name not in PRECISIONS:
-            raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, not {name!r}")
+            raise InputError(f"precision: expected one of {', '.join(PRECISIONS)}, not {name!r}")
         gpu = device.type == "cuda"
         low = name == "bfloat16" or (name == "auto" and (gpu or _native()))
         return cls(device.type, model=low and gpu, large_products=low)

@@ -10,6 +10,13 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
+from trainer.commands.errors import ExpectedError, InputError
+
+
+class RankError(ExpectedError):
+    """Another process of the training has ended."""
+
+
 WORKERS = 8
 """Most loader processes of a rank."""
 
@@ -64,12 +71,13 @@ def join_ranks(device: str = "auto") -> Iterator[Ranks]:
     """Join the other processes that torchrun started; alone without it.
 
     device: `auto` (a GPU where there is one), `cpu` or `cuda`. Processes talk over NCCL on GPUs and
-    gloo elsewhere. Raises ValueError for a device that is not there.
+    gloo elsewhere. Raises ValueError for a device that is not there, RankError where another
+    process ends while this one waits for it.
     """
     if device not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device: expected auto, cpu or cuda, not {device!r}")
+        raise InputError(f"device: expected auto, cpu or cuda, not {device!r}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device: this machine has no CUDA GPU that torch can use")
+        raise InputError("device: this machine has no CUDA GPU that torch can use")
     kind = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
     count = int(os.environ.get("WORLD_SIZE", 1))
     if kind == "cuda":
@@ -80,5 +88,9 @@ def join_ranks(device: str = "auto") -> Iterator[Ranks]:
     dist.init_process_group("nccl" if kind == "cuda" else "gloo")
     try:
         yield Ranks(dist.get_rank(), count, torch.device(kind))
+    except RuntimeError as error:
+        if "gloo" in str(error) or isinstance(error, dist.DistError):
+            raise RankError("another process of this training has ended, and says why") from error
+        raise
     finally:
         dist.destroy_process_group()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -19,24 +19,26 @@ from tqdm import tqdm
 from trainer.batches.batch import TimelineBatch
 from trainer.batches.loaders import WorldModelDataLoader, draw_seed
 from trainer.batches.timelines import WorldModelDataset
-from trainer.cache.atomic import new_file, recover
+from trainer.cache.atomic import errors_naming, new_file, recover
 from trainer.cache.reader import TensorCache
 from trainer.features.settings import FeatureSettings
 from trainer.model.checkpoint import (
-    DESCRIPTION,
     CheckpointError,
+    NotFiniteError,
+    check_replaceable,
     load_checkpoint,
+    not_finite,
     save_checkpoint,
 )
 from trainer.model.outputs import Predictions
 from trainer.model.world_model import WorldModel
 from trainer.training.config import Phase, TrainingConfig
+from trainer.training.folder import BEST, CURVES, EVENTS, LAST, TENSORBOARD, clear
 from trainer.training.losses import PARTS, WorldModelLoss
 from trainer.training.precision import Precision
 from trainer.training.ranks import Ranks
 from trainer.training.targets import targets
 
-LAST, BEST, CURVES, TENSORBOARD = "last", "best", "curves.jsonl", "tensorboard"
 CHECK_BATCHES = 20
 """Batches after which the ranks agree whether to save. Not after each: to agree is to wait."""
 
@@ -53,7 +55,7 @@ class Trainer:
         model: on any device; it is moved to that of `ranks`.
         cache: what to train on.
         config: phases, rates, batch size, seed.
-        folder: where to write; no other run may write there.
+        folder: where to write; no other run may write there (`trainer.training.folder`).
         validate: returns the score of a model, higher is better, and further figures to log.
         ranks: this process and how many others train with it; one process if left out.
         progress: show progress bars.
@@ -99,14 +101,12 @@ class Trainer:
             self._replica = DistributedDataParallel(self.model)
 
     def start_over(self) -> None:
-        """Remove an earlier run from the folder, so that nothing of it is mixed with this one."""
+        """Remove an earlier run from the folder, so that nothing of it is mixed with this one.
+
+        Raises CheckpointError where `last` or `best` is something else.
+        """
         if self.ranks.is_first:
-            for name in (LAST, BEST, CURVES, TENSORBOARD):
-                path = self.folder / name
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
+            clear(self.folder)
         self.ranks.wait()
 
     def resume(self) -> bool:
@@ -160,13 +160,13 @@ class Trainer:
     def fit(self) -> list[dict[str, Any]]:
         """Train to the end, or until validation has not improved for `patience` epochs.
 
-        Returns the curves: a dict per epoch. Raises FloatingPointError where the loss is not a
-        finite number; `folder/last` is then from before. Raises CheckpointError where
-        `folder/best`, which would be replaced, is no checkpoint.
+        Returns the curves: a dict per epoch. Raises NotFiniteError where the loss, a weight or a
+        sum of the optimiser is not a finite number; `folder/last` is then from before. Raises
+        CheckpointError where `folder/last` or `folder/best`, which would be replaced, is no
+        checkpoint.
         """
-        best = self.folder / BEST
-        if best.exists() and not (best / DESCRIPTION).is_file():
-            raise CheckpointError(f"{best} is no checkpoint, and is not replaced: move it away")
+        for name in (LAST, BEST):
+            check_replaceable(self.folder / name)
         if self.ranks.is_first:
             self.folder.mkdir(parents=True, exist_ok=True)
         while self.epoch < self.config.epochs and not self._is_stale():
@@ -207,8 +207,7 @@ class Trainer:
             if sums[len(PARTS) + i]
         }
         row |= {"seconds": seconds, "items_per_s": items * self.ranks.count / seconds}
-        if not math.isfinite(row["focal"]):
-            raise FloatingPointError(f"the loss of epoch {epoch + 1} is {row['focal']}")
+        self._check_finite(torch.tensor(sums), epoch)
         self.model.eval()
         if self.ranks.is_first:
             row["score"], more = self.validate(self.model)
@@ -311,11 +310,26 @@ class Trainer:
         """Write `last`: what every rank has done so far."""
         self._saved = time.monotonic()
         sums = self.ranks.sum(self._sums)
+        if batch:
+            self._check_finite(sums, epoch)
         if self.ranks.is_first:
             local, self._sums = self._sums, sums
             self._checkpoint(LAST, epoch, batch)
             self._sums = local
         self.ranks.wait()
+
+    def _check_finite(self, sums: Tensor, epoch: int) -> None:
+        """Raise NotFiniteError where training cannot go on; all ranks hold the same numbers.
+
+        Called where something is saved, not at every step: reading a number waits for the device.
+        """
+        state = {"the loss": sums} | self.model.state_dict() | self._optimiser_state()
+        if name := not_finite(state):
+            raise NotFiniteError(
+                f"training diverged in epoch {epoch + 1}: {name} is not a finite number, and is "
+                f"not saved in {self.folder}; try a lower --learning-rate, with --fresh or into "
+                "another --out"
+            )
 
     def _checkpoint(self, name: str, epoch: int, batch: int) -> None:
         progress = {
@@ -348,12 +362,7 @@ class Trainer:
     def _log(self, row: dict[str, Any]) -> None:
         with new_file(self.folder / CURVES) as fresh:
             fresh.write_text("".join(json.dumps(line) + "\n" for line in self.curves), "utf-8")
-        writer = _tensorboard(self.folder / TENSORBOARD)
-        if writer is not None:
-            for name, value in row.items():
-                if isinstance(value, (int, float)) and name != "epoch":
-                    writer.add_scalar(name, value, row["epoch"])
-            writer.close()
+        _log_to_tensorboard(self.folder / TENSORBOARD, row)
 
 
 def _first_week(cache: TensorCache, phase: Phase) -> int:
@@ -396,10 +405,20 @@ def _touch(predictions: Predictions) -> Tensor:
     return sum(part.sum() for part in parts) * 0
 
 
-def _tensorboard(folder: Path):
-    """A writer, or None without TensorBoard."""
+def _log_to_tensorboard(folder: Path, row: dict[str, Any]) -> None:
+    """Write a row of the curves, where TensorBoard is installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        return None
-    return SummaryWriter(str(folder))
+        return
+    # Its thread's errors are raised here as well; Python would print their stack trace besides.
+    hook, threading.excepthook = threading.excepthook, lambda _: None
+    try:
+        with errors_naming(folder):
+            writer = SummaryWriter(str(folder), filename_suffix=EVENTS)
+            for name, value in row.items():
+                if isinstance(value, (int, float)) and name != "epoch":
+                    writer.add_scalar(name, value, row["epoch"])
+            writer.close()
+    finally:
+        threading.excepthook = hook

@@ -216,8 +216,8 @@ def test_encoder_at_two_lengths(tmp_path):
     ("main", "arguments", "said"),
     [
         (training.main, ["--cache", "nowhere"], "nowhere/manifest.json does not exist"),
-        (training.main, ["--cache", "nowhere", "--batches", "0"], "at least 1"),
-        (encoder.main, ["--steps", "64"], "--steps must be at least 8192"),
+        (training.main, ["--cache", "nowhere", "--batches", "0"], "--batches: expected a whole"),
+        (encoder.main, ["--steps", "64"], "--steps: expected at least 8192"),
         (encoder.main, ["--device", "cpu", "--backend", "mamba-ssm"], "mamba-ssm cannot run"),
     ],
 )

@@ -70,7 +70,7 @@ def test_a_run_from_nothing_and_its_end(cache, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(fit, "validation", lambda cache, config: stop)
     assert fit.main([*arguments, "--epochs", "3", "--device", "cpu", "--fresh"]) == 130
     assert "goes on from the last checkpoint" in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "run").iterdir()] == []
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
 
 
 def test_validation_weeks_that_are_all_copies(tmp_path, capsys):
@@ -89,9 +89,24 @@ def test_validation_weeks_that_are_all_copies(tmp_path, capsys):
     "arguments, message",
     [
         (["--cache", "nowhere"], "nowhere/manifest.json does not exist"),
-        (["--epochs", "0"], "epochs: expected at least 1"),
-        (["--tokens", "0"], "tokens: expected at least 1"),
-        (["--learning-rate", "-1"], "learning_rate must be positive"),
+        *(
+            (
+                ["--epochs", each],
+                f"--epochs: expected a whole number from 1 to 2147483647, not '{each}'",
+            )
+            for each in ("0", "1_0", "1.5", "9" * 30)
+        ),
+        (["--tokens", "0"], "--tokens: expected a whole number from 1"),
+        (["--patience", "0"], "--patience: expected a whole number from 1"),
+        (["--seed", "-1"], "--seed: expected a whole number from 0"),
+        *(
+            (["--threads", each], "--threads: expected a whole number from 1 to 4096")
+            for each in ("-1", "0", "x")
+        ),
+        *(
+            (["--learning-rate", each], f"--learning-rate: expected a number above 0, not '{each}'")
+            for each in ("nan", "0", "-1", "inf", "fast")
+        ),
         (["--device", "cuda"], "no CUDA GPU"),
     ],
 )

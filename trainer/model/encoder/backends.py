@@ -17,6 +17,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from trainer.commands.errors import InputError
 from trainer.model.encoder.convolution import causal_conv
 from trainer.model.encoder.kernels import conv_by, scan_by
 from trainer.model.encoder.scan import ssd_scan
@@ -61,7 +62,7 @@ def choose(name: str = "auto", device: torch.device | str | None = None) -> Back
             what is missing and what to do.
     """
     if name not in NAMES:
-        raise ValueError(f"backend: expected {', '.join(NAMES)}, not {name!r}")
+        raise InputError(f"backend: expected {', '.join(NAMES)}, not {name!r}")
     if name == "torch":
         return replace(TORCH, reason="scan: PyTorch, as requested")
     try:
@@ -70,7 +71,7 @@ def choose(name: str = "auto", device: torch.device | str | None = None) -> Back
         reason, remedy = missing.args
         if name == "auto":
             return replace(TORCH, reason=f"scan: PyTorch, because {reason}")
-        raise ValueError(
+        raise InputError(
             f"backend: mamba-ssm cannot run, because {reason}: {remedy}, or --backend torch"
         ) from None
 
@@ -142,7 +143,7 @@ def _on_gpu(kernel_form: Callable, torch_form: Callable | None, x: Tensor, *rest
     if x.is_cuda:
         return kernel_form(x, *rest, **options)
     if torch_form is None:
-        raise ValueError(f"x is on {x.device}, and mamba-ssm was requested: move the model to cuda")
+        raise InputError(f"x is on {x.device}, and mamba-ssm was requested: move the model to cuda")
     return torch_form(x, *rest, **options)
 
 

@@ -385,5 +385,5 @@ def test_a_split_without_trips_says_so(tmp_path):
     columns = toy_columns(trips_of=[3])
     columns["trips.week"] = np.minimum(columns["trips.week"], 2)
     write_cache(tmp_path / "cache", columns, toy_manifest())
-    with pytest.raises(CacheError, match=r"no customer shops in weeks 26-30 \(test\)"):
+    with pytest.raises(CacheError, match=r"no known customer shops in weeks 26-30 \(test\)"):
         WorldModelDataset(TensorCache(tmp_path / "cache"), "test")

@@ -65,38 +65,96 @@ def test_a_link_stays_a_link(tmp_path):
     assert (tmp_path / "last" / "deep" / "x").read_text() == "1"
 
 
-def test_a_kill_between_two_renames_is_recovered(tmp_path, monkeypatch):
-    monkeypatch.setattr(atomic.ctypes, "CDLL", lambda _: None)
-    write(tmp_path / "last", "1")
-    for moment in (1, 2, 3):
-        calls, real = 0, Path.rename
-
-        def rename(path, target):
-            nonlocal calls
-            calls += 1
-            if calls == moment:  # noqa: B023
-                raise KeyboardInterrupt
-            return real(path, target)  # noqa: B023
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Path, "rename", rename)
-            patch.setattr(atomic.shutil, "rmtree", lambda *_, **__: None)  # as after a kill
-            with pytest.raises(KeyboardInterrupt):
-                write(tmp_path / "last", "2")
-        recover(tmp_path / "last")
-        assert (tmp_path / "last" / "deep" / "x").read_text() == ("2" if moment == 3 else "1")
-        write(tmp_path / "last", "1")
-        assert "last" in names(tmp_path)
+def left_behind(path, killed_at):
+    """What a writer of `path` leaves that is killed at its nth rename, with two renames."""
+    code = """
+import os, sys
+from pathlib import Path
+from trainer.cache import atomic
+renames, rename = 0, Path.rename
+def killed(path, target):
+    global renames
+    renames += 1
+    if renames == int(sys.argv[2]):
+        os._exit(1)
+    return rename(path, target)
+Path.rename, atomic.ctypes.CDLL = killed, lambda _: None
+with atomic.new_folder(Path(sys.argv[1])) as fresh:
+    (fresh / "x").write_text("2")
+os._exit(1)
+"""
+    assert subprocess.run([sys.executable, "-c", code, path, str(killed_at)], cwd=ROOT).returncode
 
 
-def test_leftovers_of_dead_processes_go_and_of_others_stay(tmp_path):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    kept = [".last.new", f".last.{os.getppid()}.new", f".last.{'9' * 30}.new", ".last.x.new"]
-    for name in (f".last.{ended.pid}.new", f".last.{os.getpid()}.new", *kept):
+def test_a_kill_between_two_renames_is_recovered(tmp_path):
+    path = tmp_path / "last"
+    for moment, expected in ((1, "1"), (2, "1"), (3, "2")):
+        with new_folder(path) as fresh:
+            (fresh / "x").write_text("1")
+        left_behind(path, moment)
+        assert path.exists() == (moment != 2)
+        recover(path)
+        assert (path / "x").read_text() == expected and names(tmp_path) == ["last"]
+
+
+def test_leftovers_of_dead_writers_go_and_what_others_own_stays(tmp_path):
+    (tmp_path / ".last.old").mkdir()  # a copy of one's own, say
+    (tmp_path / ".last.old" / "mine.txt").write_text("mine")
+    for name in (f".last.{os.getpid()}.new", ".last.12345.new"):
         (tmp_path / name).mkdir()
-    write(tmp_path / "last", "1")
+        (tmp_path / name / "mine.txt").write_text("mine")
+    (tmp_path / ".last.notes.new").write_text("mine")
+    (tmp_path / ".last.marked.new").mkdir()
+    (tmp_path / ".last.marked.new" / atomic.MARK).write_text("mine")
+    kept = names(tmp_path)
+    left_behind(tmp_path / "last", 1)
+    assert len(names(tmp_path)) == len(kept) + 1
+    with new_folder(tmp_path / "last") as fresh:  # while this one is being written
+        (fresh / "x").write_text("1")
+        write(tmp_path / "last", "2")
+        recover(tmp_path / "last")
     assert names(tmp_path) == sorted([*kept, "last"])
+    assert (tmp_path / "last" / "x").read_text() == "1"
+    assert (tmp_path / ".last.old" / "mine.txt").read_text() == "mine"
+
+
+def test_a_killed_writer_of_a_file_leaves_nothing_to_the_next(tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+from trainer.cache.atomic import new_file
+with new_file(Path(sys.argv[1])) as fresh:
+    fresh.write_text("half")
+    os._exit(1)
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path / "figures.json"], cwd=ROOT)
+    assert len(names(tmp_path)) == 1
+    with new_file(tmp_path / "figures.json") as fresh:
+        fresh.write_text("whole")
+    assert names(tmp_path) == ["figures.json"]
+
+
+def test_errors_of_writing_name_what_was_to_be_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for error in (OSError(28, "No space left on device"), OSError("12 requested and 0 written")):
+        with pytest.raises(OSError) as raised, new_file(Path("figures.json")):
+            raise error
+        assert raised.value.filename == str(tmp_path / "figures.json") and raised.value.errno
+        assert str(error.strerror or error) in raised.value.strerror
+    with pytest.raises(FileNotFoundError) as raised, new_folder(Path("cache")) as fresh:
+        (fresh / "a" / "b").write_text("")
+    assert raised.value.filename == str(tmp_path / "cache")
+    with pytest.raises(FileNotFoundError) as raised, new_folder(Path("cache")):
+        Path("elsewhere").read_text()
+    assert raised.value.filename == "elsewhere" and names(tmp_path) == []
+
+
+def test_a_file_behind_a_link_is_replaced(tmp_path):
+    (tmp_path / "link.json").symlink_to("figures.json")
+    with new_file(tmp_path / "link.json") as fresh:
+        fresh.write_text("1")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "figures.json").read_text() == "1"
 
 
 def test_a_kill_at_any_moment_leaves_one_folder_or_the_other(tmp_path):

@@ -293,7 +293,7 @@ def test_a_dataset_of_some_customers(cache):
             everyone.trips[place], everyone.items[place],
         )  # fmt: skip
     away = np.setdiff1d(np.arange(cache.rows("customers")), everyone.customers)
-    with pytest.raises(CacheError, match="no customer shops"):
+    with pytest.raises(CacheError, match="no known customer shops"):
         WorldModelDataset(cache, "test", customers=away)
     for wrong in ([-1], [cache.rows("customers")]):
         with pytest.raises(ValueError, match="customers: expected rows"):

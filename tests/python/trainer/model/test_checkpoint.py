@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from toy import toy_cache, toy_columns, toy_manifest
 
 from trainer.batches.loaders import EvaluationDataLoader
@@ -15,7 +17,14 @@ from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.reader import CacheError, TensorCache
 from trainer.cache.schema import COLUMNS
 from trainer.cache.writer import write_cache
-from trainer.model.checkpoint import CheckpointError, load_checkpoint, load_model, save_checkpoint
+from trainer.model import checkpoint
+from trainer.model.checkpoint import (
+    CheckpointError,
+    NotFiniteError,
+    load_checkpoint,
+    load_model,
+    save_checkpoint,
+)
 from trainer.model.world_model import create_world_model
 
 
@@ -139,11 +148,8 @@ def test_damage_is_named(cache, saved, damage, message):
 
 def test_a_pickle_is_not_loaded(cache, saved):
     """Even where its digest is vouched for."""
-    import hashlib
-
     torch.save({"x": torch.zeros(1)}, saved / "model.safetensors")
-    digest = hashlib.sha256((saved / "model.safetensors").read_bytes()).hexdigest()
-    edit(saved, lambda f: f["sha256"].update({"model.safetensors": digest}))
+    vouch(saved, "model.safetensors")
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_model(saved, cache)
 
@@ -180,3 +186,56 @@ def test_other_constants_are_refused(saved):
     edit(saved, lambda facts: facts["constants"]["GAPS"].reverse())
     with pytest.raises(CheckpointError, match="trained with GAPS"):
         load_checkpoint(saved)
+
+
+def vouch(saved, name):
+    """Give a file of a checkpoint a digest that is right."""
+    digest = hashlib.sha256((saved / name).read_bytes()).hexdigest()
+    edit(saved, lambda facts: facts["sha256"].update({name: digest}))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_is_neither_saved_nor_loaded(model, cache, saved, value):
+    before = (saved / "model.safetensors").read_bytes()
+    state = {"optimiser.bias.step": torch.tensor([1.0, value])}
+    with pytest.raises(NotFiniteError, match="not saved, because optimiser.bias.step is not fin"):
+        save_checkpoint(saved, model, cache, {"epoch": 2}, state)
+    with torch.no_grad():
+        model.item.weight[1, 1] = value
+    with pytest.raises(NotFiniteError, match="not saved, because item.weight is not finite"):
+        save_checkpoint(saved, model, cache, {"epoch": 2})
+    assert load_checkpoint(saved).progress == {"epoch": 1}
+    assert (saved / "model.safetensors").read_bytes() == before
+    for name, tensors in (("training", state), ("model", model.state_dict())):
+        save_file(tensors, saved / f"{name}.safetensors")
+        vouch(saved, f"{name}.safetensors")
+        with pytest.raises(CheckpointError, match=f"{name}.safetensors: .* is not finite"):
+            load_checkpoint(saved)
+
+
+@pytest.mark.parametrize("moment", range(1, 7))
+def test_a_checkpoint_replaced_while_it_is_read_is_the_old_or_the_new_one(
+    model, cache, saved, monkeypatch, moment
+):
+    """As that of a run that is being trained: at each moment that a file of it is opened."""
+    calls, reads = 0, {name: getattr(checkpoint, name) for name in ("file_digest", "load_file")}
+
+    def replaced_before(name):
+        def read(*arguments):
+            nonlocal calls
+            calls += 1
+            if calls == moment:
+                with torch.no_grad():
+                    model.item.weight += 1
+                save_checkpoint(saved, model, cache, {"epoch": 2}, {"x": torch.ones(1)})
+            return reads[name](*arguments)
+
+        return read
+
+    old = load_checkpoint(saved)
+    for name in reads:
+        monkeypatch.setattr(checkpoint, name, replaced_before(name))
+    read = load_checkpoint(saved)
+    assert calls > moment
+    assert read.progress == {"epoch": 2} and read.training.keys() == {"x"}
+    assert torch.equal(read.weights["item.weight"], old.weights["item.weight"] + 1)

@@ -399,9 +399,10 @@ def others(folder) -> Path:
         (["wrong/curves"], "curves.jsonl line 2 is no row"),
         (["run", "--split", "tomorrow"], "split: expected one of"),
         (["run", "--split", "train"], "do not tell how good"),
-        (["run", "--customers", "0"], "customers: expected at least 1"),
-        (["run", "--out", "nowhere/page.html"], "cannot be written"),
-        (["run", "--out", "wrong"], "cannot be written"),
+        (["run", "--customers", "0"], "--customers: expected a whole number from 1"),
+        (["run", "--out", "nowhere/page.html"], "--out: nowhere is not a folder"),
+        (["run", "--out", "wrong"], "--out: wrong is a folder"),
+        (["run", "--out", "figures.json"], "figures.json is there already, and this command did"),
         (["run", "--evaluation", "nowhere.json"], "nowhere.json"),
         (["run", "--evaluation", "wrong/list.json"], "is not what trainer.evaluate"),
         (["run", "--evaluation", "wrong/half.json"], "is not what trainer.evaluate"),
@@ -439,7 +440,8 @@ def test_without_matplotlib_nothing_is_measured(folder, monkeypatch, capsys):
 
 def test_a_failed_write_leaves_the_old_page(folder, monkeypatch, tmp_path, capsys):
     out = tmp_path / "page.html"
-    out.write_text("old")
+    old = "<title>RetailSim: run old</title>"
+    out.write_text(old)
 
     def fail(*_):
         raise OSError("no space left")
@@ -448,4 +450,4 @@ def test_a_failed_write_leaves_the_old_page(folder, monkeypatch, tmp_path, capsy
     arguments = ["--cache", str(folder / "cache"), "--evaluation", str(folder / "figures.json")]
     assert main([str(folder / "run"), *arguments, "--out", str(out)]) == 2
     assert "no space left" in capsys.readouterr().err
-    assert out.read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    assert out.read_text() == old and [path.name for path in tmp_path.iterdir()] == ["page.html"]

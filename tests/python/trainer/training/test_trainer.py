@@ -18,10 +18,12 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from safetensors import SafetensorError
 from toy import TRAIN_LAST, toy_cache
 
 from trainer.cache.reader import TensorCache
-from trainer.model.checkpoint import CheckpointError, load_checkpoint
+from trainer.model import checkpoint
+from trainer.model.checkpoint import CheckpointError, NotFiniteError, load_checkpoint
 from trainer.model.world_model import create_world_model
 from trainer.training import SCHEDULES, Phase, Trainer, TrainingConfig
 from trainer.training import trainer as loop
@@ -380,12 +382,63 @@ def test_a_checkpoint_that_training_cannot_go_on_from(cache, tmp_path, edit, mes
         make(cache, tmp_path, config).resume()
 
 
-def test_a_loss_that_is_no_number_stops(cache, tmp_path):
-    trainer = make(cache, tmp_path)
+def spoil(trainer, what):
+    """Make a number of the run something else, as a step that diverged does."""
+    weight = trainer.model.item.weight
     with torch.no_grad():
-        trainer.model.item.weight.fill_(float("nan"))
-    with pytest.raises(FloatingPointError, match="epoch 1"):
+        if what == "weights":
+            weight[0, 0] = float("nan")
+        elif what == "optimiser":
+            trainer.optimiser.state[weight]["exp_avg_sq"][0, 0] = float("inf")
+        else:
+            trainer._sums[0] = float("nan")
+
+
+@pytest.mark.parametrize("what", ["weights", "optimiser", "sums"])
+@pytest.mark.parametrize("after", [4, "epoch"])
+def test_what_is_not_finite_is_not_saved(cache, tmp_path, what, after):
+    """Within an epoch and after the last of its steps, which no later loss tells of."""
+    trainer = make(cache, tmp_path)
+    step, done = trainer.step, 0
+    last = len(trainer.loader(0)) if after == "epoch" else after
+
+    def spoiled(batch):
+        nonlocal done
+        parts, done = step(batch), done + 1
+        if done == last:
+            spoil(trainer, what)
+        return parts
+
+    trainer.step = spoiled
+    remedy = r"in epoch 1: .* try a lower --learning-rate, with --fresh or into another --out$"
+    with pytest.raises(NotFiniteError, match=remedy) as error:
         trainer.fit()
+    names = {"weights": "item.weight", "optimiser": "exp_avg_sq", "sums": "the loss"}
+    assert names[what] in str(error.value)
+    again = make(cache, tmp_path)
+    assert again.resume() and again._start == last - (last % 2 or 2)
+    assert not (tmp_path / "best").exists()
+
+
+def test_a_disk_that_is_full_leaves_the_last_checkpoint(cache, tmp_path, monkeypatch):
+    """The error names what could not be written, whoever wrote it."""
+    config = replace(CONFIG, phases=(Phase("main", 3, 1e-3, 1e-3),))
+    make(cache, tmp_path, replace(config, patience=1)).fit()
+    before = load_checkpoint(tmp_path / "last")
+
+    def fail(*_, **__):
+        raise SafetensorError("Error while serializing: I/O error: ... (os error 28)")
+
+    for name in ("save_file", "save_arrays"):
+        trainer = make(cache, tmp_path, replace(config, patience=1))
+        assert trainer.resume()
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint, name, fail)
+            with pytest.raises(OSError) as error:
+                trainer._save(2, 0)
+        assert (error.value.errno, error.value.strerror) == (28, "No space left on device")
+        assert error.value.filename == str(tmp_path / "last")
+        assert load_checkpoint(tmp_path / "last").weights_digest == before.weights_digest
 
 
 # Several processes

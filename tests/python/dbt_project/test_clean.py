@@ -1,0 +1,72 @@
+"""`make clean` removes what the commands made, and keeps what lies beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+from toy import toy_cache
+
+from dbt_project.clean import main
+
+MADE = [
+    "target/manifest.json", "target/compiled/retailsim/models/a.sql",
+    "target/partial_parse.msgpack", "logs/dbt.log", "logs/dbt.log.1",
+    "build/lib/trainer/fit.py", "build/bdist.linux-x86_64/x/y",
+    f"cache.baselines/{'0a' * 16}.npz", ".duckdb_tmp/duckdb_temp_storage_S32K-0.tmp",
+]  # fmt: skip
+MINE = [
+    "target/notes.txt", "target/compiled/other/a.sql", "logs/log.txt", "build/lib/mine/x.py",
+    "cache.baselines/best.npz", ".duckdb_tmp/x", ".cache.1.new/x", "raw_data/time.csv",
+    "runs/small/run.json",
+]  # fmt: skip
+
+
+def write(names):
+    for name in names:
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+
+
+def database(*tables):
+    with duckdb.connect("warehouse.duckdb") as connection:
+        for table in tables:
+            connection.execute(f"create table {table} as select 'model.retailsim.trips' as node")
+
+
+def left(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("mine", [[], MINE])
+def test_only_what_was_made_is_removed(tmp_path, monkeypatch, capsys, mine):
+    monkeypatch.chdir(tmp_path)
+    toy_cache(tmp_path / "cache")
+    write([*MADE, *mine])
+    database("build_record", "build_files", "trips")
+    assert main([]) == 0
+    assert left(tmp_path) == set(mine)
+    said = capsys.readouterr().err.splitlines()
+    kept = ["target", "logs", "build", "cache.baselines", ".duckdb_tmp"] if mine else []
+    assert [line.split(" is kept: ")[0] for line in said] == kept
+    assert main([]) == 0 and left(tmp_path) == set(mine)
+
+
+def test_a_cache_and_a_database_with_something_else_in_it_keep_that(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    toy_cache(tmp_path / "cache")
+    write(["cache/notes.npy"])
+    database("build_record", "trips", "customers_of_mine")
+    assert main([]) == 0
+    assert left(tmp_path) == {"cache/notes.npy", "warehouse.duckdb"}
+    (tmp_path / "warehouse.duckdb").unlink()
+    database("trips")
+    (tmp_path / "cache" / "manifest.json").write_text('{"columns": ["notes"]}')
+    assert main([]) == 0
+    assert left(tmp_path) == {"cache/manifest.json", "cache/notes.npy", "warehouse.duckdb"}
+    (tmp_path / "warehouse.duckdb").write_text("mine")
+    capsys.readouterr()
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("error: warehouse.duckdb cannot be opened: IO Error")
