@@ -78,6 +78,7 @@ def beside(path: Path) -> Iterator[Path]:
     It is in a folder of its own beside `path`, where further files may be put. What killed
     processes left there is removed first. Errors of writing there name `path`.
     """
+    path = path.resolve()
     recover(path)
     prefix = f".{path.name}."
     with errors_naming(path, passing=str(path.with_name(prefix))):

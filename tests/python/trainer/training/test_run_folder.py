@@ -98,7 +98,7 @@ def test_what_lies_beside_a_run_is_left_alone(cache, tmp_path, capsys):
     for name in others:
         write(folder / name)
     arguments = ["--cache", str(cache.folder), "--out", str(folder), "--preset", "tiny"]
-    for more in ([], [], ["--fresh"]):
+    for more in ([], ["--fresh"]):
         assert fit.main([*arguments, "--epochs", "1", *more]) == 0
         found = contents(folder)
         assert all(found[name] == b"mine" for name in others)
