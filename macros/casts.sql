@@ -1,21 +1,48 @@
 {#
-  Text to values: null where the text is not exactly such a value.
-  DuckDB's own casts round (`'1.5'::integer` is 2), which would misread instead of reject.
+  Text to values: null where the text is not exactly such a value. A cast alone would misread instead of
+  reject: DuckDB takes '1.5', '1e2', '1_0' and '0x10' for integers.
 #}
 
+{% macro is_whole_number(text) -%}
+    {{ matches(text, '[+-]?[0-9]+(\\.0+)?') }}
+{%- endmacro %}
+
 {% macro whole_number(text, type) -%}
-    case
-        when try_cast({{ text }} as double) = try_cast({{ text }} as bigint)
-            then try_cast({{ text }} as {{ type }})
-    end
+    {#- Null too where the number does not fit the type. -#}
+    case when {{ is_whole_number(text) }} then try_cast({{ text }} as {{ type }}) end
+{%- endmacro %}
+
+{% macro is_pounds(text) -%}
+    {#- At most two decimals, which zeros may follow. -#}
+    {{ matches(text, '[+-]?[0-9]+(\\.[0-9]{1,2}0*)?') }}
 {%- endmacro %}
 
 {% macro pence(text) -%}
-    {#- Pounds as text to integer pence; null if not a number or not a whole number of pence. -#}
+    {#- Pounds as text to integer pence. -#}
     case
-        when try_cast({{ text }} as decimal(18, 4)) * 100 % 1 = 0
-            then try_cast(try_cast({{ text }} as decimal(18, 4)) * 100 as integer)
+        when {{ is_pounds(text) }}
+            then try_cast(try_cast({{ text }} as decimal(18, 2)) * 100 as integer)
     end
+{%- endmacro %}
+
+{% macro code(text) -%}
+    {#- A code as it is, but for the decimals that a spreadsheet or a table of floats gave it: `501.0` is
+        `501`. The quick test spares nearly all codes the slow one. -#}
+    case
+        when {{ text }} like '%.0%' and {{ matches(text, '[0-9]+\\.0+') }}
+            then split_part({{ text }}, '.', 1)
+        else {{ text }}
+    end
+{%- endmacro %}
+
+{% macro lost_its_digits(text) -%}
+    {#- Whether a code was saved as a number too long for that, as 9.94E+14; 12E3 may be a code. Text
+        from ':' on begins with no digit or sign: to compare is quicker than to match. -#}
+    (
+        {{ text }} < ':' and {{ matches(text, '[+-]?[0-9]+(\\.[0-9]+)?[eE][+-][0-9]+') }}
+        or lower({{ text }}) = 'inf'
+        or lower({{ text }}) = '-inf'
+    )
 {%- endmacro %}
 
 {% macro is_none_of(column, values) -%}

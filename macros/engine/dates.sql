@@ -3,9 +3,15 @@
 {% endmacro %}
 
 {% macro default__calendar_date(text) %}
-    {#- Text to a date, null where it is none. Engines name the function and the parts of a format
-        differently, and not all try several formats at once. -#}
-    try_strptime({{ text }}, ['%Y%m%d', '%Y-%m-%d', '%Y-%m-%d %H:%M:%S'])::date
+    {#- Text to a date, null where it is none: 20060413 or 2006-04-13, also as a float or a timestamp
+        would show them. Engines name the function and the parts of a format differently; DuckDB's also
+        takes 2006-4-13 and 2006041. -#}
+    case
+        when {{ matches(text, '[0-9]{8}(\\.0+)?') }}
+            then try_strptime(left({{ text }}, 8), '%Y%m%d')::date
+        when {{ matches(text, '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?)?') }}
+            then try_strptime(left({{ text }}, 10), '%Y-%m-%d')::date
+    end
 {%- endmacro %}
 
 {% macro days_between(first, last) %}

@@ -1,24 +1,13 @@
 {#
-  Finds the raw files and checks them before a row is read. DuckDB itself lists and inspects them
-  (`glob`, first lines, Parquet schemas), so nothing but dbt is needed. This folder is written for
-  DuckDB and not behind macros/engine: another engine reads files in its own way.
+  Finds the raw files and says what kind each is. DuckDB itself lists and inspects them, so nothing but
+  dbt is needed. This folder is written for DuckDB and not behind macros/engine: another engine reads
+  files in its own way.
   Whatever is wrong with a file as a whole stops the build here, with the file's name and what was
   expected; whatever is wrong with a row is left to staging, which rejects it.
 #}
 
-{% macro raw_transaction_columns() %}
-    {# The columns of a transactions file under the names of the older release, in its order. #}
-    {% do return([
-        'shop_week', 'shop_date', 'shop_weekday', 'shop_hour', 'quantity', 'spend',
-        'prod_code', 'prod_code_10', 'prod_code_20', 'prod_code_30', 'prod_code_40',
-        'cust_code', 'seg_1', 'seg_2', 'basket_id', 'basket_size', 'basket_price_sensitivity',
-        'basket_type', 'basket_dominant_mission', 'store_code', 'store_format', 'store_region',
-    ]) %}
-{% endmacro %}
-
-{% macro raw_column_aliases() %}
-    {# Names of the newer release for the same columns. #}
-    {% do return({'cust_price_sensitivity': 'seg_1', 'cust_lifestage': 'seg_2'}) %}
+{% macro raw_error(message) %}
+    {% do exceptions.raise_compiler_error('Raw data: ' ~ message) %}
 {% endmacro %}
 
 {% macro sql_string(text) %}
@@ -31,53 +20,82 @@
     {%- do return('[' ~ strings | join(', ') ~ ']') -%}
 {% endmacro %}
 
-{% macro raw_lines(paths, header, options='') %}
-    {#- One row per physical line of the text files, in file and line order. Reading whole lines and
-        splitting them in SQL loses none: a CSV reader would drop or stop at a malformed one. -#}
-    read_csv(
-        {{ sql_list(paths) }},
-        columns = {'line': 'VARCHAR'}, header = {{ header | lower }}, filename = true,
-        auto_detect = false, delim = e'\x01', quote = '', escape = ''{{ options }}
-    )
-{%- endmacro %}
+{% macro raw_path(path) %}
+    {#- A path as DuckDB takes it: to `read_csv`, `read_parquet` and `glob` a bare `[`, `*` or `?` is a
+        pattern. -#}
+    {%- do return(path | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]')) -%}
+{% endmacro %}
 
-{% macro raw_files(source_relation, if_none) %}
+{% macro raw_paths(files) %}
+    {#- SQL: a list of the files' paths. -#}
+    {%- set paths = [] -%}
+    {%- for file in files %}{% do paths.append(sql_string(raw_path(file.path))) %}{% endfor -%}
+    {%- do return('[' ~ paths | join(', ') ~ ']') -%}
+{% endmacro %}
+
+{% macro raw_files(wanted) %}
     {#
-      The files behind a source, each a dict(path, name, kind, columns): `kind` csv or parquet,
-      `columns` its column names in order, lower case and with the older release's names.
+      The files of one kind directly in the folder RETAILSIM_RAW, by name: `wanted` is `transactions`
+      or `calendar`. Each is a dict(path, name, format), with format csv or parquet. Names are compared
+      without regard to case. Whichever kind is wanted, a file that looks like data but is neither
+      stops: it would be left out without a word.
       Empty while dbt parses and under the lint target, which reads no data. A run or build that
-      finds no file stops with `if_none`; compiling and generating docs go on without data.
+      finds no file of the kind stops; compiling and generating docs go on without data.
     #}
     {% if not execute or target.name == 'lint' %}
         {% do return([]) %}
     {% endif %}
-
-    {% set location = source_relation.external.strip("'") %}
-    {% set files = [] %}
-    {% set found = run_query('select file from glob(' ~ sql_string(location) ~ ') order by file') %}
-    {% if not found.rows and flags.WHICH in ('run', 'build', 'retry') %}
-        {% do raw_error('nothing found at ' ~ location ~ '. ' ~ if_none) %}
+    {% set folder = env_var('RETAILSIM_RAW', 'raw_data') %}
+    {% if not folder.strip() or '\\' in folder %}
+        {% do raw_error('RETAILSIM_RAW is "' ~ folder ~ '". Expected the path of a folder, without \\.') %}
     {% endif %}
-    {% for row in found.rows %}
-        {% set path = row[0] %}
-        {% set name = path.split('/')[-1] %}
-        {% set lower_name = name | lower %}
-        {% if lower_name.endswith('.csv') or lower_name.endswith('.csv.gz') %}
-            {% do files.append({'path': path, 'name': name, 'kind': 'csv'}) %}
-        {% elif lower_name.endswith('.parquet') %}
-            {% do files.append({'path': path, 'name': name, 'kind': 'parquet'}) %}
-        {% else %}
-            {% do raw_error(path ~ ': this kind of file is not read. Expected a name that ends in '
-                ~ '.csv, .csv.gz or .parquet (unpack archives first).') %}
+    {% set listed = run_query(
+        'select file from glob(' ~ sql_string(raw_path(folder.rstrip('/')) ~ '/*') ~ ') order by file'
+    ).rows %}
+
+    {% set found = {'transactions': [], 'calendar': []} %}
+    {% for row in listed %}
+        {% set file = {'path': row[0], 'name': row[0].split('/')[-1]} %}
+        {% set name = file.name | lower %}
+        {% if name[0] in '._' %}
+        {% elif name.startswith('transactions') %}
+            {% do file.update({'format': 'parquet' if name.endswith('.parquet') else 'csv'}) %}
+            {% if not name.endswith(('.csv', '.csv.gz', '.parquet')) %}
+                {% do raw_error(file.path ~ ': this kind of file is not read. Expected a name that ends '
+                    ~ 'in .csv, .csv.gz or .parquet (unpack archives first).') %}
+            {% endif %}
+            {% do found.transactions.append(file) %}
+        {% elif name == 'time.csv' %}
+            {% do file.update({'format': 'csv'}) %}
+            {% do found.calendar.append(file) %}
+        {% elif name.endswith((
+            '.csv', '.tsv', '.gz', '.parquet', '.zip', '.xlsx', '.xls', '.bz2', '.xz', '.zst', '.7z',
+            '.orc', '.avro', '.feather', '.arrow'
+        )) %}
+            {% do raw_error(file.path ~ ': not read, since its name is neither transactions... nor '
+                ~ 'time.csv. Rename it, or move it to a subfolder.') %}
         {% endif %}
     {% endfor %}
-    {% do check_same_stem(files) %}
-    {% do add_columns(files) %}
-    {% do return(files) %}
-{% endmacro %}
+    {% do check_same_stem(found.transactions) %}
+    {% if found.calendar | length > 1 %}
+        {% do raw_error(found.calendar[1].path ~ ': a second calendar beside '
+            ~ found.calendar[0].name ~ '. Keep one of the two.') %}
+    {% endif %}
 
-{% macro raw_error(message) %}
-    {% do exceptions.raise_compiler_error('Raw data: ' ~ message) %}
+    {% if not found[wanted] and flags.WHICH in ('run', 'build', 'retry') %}
+        {% if run_query('select file from glob(' ~ sql_string(raw_path(folder)) ~ ')').rows %}
+            {% do raw_error('RETAILSIM_RAW is the file ' ~ folder ~ '. Expected the folder that holds '
+                ~ 'the raw files.') %}
+        {% elif wanted == 'transactions' %}
+            {% do raw_error('no transactions*.csv, .csv.gz or .parquet in the folder ' ~ folder
+                ~ '. Set RETAILSIM_RAW to the folder that holds them, or make a synthetic chain: '
+                ~ 'python -m dbt_project.sample') %}
+        {% else %}
+            {% do raw_error('no time.csv in the folder ' ~ folder ~ '. It lists the weeks, one a line: '
+                ~ 'shop_week,date_from,date_to (200607,20060410,20060416).') %}
+        {% endif %}
+    {% endif %}
+    {% do return(found[wanted]) %}
 {% endmacro %}
 
 {% macro check_same_stem(files) %}
@@ -93,73 +111,21 @@
     {% endfor %}
 {% endmacro %}
 
-{% macro add_columns(files) %}
-    {# Reads the header of every file, in one query per kind, and sets `columns`. #}
-    {% set csv_paths = files | selectattr('kind', 'equalto', 'csv') | map(attribute='path') | list %}
-    {% set parquet_paths = files | selectattr('kind', 'equalto', 'parquet') | map(attribute='path') | list %}
-    {% set headers = {} %}
-    {% if csv_paths %}
-        {% set query %}
-            {% for path in csv_paths %}
-            {#- A small buffer: the default reads 32 MB of each file for its first line. -#}
-            (
-                select {{ sql_string(path) }}, line
-                from {{ raw_lines([path], header=false, options=', max_line_size = 65536, buffer_size = 131072') }}
-                limit 1
-            )
-            {{ 'union all' if not loop.last }}
-            {% endfor %}
-        {% endset %}
-        {% for row in run_query(query).rows %}
-            {% do headers.update({row[0]: row[1]}) %}
-        {% endfor %}
-    {% endif %}
-    {% if parquet_paths %}
-        {% set query %}
-            select file_name, string_agg(name, ',' order by column_id)
-            from (
-                select file_name, name, row_number() over (partition by file_name) as column_id
-                from parquet_schema({{ sql_list(parquet_paths) }})
-                where coalesce(num_children, 0) = 0
-            )
-            group by file_name
-        {% endset %}
-        {% for row in run_query(query).rows %}
-            {% do headers.update({row[0]: row[1]}) %}
-        {% endfor %}
-    {% endif %}
-
-    {% set aliases = raw_column_aliases() %}
-    {% for file in files %}
-        {% set header = headers.get(file.path) %}
-        {% if not header %}
-            {% do raw_error(file.path ~ ': the file is empty. Expected a header line and rows; '
-                ~ 'delete the file if its week has no data.') %}
-        {% endif %}
-        {% set columns = [] %}
-        {% for column in (header | replace('"', '')).split(',') %}
-            {% set name = column.strip() | lower %}
-            {% do columns.append(aliases.get(name, name)) %}
-        {% endfor %}
-        {% do file.update({'header': header, 'columns': columns}) %}
-    {% endfor %}
-{% endmacro %}
-
 {% macro check_columns(file, required) %}
-    {# Stops unless the file has every required column exactly once. #}
+    {#- Stops unless the file has every required column exactly once. Others may be anything: they are
+        not read. -#}
     {% set missing = [] %}
-    {% for column in required %}
-        {% if column not in file.columns %}{% do missing.append(column | upper) %}{% endif %}
-    {% endfor %}
     {% set doubled = [] %}
-    {% for column in file.columns %}
-        {% if file.columns.count(column) > 1 and column | upper not in doubled %}
+    {% for column in required %}
+        {% if column not in file.columns %}
+            {% do missing.append(column | upper) %}
+        {% elif file.columns.count(column) > 1 %}
             {% do doubled.append(column | upper) %}
         {% endif %}
     {% endfor %}
     {% if missing and file.columns | length == 1 %}
         {% for delimiter, label in [(';', 'semicolons'), ('\t', 'tabs'), ('|', 'vertical bars')] %}
-            {% if delimiter in file.header %}
+            {% if delimiter in file.columns[0] %}
                 {% do raw_error(file.path ~ ': wrong delimiter. The header is separated by '
                     ~ label ~ ', expected commas.') %}
             {% endif %}
@@ -167,11 +133,29 @@
     {% endif %}
     {% if missing %}
         {% do raw_error(file.path ~ ': column ' ~ missing | join(', ') ~ ' missing. Found: '
-            ~ file.header[:400] ~ '. Expected (any order, any case; SEG_1 and SEG_2 may be called '
-            ~ 'CUST_PRICE_SENSITIVITY and CUST_LIFESTAGE): ' ~ required | join(',') | upper ~ '.') %}
+            ~ (file.columns | join(','))[:400] | upper ~ '. Expected (any order, any case; SEG_1 and SEG_2 '
+            ~ 'may be called CUST_PRICE_SENSITIVITY and CUST_LIFESTAGE): ' ~ required | join(',') | upper
+            ~ '.') %}
     {% endif %}
     {% if doubled %}
         {% do raw_error(file.path ~ ': column ' ~ doubled | join(', ')
             ~ ' stands more than once in the header.') %}
     {% endif %}
+{% endmacro %}
+
+{% macro raw_transaction_columns() %}
+    {# The columns of a transactions file under the names of the older release, in its order. #}
+    {% do return([
+        'shop_week', 'shop_date', 'shop_weekday', 'shop_hour', 'quantity', 'spend',
+        'prod_code', 'prod_code_10', 'prod_code_20', 'prod_code_30', 'prod_code_40',
+        'cust_code', 'seg_1', 'seg_2', 'basket_id', 'basket_size', 'basket_price_sensitivity',
+        'basket_type', 'basket_dominant_mission', 'store_code', 'store_format', 'store_region',
+    ]) %}
+{% endmacro %}
+
+{% macro raw_column_name(name) %}
+    {#- The name of a column as the contract has it: lower case, the newer release's names under those
+        of the older. -#}
+    {%- set name = name.strip() | lower -%}
+    {%- do return({'cust_price_sensitivity': 'seg_1', 'cust_lifestage': 'seg_2'}.get(name, name)) -%}
 {% endmacro %}

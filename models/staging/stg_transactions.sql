@@ -3,36 +3,40 @@
 -- Rows must stay in file and line order, from which line numbers are counted, so there must be no
 -- join here.
 with raw_lines as (
-    select * from {{ ref('base_transactions') }}
+    {{ raw_transactions() }}
 ),
 
 typed as (
     select
-        {{ whole_number('basket_id', 'bigint') }} as basket_id,
-        cust_code as customer_code,
-        prod_code as product_code,
-        store_code,
+        {{ code('basket_id') }} as basket_id,
+        {{ code('cust_code') }} as customer_code,
+        {{ code('prod_code') }} as product_code,
+        {{ code('store_code') }} as store_code,
         {{ whole_number('shop_week', 'integer') }} as shop_week,
         {{ calendar_date('shop_date') }} as shop_date,
         {{ whole_number('shop_weekday', 'tinyint') }} as shop_weekday,
         {{ whole_number('shop_hour', 'tinyint') }} as shop_hour,
         {{ whole_number('quantity', 'integer') }} as quantity,
         {{ pence('spend') }} as spend_pence,
-        prod_code_10 as product_code_10,
-        prod_code_20 as product_code_20,
-        prod_code_30 as product_code_30,
-        prod_code_40 as product_code_40,
-        seg_1 as customer_price_sensitivity,
-        seg_2 as customer_lifestage,
+        {{ code('prod_code_10') }} as product_code_10,
+        {{ code('prod_code_20') }} as product_code_20,
+        {{ code('prod_code_30') }} as product_code_30,
+        {{ code('prod_code_40') }} as product_code_40,
+        {{ code('seg_1') }} as customer_price_sensitivity,
+        {{ code('seg_2') }} as customer_lifestage,
         coalesce(basket_size, 'XX') as basket_size,
         coalesce(basket_price_sensitivity, 'XX') as basket_price_sensitivity,
         coalesce(basket_type, 'XX') as basket_type,
         coalesce(basket_dominant_mission, 'XX') as basket_dominant_mission,
-        store_format,
-        store_region,
+        {{ code('store_format') }} as store_format,
+        {{ code('store_region') }} as store_region,
+        -- What does not fit its type is told from what is no number.
+        shop_week as shop_week_text,
+        quantity as quantity_text,
+        spend as spend_text,
         source_file,
-        field_count,
-        expected_field_count,
+        line_fault,
+        missing_words,
         raw_text
     from raw_lines
 ),
@@ -41,25 +45,42 @@ checked as (
     select
         *,
         case
-            when field_count is null then 'blank line'
-            when field_count != expected_field_count then 'wrong number of fields'
-            when basket_id is null then 'basket_id missing or not a whole number'
-            when product_code is null then 'prod_code missing'
-            when store_code is null then 'store_code missing'
+            when line_fault is not null then line_fault
+            {% for column, name in [
+                ('basket_id', 'basket_id'), ('product_code', 'prod_code'), ('store_code', 'store_code')
+            ] %}
+                when {{ column }} is null then '{{ name }} missing'
+                when {{ lost_its_digits(column) }}
+                    then '{{ name }} in scientific notation: its digits are lost'
+            {% endfor %}
+            when {{ lost_its_digits('customer_code') }}
+                then 'cust_code in scientific notation: its digits are lost'
+            when shop_week is null and {{ is_whole_number('shop_week_text') }}
+                then 'shop_week too large (at most 2147483647)'
             when shop_week is null then 'shop_week missing or not a whole number'
             when shop_date is null then 'shop_date missing or not a date'
             when shop_hour is null or shop_hour not between 0 and 23
                 then 'shop_hour missing or not 0 to 23'
             when shop_weekday is null or shop_weekday != {{ weekday('shop_date') }}
                 then 'shop_weekday does not match shop_date'
-            when quantity is null then 'quantity missing or not a whole number'
-            when quantity <= 0 then 'quantity not positive'
-            when spend_pence is null then 'spend missing or not in whole pence'
-            when spend_pence < 0 then 'spend negative'
+            when quantity is null and not coalesce({{ is_whole_number('quantity_text') }}, false)
+                then 'quantity missing or not a whole number'
+            when quantity <= 0 or quantity is null and quantity_text like '-%'
+                then 'quantity not positive'
+            when quantity is null then 'quantity too large (at most 2147483647)'
+            when spend_pence is null and not coalesce({{ is_pounds('spend_text') }}, false)
+                then 'spend missing or not in whole pence'
+            when spend_pence < 0 or spend_pence is null and spend_text like '-%'
+                then 'spend negative'
+            when spend_pence is null then 'spend too large (at most 21474836.47)'
             when
                 product_code_10 is null or product_code_20 is null
                 or product_code_30 is null or product_code_40 is null
                 then 'product hierarchy incomplete'
+            {% for level in [10, 20, 30, 40] %}
+                when {{ lost_its_digits('product_code_' ~ level) }}
+                    then 'prod_code_{{ level }} in scientific notation: its digits are lost'
+            {% endfor %}
             when store_format is null or store_region is null
                 then 'store_format or store_region missing'
             when {{ is_none_of('basket_size', ['S', 'M', 'L', 'XX']) }}
@@ -101,6 +122,7 @@ select
     store_format,
     store_region,
     source_file,
+    missing_words,
     reject_reason,
     case when reject_reason is not null then raw_text end as raw_text
 from checked

@@ -1,5 +1,5 @@
 with raw_weeks as (
-    select * from {{ ref('base_weeks') }}
+    {{ raw_weeks() }}
 )
 
 select

@@ -69,11 +69,8 @@ def shared(tmp_path_factory):
 
 def dbt_environment(folder: Path, raw: Path) -> dict[str, str]:
     """Environment variables with which dbt reads a raw folder and writes into another folder."""
-    link = folder / "raw"
-    link.unlink(missing_ok=True)
-    link.symlink_to(raw.resolve(), target_is_directory=True)
     return {
-        "RETAILSIM_RAW": str(link),
+        "RETAILSIM_RAW": str(raw.resolve()),
         "RETAILSIM_DB": str(folder / "warehouse.duckdb"),
         "RETAILSIM_TMP": str(folder / "spill"),
         "DBT_PROJECT_DIR": str(ROOT),

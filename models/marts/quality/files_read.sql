@@ -9,6 +9,7 @@ read_by_file as (
         count(*) as rows_read,
         count(case when customer_code is null and reject_reason is null then 1 end)
             as anonymous_rows,
+        sum(missing_words)::bigint as missing_words,
         sum(spend_pence)::bigint as pence_read,
         min(shop_date) as first_date,
         max(shop_date) as last_date
@@ -34,6 +35,7 @@ select
     read_by_file.rows_read,
     coalesce(rejected_by_file.rows_rejected, 0) as rows_rejected,
     read_by_file.anonymous_rows,
+    read_by_file.missing_words,
     coalesce(read_by_file.pence_read, 0) as pence_read,
     coalesce(rejected_by_file.pence_rejected, 0) as pence_rejected,
     read_by_file.first_date,

@@ -15,9 +15,8 @@ REF = re.compile(r"\bref\(\s*['\"](\w+)['\"]\s*\)")
 
 # What a layer may read. A macro that calls ref (price_or_fallback) is for queries, not for models.
 READS = {
-    "base": set(),
-    "stg": {"base", "stg"},
-    "int": {"base", "stg", "int"},
+    "stg": {"stg"},
+    "int": {"stg", "int"},
     "mart": {"stg", "int", "mart"},
     "cache": {"int", "mart"},
 }
@@ -38,9 +37,9 @@ ONLY_DUCKDB = re.compile(
 
 
 def layer(model: str) -> str:
-    """base, stg, int, mart or cache, by the name of the model and its folder."""
+    """stg, int, mart or cache, by the name of the model and its folder."""
     prefix = model.partition("_")[0]
-    if prefix in ("base", "stg", "int", "cache"):
+    if prefix in ("stg", "int", "cache"):
         return prefix
     assert "marts" in MODELS[model].parts, f"{model}: no prefix and not in models/marts"
     return "mart"

@@ -58,6 +58,69 @@ def same_week_twice(folder):
     write_raw(folder, [line()], name="transactions_200607.CSV")
 
 
+def blank_first_line(folder):
+    write_raw(folder, [line()], header="\n" + HEADER)
+
+
+def comma_in_a_column_name(folder):
+    write_raw(folder, [line() + ",1"], header=HEADER + ',"Price, incl. tax"')
+
+
+def utf16(folder):
+    path = write_raw(folder, [line()]) / "transactions_200607.csv"
+    path.write_bytes(path.read_text().encode("utf-16"))
+
+
+def utf16_without_mark(folder):
+    path = write_raw(folder, [line()]) / "transactions_200607.csv"
+    path.write_bytes(path.read_text().encode("utf-16-le"))
+
+
+def not_utf8(folder):
+    path = write_raw(folder, [line(store_region="N\u00f6rd")]) / "transactions_200607.csv"
+    path.write_bytes(path.read_text().encode("latin-1"))
+
+
+def carriage_returns_within_lines(folder):
+    lines = [line(basket_id="2"), line(basket_id="3", store_region="E02\r200607,x"), line()]
+    path = write_raw(folder, lines) / "transactions_200607.csv"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+
+def line_ends_converted_twice(folder):
+    path = write_raw(folder, [line(), line(basket_id="2")]) / "transactions_200607.csv"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\r\n"))
+
+
+def endless_line(folder):
+    write_raw(folder, [line(), "x" * 2_000_001])
+
+
+def table_of_another_name(folder):
+    write_raw(folder, [line()])
+    (folder / "Receipts 2006.XLSX").write_bytes(b"PK")
+
+
+def compressed_calendar(folder):
+    write_raw(folder, [line()])
+    (folder / "time.csv.gz").write_bytes(gzip.compress(TIME.encode()))
+
+
+def two_calendars(folder):
+    write_raw(folder, [line()])
+    (folder / "TIME.csv").write_text(TIME)
+
+
+def misspelt_transactions(folder):
+    write_raw(folder, [line()])
+    write_raw(folder, [line()], name="transaction_200608.csv")
+
+
+def unfinished_download(folder):
+    write_raw(folder, [line()])
+    write_raw(folder, [line()], name="transactions_200608.csv.part")
+
+
 def time_without_column(folder):
     write_raw(folder, [line()])
     (folder / "time.csv").write_text(TIME.replace("date_to", "until"))
@@ -68,6 +131,21 @@ def time_with_unreadable_date(folder):
     (folder / "time.csv").write_text(TIME.replace("20060430", "30 April"))
 
 
+def time_with_missing_date(folder):
+    write_raw(folder, [line()])
+    (folder / "time.csv").write_text(TIME.replace("20060430", "NULL"))
+
+
+def time_with_date_cut_short(folder):
+    write_raw(folder, [line()])
+    (folder / "time.csv").write_text(TIME.replace("20060430", "2006043"))
+
+
+def time_with_a_field_more(folder):
+    write_raw(folder, [line()])
+    (folder / "time.csv").write_text(TIME + "200610,20060501,20060507,x\n")
+
+
 def time_backwards(folder):
     write_raw(folder, [line()])
     (folder / "time.csv").write_text(TIME + "200610,20060507,20060501\n")
@@ -76,7 +154,7 @@ def time_backwards(folder):
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
-        (no_files, ["transactions*", "RETAILSIM_RAW", "python -m dbt_project.sample"]),
+        (no_files, ["no transactions*", "RETAILSIM_RAW", "python -m dbt_project.sample"]),
         (no_time, ["time.csv", "shop_week,date_from,date_to"]),
         (missing_column, ["transactions_200607.csv", "column SPEND missing", "Expected"]),
         (misnamed_column, ["transactions_200607.csv", "column STORE_REGION missing", "REGION"]),
@@ -87,8 +165,24 @@ def time_backwards(folder):
         (no_header, ["transactions_200607.csv", "SHOP_WEEK", "missing", "Found: 200607,20060413"]),
         (archive, ["transactions_200608.zip", ".csv.gz or .parquet", "unpack"]),
         (same_week_twice, ["transactions_200607.csv", "Keep one of the two"]),
+        (blank_first_line, ["transactions_200607.csv", "the first line is blank"]),
+        (comma_in_a_column_name, ["transactions_200607.csv", "a column name with a comma"]),
+        (utf16, ["transactions_200607.csv", "not UTF-8"]),
+        (utf16_without_mark, ["transactions_200607.csv", "not UTF-8 (it looks like UTF-16)"]),
+        (not_utf8, ["transactions_200607.csv", "not UTF-8", "The line begins: 200607,20060413"]),
+        (carriage_returns_within_lines, ["transactions_200607.csv", "carriage returns"]),
+        (line_ends_converted_twice, ["transactions_200607.csv", "carriage returns"]),
+        (endless_line, ["transactions_200607.csv", "longer than 2 MB", "xxx"]),
+        (table_of_another_name, ["Receipts 2006.XLSX: not read", "subfolder"]),
+        (compressed_calendar, ["time.csv.gz: not read"]),
+        (two_calendars, ["a second calendar beside TIME.csv"]),
+        (misspelt_transactions, ["transaction_200608.csv: not read"]),
+        (unfinished_download, ["transactions_200608.csv.part: this kind of file is not read"]),
         (time_without_column, ["time.csv", "column DATE_TO missing"]),
         (time_with_unreadable_date, ["time.csv", "30 April", "Expected"]),
+        (time_with_missing_date, ["time.csv", "200609,20060424,NULL"]),
+        (time_with_date_cut_short, ["time.csv", "200609,20060424,2006043"]),
+        (time_with_a_field_more, ["time.csv", "200610,20060501,20060507,x"]),
         (time_backwards, ["time.csv", "200610,20060507,20060501"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -112,7 +206,7 @@ def test_the_real_command_stops(dbt_command, tmp_path):
     no_files(raw)
     result = dbt_command("run", "--select", "staging", raw=raw, folder=folder)
     assert result.returncode == 1
-    assert "Raw data: nothing found" in " ".join(result.output.split())
+    assert "Raw data: no transactions*.csv" in " ".join(result.output.split())
     assert "Traceback" not in result.output
 
 
@@ -124,17 +218,18 @@ def cut_archive(folder):
     whole.unlink()
 
 
-def not_utf8(folder):
-    path = write_raw(folder, [line(store_region="N\u00f6rd")]) / "transactions_200607.csv"
-    path.write_bytes(path.read_text().encode("latin-1"))
+def no_parquet(folder):
+    (write_raw(folder, [line()]) / "transactions_200607.csv").rename(
+        folder / "transactions_200607.parquet"
+    )
 
 
-@pytest.mark.parametrize("spoil", [cut_archive, not_utf8])
+@pytest.mark.parametrize("spoil", [cut_archive, no_parquet])
 def test_damaged_files_stop_the_build_by_name(dbt, tmp_path, spoil):
     spoil(tmp_path)
     result = dbt("run", "--select", "staging", raw=tmp_path)
     assert result.returncode != 0
-    assert "transactions_200607.csv" in result.output
+    assert "transactions_200607." in result.output
     assert "Traceback" not in result.output
 
 

@@ -1,0 +1,65 @@
+{% macro raw_totals() %}
+    {#
+      SQL: rows and pence of each transactions file (`source_file`, `rows_in_file`, `pence_in_file`) by
+      another way than staging's: of Parquet files one at a time and in their own types; of CSV files the
+      pence alone, from one field of each line, however the lines end. Spend that is not in whole pence
+      or too large counts nothing, as in staging.
+    #}
+    {% set files = raw_files('transactions') %}
+    {% set csv = files | selectattr('format', 'equalto', 'csv') | list %}
+    {% set parquet = files | selectattr('format', 'equalto', 'parquet') | list %}
+    {% if parquet %}{% do inspect_parquet(parquet) %}{% endif %}
+    {% if csv %}{% do read_csv_headers(csv) %}{% endif %}
+    {% for file in parquet %}
+        {% set place = file.columns.index('spend') %}
+        select
+            {{ sql_string(file.name) }} as source_file,
+            count(*) as rows_in_file,
+            sum({{ typed_pence('c' ~ place, file.types[place]) }})::bigint as pence_in_file
+        from {{ parquet_rows([file]) }}
+        union all
+    {% endfor %}
+    {% for columns, group in csv | groupby('columns') %}
+        {#- A field that is pounds, in quotation marks or not. -#}
+        {% set pounds = '[+-]?[0-9]+(?:\\.[0-9]{1,2}0*)?' %}
+        {% set blanks = '[\\s\\x{a0}]*' %}
+        {% set field = '^(?:[^,]*,){' ~ columns.index('spend') ~ '}' ~ blanks
+            ~ '("' ~ blanks ~ pounds ~ blanks ~ '"|' ~ pounds ~ ')' ~ blanks ~ '(?:,|$)' %}
+        select
+            parse_filename(filename, false, 'forward_slash') as source_file,
+            null::bigint as rows_in_file,
+            sum({{ small_pence("try_cast(case when field[1] = '\"' then regexp_extract(field, '[^\\s\\x{a0}\"]+') else field end as decimal(18, 2))") }})::bigint as pence_in_file
+        from (
+            select filename, regexp_extract(line, {{ sql_string(field) }}, 1) as field
+            from {{ raw_lines(group, header=true) }}
+        )
+        group by filename
+        union all
+    {% endfor %}
+    select null::varchar, null::bigint, null::bigint where false
+{% endmacro %}
+
+{% macro typed_pence(spend, type) -%}
+    {#- Pounds of a DuckDB type to pence. -#}
+    {%- if type in ('FLOAT', 'DOUBLE') -%}
+    case
+        when (round({{ spend }}::double * 100) / 100)::{{ type }} = {{ spend }}
+            then {{ small_pence('try_cast(' ~ spend ~ ' as decimal(18, 2))') }}
+    end
+    {%- elif type.startswith('DECIMAL') or type.endswith(('INT', 'INTEGER')) -%}
+    case
+        when try_cast({{ spend }} as decimal(18, 2)) = {{ spend }}
+            then {{ small_pence('try_cast(' ~ spend ~ ' as decimal(18, 2))') }}
+    end
+    {%- else -%}
+    {%- set text = raw_trimmed(spend ~ '::varchar') -%}
+    case
+        when {{ is_pounds(text) }} then {{ small_pence('try_cast(' ~ text ~ ' as decimal(18, 2))') }}
+    end
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro small_pence(pounds) -%}
+    {#- Pence that fit an integer; null otherwise. -#}
+    try_cast({{ pounds }} * 100 as integer)
+{%- endmacro %}

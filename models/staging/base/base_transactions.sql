@@ -1,3 +1,0 @@
-{{ config(materialized='view') }}
-
-{{ raw_transactions(source('raw', 'transactions')) }}

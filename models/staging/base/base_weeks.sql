@@ -1,3 +1,0 @@
-{{ config(materialized='view') }}
-
-{{ raw_weeks(source('raw', 'time')) }}

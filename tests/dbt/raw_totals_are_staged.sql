@@ -1,0 +1,26 @@
+-- Rows and pence of every raw file, counted in the file's own types, are those of its staged lines,
+-- rejected ones included. Of a CSV file only pence are counted.
+with files as (
+    {{ raw_totals() }}
+),
+
+staged as (
+    select
+        source_file,
+        count(*) as rows_staged,
+        sum(spend_pence) as pence_staged
+    from {{ ref('stg_transactions') }}
+    group by source_file
+)
+
+select
+    coalesce(files.source_file, staged.source_file) as source_file,
+    files.rows_in_file,
+    staged.rows_staged,
+    files.pence_in_file,
+    staged.pence_staged
+from files
+full outer join staged on files.source_file = staged.source_file
+where
+    files.rows_in_file != coalesce(staged.rows_staged, 0)
+    or coalesce(files.pence_in_file, 0) != coalesce(staged.pence_staged, 0)

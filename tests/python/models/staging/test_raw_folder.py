@@ -1,0 +1,99 @@
+"""Which files of the folder are read: all with the right names, whatever else these contain."""
+
+from __future__ import annotations
+
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+from receipts import TIME, line, write_raw
+
+FOLDERS = [
+    "{a,b}", "[1]", "a[!b]c", "what?", "*", "**", "store_code=ALL", "a b'c\"d", "100%20",
+    "\u00fcber", "~", "{{ x }}", "c;d--",
+]  # fmt: skip
+NAMES = [
+    "transactions_200607[1].csv", "transactions_2006071.csv", "Transactions_200608.csv",
+    "TRANSACTIONS_200609.CSV", "transactions*.csv", "transactions_?.csv", "transactions {x,y}.csv",
+    "transactions_cust_code=X.csv", "transactions 'q' \"r\".csv", "transactions_50%.csv",
+    "transactions_\u00e4\u65e5.csv", "transactions.2006.csv", "transactions;--.csv",
+]  # fmt: skip
+IGNORED = [
+    ".transactions_200610.csv", "_transactions_200611.csv", "README.md", "notes.txt", "manual.pdf",
+    "columns.json", "Time.txt", "transaction.log",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def everything(dbt, tmp_path_factory):
+    """Folders of odd names one within the other, with files of odd names in the last."""
+    folder = tmp_path_factory.mktemp("raw").joinpath(*FOLDERS)
+    for number, name in enumerate(NAMES):
+        write_raw(folder, [line(basket_id=f"B{number}", store_code=f"S{number}")], name=name)
+    (folder / "time.csv").rename(folder / "Time.CSV")
+    for name in ("transactions_200607[2].parquet", "transactions_200607_.parquet"):
+        table = pyarrow.csv.read_csv(folder / NAMES[0])
+        pyarrow.parquet.write_table(table, folder / name)
+    for name in IGNORED:
+        (folder / name).write_text("not a receipt")
+    # Never read: subfolders, whatever they are called.
+    write_raw(folder / "transactions_200612.csv", [line()])
+    write_raw(folder / "more", [line()])
+    return dbt("run", "--select", "staging", raw=folder)
+
+
+def test_every_file_is_read_once(everything):
+    assert everything.returncode == 0, everything.output
+    parquet = ["transactions_200607[2].parquet", "transactions_200607_.parquet"]
+    assert everything.rows("select source_file from stg_transactions order by rowid") == [
+        (name,) for name in sorted(NAMES + parquet)
+    ]
+
+
+def test_names_override_no_column(everything):
+    codes = everything.rows(
+        "select source_file, basket_id, store_code, customer_code from stg_transactions"
+    )
+    read = {file: codes for file, *codes in codes}
+    for number, name in enumerate(NAMES):
+        assert read[name] == [f"B{number}", f"S{number}", "CUST0000000001"]
+    assert read["transactions_200607[2].parquet"][1] == "S0"
+
+
+def test_the_calendar_is_found_in_capitals(everything):
+    assert everything.value("select count(*) from stg_weeks") == 3
+
+
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [
+        ("raw//", None),
+        ("raw/missing", "no transactions*.csv, .csv.gz or .parquet in the folder"),
+        ("raw/time.csv", "RETAILSIM_RAW is the file"),
+        ("", "RETAILSIM_RAW is \"\""),
+        ("raw\\more", "Expected the path of a folder"),
+    ],
+)  # fmt: skip
+def test_the_setting(dbt, tmp_path, folder, told):
+    raw = write_raw(tmp_path / "raw", [line()])
+    setting = f"{tmp_path}/{folder}" if folder else ""
+    result = dbt(
+        "run", "--select", "stg_transactions", raw=raw, environment={"RETAILSIM_RAW": setting}
+    )
+    assert (result.returncode == 0) == (told is None), result.output
+    assert told is None or told in " ".join(result.output.split())
+
+
+def test_a_selection_sees_a_file_added_later(dbt_command, tmp_path):
+    """The real command, and a database that keeps what an earlier run made."""
+    raw = write_raw(tmp_path / "raw", [line()])
+    folder = tmp_path / "dbt"
+    folder.mkdir()
+    first = dbt_command("run", "--select", "staging", raw=raw, folder=folder)
+    assert first.rows("select source_file from stg_transactions") == [("transactions_200607.csv",)]
+    write_raw(raw, [line(basket_id="2")], name="transactions_200608.csv")
+    (raw / "time.csv").write_text(TIME + "200610,20060501,20060507\n")
+    later = dbt_command("run", "--select", "stg_transactions", raw=raw, folder=folder)
+    assert later.value("select count(*) from stg_transactions") == 2
+    assert later.value("select count(*) from stg_weeks") == 3
+    later = dbt_command("run", "--select", "stg_weeks+1", raw=raw, folder=folder)
+    assert later.value("select count(*) from stg_weeks") == 4
