@@ -30,8 +30,8 @@
 {% endmacro %}
 
 {% macro begin_model() %}
-    {# Pre-hook of every model, in its transaction: enters it as building where on-run-start could
-       not, since `dbt retry` does not tell what it selects. #}
+    {# Pre-hook of every model: enters it as building where on-run-start could not, since `dbt retry`
+       does not tell what it selects. #}
     {% if execute and not selected_resources %}{{ enter_building([model.unique_id]) }}{% endif %}
 {% endmacro %}
 

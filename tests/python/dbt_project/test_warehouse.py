@@ -160,7 +160,7 @@ def test_tour_says_so_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RETAILSIM_DB", str(path))
 
     def told() -> str:
-        assert tour.main() == 2
+        assert tour.main([]) == 2
         output = capsys.readouterr()
         assert output.out == ""
         (line,) = output.err.splitlines()

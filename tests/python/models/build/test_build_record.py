@@ -74,13 +74,13 @@ def test_a_build_whose_test_fails_is_refused(dbt, warehouse, raw, tmp_path, caps
     with pytest.raises(WarehouseError, match="weeks_do_not_overlap failed"):
         prepare_tensor_cache(warehouse.path, tmp_path / "cache")
     monkeypatch.setenv("RETAILSIM_DB", str(warehouse.path))
-    assert tour.main() == 2
+    assert tour.main([]) == 2
     assert "weeks_do_not_overlap failed" in capsys.readouterr().err
 
     # The calendar is right again, but what was built from the old one is not.
     assert dbt("build", "--select", "stg_weeks", raw=raw, into=warehouse).returncode == 0
     assert "was built before stg_weeks, which it reads: run dbt build" in problem(warehouse)
-    assert dbt("run", "--select", "stg_weeks+", raw=raw, into=warehouse).returncode == 0
+    assert dbt("run", raw=raw, into=warehouse).returncode == 0
     assert problem(warehouse) is None
 
 
@@ -94,15 +94,11 @@ def test_a_test_that_fails_later_and_passes_again(dbt, warehouse, raw):
 
 
 def test_a_model_that_fails_is_named_with_its_reason(dbt, warehouse, raw, tmp_path):
-    bad = write_raw(tmp_path / "bad", [line(store_region="N\u00f6rd")])
-    path = bad / "transactions_200607.csv"
-    path.write_bytes(path.read_text().encode("latin-1"))
+    bad = write_raw(tmp_path / "bad", ["cut short"], name="transactions_200607.csv.gz")
     result = dbt("run", "--select", "stg_transactions+", raw=bad, into=warehouse)
     assert result.returncode == 1
-    why = "transactions_200607.csv, line 2: not UTF-8 text. Save the file in that encoding"
+    why = "transactions_200607.csv.gz: damaged or cut short. Copy or make it again"
     assert why in result.output and why in problem(warehouse)
-    assert dbt("run", raw=raw, into=warehouse).returncode == 0
-    assert problem(warehouse) is None
 
 
 @pytest.mark.parametrize("moment", ["execute_nodes", "after_run"])
@@ -119,7 +115,8 @@ def test_retry_enters_what_it_builds(dbt, warehouse, raw):
         mock.patch("dbt.selected_resources.set_selected_resources"),
         mock.patch("dbt.selected_resources.SELECTED_RESOURCES", []),
     ):
-        assert dbt("run", "--select", "stg_weeks", raw=raw, into=warehouse).returncode == 0
+        models = ["stg_weeks", "int_substitution_clusters"]  # one in SQL, one in Python
+        assert dbt("run", "--select", *models, raw=raw, into=warehouse).returncode == 0
         assert "was built before stg_weeks" in problem(warehouse)
         with mock.patch("dbt.task.run.RunTask.after_run", side_effect=SystemExit):
             dbt("run", "--select", "stg_weeks", raw=raw, into=warehouse)
@@ -140,7 +137,10 @@ def test_tables_of_others_are_left_alone(dbt, raw, tmp_path, whole, statement, n
     with duckdb.connect(str(own.path)) as connection:
         connection.execute(statement)
         connection.execute("create table unrelated as select 1 as id")
-    everything = "select table_name, sql from duckdb_tables() union all select view_name, sql from duckdb_views() order by all"
+    everything = (
+        "select table_name, sql from duckdb_tables() union all "
+        "select view_name, sql from duckdb_views() order by all"
+    )
     before = own.rows(everything)
     result = dbt("run", raw=raw, into=own)
     assert result.returncode == 2
