@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import profiles  # noqa: F401 - how many examples generated tests try
 import pytest
 from demo import demo_arguments
 
