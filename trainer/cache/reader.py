@@ -5,8 +5,6 @@ Numpy only, so that the exporter needs no torch. Nothing is ever unpickled.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,21 +12,12 @@ from typing import Any
 import numpy as np
 
 from trainer.cache.atomic import file_digest
-from trainer.cache.schema import (
-    CODES_OF_CONTEXT,
-    COLUMN,
-    COLUMNS,
-    SCHEMA_VERSION,
-    STATIC_TABLES,
-)
+from trainer.cache.json_files import CONTENT_DIGEST, is_intact, read_json
+from trainer.cache.schema import CODES_OF_CONTEXT, COLUMN, COLUMNS, SCHEMA_VERSION
 from trainer.cache.vocabulary import Vocabulary
 from trainer.commands.errors import ExpectedError
 
 MANIFEST = "manifest.json"
-MAX_MANIFEST_BYTES = 16 << 20
-REQUIRED = ("labels", "split", "totals", "settings")
-FACTS = {"dtype", "shape", "sha256"}
-"""Required facts of each column in the manifest."""
 
 
 class CacheError(ExpectedError):
@@ -68,7 +57,7 @@ class TensorCache:
 
     def __reduce__(self):
         # A worker process maps the files again; a pickled map would carry all their values.
-        return TensorCache, (self.folder, False)
+        return _open_again, (self.folder, self.manifest[CONTENT_DIGEST])
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._columns[name]
@@ -182,15 +171,18 @@ def read_columns(
     return manifest, {name: np.array(values) for name, values in columns.items()}
 
 
+def _open_again(folder: Path, content_digest: str) -> TensorCache:
+    """The cache that another process has opened and verified."""
+    cache = TensorCache(folder, verify=False)
+    if cache.manifest[CONTENT_DIGEST] != content_digest:
+        raise CacheError(f"{folder} was replaced while it was in use: start again")
+    return cache
+
+
 def _open_columns(
     folder: Path, described: Mapping[str, Any], names: Iterable[str], verify: bool
 ) -> dict[str, np.ndarray]:
-    columns = {name: _map(folder, name, described[name]) for name in names}
-    for name in columns if verify else ():
-        path = folder / f"{name}.npy"
-        if file_digest(path) != described[name]["sha256"]:
-            raise CacheError(f"{path} is damaged (its digest differs): export again")
-    return columns
+    return {name: _map(folder / f"{name}.npy", described[name], verify) for name in names}
 
 
 def check_lengths(described: Mapping[str, Any]) -> None:
@@ -207,36 +199,28 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
         raise CacheError(f"{path} does not exist: run python -m dbt_project.export")
-    if path.stat().st_size > MAX_MANIFEST_BYTES:
-        raise CacheError(f"{path} is too large to be a manifest")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path)
     except ValueError as error:
-        raise CacheError(f"{path} is not JSON ({error}): export again") from None
-    version = manifest.get("schema_version") if isinstance(manifest, dict) else None
+        raise CacheError(f"{error}: export again") from None
+    version = manifest.get("schema_version")
     if version != SCHEMA_VERSION:
         raise CacheError(
             f"{path}: schema version {version}, this code reads {SCHEMA_VERSION}: export again"
         )
-    needed = (*REQUIRED, "columns", "digest", "vocabulary_digest")
-    missing = [name for name in needed if name not in manifest]
-    described = manifest.get("columns", {})
-    missing += [name for name in COLUMN if not described.get(name, {}).keys() >= FACTS]
-    if missing:
-        raise CacheError(f"{path} lacks {', '.join(missing[:5])}: export again")
-    digests = {name: described[name]["sha256"] for name in COLUMN}
-    if (manifest["digest"], manifest["vocabulary_digest"]) != (
-        digest_of_all(digests, manifest),
-        digest_of_vocabulary(digests, manifest["labels"]),
-    ):
+    if not is_intact(manifest):
         raise CacheError(f"{path} is damaged (its digest differs): export again")
+    if missing := [name for name in COLUMN if name not in manifest["columns"]]:
+        raise CacheError(f"{path} lacks {', '.join(missing[:5])}: export again")
     return manifest
 
 
-def _map(folder: Path, name: str, facts: Mapping[str, Any]) -> np.ndarray:
-    path = folder / f"{name}.npy"
+def _map(path: Path, facts: Mapping[str, Any], verify: bool) -> np.ndarray:
     if not path.is_file():
         raise CacheError(f"{path} does not exist: export again")
+    # First of all: numpy's reader may say anything about a damaged file.
+    if verify and file_digest(path) != facts["sha256"]:
+        raise CacheError(f"{path} is damaged (its digest differs): export again")
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
@@ -247,23 +231,3 @@ def _map(folder: Path, name: str, facts: Mapping[str, Any]) -> np.ndarray:
             f"the manifest says {facts['dtype']} {facts['shape']}: export again"
         )
     return values
-
-
-def _combined(digests: Mapping[str, str]) -> str:
-    lines = "".join(f"{name} {digests[name]}\n" for name in sorted(digests))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def digest_of_vocabulary(digests: Mapping[str, str], labels: Mapping[str, Any]) -> str:
-    """Of all that gives tokens, rows and labels their meaning, whatever was bought."""
-    static = {n: d for n, d in digests.items() if n.partition(".")[0] in STATIC_TABLES}
-    return _combined(static | {"labels": _digest_of_json(labels)})
-
-
-def digest_of_all(digests: Mapping[str, str], manifest: Mapping[str, Any]) -> str:
-    """Of all that training and evaluation read: columns, labels and the split of the weeks."""
-    return _combined({**digests, **{n: _digest_of_json(manifest[n]) for n in ("labels", "split")}})
-
-
-def _digest_of_json(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
