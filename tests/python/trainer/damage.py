@@ -38,8 +38,9 @@ def copied(folder: Path, to: Path) -> Path:
 
 
 def damage_folder(draw: Draw, folder: Path, others: list[Path]) -> None:
-    """Damage one or two files of a folder, perhaps with those of another folder of its kind."""
-    KINDS[draw(st.sampled_from(sorted(KINDS)))](draw, _one_of(draw, folder), folder, others)
+    """Damage files of a folder, perhaps with those of another folder of its kind."""
+    kinds = sorted(KINDS if _files(folder, "*.json") else KINDS.keys() - {"json"})
+    KINDS[draw(st.sampled_from(kinds))](draw, _one_of(draw, folder), folder, others)
 
 
 def damaged_bytes(draw: Draw, data: bytes) -> bytes:

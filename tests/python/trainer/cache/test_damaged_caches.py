@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 from dataclasses import dataclass
@@ -20,12 +21,12 @@ from trainer.cache.writer import write_cache
 
 
 def contents(columns, manifest):
-    """Everything that a reader can see of a cache."""
-    arrays = {
-        name: (columns[name].dtype.str, columns[name].shape, columns[name].tobytes())
-        for name in COLUMN
-    }
-    return arrays, json.dumps(manifest, sort_keys=True)
+    """A digest of everything that a reader can see of a cache."""
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
+    for name in COLUMN:
+        digest.update(repr((name, columns[name].dtype.str, columns[name].shape)).encode())
+        digest.update(columns[name].tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def one_line_about(error: Exception, folder: Path) -> bool:
     return str(folder) in str(error) and len(str(error).splitlines()) == 1
 
 
-@examples(300)
+@examples(200)
 @given(data=st.data())
 def test_a_damaged_cache_is_refused_or_the_same(caches, undamaged, data):
     folder = caches.damage(data.draw)
@@ -76,7 +77,7 @@ def test_a_damaged_cache_is_refused_or_the_same(caches, undamaged, data):
         assert contents(cache, cache.manifest) in undamaged
 
 
-@examples(100)
+@examples(50)
 @given(data=st.data())
 def test_columns_read_from_a_damaged_cache_are_refused_or_the_same(caches, undamaged, data):
     """As an export --like it does."""
