@@ -84,6 +84,12 @@ def dbt_environment(folder: Path, raw: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="session", name="dbt_environment")
+def _dbt_environment():
+    """The function, for tests that start dbt by themselves."""
+    return dbt_environment
+
+
 @pytest.fixture(scope="session")
 def dbt_command():
     """`dbt_command("build", raw=..., folder=...)` runs the real command in a process of its own;

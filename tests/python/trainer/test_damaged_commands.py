@@ -28,7 +28,8 @@ def output(command, arguments):
 def refused(folder, code, out, errors):
     """Whether a command ended in one line that names a file in the folder."""
     lines = [line for line in errors if line.startswith("error: ")]
-    return code == 2 and not out and lines == errors[-1:] and str(folder) in lines[0]
+    known = "fault of the program" not in str(lines)
+    return code == 2 and not out and lines == errors[-1:] and known and str(folder) in lines[0]
 
 
 def fitted(cache, out):
