@@ -18,6 +18,7 @@ from trainer.cache.vocabulary import Vocabulary
 from trainer.commands.errors import ExpectedError
 
 MANIFEST = "manifest.json"
+EXPORT = "run python -m dbt_project.export"
 
 
 class CacheError(ExpectedError):
@@ -35,21 +36,24 @@ class TensorCache:
         split: name -> (first week, last week), both included.
     """
 
-    def __init__(self, folder: Path | str, verify: bool = True) -> None:
+    def __init__(self, folder: Path | str, verify: bool = True, remedy: str = EXPORT) -> None:
         """Open a cache. `verify` reads every file once to compare it with its digest.
 
-        Raises CacheError where something is missing, damaged or of another format.
+        Raises CacheError, which ends with the remedy, where something is missing, damaged or of
+        another format.
         """
         self.folder = Path(folder)
-        self.manifest = _read_manifest(self.folder)
-        described = self.manifest["columns"]
-        self._columns = _open_columns(self.folder, described, COLUMN, verify)
         try:
+            self.manifest = _read_manifest(self.folder)
+            described = self.manifest["columns"]
+            self._columns = _open_columns(self.folder, described, COLUMN, verify)
             check_lengths(described)
+            if verify:
+                self._check_values()
+        except CacheError as error:
+            raise CacheError(f"{error}: {remedy}") from None
         except ValueError as error:
-            raise CacheError(f"{self.folder / MANIFEST}: {error}; export again") from None
-        if verify:
-            self._check_values()
+            raise CacheError(f"{self.folder / MANIFEST}: {error}: {remedy}") from None
         self.digest: str = self.manifest["digest"]
         self.vocabulary_digest: str = self.manifest["vocabulary_digest"]
         self.labels = {name: tuple(labels) for name, labels in self.manifest["labels"].items()}
@@ -84,13 +88,13 @@ class TensorCache:
             if not column.holds(values):
                 raise CacheError(
                     f"{self.folder / f'{column.name}.npy'} holds {values.dtype} {values.shape}, "
-                    f"expected {column.dtype}: export again"
+                    f"expected {column.dtype}"
                 )
         departments = len(self.manifest["labels"]["department"])
         if self["customer_weeks.department_shares"].shape[1] != departments:
             raise CacheError(
                 f"{self.folder / 'customer_weeks.department_shares.npy'}: expected a share of each "
-                f"of {departments} departments; export again"
+                f"of {departments} departments"
             )
         for name, table in (
             ("customer_weeks.customer", "customers"),
@@ -131,14 +135,12 @@ class TensorCache:
         if specials.any():
             raise CacheError(
                 f"{self.folder / 'items.token.npy'} row {specials.argmax()}: "
-                "[MASK] or [EOS] as an item; export again"
+                "[MASK] or [EOS] as an item"
             )
         for name, values in self._columns.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 row = int(np.argwhere(~np.isfinite(values))[0][0])
-                raise CacheError(
-                    f"{self.folder / f'{name}.npy'} row {row}: not a finite number; export again"
-                )
+                raise CacheError(f"{self.folder / f'{name}.npy'} row {row}: not a finite number")
         for column in COLUMNS:
             if column.is_price:
                 self._check_range(column.name, *column.limits)
@@ -154,7 +156,7 @@ class TensorCache:
             row = int(outside.argmax())
             raise CacheError(
                 f"{self.folder / f'{name}.npy'} row {row}: {values[row]} is outside "
-                f"{lowest}..{highest}; export again"
+                f"{lowest}..{highest}"
             )
 
 
@@ -166,8 +168,11 @@ def read_columns(
     Raises CacheError where one of them is missing, damaged or of another format.
     """
     folder = Path(folder)
-    manifest = _read_manifest(folder)
-    columns = _open_columns(folder, manifest["columns"], names, verify=True)
+    try:
+        manifest = _read_manifest(folder)
+        columns = _open_columns(folder, manifest["columns"], names, verify=True)
+    except CacheError as error:
+        raise CacheError(f"{error}: export it again, or use another") from None
     return manifest, {name: np.array(values) for name, values in columns.items()}
 
 
@@ -198,36 +203,34 @@ def check_lengths(described: Mapping[str, Any]) -> None:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
-        raise CacheError(f"{path} does not exist: run python -m dbt_project.export")
+        raise CacheError(f"{path} does not exist")
     try:
         manifest = read_json(path)
     except ValueError as error:
-        raise CacheError(f"{error}: export again") from None
+        raise CacheError(str(error)) from None
     version = manifest.get("schema_version")
     if version != SCHEMA_VERSION:
-        raise CacheError(
-            f"{path}: schema version {version}, this code reads {SCHEMA_VERSION}: export again"
-        )
+        raise CacheError(f"{path}: schema version {version}, this code reads {SCHEMA_VERSION}")
     if not is_intact(manifest):
-        raise CacheError(f"{path} is damaged (its digest differs): export again")
+        raise CacheError(f"{path} is damaged (its digest differs)")
     if missing := [name for name in COLUMN if name not in manifest["columns"]]:
-        raise CacheError(f"{path} lacks {', '.join(missing[:5])}: export again")
+        raise CacheError(f"{path} lacks {', '.join(missing[:5])}")
     return manifest
 
 
 def _map(path: Path, facts: Mapping[str, Any], verify: bool) -> np.ndarray:
     if not path.is_file():
-        raise CacheError(f"{path} does not exist: export again")
+        raise CacheError(f"{path} does not exist")
     # First of all: numpy's reader may say anything about a damaged file.
     if verify and file_digest(path) != facts["sha256"]:
-        raise CacheError(f"{path} is damaged (its digest differs): export again")
+        raise CacheError(f"{path} is damaged (its digest differs)")
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise CacheError(f"{path} cannot be read ({error}): export again") from None
+        raise CacheError(f"{path} cannot be read ({error})") from None
     if values.dtype.str != facts["dtype"] or list(values.shape) != facts["shape"]:
         raise CacheError(
             f"{path} holds {values.dtype.str} {list(values.shape)}, "
-            f"the manifest says {facts['dtype']} {facts['shape']}: export again"
+            f"the manifest says {facts['dtype']} {facts['shape']}"
         )
     return values

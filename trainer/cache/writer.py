@@ -99,7 +99,7 @@ def _check_replaceable(folder: Path) -> None:
     if foreign:
         raise CacheError(
             f"{folder} exists and is not a tensor cache, it holds {foreign[0]}: "
-            "choose another folder"
+            "choose another folder, or move this one away"
         )
 
 

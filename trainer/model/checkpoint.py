@@ -91,7 +91,7 @@ class Checkpoint:
         Raises CacheError where they are missing or damaged, CheckpointError where they are those
         of another checkpoint, or this version works out features in another way.
         """
-        vocabulary = TensorCache(self.folder / VOCABULARY)
+        vocabulary = TensorCache(self.folder / VOCABULARY, remedy="use another checkpoint")
         if vocabulary.manifest[CONTENT_DIGEST] != self.vocabulary_digest:
             raise CheckpointError(
                 f"{vocabulary.folder} is not the vocabulary that the checkpoint was saved with: "
@@ -362,7 +362,7 @@ def _disk_errors() -> Iterator[None]:
 
 def _load(path: Path, digest: str) -> dict[str, Tensor]:
     if not path.is_file():
-        raise CheckpointError(f"{path} does not exist: the checkpoint is incomplete")
+        raise CheckpointError(f"{path} does not exist: use another checkpoint")
     if file_digest(path) != digest:
         raise CheckpointError(f"{path} is damaged (its digest differs): use another checkpoint")
     try:
