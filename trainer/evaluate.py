@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -14,6 +13,7 @@ import torch
 
 from trainer.batches.tasks import TASKS
 from trainer.cache.atomic import new_file
+from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
@@ -115,7 +115,7 @@ def _run(options: argparse.Namespace) -> None:
         checkpoint = str(options.checkpoint) if options.checkpoint else None
         content = {"checkpoint": checkpoint} | machine() | metrics.to_dict()
         with new_file(options.json) as fresh:
-            fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            write_json(fresh, content)
     print(report(metrics, options.detailed))
     print(f"\n{metrics.seconds:.1f} s, cache {metrics.cache_digest[:12]}")
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import profiles  # noqa: F401 - how many examples generated tests try
 import pytest
 from demo import demo_arguments
 
@@ -78,6 +79,12 @@ def dbt_environment(folder: Path, raw: Path) -> dict[str, str]:
         "DBT_TARGET_PATH": str(folder / "target"),
         "DBT_LOG_PATH": str(folder / "logs"),
     }
+
+
+@pytest.fixture(scope="session", name="dbt_environment")
+def _dbt_environment():
+    """The function, for tests that start dbt by themselves."""
+    return dbt_environment
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,6 @@ Numpy only, so that the exporter needs no torch. Nothing is ever unpickled.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,21 +12,13 @@ from typing import Any
 import numpy as np
 
 from trainer.cache.atomic import file_digest
-from trainer.cache.schema import (
-    CODES_OF_CONTEXT,
-    COLUMN,
-    COLUMNS,
-    SCHEMA_VERSION,
-    STATIC_TABLES,
-)
+from trainer.cache.json_files import CONTENT_DIGEST, is_intact, read_json
+from trainer.cache.schema import CODES_OF_CONTEXT, COLUMN, COLUMNS, SCHEMA_VERSION
 from trainer.cache.vocabulary import Vocabulary
 from trainer.commands.errors import ExpectedError
 
 MANIFEST = "manifest.json"
-MAX_MANIFEST_BYTES = 16 << 20
-REQUIRED = ("labels", "split", "totals", "settings")
-FACTS = {"dtype", "shape", "sha256"}
-"""Required facts of each column in the manifest."""
+EXPORT = "run python -m dbt_project.export"
 
 
 class CacheError(ExpectedError):
@@ -46,21 +36,24 @@ class TensorCache:
         split: name -> (first week, last week), both included.
     """
 
-    def __init__(self, folder: Path | str, verify: bool = True) -> None:
+    def __init__(self, folder: Path | str, verify: bool = True, remedy: str = EXPORT) -> None:
         """Open a cache. `verify` reads every file once to compare it with its digest.
 
-        Raises CacheError where something is missing, damaged or of another format.
+        Raises CacheError, which ends with the remedy, where something is missing, damaged or of
+        another format.
         """
         self.folder = Path(folder)
-        self.manifest = _read_manifest(self.folder)
-        described = self.manifest["columns"]
-        self._columns = _open_columns(self.folder, described, COLUMN, verify)
         try:
+            self.manifest = _read_manifest(self.folder)
+            described = self.manifest["columns"]
+            self._columns = _open_columns(self.folder, described, COLUMN, verify)
             check_lengths(described)
+            if verify:
+                self._check_values()
+        except CacheError as error:
+            raise CacheError(f"{error}: {remedy}") from None
         except ValueError as error:
-            raise CacheError(f"{self.folder / MANIFEST}: {error}; export again") from None
-        if verify:
-            self._check_values()
+            raise CacheError(f"{self.folder / MANIFEST}: {error}: {remedy}") from None
         self.digest: str = self.manifest["digest"]
         self.vocabulary_digest: str = self.manifest["vocabulary_digest"]
         self.labels = {name: tuple(labels) for name, labels in self.manifest["labels"].items()}
@@ -68,7 +61,7 @@ class TensorCache:
 
     def __reduce__(self):
         # A worker process maps the files again; a pickled map would carry all their values.
-        return TensorCache, (self.folder, False)
+        return _open_again, (self.folder, self.manifest[CONTENT_DIGEST])
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._columns[name]
@@ -95,13 +88,13 @@ class TensorCache:
             if not column.holds(values):
                 raise CacheError(
                     f"{self.folder / f'{column.name}.npy'} holds {values.dtype} {values.shape}, "
-                    f"expected {column.dtype}: export again"
+                    f"expected {column.dtype}"
                 )
         departments = len(self.manifest["labels"]["department"])
         if self["customer_weeks.department_shares"].shape[1] != departments:
             raise CacheError(
                 f"{self.folder / 'customer_weeks.department_shares.npy'}: expected a share of each "
-                f"of {departments} departments; export again"
+                f"of {departments} departments"
             )
         for name, table in (
             ("customer_weeks.customer", "customers"),
@@ -142,14 +135,12 @@ class TensorCache:
         if specials.any():
             raise CacheError(
                 f"{self.folder / 'items.token.npy'} row {specials.argmax()}: "
-                "[MASK] or [EOS] as an item; export again"
+                "[MASK] or [EOS] as an item"
             )
         for name, values in self._columns.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 row = int(np.argwhere(~np.isfinite(values))[0][0])
-                raise CacheError(
-                    f"{self.folder / f'{name}.npy'} row {row}: not a finite number; export again"
-                )
+                raise CacheError(f"{self.folder / f'{name}.npy'} row {row}: not a finite number")
         for column in COLUMNS:
             if column.is_price:
                 self._check_range(column.name, *column.limits)
@@ -165,7 +156,7 @@ class TensorCache:
             row = int(outside.argmax())
             raise CacheError(
                 f"{self.folder / f'{name}.npy'} row {row}: {values[row]} is outside "
-                f"{lowest}..{highest}; export again"
+                f"{lowest}..{highest}"
             )
 
 
@@ -177,20 +168,26 @@ def read_columns(
     Raises CacheError where one of them is missing, damaged or of another format.
     """
     folder = Path(folder)
-    manifest = _read_manifest(folder)
-    columns = _open_columns(folder, manifest["columns"], names, verify=True)
+    try:
+        manifest = _read_manifest(folder)
+        columns = _open_columns(folder, manifest["columns"], names, verify=True)
+    except CacheError as error:
+        raise CacheError(f"{error}: export it again, or use another") from None
     return manifest, {name: np.array(values) for name, values in columns.items()}
+
+
+def _open_again(folder: Path, content_digest: str) -> TensorCache:
+    """The cache that another process has opened and verified."""
+    cache = TensorCache(folder, verify=False)
+    if cache.manifest[CONTENT_DIGEST] != content_digest:
+        raise CacheError(f"{folder} was replaced while it was in use: start again")
+    return cache
 
 
 def _open_columns(
     folder: Path, described: Mapping[str, Any], names: Iterable[str], verify: bool
 ) -> dict[str, np.ndarray]:
-    columns = {name: _map(folder, name, described[name]) for name in names}
-    for name in columns if verify else ():
-        path = folder / f"{name}.npy"
-        if file_digest(path) != described[name]["sha256"]:
-            raise CacheError(f"{path} is damaged (its digest differs): export again")
-    return columns
+    return {name: _map(folder / f"{name}.npy", described[name], verify) for name in names}
 
 
 def check_lengths(described: Mapping[str, Any]) -> None:
@@ -206,64 +203,34 @@ def check_lengths(described: Mapping[str, Any]) -> None:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
-        raise CacheError(f"{path} does not exist: run python -m dbt_project.export")
-    if path.stat().st_size > MAX_MANIFEST_BYTES:
-        raise CacheError(f"{path} is too large to be a manifest")
+        raise CacheError(f"{path} does not exist")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path)
     except ValueError as error:
-        raise CacheError(f"{path} is not JSON ({error}): export again") from None
-    version = manifest.get("schema_version") if isinstance(manifest, dict) else None
+        raise CacheError(str(error)) from None
+    version = manifest.get("schema_version")
     if version != SCHEMA_VERSION:
-        raise CacheError(
-            f"{path}: schema version {version}, this code reads {SCHEMA_VERSION}: export again"
-        )
-    needed = (*REQUIRED, "columns", "digest", "vocabulary_digest")
-    missing = [name for name in needed if name not in manifest]
-    described = manifest.get("columns", {})
-    missing += [name for name in COLUMN if not described.get(name, {}).keys() >= FACTS]
-    if missing:
-        raise CacheError(f"{path} lacks {', '.join(missing[:5])}: export again")
-    digests = {name: described[name]["sha256"] for name in COLUMN}
-    if (manifest["digest"], manifest["vocabulary_digest"]) != (
-        digest_of_all(digests, manifest),
-        digest_of_vocabulary(digests, manifest["labels"]),
-    ):
-        raise CacheError(f"{path} is damaged (its digest differs): export again")
+        raise CacheError(f"{path}: schema version {version}, this code reads {SCHEMA_VERSION}")
+    if not is_intact(manifest):
+        raise CacheError(f"{path} is damaged (its digest differs)")
+    if missing := [name for name in COLUMN if name not in manifest["columns"]]:
+        raise CacheError(f"{path} lacks {', '.join(missing[:5])}")
     return manifest
 
 
-def _map(folder: Path, name: str, facts: Mapping[str, Any]) -> np.ndarray:
-    path = folder / f"{name}.npy"
+def _map(path: Path, facts: Mapping[str, Any], verify: bool) -> np.ndarray:
     if not path.is_file():
-        raise CacheError(f"{path} does not exist: export again")
+        raise CacheError(f"{path} does not exist")
+    # First of all: numpy's reader may say anything about a damaged file.
+    if verify and file_digest(path) != facts["sha256"]:
+        raise CacheError(f"{path} is damaged (its digest differs)")
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise CacheError(f"{path} cannot be read ({error}): export again") from None
+        raise CacheError(f"{path} cannot be read ({error})") from None
     if values.dtype.str != facts["dtype"] or list(values.shape) != facts["shape"]:
         raise CacheError(
             f"{path} holds {values.dtype.str} {list(values.shape)}, "
-            f"the manifest says {facts['dtype']} {facts['shape']}: export again"
+            f"the manifest says {facts['dtype']} {facts['shape']}"
         )
     return values
-
-
-def _combined(digests: Mapping[str, str]) -> str:
-    lines = "".join(f"{name} {digests[name]}\n" for name in sorted(digests))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def digest_of_vocabulary(digests: Mapping[str, str], labels: Mapping[str, Any]) -> str:
-    """Of all that gives tokens, rows and labels their meaning, whatever was bought."""
-    static = {n: d for n, d in digests.items() if n.partition(".")[0] in STATIC_TABLES}
-    return _combined(static | {"labels": _digest_of_json(labels)})
-
-
-def digest_of_all(digests: Mapping[str, str], manifest: Mapping[str, Any]) -> str:
-    """Of all that training and evaluation read: columns, labels and the split of the weeks."""
-    return _combined({**digests, **{n: _digest_of_json(manifest[n]) for n in ("labels", "split")}})
-
-
-def _digest_of_json(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,20 @@ from typing import Any
 import numpy as np
 
 from trainer.cache.atomic import file_digest, new_folder
-from trainer.cache.reader import (
-    MANIFEST,
-    REQUIRED,
-    CacheError,
-    check_lengths,
-    digest_of_all,
-    digest_of_vocabulary,
+from trainer.cache.json_files import json_digest, read_json, write_json
+from trainer.cache.reader import MANIFEST, CacheError, check_lengths
+from trainer.cache.schema import (
+    COLUMN,
+    COLUMNS,
+    SCHEMA_VERSION,
+    SMALLEST,
+    STATIC_TABLES,
+    TEXT,
+    Column,
 )
-from trainer.cache.schema import COLUMN, COLUMNS, SCHEMA_VERSION, SMALLEST, TEXT, Column
+
+REQUIRED = ("labels", "split", "totals", "settings")
+"""What every manifest says beside the columns."""
 
 
 def write_cache(
@@ -63,11 +68,11 @@ def write_cache(
         content = {
             "schema_version": SCHEMA_VERSION,
             **{name: manifest[name] for name in sorted(manifest)},
-            "vocabulary_digest": digest_of_vocabulary(digests, manifest["labels"]),
-            "digest": digest_of_all(digests, manifest),
+            "vocabulary_digest": _digest_of_vocabulary(digests, manifest["labels"]),
+            "digest": _digest_of_all(digests, manifest),
             "columns": described,
         }
-        (fresh / MANIFEST).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        write_json(fresh / MANIFEST, content)
 
 
 def smallest_unsigned(values: np.ndarray) -> np.ndarray:
@@ -94,14 +99,14 @@ def _check_replaceable(folder: Path) -> None:
     if foreign:
         raise CacheError(
             f"{folder} exists and is not a tensor cache, it holds {foreign[0]}: "
-            "choose another folder"
+            "choose another folder, or move this one away"
         )
 
 
 def written_files(folder: Path) -> set[str]:
     """Names of the files of a cache, of any version; none where the manifest is not of one."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(folder / MANIFEST)
         if "schema_version" not in manifest:
             return set()
         return {MANIFEST, *(f"{name}.npy" for name in manifest["columns"])}
@@ -131,3 +136,19 @@ def _as_stored(column: Column, values: np.ndarray) -> np.ndarray:
     smallest = column.dtype == SMALLEST
     stored = smallest_unsigned(values) if smallest else values.astype(column.dtype)
     return np.ascontiguousarray(stored)
+
+
+def _combined(digests: Mapping[str, str]) -> str:
+    lines = "".join(f"{name} {digests[name]}\n" for name in sorted(digests))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _digest_of_vocabulary(digests: Mapping[str, str], labels: Mapping[str, Any]) -> str:
+    """Of all that gives tokens, rows and labels their meaning, whatever was bought."""
+    static = {n: d for n, d in digests.items() if n.partition(".")[0] in STATIC_TABLES}
+    return _combined(static | {"labels": json_digest(labels)})
+
+
+def _digest_of_all(digests: Mapping[str, str], manifest: Mapping[str, Any]) -> str:
+    """Of all that training and evaluation read: columns, labels and the split of the weeks."""
+    return _combined({**digests, **{n: json_digest(manifest[n]) for n in ("labels", "split")}})

@@ -13,7 +13,6 @@ questions about customers that are in no cache.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -30,6 +29,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from trainer.cache.atomic import file_digest, new_folder
+from trainer.cache.json_files import CONTENT_DIGEST, is_intact, read_json, write_json
 from trainer.cache.reader import MANIFEST, CacheError, TensorCache
 from trainer.cache.schema import COLUMNS, STATIC_TABLES
 from trainer.cache.writer import write_cache
@@ -47,7 +47,6 @@ checkpoints are refused."""
 DESCRIPTION, MODEL, TRAINING = "checkpoint.json", "model.safetensors", "training.safetensors"
 CHAIN = "chain.safetensors"
 VOCABULARY = "vocabulary"
-MAX_DESCRIPTION_BYTES = 64 << 20
 CALENDAR_TABLES = ("days", "weeks")
 
 
@@ -71,7 +70,7 @@ class Checkpoint:
     cache_digest: str
     """Digest of the cache it was trained on."""
     vocabulary_digest: str
-    """Digest of its static tables."""
+    """Digest of its vocabulary's manifest, which has those of all its columns."""
     features: dict[str, Any]
     """Settings of the features that it was trained on (`FeatureSettings.to_dict`)."""
     progress: dict[str, Any]
@@ -92,8 +91,8 @@ class Checkpoint:
         Raises CacheError where they are missing or damaged, CheckpointError where they are those
         of another checkpoint, or this version works out features in another way.
         """
-        vocabulary = TensorCache(self.folder / VOCABULARY)
-        if vocabulary.vocabulary_digest != self.vocabulary_digest:
+        vocabulary = TensorCache(self.folder / VOCABULARY, remedy="use another checkpoint")
+        if vocabulary.manifest[CONTENT_DIGEST] != self.vocabulary_digest:
             raise CheckpointError(
                 f"{vocabulary.folder} is not the vocabulary that the checkpoint was saved with: "
                 "use another checkpoint"
@@ -151,7 +150,7 @@ def save_checkpoint(
             save_arrays(sales.to_arrays(), fresh / CHAIN)
         if training is not None:
             _save(training, fresh / TRAINING)
-        _write_vocabulary(cache, fresh / VOCABULARY, folder.parent)
+        _write_vocabulary(cache, fresh / VOCABULARY)
         files = [path for path in (fresh / MODEL, fresh / CHAIN, fresh / TRAINING) if path.exists()]
         description = {
             "format": FORMAT,
@@ -159,11 +158,11 @@ def save_checkpoint(
             "features": FeatureSettings.of(cache).to_dict(),
             "constants": constants(),
             "cache_digest": cache.digest,
-            "vocabulary_digest": cache.vocabulary_digest,
+            "vocabulary_digest": read_json(fresh / VOCABULARY / MANIFEST)[CONTENT_DIGEST],
             "sha256": {path.name: file_digest(path) for path in files},
             "progress": dict(progress),
         }
-        (fresh / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
+        write_json(fresh / DESCRIPTION, description)
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
@@ -243,16 +242,18 @@ def _read(folder: Path) -> Checkpoint:
     path = folder / DESCRIPTION
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist: {folder} is no checkpoint")
-    if path.stat().st_size > MAX_DESCRIPTION_BYTES:
-        raise CheckpointError(f"{path} is too large to be a checkpoint's description")
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        version = facts["format"]
-        if version != FORMAT:
-            raise CheckpointError(
-                f"{path}: format {version}, this version reads format {FORMAT} only: train again "
-                "(python -m trainer.fit), or use the version of RetailSim that wrote it"
-            )
+        facts = read_json(path)
+    except ValueError as error:
+        raise CheckpointError(f"{error}: use another checkpoint") from None
+    if (version := facts.get("format")) != FORMAT:
+        raise CheckpointError(
+            f"{path}: format {version}, this version reads format {FORMAT} only: train again "
+            "(python -m trainer.fit), or use the version of RetailSim that wrote it"
+        )
+    if not is_intact(facts):
+        raise CheckpointError(f"{path} is damaged (its digest differs): use another checkpoint")
+    try:
         config = WorldModelConfig(**facts["config"])
         features = dict(facts["features"])
         trained_with = dict(facts["constants"])
@@ -330,18 +331,8 @@ def model_for(checkpoint: Checkpoint, cache: TensorCache) -> WorldModel:
     return checkpoint.model()
 
 
-def _write_vocabulary(cache: TensorCache, folder: Path, run: Path) -> None:
-    """Write the cache's static tables and calendar as a cache without customers.
-
-    They are the same for all checkpoints of a run: if another one has them, its files are linked.
-    """
-    for earlier in run.glob(f"*/{VOCABULARY}"):
-        try:
-            if TensorCache(earlier, verify=False).vocabulary_digest == cache.vocabulary_digest:
-                shutil.copytree(earlier, folder, copy_function=os.link)
-                return
-        except (CacheError, OSError):
-            shutil.rmtree(folder, ignore_errors=True)
+def _write_vocabulary(cache: TensorCache, folder: Path) -> None:
+    """Write the cache's static tables and calendar as a cache without customers."""
     kept = STATIC_TABLES + CALENDAR_TABLES
     columns = {
         column.name: np.zeros(1, dtype=np.uint8)
@@ -371,7 +362,7 @@ def _disk_errors() -> Iterator[None]:
 
 def _load(path: Path, digest: str) -> dict[str, Tensor]:
     if not path.is_file():
-        raise CheckpointError(f"{path} does not exist: the checkpoint is incomplete")
+        raise CheckpointError(f"{path} does not exist: use another checkpoint")
     if file_digest(path) != digest:
         raise CheckpointError(f"{path} is damaged (its digest differs): use another checkpoint")
     try:

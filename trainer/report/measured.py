@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from trainer.batches.tasks import TASKS
+from trainer.cache.json_files import is_intact, read_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 from trainer.evaluation import EvaluationMetrics
@@ -25,7 +25,10 @@ def read_evaluation(
     if it cannot be read.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
+    except ValueError as error:
+        raise InputError(f"{error}, it is not what trainer.evaluate --json writes") from None
+    try:
         metrics = EvaluationMetrics.from_dict(content)
         if not metrics.tasks or not set(metrics.tasks) <= set(TASKS):
             raise ValueError(f"tasks {sorted(metrics.tasks)}")
@@ -34,6 +37,8 @@ def read_evaluation(
         raise InputError(
             f"{path} is not what trainer.evaluate --json writes: {type(error).__name__} {error}"
         ) from None
+    if not is_intact(content):
+        raise InputError(f"{path} was changed after trainer.evaluate --json wrote it")
     if metrics.cache_digest != cache.digest:
         raise InputError(
             f"{path} was measured on another cache ({metrics.cache_digest[:12]}) than "

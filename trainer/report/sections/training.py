@@ -24,7 +24,7 @@ PANELS = {
     "Validation, NDCG@10": ("NDCG@10", {f"{task}_ndcg@10": task for task in TITLES}),
     "Validation, recall@10": ("recall@10", {f"{task}_recall@10": task for task in TITLES}),
 }
-"""Title -> unit, and the columns of curves.jsonl with their names in the chart."""
+"""Title -> unit, and the columns of the curves with their names in the chart."""
 NAMES = {
     "next_unknown": "mission unknown", "next_known": "mission known", "completion": "completion",
 }  # fmt: skip
@@ -33,7 +33,7 @@ NAMES = {
 def training(run: Run) -> Markup:
     """Losses and validation metrics, with the boundaries of the phases."""
     if not run.curves:
-        return element("p", "The run has no curves.jsonl, so there are no curves to draw.")
+        return element("p", "The run has kept no curves.")
     epochs = Epochs(_phases(run.curves), run.progress.get("epoch"))
     charts = [
         lines(f"curve-{number}", title, unit, found, epochs)

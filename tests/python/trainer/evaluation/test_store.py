@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from damage import edit_json
 from toy import toy_cache
 
 from trainer.baselines import Baseline
@@ -106,8 +106,7 @@ def test_another_cache_is_measured(kept, calls, tmp_path):
 def test_a_cache_exported_like_another_is_measured(cache, kept, calls, tmp_path):
     """Its columns may be the same, but shares are counted from its receipts."""
     like = shutil.copytree(cache.folder, tmp_path / "like")
-    path = like / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference_vocabulary": "x"}))
+    edit_json(like / "manifest.json", lambda facts: facts.update(reference_vocabulary="x"))
     assert TensorCache(like).digest == cache.digest
     evaluator(TensorCache(like), BaselineStore(kept)).run()
     assert calls == set(NAMES)

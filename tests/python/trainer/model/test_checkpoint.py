@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 
 import numpy as np
 import pytest
 import torch
+from damage import edit_json
 from safetensors.torch import save_file
 from toy import toy_cache, toy_columns, toy_manifest
 
@@ -102,18 +102,15 @@ def test_another_vocabulary_is_refused_with_the_remedy(saved, tmp_path, change):
 
 
 def edit(saved, change):
-    path = saved / "checkpoint.json"
-    facts = json.loads(path.read_text())
-    change(facts)
-    path.write_text(json.dumps(facts))
+    edit_json(saved / "checkpoint.json", change)
 
 
 @pytest.mark.parametrize(
     "damage, message",
     [
         (lambda s: (s / "checkpoint.json").unlink(), "is no checkpoint"),
-        (lambda s: (s / "checkpoint.json").write_text("{"), "damaged"),
-        (lambda s: (s / "checkpoint.json").write_text("[]"), "damaged"),
+        (lambda s: (s / "checkpoint.json").write_text("{"), "is not JSON"),
+        (lambda s: (s / "checkpoint.json").write_text("[]"), "no JSON object"),
         (lambda s: edit(s, lambda f: f.update(format=9)), "this version reads format 2 only"),
         (lambda s: edit(s, lambda f: f.pop("config")), "damaged"),
         (lambda s: edit(s, lambda f: f["config"].update(depth=3)), "damaged"),

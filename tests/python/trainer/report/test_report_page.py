@@ -16,6 +16,7 @@ import torch
 from toy import LABELS, toy_cache, toy_columns, toy_manifest
 
 from trainer.batches.masking import evaluation_mask, mask_keys
+from trainer.cache.json_files import CONTENT_DIGEST, read_json, write_json
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
 from trainer.evaluate import main as evaluate
@@ -104,8 +105,7 @@ def folder(tmp_path_factory) -> Path:
         {"epoch": 2, "phase": "main", "focal": 3.0, "contrastive": 5.25, "score": 0.2,
          "completion_ndcg@10": 0.125, "learning_rate": 0.005},
     ]  # fmt: skip
-    lines = "".join(json.dumps(row) + "\n" for row in curves)
-    (folder / "run/curves.jsonl").write_text(lines)
+    save_checkpoint(folder / "run" / "last", model, cache, progress | {"curves": curves})
     arguments = ["--cache", str(folder / "cache")]
     written = str(folder / "figures.json")
     assert evaluate([str(folder / "run/best"), *arguments, "--json", written]) == 0
@@ -360,7 +360,7 @@ def test_a_sample_without_curves_or_configuration(folder, tmp_path):
     assert main([str(tmp_path / "run"), *arguments]) == 0
     page = Page((tmp_path / "run/report.html").read_text(encoding="utf-8"))
     text = "".join(page.text)
-    assert "has no curves.jsonl" in text and "not recorded" in text
+    assert "has kept no curves" in text and "not recorded" in text
     assert "too little data to tell" in text and "flatter the model" in text
     assert page.rows("Replayed weeks") == []
 
@@ -374,19 +374,22 @@ def others(folder) -> Path:
     model = create_world_model("tiny", cache)
     save_checkpoint(wrong / "run" / "best", model, cache, {})
     text = (folder / "figures.json").read_text()
-    content = json.loads(text)
+    content = read_json(folder / "figures.json")
+    del content[CONTENT_DIGEST]
     (wrong / "list.json").write_text("[]")
     (wrong / "half.json").write_text(text[: len(text) // 2])
-    (wrong / "cache.json").write_text(json.dumps(content | {"cache_digest": "0" * 64}))
+    (wrong / "edited.json").write_text(text.replace("0.1", "0.2", 1))
+    write_json(wrong / "cache.json", content | {"cache_digest": "0" * 64})
     for name, digest in (("weights", "1" * 64), ("nameless", None)):
-        (wrong / f"{name}.json").write_text(json.dumps(content | {"weights_digest": digest}))
+        write_json(wrong / f"{name}.json", content | {"weights_digest": digest})
     for task in content["tasks"].values():
         for part in ("fresh", "replayed"):
             task[part]["scorers"].pop("model")
-    (wrong / "rules.json").write_text(json.dumps(content))
+    write_json(wrong / "rules.json", content)
     save_checkpoint(wrong / "curves" / "best", create_world_model(
         "tiny", TensorCache(folder / "cache")), TensorCache(folder / "cache"), {})  # fmt: skip
-    (wrong / "curves/curves.jsonl").write_text('{"epoch": 1, "phase": "main"}\n{"epo')
+    (wrong / "curves" / "last").mkdir()
+    (wrong / "curves/last/checkpoint.json").write_text('{"form')
     return wrong
 
 
@@ -396,7 +399,7 @@ def others(folder) -> Path:
         (["nowhere"], "is no checkpoint"),
         (["run", "--cache", "nowhere"], "nowhere"),
         (["wrong/run"], "has another vocabulary"),
-        (["wrong/curves"], "curves.jsonl line 2 is no row"),
+        (["wrong/curves"], "last/checkpoint.json is not JSON"),
         (["run", "--split", "tomorrow"], "split: expected one of"),
         (["run", "--split", "train"], "do not tell how good"),
         (["run", "--customers", "0"], "--customers: expected a whole number from 1"),
@@ -406,6 +409,7 @@ def others(folder) -> Path:
         (["run", "--evaluation", "nowhere.json"], "nowhere.json"),
         (["run", "--evaluation", "wrong/list.json"], "is not what trainer.evaluate"),
         (["run", "--evaluation", "wrong/half.json"], "is not what trainer.evaluate"),
+        (["run", "--evaluation", "wrong/edited.json"], "was changed after trainer.evaluate"),
         (["run", "--evaluation", "wrong/cache.json"], "was measured on another cache"),
         (["run", "--evaluation", "wrong/weights.json"], "with other weights (111111111111) than"),
         (["run", "--evaluation", "wrong/nameless.json"], "with other weights (None) than"),

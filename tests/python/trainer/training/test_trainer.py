@@ -18,6 +18,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from damage import edit_json
 from safetensors import SafetensorError
 from toy import TRAIN_LAST, toy_cache
 
@@ -374,10 +375,7 @@ def test_a_checkpoint_that_training_cannot_go_on_from(cache, tmp_path, edit, mes
     """Trained by a version with other constants, without the optimiser, without a place."""
     config = replace(CONFIG, phases=CONFIG.phases[:1])
     make(cache, tmp_path, config).fit()
-    path = tmp_path / "last" / "checkpoint.json"
-    facts = json.loads(path.read_text())
-    edit(facts)
-    path.write_text(json.dumps(facts))
+    edit_json(tmp_path / "last" / "checkpoint.json", edit)
     with pytest.raises(CheckpointError, match=message):
         make(cache, tmp_path, config).resume()
 
