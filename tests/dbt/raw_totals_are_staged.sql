@@ -14,11 +14,13 @@ staged as (
 )
 
 select
-    coalesce(files.source_file, staged.source_file) as source_file,
-    files.rows_in_file,
-    staged.rows_staged,
-    files.pence_in_file,
-    staged.pence_staged
+    concat(
+        coalesce(files.source_file, staged.source_file), ' holds ',
+        case when files.rows_in_file is not null then concat(files.rows_in_file, ' rows and ') end,
+        coalesce(files.pence_in_file, 0), ' pence, but ', coalesce(staged.rows_staged, 0),
+        ' rows and ', coalesce(staged.pence_staged, 0), ' pence are staged. If files have changed',
+        ' since they were read: dbt build --select stg_transactions+'
+    ) as problem
 from files
 full outer join staged on files.source_file = staged.source_file
 where

@@ -83,17 +83,31 @@ def test_the_setting(dbt, tmp_path, folder, told):
     assert told is None or told in " ".join(result.output.split())
 
 
-def test_a_selection_sees_a_file_added_later(dbt_command, tmp_path):
-    """The real command, and a database that keeps what an earlier run made."""
-    raw = write_raw(tmp_path / "raw", [line()])
-    folder = tmp_path / "dbt"
-    folder.mkdir()
-    first = dbt_command("run", "--select", "staging", raw=raw, folder=folder)
-    assert first.rows("select source_file from stg_transactions") == [("transactions_200607.csv",)]
+def test_a_selection_sees_a_file_added_later(dbt, tmp_path):
+    raw = write_raw(tmp_path, [line()])
+    kept = dbt("run", "--select", "staging", raw=raw)
+    assert kept.rows("select source_file from stg_transactions") == [("transactions_200607.csv",)]
     write_raw(raw, [line(basket_id="2")], name="transactions_200608.csv")
     (raw / "time.csv").write_text(TIME + "200610,20060501,20060507\n")
-    later = dbt_command("run", "--select", "stg_transactions", raw=raw, folder=folder)
-    assert later.value("select count(*) from stg_transactions") == 2
-    assert later.value("select count(*) from stg_weeks") == 3
-    later = dbt_command("run", "--select", "stg_weeks+1", raw=raw, folder=folder)
-    assert later.value("select count(*) from stg_weeks") == 4
+    dbt("run", "--select", "stg_transactions", raw=raw, into=kept)
+    assert kept.value("select count(*) from stg_transactions") == 2
+    assert kept.value("select count(*) from stg_weeks") == 3
+    dbt("run", "--select", "stg_weeks", raw=raw, into=kept)
+    assert kept.value("select count(*) from stg_weeks") == 4
+
+
+def test_totals_tell_a_file_that_was_not_read(dbt, tmp_path):
+    """What is staged is compared with the files, and not with what was read of them."""
+    raw = write_raw(tmp_path, [line()])
+    kept = dbt("run", "--select", "stg_transactions", raw=raw)
+    table = pyarrow.csv.read_csv(raw / "transactions_200607.csv")
+    pyarrow.parquet.write_table(table, raw / "transactions_200608.parquet")
+    write_raw(raw, [line(spend="1.25"), line(spend="x"), line(spend="-0.01")])
+    result = dbt("test", "--select", "raw_totals_are_staged", raw=raw, into=kept)
+    assert result.returncode == 1
+    told = " ".join(result.output.split())
+    assert "transactions_200607.csv holds 124 pence, but 1 rows and 93 pence are staged" in told
+    assert (
+        "transactions_200608.parquet holds 1 rows and 93 pence, but 0 rows and 0 pence are staged"
+        in told
+    )
