@@ -35,26 +35,19 @@
     {% set search = modules.re.search %}
     {% set file = search("[^'\"\\n=]*\\.(csv|gz|parquet)\\b", message, modules.re.IGNORECASE) %}
     {% set file = file[0].split(': ')[-1].strip() if file else 'a raw file' %}
-    {% set row = search('CSV Error on Line: (\\d+)', message) %}
     {#- What this project says itself is clear. #}
     {% if message.startswith('Compilation Error') %}
-    {% elif search('not utf-8|[Ii]nvalid unicode', message) %}
-        {% do return(file ~ (', line ' ~ row[1] if row else '')
-            ~ ': not UTF-8 text. Save the file in that encoding') %}
-    {% elif search('Maximum line size', message) %}
-        {% do return(file ~ (', line ' ~ row[1] if row else '')
-            ~ ': a line of more than 2 MB. Is this a file of receipts?') %}
     {% elif search(
         'GZIP stream|magic bytes|too small to be a Parquet|Failed to read file|decompress|TProtocol',
         message
     ) %}
         {% do return(file ~ ': damaged or cut short. Copy or make it again') %}
-    {% elif search('Out of Memory', message) %}
-        {% do return('out of memory. Raise RETAILSIM_MEMORY or lower RETAILSIM_THREADS (and leave'
-            ~ ' the order of insertion as it is, whatever DuckDB advises: line numbers rely on it)') %}
     {% elif search('No space left|max_temp_directory_size', message) %}
         {% do return('the disk is full. Make room, or name other places in RETAILSIM_DB and'
             ~ ' RETAILSIM_TMP') %}
+    {% elif search('Out of Memory', message) %}
+        {% do return('out of memory. Raise RETAILSIM_MEMORY or lower RETAILSIM_THREADS (and leave'
+            ~ ' the order of insertion as it is, whatever DuckDB advises: line numbers rely on it)') %}
     {% endif %}
     {% set lines = [] %}
     {% for line in message.split('\n')[1:] if line.strip() and not line.strip().startswith('>') %}

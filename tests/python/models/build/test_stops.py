@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from receipts import line, write_raw
 
@@ -58,3 +60,37 @@ def test_there_is_something_to_learn_from(dbt, tmp_path, lines, split, returncod
     assert len(found) == len(told)
     for text, start in zip(found, told, strict=True):
         assert text.startswith(start)
+
+
+# What dbt passes on of an error of DuckDB, and what is printed.
+ERRORS = {
+    "Runtime Error in model stg_transactions (models/x.sql)\n  IO Error: Unexpected end of GZIP stream: "
+    "/my raw/transactions_1.csv.gz": "/my raw/transactions_1.csv.gz: damaged or cut short. Copy or",
+    "Runtime Error in model stg_transactions (models/x.sql)\n  Invalid Input Error: No magic bytes found "
+    "at end of file '/raw/transactions_1.parquet'": "/raw/transactions_1.parquet: damaged or cut short",
+    "Runtime Error in model prices (models/x.sql)\n  IO Error: Could not write file \"/d/w.duckdb\": No "
+    "space left on device": "the disk is full. Make room, or name other places in RETAILSIM_DB and",
+    "Runtime Error in model prices (models/x.sql)\n  Out of Memory Error: failed to offload data block\n"
+    "This limit was set by the 'max_temp_directory_size' setting.": "the disk is full. Make room",
+    "Runtime Error in model prices (models/x.sql)\n  Out of Memory Error: could not allocate block\n"
+    "* Disabling insertion-order preservation": "out of memory. Raise RETAILSIM_MEMORY or lower RETAI",
+    "Compilation Error in model stg_transactions (models/x.sql)\n  Raw data: /raw/a.zip: not read. "
+    "Expected .parquet\n  \n  > in macro raw_error (macros/raw/raw_files.sql)\n  > called by x":
+        "Raw data: /raw/a.zip: not read. Expected .parquet",
+    "Runtime Error in model clusters (models/x.py)\n  Python model failed:\n  Traceback (most recent call "
+    "last):\n    File y\n  KeyError: 'z'": "KeyError: 'z'",
+    "Runtime Error in model prices (models/x.sql)\n  Conversion Error: no such number": "Conversion Err",
+}  # fmt: skip
+
+
+def test_errors_of_duckdb_say_what_to_do(dbt, tmp_path):
+    selects = " union all ".join(
+        f"select {number} as number, $${{{{ error_advice({json.dumps(error)}) }}}}$$ as advice"
+        for number, error in enumerate(ERRORS)
+    )
+    result = dbt("--quiet", "show", "--output", "json", "--inline", selects, "--limit", "99", raw=tmp_path)
+    rows = json.loads(result.output)["show"]
+    told = [row["advice"] for row in sorted(rows, key=lambda row: row["number"])]
+    assert len(told) == len(ERRORS)
+    for advice, start in zip(told, ERRORS.values(), strict=True):
+        assert advice.startswith(start) and "\n" not in advice and "macro" not in advice
