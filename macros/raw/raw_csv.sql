@@ -11,106 +11,47 @@
 {%- endmacro %}
 
 {% macro inspect_csv(files) %}
-    {#
-      Reads CSV files once before they are split, stops at any that is no text in UTF-8 or whose lines
-      cannot be told apart, and sets `columns` (its header), `line_end` and `block` (the bytes to be
-      read at once, 0 for any) of every file.
-
-      DuckDB reads either files whose lines end in \n (and \r, as on old Macs) or files whose lines end
-      in \r\n. Told \n, it sees a blank line after each \r\n. Told \r\n, it reads any mixture of the two,
-      but may lose a line at the border of two blocks that it reads in parallel, so a mixture is read as
-      one block; and it drops what follows a bare \r, which the number of bytes shows.
-    #}
-    {% set counts = csv_counts(files, '\\n') %}
-    {% do read_csv_headers(files) %}
+    {# Sets `columns` (their headers), `line_end` and `block` of CSV files, for raw_lines, and stops at any
+       that is not whole or no text (dbt_project/text_files.py). #}
+    {% set found = of_each_file('text_file', files) %}
     {% for file in files %}
-        {% set found = counts[file.path] %}
-        {% set blank = found.lines - found.texts %}
-        {% do file.update({'line_end': '\\r\\n' if blank else '\\n', 'block': 0}) %}
-        {% if blank and found.texts - blank not in (0, 1) %}
-            {#- DuckDB wants no buffer smaller than its longest line, 2 MB. -#}
-            {% do file.update({'block': [found.bytes + 2 * found.lines, 4000000] | max}) %}
-        {% endif %}
+        {% do file.update(found[file.path]) %}
+        {% if file.problem %}{% do raw_error(file.path ~ ': ' ~ file.problem ~ '.') %}{% endif %}
     {% endfor %}
-
-    {% set others = files | selectattr('line_end', 'equalto', '\\r\\n') | list %}
-    {% for group in [others | selectattr('block') | list, others | rejectattr('block') | list] if group %}
-        {% set again = csv_counts(group, '\\r\\n', block_options(group)) %}
-        {% for file in group if again[file.path].bytes != counts[file.path].bytes %}
-            {% do raw_error(file.path ~ ': some lines end in \\r\\n or are blank, but there are carriage '
-                ~ 'returns (\\r) elsewhere. Save it again with one kind of line end.') %}
-        {% endfor %}
-    {% endfor %}
-{% endmacro %}
-
-{% macro csv_counts(files, line_end, options='') %}
-    {# By path: the lines of text files, those with text, and the bytes of these. #}
-    {% set scan %}
-        select filename, count(*), count(line), coalesce(sum(strlen(line)), 0)::bigint
-        from {{ raw_lines(
-            files, header=false, line_end=line_end, options=options ~ ', store_rejects = true, '
-            ~ "rejects_table = 'raw_csv_rejects', rejects_scan = 'raw_csv_scans'"
-        ) }}
-        group by filename
-    {% endset %}
-    {% set counts = {} %}
-    {% for path, lines, texts, bytes in run_query(scan).rows %}
-        {% do counts.update({path: {'lines': lines, 'texts': texts, 'bytes': bytes}}) %}
-    {% endfor %}
-    {% set unreadable %}
-        select file_path, error_type, left(csv_line, 60)
-        from raw_csv_rejects
-        inner join raw_csv_scans using (scan_id, file_id)
-        where file_path in (select unnest({{ sql_list(files | map(attribute='path')) }}))
-        order by file_path, line
-        limit 1
-    {% endset %}
-    {% for path, error, beginning in run_query(unreadable).rows %}
-        {% do raw_error(path ~ (
-            ': a line is longer than 2 MB' if error == 'LINE SIZE OVER MAXIMUM' else ': not UTF-8'
-        ) ~ '. Save it as CSV in UTF-8 again. The line begins: ' ~ beginning) %}
-    {% endfor %}
-    {% do return(counts) %}
+    {% do read_csv_headers(files) %}
 {% endmacro %}
 
 {% macro read_csv_headers(files) %}
     {# Sets `columns` of CSV files, the names in their first lines. #}
-    {% set first_lines %}
-        {% for file in files %}
-        {#- A small buffer: the default reads 32 MB of each file for its first line. -#}
-        (
-            select {{ sql_string(file.path) }}, line
-            from {{ raw_lines(
-                [file], header=false, options=', max_line_size = 65536, buffer_size = 131072'
-            ) }}
-            limit 1
-        )
-        {{ 'union all' if not loop.last }}
-        {% endfor %}
-    {% endset %}
-    {% set headers = {} %}
-    {% for path, line in run_query(first_lines).rows %}{% do headers.update({path: line}) %}{% endfor %}
-
-    {% for file in files %}{% do file.update({'columns': csv_header(file, headers)}) %}{% endfor %}
+    {% set lines = of_each_file('first_line', files) %}
+    {% for file in files %}{% do file.update({'columns': csv_header(file.path, lines[file.path])}) %}{% endfor %}
 {% endmacro %}
 
-{% macro csv_header(file, headers) %}
-    {% if file.path not in headers %}
-        {% do raw_error(file.path ~ ': the file is empty. Expected a header line and rows; '
+{% macro of_each_file(function, files) %}
+    {# What a function of dbt_project/text_files.py says of each file, by path. #}
+    {% set query %}
+        select path, {{ function }}(path)
+        from (select unnest({{ sql_list(files | map(attribute='path')) }}) as path)
+    {% endset %}
+    {% set found = {} %}
+    {% for path, json in run_query(query).rows %}{% do found.update({path: fromjson(json)}) %}{% endfor %}
+    {% do return(found) %}
+{% endmacro %}
+
+{% macro csv_header(path, line) %}
+    {# The names of the columns in a file's first line, which is null if the file is empty. #}
+    {% if line is none %}
+        {% do raw_error(path ~ ': the file is empty. Expected a header line and rows; '
             ~ 'delete the file if its week has no data.') %}
-    {% endif %}
-    {% set header = headers[file.path] or '' %}
-    {% if not header.strip() %}
-        {% do raw_error(file.path ~ ': the first line is blank. Expected the header there.') %}
-    {% elif '\x00' in header %}
-        {% do raw_error(file.path ~ ': not UTF-8 (it looks like UTF-16). Save it as CSV in UTF-8 again.') %}
+    {% elif not line.strip() %}
+        {% do raw_error(path ~ ': the first line is blank. Expected the header there.') %}
     {% endif %}
     {% set columns = [] %}
-    {% for field in header.split(',') %}
+    {% for field in line.split(',') %}
         {% set name = modules.re.sub('^"(.*)"$', '\\1', field.strip()) %}
         {% if '"' in name %}
-            {% do raw_error(file.path ~ ': a column name with a comma or a quotation mark: '
-                ~ header[:400] ~ '. Rename the column.') %}
+            {% do raw_error(path ~ ': a column name with a comma or a quotation mark: '
+                ~ line[:400] ~ '. Rename the column.') %}
         {% endif %}
         {% do columns.append(raw_column_name(name)) %}
     {% endfor %}
@@ -118,8 +59,12 @@
 {% endmacro %}
 
 {% macro block_options(files) %}
+    {#- DuckDB wants a buffer of more than its longest line, 2 MB. -#}
     {%- set block = files | map(attribute='block') | max -%}
-    {%- do return(', parallel = false, buffer_size = ' ~ block if block else '') -%}
+    {%- if block -%}
+        {%- do return(', parallel = false, buffer_size = ' ~ [block + 1, 4000000] | max) -%}
+    {%- endif -%}
+    {%- do return('') -%}
 {% endmacro %}
 
 {% macro csv_fields(files, columns) %}

@@ -1,0 +1,103 @@
+"""Looks through a raw text file before DuckDB reads its lines: is it whole, is it UTF-8, how do its
+lines end. DuckDB does not compare the check sum of gzip, and reads lines right only if it is told
+how they end.
+
+A plugin of dbt-duckdb, named in profiles.yml: SQL calls `first_line(path)` and `text_file(path)`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TypedDict, cast
+
+import duckdb
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+
+class Plugin(BasePlugin):
+    """What dbt-duckdb looks for in a plugin's module."""
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Called when the database was opened."""
+        for name, function in (("first_line", first_line), ("text_file", text_file)):
+            conn.create_function(name, _as_json(function), ["VARCHAR"], "VARCHAR")
+
+
+def _as_json(function: Callable[[str], Any]) -> Callable[[str], str]:
+    return lambda path: json.dumps(function(path))
+
+
+class TextFile(TypedDict):
+    """A file as DuckDB is to read it."""
+
+    problem: str
+    """What is wrong with the file as a whole, in words that follow its name; else empty."""
+    line_end: str
+    """How its lines end, as DuckDB's option new_line spells it."""
+    block: int
+    """Bytes to be read as one block, where its lines end in both ways; else 0."""
+
+
+def first_line(path: str) -> str | None:
+    """The first line of a file without its end, and without a byte order mark; None if it is empty.
+
+    Raises nothing on a damaged file: what cannot be decoded is replaced.
+    """
+    try:
+        chunk = next(_chunks(path, size=1 << 16), None)
+    except (OSError, EOFError, zlib.error):
+        return ""
+    if chunk is None:
+        return None
+    return chunk.decode("utf-8-sig", errors="replace").replace("\r", "\n").split("\n", 1)[0]
+
+
+def text_file(path: str) -> TextFile:
+    """Read a file, gzipped if its name says so, to its end.
+
+    DuckDB 2.0 reads a file whose lines end in \\n, or in \\r throughout, where it is told \\n, and
+    one whose lines end in \\r\\n where it is told that. Told \\r\\n it reads a mixture of \\n and
+    \\r\\n too, but may lose a line where two blocks meet that it reads in parallel; and it drops
+    what follows a \\r alone.
+    """
+    lf = cr = crlf = size = 0
+    problem = ""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for chunk in _chunks(path):
+            decoder.decode(chunk)
+            if b"\0" in chunk:
+                problem = "holds NUL characters; is it UTF-16? Save it as CSV in UTF-8"
+            size += len(chunk)
+            lf += chunk.count(b"\n")
+            cr += chunk.count(b"\r")
+            crlf += chunk.count(b"\r\n")
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        line = lf + error.object.count(b"\n", 0, error.start) + 1
+        problem = f"not UTF-8 in line {line}. Save it as CSV in UTF-8"
+    except (OSError, EOFError, zlib.error) as error:
+        problem = f"damaged or cut short ({error}). Copy or make it again"
+    if crlf and cr > crlf:
+        problem = problem or (
+            "some lines end in \\r\\n, but there are carriage returns (\\r) elsewhere. Save it"
+            " with one kind of line end"
+        )
+    return {
+        "problem": problem,
+        "line_end": "\\r\\n" if crlf else "\\n",
+        "block": size if 0 < crlf < lf else 0,
+    }
+
+
+def _chunks(path: str, size: int = 1 << 20) -> Iterator[bytes]:
+    """Parts of a file, unpacked; none ends between \\r and \\n."""
+    packed = path.lower().endswith(".gz")
+    with cast(BinaryIO, gzip.open(path)) if packed else Path(path).open("rb") as file:
+        while chunk := file.read(size):
+            yield chunk + file.read(1) if chunk.endswith(b"\r") else chunk
