@@ -19,7 +19,7 @@
         from {{ parquet_rows([file]) }}
         union all
     {% endfor %}
-    {% for columns, group in csv | groupby('columns') %}
+    {% for packed, same in csv | groupby('packed') %}{% for columns, group in same | groupby('columns') %}
         {#- A field that is pounds, in quotation marks or not. -#}
         {% set pounds = '[+-]?[0-9]+(?:\\.[0-9]{1,2}0*)?' %}
         {% set blanks = '[\\s\\x{a0}]*' %}
@@ -35,7 +35,7 @@
         )
         group by filename
         union all
-    {% endfor %}
+    {% endfor %}{% endfor %}
     select null::varchar, null::bigint, null::bigint where false
 {% endmacro %}
 
