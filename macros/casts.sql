@@ -18,10 +18,11 @@
 {%- endmacro %}
 
 {% macro pence(text) -%}
-    {#- Pounds as text to integer pence. -#}
+    {#- Pounds as text to integer pence; null too where they do not fit. With more digits, the product
+        could overflow. -#}
     case
         when {{ is_pounds(text) }}
-            then try_cast(try_cast({{ text }} as decimal(18, 2)) * 100 as integer)
+            then try_cast(try_cast({{ text }} as decimal(10, 2)) * 100 as integer)
     end
 {%- endmacro %}
 

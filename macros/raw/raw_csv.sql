@@ -1,12 +1,14 @@
 {% macro raw_lines(files, header, line_end='\\n', options='') %}
     {#- One row per line of the text files, in file and line order; null for a blank line. Reading whole
         lines and splitting them in SQL loses none: a CSV reader would drop or stop at a malformed one.
-        The delimiter begins with a line end, so it is never found within a line. -#}
+        The delimiter begins with a line end, so it is never found within a line. All files are packed
+        or none: DuckDB would go by the name, and miss `.GZ` and what follows a `?` in a path. -#}
     read_csv(
         {{ raw_paths(files) }},
         columns = {'line': 'VARCHAR'}, header = {{ header | lower }}, filename = true,
         hive_partitioning = false, auto_detect = false, delim = e'\n\x01', quote = '', escape = '',
-        strict_mode = false, new_line = '{{ line_end }}'{{ options }}
+        compression = '{{ 'gzip' if files[0].packed else 'none' }}', strict_mode = false,
+        new_line = '{{ line_end }}'{{ options }}
     )
 {%- endmacro %}
 

@@ -36,7 +36,7 @@
 {% macro raw_files(wanted) %}
     {#
       The files of one kind directly in the folder RETAILSIM_RAW, by name: `wanted` is `transactions`
-      or `calendar`. Each is a dict(path, name, format), with format csv or parquet. Names are compared
+      or `calendar`. Each is a dict(path, name, format, packed), with format csv or parquet. Names are compared
       without regard to case. Whichever kind is wanted, a file that looks like data but is neither
       stops: it would be left out without a word.
       Empty while dbt parses and under the lint target, which reads no data. A run or build that
@@ -59,14 +59,16 @@
         {% set name = file.name | lower %}
         {% if name[0] in '._' %}
         {% elif name.startswith('transactions') %}
-            {% do file.update({'format': 'parquet' if name.endswith('.parquet') else 'csv'}) %}
+            {% do file.update({
+                'format': 'parquet' if name.endswith('.parquet') else 'csv', 'packed': name.endswith('.gz')
+            }) %}
             {% if not name.endswith(('.csv', '.csv.gz', '.parquet')) %}
                 {% do raw_error(file.path ~ ': this kind of file is not read. Expected a name that ends '
                     ~ 'in .csv, .csv.gz or .parquet (unpack archives first).') %}
             {% endif %}
             {% do found.transactions.append(file) %}
         {% elif name == 'time.csv' %}
-            {% do file.update({'format': 'csv'}) %}
+            {% do file.update({'format': 'csv', 'packed': false}) %}
             {% do found.calendar.append(file) %}
         {% elif name.endswith((
             '.csv', '.tsv', '.gz', '.parquet', '.zip', '.xlsx', '.xls', '.bz2', '.xz', '.zst', '.7z',

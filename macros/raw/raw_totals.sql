@@ -19,7 +19,7 @@
         from {{ parquet_rows([file]) }}
         union all
     {% endfor %}
-    {% for columns, group in csv | groupby('columns') %}
+    {% for packed, same in csv | groupby('packed') %}{% for columns, group in same | groupby('columns') %}
         {#- A field that is pounds, in quotation marks or not. -#}
         {% set pounds = '[+-]?[0-9]+(?:\\.[0-9]{1,2}0*)?' %}
         {% set blanks = '[\\s\\x{a0}]*' %}
@@ -28,14 +28,14 @@
         select
             parse_filename(filename, false, 'forward_slash') as source_file,
             null::bigint as rows_in_file,
-            sum({{ small_pence("try_cast(case when field[1] = '\"' then regexp_extract(field, '[^\\s\\x{a0}\"]+') else field end as decimal(18, 2))") }})::bigint as pence_in_file
+            sum({{ small_pence("try_cast(case when field[1] = '\"' then regexp_extract(field, '[^\\s\\x{a0}\"]+') else field end as decimal(10, 2))") }})::bigint as pence_in_file
         from (
             select filename, regexp_extract(line, {{ sql_string(field) }}, 1) as field
             from {{ raw_lines(group, header=true) }}
         )
         group by filename
         union all
-    {% endfor %}
+    {% endfor %}{% endfor %}
     select null::varchar, null::bigint, null::bigint where false
 {% endmacro %}
 
@@ -44,17 +44,17 @@
     {%- if type in ('FLOAT', 'DOUBLE') -%}
     case
         when (round({{ spend }}::double * 100) / 100)::{{ type }} = {{ spend }}
-            then {{ small_pence('try_cast(' ~ spend ~ ' as decimal(18, 2))') }}
+            then {{ small_pence('try_cast(' ~ spend ~ ' as decimal(10, 2))') }}
     end
     {%- elif type.startswith('DECIMAL') or type.endswith(('INT', 'INTEGER')) -%}
     case
-        when try_cast({{ spend }} as decimal(18, 2)) = {{ spend }}
-            then {{ small_pence('try_cast(' ~ spend ~ ' as decimal(18, 2))') }}
+        when try_cast({{ spend }} as decimal(10, 2)) = {{ spend }}
+            then {{ small_pence('try_cast(' ~ spend ~ ' as decimal(10, 2))') }}
     end
     {%- else -%}
     {%- set text = raw_trimmed(spend ~ '::varchar') -%}
     case
-        when {{ is_pounds(text) }} then {{ small_pence('try_cast(' ~ text ~ ' as decimal(18, 2))') }}
+        when {{ is_pounds(text) }} then {{ small_pence('try_cast(' ~ text ~ ' as decimal(10, 2))') }}
     end
     {%- endif -%}
 {%- endmacro %}

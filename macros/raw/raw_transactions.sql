@@ -45,7 +45,7 @@
     #}
     {% set csv = files | selectattr('format', 'equalto', 'csv') | list %}
     {% set parquet = files | selectattr('format', 'equalto', 'parquet') | list %}
-    {% if csv %}{% do inspect_csv(csv) %}{% endif %}
+    {% for packed, same in csv | groupby('packed') %}{% do inspect_csv(same) %}{% endfor %}
     {% if parquet %}{% do inspect_parquet(parquet) %}{% endif %}
     {% set groups = [] %}
     {% set last = namespace(key=none) %}
@@ -55,7 +55,7 @@
             {% do check_types(file, required) %}
             {% set key = (file.names, file.types) %}
         {% else %}
-            {% set key = (file.columns, file.line_end, file.block > 0) %}
+            {% set key = (file.columns, file.packed, file.line_end, file.block > 0) %}
         {% endif %}
         {% if key != last.key %}{% do groups.append([]) %}{% endif %}
         {% do groups[-1].append(file) %}

@@ -126,6 +126,7 @@ LINES: list[tuple[str | None, str]] = [
     ("spend missing or not in whole pence", line(basket_id="74", spend="\u0661")),
     ("spend too large (at most 21474836.47)", line(basket_id="75", spend="21474836.48")),
     ("spend too large (at most 21474836.47)", line(basket_id="76", spend="9" * 40)),
+    ("spend too large (at most 21474836.47)", line(basket_id="76", spend="900719925474099.00")),
     ("spend negative", line(basket_id="77", spend="-" + "9" * 40)),
     (None, line(basket_id="78", spend="21474836.4700")),
     ("shop_week too large (at most 2147483647)", line(basket_id="79", shop_week="99999999999")),

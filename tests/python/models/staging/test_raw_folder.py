@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
@@ -17,6 +19,7 @@ NAMES = [
     "transactions_cust_code=X.csv", "transactions 'q' \"r\".csv", "transactions_50%.csv",
     "transactions_\u00e4\u65e5.csv", "transactions.2006.csv", "transactions;--.csv",
 ]  # fmt: skip
+PACKED = ["transactions_q?.csv.gz", "transactions_200610.CSV.GZ"]
 IGNORED = [
     ".transactions_200610.csv", "_transactions_200611.csv", "README.md", "notes.txt", "manual.pdf",
     "columns.json", "Time.txt", "transaction.log",
@@ -33,6 +36,8 @@ def everything(dbt, tmp_path_factory):
     for name in ("transactions_200607[2].parquet", "transactions_200607_.parquet"):
         table = pyarrow.csv.read_csv(folder / NAMES[0])
         pyarrow.parquet.write_table(table, folder / name)
+    for name in PACKED:
+        (folder / name).write_bytes(gzip.compress((folder / NAMES[0]).read_bytes()))
     for name in IGNORED:
         (folder / name).write_text("not a receipt")
     # Never read: subfolders, whatever they are called.
@@ -45,7 +50,7 @@ def test_every_file_is_read_once(everything):
     assert everything.returncode == 0, everything.output
     parquet = ["transactions_200607[2].parquet", "transactions_200607_.parquet"]
     assert everything.rows("select source_file from stg_transactions order by rowid") == [
-        (name,) for name in sorted(NAMES + parquet)
+        (name,) for name in sorted(NAMES + PACKED + parquet)
     ]
 
 
