@@ -117,7 +117,7 @@ def csv_lines(path: Path) -> list[str]:
     if not lines[-1]:
         lines.pop()
     # A carriage return alone ends a line too, unless it may be half of another line end.
-    if re.search("\r(?!\n|\Z)", text) and ("\r\n" in text or "" in lines):
+    if "\0" in text or ("\r\n" in text and re.search("\r(?!\n)", text)):
         raise Stops(path.name)
     return lines
 
