@@ -75,6 +75,8 @@ def _is_ours(database: Path) -> bool:
             nodes = connection.execute("select node from build_record").fetchall()
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
+        if "not a valid DuckDB database" in reason:
+            return False
         raise ExpectedError(f"{database} cannot be opened: {reason}") from error
     return names <= {"build_record", "build_files", *(node.split(".")[2] for (node,) in nodes)}
 

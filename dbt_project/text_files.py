@@ -2,7 +2,8 @@
 lines end. DuckDB does not compare the check sum of gzip, and reads lines right only if it is told
 how they end.
 
-A plugin of dbt-duckdb, named in profiles.yml: SQL calls `first_line(path)` and `text_file(path)`.
+A plugin of dbt-duckdb, named in profiles.yml: SQL calls `first_line(path)`, `text_file(path)` and
+`not_files(folder)`.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Called when the database was opened."""
-        for name, function in (("first_line", first_line), ("text_file", text_file)):
-            conn.create_function(name, _as_json(function), ["VARCHAR"], "VARCHAR")
+        for function in (first_line, text_file, not_files):
+            conn.create_function(function.__name__, _as_json(function), ["VARCHAR"], "VARCHAR")
 
 
 def _as_json(function: Callable[[str], Any]) -> Callable[[str], str]:
     return lambda path: json.dumps(function(path))
+
+
+LONGEST_LINE = 2_000_000
+"""Bytes of the longest line that DuckDB reads unless told otherwise."""
 
 
 class TextFile(TypedDict):
@@ -57,6 +62,16 @@ def first_line(path: str) -> str | None:
     return chunk.decode("utf-8-sig", errors="replace").replace("\r", "\n").split("\n", 1)[0]
 
 
+def not_files(folder: str) -> list[str]:
+    """Names in a folder, in order, that are no files: folders, and links that lead to no file.
+
+    DuckDB's `glob` leaves them out without a word.
+    """
+    if not Path(folder).is_dir():
+        return []
+    return sorted(path.name for path in Path(folder).iterdir() if not path.is_file())
+
+
 def text_file(path: str) -> TextFile:
     """Read a file, gzipped if its name says so, to its end.
 
@@ -65,7 +80,7 @@ def text_file(path: str) -> TextFile:
     \\r\\n too, but may lose a line where two blocks meet that it reads in parallel; and it drops
     what follows a \\r alone.
     """
-    lf = cr = crlf = size = 0
+    lf = cr = crlf = size = unfinished = 0
     problem = ""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
@@ -73,6 +88,13 @@ def text_file(path: str) -> TextFile:
             decoder.decode(chunk)
             if b"\0" in chunk:
                 problem = "holds NUL characters; is it UTF-16? Save it as CSV in UTF-8"
+            # Only a line that began in an earlier chunk can be so long.
+            first, last = _line_ends(chunk)
+            if unfinished + first > LONGEST_LINE:
+                problem = (
+                    problem or f"line {lf + 1} is longer than 2 MB. Save it with a line per row"
+                )
+            unfinished = len(chunk) - last if last else unfinished + len(chunk)
             size += len(chunk)
             lf += chunk.count(b"\n")
             cr += chunk.count(b"\r")
@@ -93,6 +115,14 @@ def text_file(path: str) -> TextFile:
         "line_end": "\\r\\n" if crlf else "\\n",
         "block": size if 0 < crlf < lf else 0,
     }
+
+
+def _line_ends(chunk: bytes) -> tuple[int, int]:
+    """Bytes before the first line end, or all, and up to the last one, or 0."""
+    first = min(
+        (at for at in (chunk.find(b"\n"), chunk.find(b"\r")) if at >= 0), default=len(chunk)
+    )
+    return first, max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
 
 
 def _chunks(path: str, size: int = 1 << 20) -> Iterator[bytes]:

@@ -37,10 +37,12 @@
 {%- endmacro %}
 
 {% macro lost_its_digits(text) -%}
-    {#- Whether a code was saved as a number too long for that, as 9.94E+14; 12E3 may be a code. Text
-        from ':' on begins with no digit or sign: to compare is quicker than to match. -#}
+    {#- Whether a code was saved as a number too long for that, as 9.94E+14 or, by other programs,
+        9.94E14; 12E3 may be a code. Text from ':' on begins with no digit or sign: to compare is quicker
+        than to match. -#}
     (
-        {{ text }} < ':' and {{ matches(text, '[+-]?[0-9]+(\\.[0-9]+)?[eE][+-][0-9]+') }}
+        {{ text }} < ':'
+        and {{ matches(text, '[+-]?[0-9]+(\\.[0-9]*[eE][+-]?|[eE][+-])[0-9]+') }}
         or lower({{ text }}) = 'inf'
         or lower({{ text }}) = '-inf'
     )

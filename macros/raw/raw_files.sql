@@ -78,6 +78,15 @@
                 ~ 'time.csv. Rename it, or move it to a subfolder.') %}
         {% endif %}
     {% endfor %}
+    {% for name in fromjson(run_query('select not_files(' ~ sql_string(folder) ~ ')').rows[0][0]) %}
+        {% if name | lower == 'time.csv' or (
+            (name | lower).startswith('transactions')
+            and (name | lower).endswith(('.csv', '.csv.gz', '.parquet'))
+        ) %}
+            {% do raw_error(folder.rstrip('/') ~ '/' ~ name ~ ': not a file, but a folder or a link that '
+                ~ 'leads nowhere. Move the files of a folder up, or rename it.') %}
+        {% endif %}
+    {% endfor %}
     {% do check_same_stem(found.transactions) %}
     {% if found.calendar | length > 1 %}
         {% do raw_error(found.calendar[1].path ~ ': a second calendar beside '

@@ -74,7 +74,7 @@
         select
             {%- for column in columns %}
             {%- set place = file.columns.index(column) %}
-            {{ raw_trimmed(parquet_text('c' ~ place, file.types[place])) }} as {{ column }},
+            {{ raw_trimmed(parquet_text('c' ~ place, file.types[place], is_pounds=column == 'spend')) }} as {{ column }},
             {%- endfor %}
             filename
         from {{ parquet_rows(files) }}
@@ -88,21 +88,27 @@
     )
 {%- endmacro %}
 
-{% macro parquet_text(column, type) -%}
+{% macro parquet_text(column, type, is_pounds=false) -%}
     {#- A value as a CSV file would show it. A whole number in a column of floats is shown without
-        decimals, but only below 2^53 (2^24 in single precision): there, several numbers share one float
-        and which of them was meant is lost, as the exponent says. -#}
+        decimals, but only below `float_limit`: from there on, which number was meant is lost, as the
+        exponent says. -#}
     {%- if type in ('FLOAT', 'DOUBLE') -%}
     case
-        when {{ column }} = trunc({{ column }}) and isfinite({{ column }})
-            then case
-                when abs({{ column }}) < {{ 2 ** (24 if type == 'FLOAT' else 53) }}
-                    then {{ column }}::bigint::varchar
-                else format('{:e}', {{ column }})
-            end
+        when
+            isfinite({{ column }}) and abs({{ column }}) >= {{ float_limit(type, is_pounds) }}
+            and ({{ 'true' if is_pounds else column ~ ' = trunc(' ~ column ~ ')' }})
+            then format('{:e}', {{ column }})
+        when isfinite({{ column }}) and {{ column }} = trunc({{ column }})
+            then {{ column }}::bigint::varchar
         else {{ column }}::varchar
     end
     {%- else -%}
     {{ column }}::varchar
     {%- endif -%}
 {%- endmacro %}
+
+{% macro float_limit(type, is_pounds) %}
+    {#- From where on several whole numbers share one float, or several pence: neighbours of single
+        precision are more than a penny apart from 2^17 pounds on, those of double from 2^46. -#}
+    {%- do return(2 ** ((17 if is_pounds else 24) if type == 'FLOAT' else (46 if is_pounds else 53))) -%}
+{% endmacro %}

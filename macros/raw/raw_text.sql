@@ -6,7 +6,11 @@
 {%- endmacro %}
 
 {% macro raw_missing_words() %}
-    {% do return(['null', 'nan', 'none', 'na', 'n/a', '#n/a', '<na>', '\\n']) %}
+    {#- The last are what spreadsheets show of a formula that went wrong. -#}
+    {% do return([
+        'null', 'nan', 'none', 'na', 'n/a', '<na>', '\\n',
+        '#n/a', '#ref!', '#value!', '#name?', '#null!', '#div/0!', '#num!',
+    ]) %}
 {% endmacro %}
 
 {% macro is_missing_word(trimmed) -%}

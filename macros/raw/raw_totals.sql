@@ -43,7 +43,9 @@
     {#- Pounds of a DuckDB type to pence. -#}
     {%- if type in ('FLOAT', 'DOUBLE') -%}
     case
-        when (round({{ spend }}::double * 100) / 100)::{{ type }} = {{ spend }}
+        when
+            abs({{ spend }}) < {{ float_limit(type, is_pounds=true) }}
+            and (round({{ spend }}::double * 100) / 100)::{{ type }} = {{ spend }}
             then {{ small_pence('try_cast(' ~ spend ~ ' as decimal(10, 2))') }}
     end
     {%- elif type.startswith('DECIMAL') or type.endswith(('INT', 'INTEGER')) -%}

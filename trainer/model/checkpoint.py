@@ -241,7 +241,9 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def _read(folder: Path) -> Checkpoint:
     path = folder / DESCRIPTION
     if not path.is_file():
-        raise CheckpointError(f"{path} does not exist: {folder} is no checkpoint")
+        inside = [name for name in ("best", "last") if (folder / name / DESCRIPTION).is_file()]
+        hint = f", but {folder / inside[0]} is" if inside else ""
+        raise CheckpointError(f"{path} does not exist: {folder} is no checkpoint{hint}")
     try:
         facts = read_json(path)
     except ValueError as error:

@@ -39,7 +39,8 @@ COLUMNS = [
 ]  # fmt: skip
 NEWER_NAMES = {"cust_price_sensitivity": "seg_1", "cust_lifestage": "seg_2"}
 
-MISSING = ["", "null", "nan", "none", "na", "n/a", "#n/a", "<na>", "\\n"]
+MISSING = ["", "null", "nan", "none", "na", "n/a", "<na>", "\\n"]
+MISSING += ["#n/a", "#ref!", "#value!", "#name?", "#null!", "#div/0!", "#num!"]
 BLANKS = " \t\xa0"
 LARGEST = 2**31 - 1
 
@@ -174,7 +175,9 @@ def read_parquet(path: Path) -> Iterator[Line]:
         column = table.column(names.index(name))
         if not is_accepted(column.type):
             raise Stops(path.name)
-        columns[name] = [as_text(value, column.type) for value in column.to_pylist()]
+        columns[name] = [
+            as_text(value, column.type, is_pounds=name == "spend") for value in column.to_pylist()
+        ]
     for row in range(table.num_rows):
         values = {name: known(columns[name][row]) for name in COLUMNS}
         yield Line(path.name, row + 1, values)
@@ -195,16 +198,21 @@ def is_accepted(kind: pa.DataType) -> bool:
     )  # fmt: skip
 
 
-def as_text(value: object, kind: pa.DataType) -> str | None:
+def as_text(value: object, kind: pa.DataType, is_pounds: bool) -> str | None:
     """A value of a Parquet file as text, nothing lost."""
     if value is None or value != value:  # NaN
         return None
     if isinstance(value, float):
-        if not value.is_integer():
-            return str(value if kind == pa.float64() else np.float32(value))
-        # From there on, several whole numbers share one float.
-        is_known = abs(value) < (2**53 if kind == pa.float64() else 2**24)
-        return str(int(value)) if is_known else f"{value:e}"
+        # From there on, several whole numbers or several pence share one float.
+        if kind == pa.float64():
+            is_known = abs(value) < (2**46 if is_pounds else 2**53)
+        else:
+            is_known = abs(value) < (2**17 if is_pounds else 2**24)
+        if not is_known and (is_pounds or value.is_integer()):
+            return f"{value:e}"
+        if value.is_integer():
+            return str(int(value))
+        return str(value if kind == pa.float64() else np.float32(value))
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, datetime):
@@ -231,7 +239,7 @@ def has_lost_digits(text: str | None) -> bool:
     return bool(
         text
         and (
-            re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?[eE][+-][0-9]+", text)
+            re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*[eE][+-]?|[eE][+-])[0-9]+", text)
             or text.lower() in ("inf", "-inf")
         )
     )

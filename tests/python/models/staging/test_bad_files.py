@@ -53,6 +53,17 @@ def archive(folder):
     (folder / "transactions_200608.zip").write_bytes(b"PK")
 
 
+def folder_of_parts(folder):
+    """As Spark writes what it calls a file."""
+    write_raw(folder, [line()])
+    (folder / "transactions_200608.parquet").mkdir()
+
+
+def link_to_nothing(folder):
+    write_raw(folder, [line()])
+    (folder / "Transactions_200608.csv").symlink_to(folder / "unmounted" / "a.csv")
+
+
 def same_week_twice(folder):
     write_raw(folder, [line()])
     write_raw(folder, [line()], name="transactions_200607.CSV")
@@ -165,6 +176,8 @@ def time_backwards(folder):
         (tabs, ["transactions_200607.csv", "wrong delimiter", "tabs"]),
         (no_header, ["transactions_200607.csv", "SHOP_WEEK", "missing", "Found: 200607,20060413"]),
         (archive, ["transactions_200608.zip", ".csv.gz or .parquet", "unpack"]),
+        (folder_of_parts, ["transactions_200608.parquet: not a file", "Move the files"]),
+        (link_to_nothing, ["Transactions_200608.csv: not a file", "a link that leads nowhere"]),
         (same_week_twice, ["transactions_200607.csv", "Keep one of the two"]),
         (blank_first_line, ["transactions_200607.csv", "the first line is blank"]),
         (comma_in_a_column_name, ["transactions_200607.csv", "a column name with a comma"]),
@@ -241,7 +254,7 @@ def no_parquet(folder):
         (cut_archive, "transactions_200607.csv.gz: damaged or cut short"),
         (changed_in_an_archive, "transactions_200607.csv.gz: damaged or cut short"),
         (no_parquet, "transactions_200607.parquet: damaged or cut short"),
-        (endless_line, "a line of more than 2 MB"),
+        (endless_line, "transactions_200607.csv: line 3 is longer than 2 MB"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -259,6 +272,16 @@ def test_overlapping_weeks_stop_the_build(dbt, tmp_path):
     result = dbt("build", raw=tmp_path)
     assert result.returncode == 1
     assert "Failure in test weeks_do_not_overlap" in result.output
+
+
+def test_a_header_alone_is_said(dbt, tmp_path):
+    raw = write_raw(tmp_path, [line()])
+    write_raw(tmp_path, [], name="transactions_200608.csv")
+    warehouse = dbt("run", "--select", "+files_read", raw=raw)
+    result = dbt("test", "--select", "every_file_has_rows", raw=raw, into=warehouse)
+    assert result.returncode == 0
+    assert "transactions_200608.csv: no rows. Is it complete?" in result.output
+    assert "transactions_200607.csv: no rows" not in result.output
 
 
 def test_headers_without_rows_stop_the_build(dbt, tmp_path):

@@ -90,6 +90,8 @@ LINES: list[tuple[str | None, str]] = [
     (None, line(basket_id="56", cust_code="501.5", prod_code="INFANT", store_code="E+5")),
     ("basket_id in scientific notation: its digits are lost", line(basket_id="9.94E+14")),
     ("basket_id in scientific notation: its digits are lost", line(basket_id="1e-05")),
+    ("basket_id in scientific notation: its digits are lost", line(basket_id="9.94E14")),
+    ("basket_id in scientific notation: its digits are lost", line(basket_id="1.E5")),
     (
         "prod_code in scientific notation: its digits are lost",
         line(basket_id="57", prod_code="+1.5e+16"),
@@ -142,7 +144,7 @@ LINES: list[tuple[str | None, str]] = [
     *(
         (None, line(basket_id=f"88{n}", cust_code=word, basket_type=word))
         for n, word in enumerate(
-            ["NULL", "nan", "None", "NA", "n/a", "#N/A", "<NA>", "\\N", " \u00a0\t", '"null"']
+            ["NULL", "nan", "None", "NA", "#REF!", "#N/A", "<NA>", "\\N", " \u00a0\t", '"null"']
         )
     ),
     ("basket_id missing", line(basket_id="NaN")),

@@ -38,7 +38,12 @@ FILES = {
         "spend_pence",
         [1250],
     ),
-    "200604": (table(2, spend=floats(0.93, 2, kind=pa.float32)), "spend_pence", [93, 200]),
+    # In single precision, pence are a float each below 131,072 pounds, and several share one above.
+    "200604": (
+        table(5, spend=floats(0.93, 2, 131071.99, 131072, 262144.01, kind=pa.float32)),
+        "spend_pence",
+        [93, 200, 13107199, None, None],
+    ),
     "200605": (table(3, spend=floats(0.1 + 0.2, 0.935, None)), "spend_pence", [None] * 3),
     "200606": (
         table(3, spend=pa.array(["1.2500", " 1.25\t", "1e2"])),

@@ -41,7 +41,7 @@ def everything(dbt, tmp_path_factory):
     for name in IGNORED:
         (folder / name).write_text("not a receipt")
     # Never read: subfolders, whatever they are called.
-    write_raw(folder / "transactions_200612.csv", [line()])
+    write_raw(folder / "transactions_200612", [line()])
     write_raw(folder / "more", [line()])
     return dbt("run", "--select", "staging", raw=folder)
 

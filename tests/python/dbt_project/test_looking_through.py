@@ -51,6 +51,8 @@ def test_line_ends(tmp_path, monkeypatch, content, line_end, is_block, size):
         (b"a\nb\n\xc3", "not UTF-8 in line 3"),
         ("a\nb\n".encode("utf-16"), "not UTF-8 in line 1"),
         (b"a\nb\0\n", "NUL characters"),
+        (b"a\n" + b"x" * 2_000_001, "line 2 is longer than 2 MB"),
+        (b"a\n" + b"x" * 2_000_001 + b"\nb\n", "line 2 is longer than 2 MB"),
     ],
 )
 def test_what_is_no_text(tmp_path, content, problem):
@@ -82,3 +84,8 @@ def test_first_line(tmp_path):
     ]:
         path.write_bytes(content)
         assert first_line(str(path)) == line
+
+
+def test_a_line_of_just_two_megabytes(tmp_path):
+    for content in (b"a\n" + b"x" * 2_000_000, (b"x" * 1_999_999 + b"\r\n") * 3):
+        assert not looked_through(tmp_path / "a.csv", content)["problem"]
