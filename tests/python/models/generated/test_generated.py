@@ -52,7 +52,8 @@ def item(line: Line) -> tuple:
 
 
 def pence_in(lines: list[Line]) -> int:
-    return sum(line.pence for line in lines if line.pence is not None and line.pence <= LARGEST)
+    known = [line.pence for line in lines if line.pence is not None]
+    return sum(pence for pence in known if -LARGEST - 1 <= pence <= LARGEST)
 
 
 @pytest.fixture(scope="module")
