@@ -461,10 +461,11 @@ ENDINGS = st.sampled_from([".csv", ".parquet", ".csv.gz", ".CSV", ".Parquet", ".
 IGNORED = [
     "README.md", "notes.txt", "guide.pdf", ".DS_Store", ".transactions_9.csv",
     "_transactions_9.csv", "_time.csv", "old/transactions_9.csv", "old/sales.zip",
-    "transactions_dir.csv/part.csv",
+    "transactions_dir/part.csv",
 ]  # fmt: skip
 REFUSED = [
-    "sales.csv", "Sales.PARQUET", "customers.tsv", "archive.7z", "transactions_9",
+    "transactions_dir.csv/part.csv", "sales.csv", "Sales.PARQUET", "customers.tsv", "archive.7z",
+    "transactions_9",
     "transactions.md", "transactions_9.zip", "transactions_9.txt", "time.csv.gz",
     "time.parquet", "tIME.csv",
 ]  # fmt: skip

@@ -82,7 +82,11 @@ def receipt_files(folder: Path) -> tuple[list[Path], list[Path], list[str]]:
     calendars, receipts, refused = [], [], []
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         name = path.name.lower()
-        if path.is_dir() or name.startswith((".", "_")):
+        if not path.is_file():
+            if name == "time.csv" or (name.startswith("transactions") and name.endswith(READ)):
+                refused.append(path.name)
+            continue
+        if name.startswith((".", "_")):
             continue
         if name == "time.csv":
             calendars.append(path)
