@@ -14,9 +14,9 @@ MAX_BYTES = 64 << 20
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON values and, as `content_digest`, their SHA-256."""
-    content = json.loads(json.dumps(dict(content)))  # as it will be read: lists, keys of text
-    content[CONTENT_DIGEST] = json_digest(content)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    facts = _facts(json.loads(json.dumps(dict(content))))  # as they will be read: lists, text keys
+    facts[CONTENT_DIGEST] = json_digest(facts)
+    path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -35,10 +35,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def is_intact(content: Mapping[str, Any]) -> bool:
     """Whether what `read_json` found is what `write_json` wrote."""
-    facts = {name: value for name, value in content.items() if name != CONTENT_DIGEST}
-    return content.get(CONTENT_DIGEST) == json_digest(facts)
+    return content.get(CONTENT_DIGEST) == json_digest(_facts(content))
 
 
 def json_digest(value: Any) -> str:
     """SHA-256 of a JSON value, whatever the order of its names."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _facts(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name != CONTENT_DIGEST}

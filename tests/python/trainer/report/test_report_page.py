@@ -16,7 +16,7 @@ import torch
 from toy import LABELS, toy_cache, toy_columns, toy_manifest
 
 from trainer.batches.masking import evaluation_mask, mask_keys
-from trainer.cache.json_files import CONTENT_DIGEST, read_json, write_json
+from trainer.cache.json_files import read_json, write_json
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
 from trainer.evaluate import main as evaluate
@@ -375,7 +375,6 @@ def others(folder) -> Path:
     save_checkpoint(wrong / "run" / "best", model, cache, {})
     text = (folder / "figures.json").read_text()
     content = read_json(folder / "figures.json")
-    del content[CONTENT_DIGEST]
     (wrong / "list.json").write_text("[]")
     (wrong / "half.json").write_text(text[: len(text) // 2])
     (wrong / "edited.json").write_text(text.replace("0.1", "0.2", 1))
