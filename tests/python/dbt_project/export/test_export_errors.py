@@ -228,9 +228,7 @@ def test_like_a_damaged_cache(database, fails, tmp_path, tiny_cache):
     for path in tiny_cache.folder.iterdir():
         (damaged / path.name).write_bytes(path.read_bytes())
     (damaged / "products.code.npy").write_bytes(b"")
-    assert f"{damaged / 'products.code.npy'} is damaged" in fails(
-        database, "--like", str(damaged)
-    )
+    assert f"{damaged / 'products.code.npy'} is damaged" in fails(database, "--like", str(damaged))
 
 
 def test_a_foreign_folder_is_left_alone(database, fails, tmp_path):

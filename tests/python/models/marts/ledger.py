@@ -62,7 +62,6 @@ def read_ledger(folder: Path) -> Ledger:
     lines["week"] = lines.shop_week.map(dict(zip(weeks.shop_week, weeks.week, strict=True)))
     lines["date"] = pd.to_datetime(lines.shop_date, format="%Y%m%d")
     lines["hour"] = lines.shop_hour.astype(int)
-    lines["basket_id"] = lines.basket_id.astype(np.int64)
     lines["quantity"] = lines.quantity.astype(int)
     lines["pence"] = (lines.spend.astype(float) * 100).round().astype(np.int64)
     lines = lines.sort_values(["date", "hour", "basket_id"], kind="stable", ignore_index=True)

@@ -44,9 +44,7 @@ def test_rows_per_week_are_the_golden_ones(warehouse):
 
 
 def test_trip_items_are_the_raw_rows(warehouse, receipts):
-    expected = {
-        (int(r["BASKET_ID"]), r["PROD_CODE"], int(r["QUANTITY"]), r["pence"]) for r in receipts
-    }
+    expected = {(r["BASKET_ID"], r["PROD_CODE"], int(r["QUANTITY"]), r["pence"]) for r in receipts}
     found = warehouse.rows(
         "select basket_id, product_code, quantity, i.spend_pence"
         " from trip_items i join trips using (trip_key) join products using (product_key)"
@@ -59,8 +57,8 @@ def test_timelines(warehouse, receipts):
     baskets = {}
     items = defaultdict(list)
     for row in receipts:
-        baskets[int(row["BASKET_ID"])] = row
-        items[int(row["BASKET_ID"])].append(row)
+        baskets[row["BASKET_ID"]] = row
+        items[row["BASKET_ID"]].append(row)
     first_week = {}
     for row in sorted(receipts, key=lambda r: r["week"]):
         first_week.setdefault(row["PROD_CODE"], row["week"])
