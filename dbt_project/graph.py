@@ -14,8 +14,8 @@ _TABLES = ("product_graph_nodes", "product_graph_edges", "products", "pseudo_bra
 _NODES = """
     select
         nodes.node_key, nodes.level, nodes.code,
-        products.product_code_10, products.product_code_20,
-        products.product_code_30, products.product_code_40,
+        products.category_1, products.category_2,
+        products.category_3, products.category_4,
         products.is_random_weight,
         pseudo_brands.price_tier, pseudo_brands.pseudo_brand_key, pseudo_brands.volume_share
     from product_graph_nodes as nodes
@@ -42,12 +42,12 @@ def product_graph(database: Path | str) -> nx.MultiGraph:
 
     Nodes are keyed by `node_key`; the key of a product is its `product_key`. Attributes:
 
-    - `level`: `product`, or `prod_code_10` (sub-commodity) to `prod_code_40` (department);
+    - `level`: `product`, or `category_1` (sub-commodity) to `category_4` (department);
     - `code`: product or category code as in the raw data.
 
     Products also have
 
-    - `product_code_10` to `product_code_40`: codes of their categories;
+    - `category_1` to `category_4`: codes of their categories;
     - `is_random_weight`: whether it is sold by weight;
     - `price_tier`: `value`, `mainstream` or `premium` within the sub-commodity;
     - `pseudo_brand_key`: sub-commodity x price tier x substitution cluster;

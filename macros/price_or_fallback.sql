@@ -6,7 +6,7 @@
         observed | stable      sold there that week (stable: sold by weight)
         region                 the week's median over stores of the region
         store                  the last price at the store
-        product | prod_code_*  the product's median of the training weeks, or its category's
+        product | category_*  the product's median of the training weeks, or its category's
       Joins only: nothing is computed for prices that are not requested. No level reads a later week,
       except the last, which is static. The order is that of the errors measured on held-out prices
       (docs/decisions.md).

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.cache.rows import top_categories
+from trainer.cache.schema import LEVELS
 from trainer.cache.vocabulary import Vocabulary
 from trainer.features.stores import typical_figures
 
 from .statics import StaticTables, encode, text
-from .tables import CODES, STORE_FIGURES
+from .tables import STORE_FIGURES
 from .warehouse import Columns, Tables
 
 
@@ -76,7 +77,7 @@ def _tokens(static: Columns, products: Columns) -> tuple[np.ndarray, np.ndarray,
     }  # fmt: skip
     vocabulary = Vocabulary(len(row_of), len(static["categories.code"]))
     most_frequent = _most_frequent_department(static)
-    codes = zip(*(text(products[name]).tolist() for name in CODES), strict=True)
+    codes = zip(*(text(products[name]).tolist() for name in LEVELS), strict=True)
     tokens, unknown, unknown_department = [], [], []
     for product, categories in zip(text(products["product_code"]).tolist(), codes, strict=True):
         row = row_of.get(product)

@@ -16,8 +16,6 @@ CUSTOMER_FIGURES = tuple(
 STORE_FIGURES = (
     "assortment_breadth", "trips_per_week", "items_per_week", "local_competition", "age_weeks",
 )  # fmt: skip
-CODES = tuple(level.replace("prod", "product") for level in LEVELS)
-"""Columns of cache_products with the category codes, finest first."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ TABLES = {
     ),
     "products": Table(
         (
-            "product_key", "product_code", *CODES, "node_key", "category", "is_novel",
+            "product_key", "product_code", *LEVELS, "node_key", "category", "is_novel",
             "is_random_weight", "pence", "category_pence", "train_trips", "tier", "stability",
             "volume_share",
         ),

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .tables import CODES
+from trainer.cache.schema import LEVELS
+
 from .warehouse import Columns, ExportError, Tables
 
 MEASURES = ("trips", "items", "spend_pence")
@@ -86,7 +87,7 @@ def _disagreements(tables: Tables) -> Iterator[str]:
 
     if not np.array_equal(tables.products["node_key"], tables.products["product_key"]):
         yield "product_graph_nodes and products differ in the products"
-    categories = sum(len(set(tables.products[level])) for level in CODES)
+    categories = sum(len(set(tables.products[level])) for level in LEVELS)
     first = len(tables.products["product_key"]) + 1
     if not np.array_equal(tables.categories["node_key"], np.arange(first, first + categories)):
         yield "product_graph_nodes and products differ in the categories"

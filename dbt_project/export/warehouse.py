@@ -11,9 +11,9 @@ import numpy as np
 from tqdm import tqdm
 
 from dbt_project.warehouse import WarehouseError, open_warehouse
-from trainer.cache.schema import MAX_TEXT
+from trainer.cache.schema import LEVELS, MAX_TEXT
 
-from .tables import CODES, TABLES, model, query
+from .tables import TABLES, model, query
 
 Columns = dict[str, np.ndarray]
 """Columns of a query by name, all of one length."""
@@ -44,7 +44,7 @@ class Tables:
     @property
     def departments(self) -> list[str]:
         """Department codes of the training weeks, in the order of the customers' shares."""
-        return sorted(set(self.products[CODES[-1]][~self.products["is_novel"]]))
+        return sorted(set(self.products[LEVELS[-1]][~self.products["is_novel"]]))
 
 
 def read_tables(database: Path, progress: bool = False) -> Tables:

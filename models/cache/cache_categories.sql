@@ -1,6 +1,6 @@
 -- A category under several parents belongs to the one with most of its training products, then the
 -- one sold first: later products do not change that.
-{% set levels = ['10', '20', '30', '40'] %}
+{% set levels = [1, 2, 3, 4] %}
 with products as (
     select * from {{ ref('products') }}
 ),
@@ -19,14 +19,14 @@ product_count as (
 placed as (
     {% for level in levels %}
         select
-            'prod_code_{{ level }}' as level,
-            product_code_{{ level }} as code,
+            'category_{{ level }}' as level,
+            category_{{ level }} as code,
             {% if loop.last %}
                 null::varchar as parent_level,
                 null::varchar as parent_code,
             {% else %}
-                'prod_code_{{ levels[loop.index] }}' as parent_level,
-                product_code_{{ levels[loop.index] }} as parent_code,
+                'category_{{ levels[loop.index] }}' as parent_level,
+                category_{{ levels[loop.index] }} as parent_code,
             {% endif %}
             is_novel,
             first_week
@@ -74,7 +74,7 @@ numbered as (
 -- precision first, as products.category_pence is stored: the median is of what the cache holds.
 prices as (
     select
-        products.product_code_10,
+        products.category_1,
         products.is_novel,
         fallbacks.category_price_pence::float::double as pence
     from products
@@ -82,14 +82,14 @@ prices as (
         on products.product_key = fallbacks.product_key
 ),
 
-below_10 as (
+below_1 as (
     select
         numbered.node_key,
         prices.is_novel,
         prices.pence
     from prices
     inner join numbered
-        on numbered.level = 'prod_code_10' and prices.product_code_10 = numbered.code
+        on numbered.level = 'category_1' and prices.category_1 = numbered.code
 ),
 
 {% for level in levels[1:] %}
@@ -130,7 +130,7 @@ select
     numbered.code,
     {{ code_of(
         'numbered.level',
-        ['prod_code_10', 'prod_code_20', 'prod_code_30', 'prod_code_40'],
+        ['category_1', 'category_2', 'category_3', 'category_4'],
         first=0, other='null'
     ) }}::tinyint as level,
     coalesce(numbered.parent_node_key - product_count.products - 1, -1)::integer as parent,

@@ -28,14 +28,14 @@ affinity as (
 ),
 
 departments as (
-    select product_code_40
+    select category_4
     from {{ ref('products') }}
     where not is_novel
-    group by product_code_40
+    group by category_4
 ),
 
 nothing_bought as (
-    select {{ collect_in_order('0::double', 'product_code_40') }} as zeros
+    select {{ collect_in_order('0::double', 'category_4') }} as zeros
     from departments
 )
 

@@ -34,10 +34,10 @@ training_trips as (
 select
     products.product_key,
     products.product_code,
-    products.product_code_10,
-    products.product_code_20,
-    products.product_code_30,
-    products.product_code_40,
+    products.category_1,
+    products.category_2,
+    products.category_3,
+    products.category_4,
     coalesce(nodes.node_key, 0) as node_key,
     coalesce(categories.node_key - product_count.products - 1, -1)::integer as category,
     products.is_novel,
@@ -56,5 +56,5 @@ inner join pseudo_brands on products.product_key = pseudo_brands.product_key
 cross join product_count
 left join nodes on nodes.level = 'product' and products.product_code = nodes.code
 left join nodes as categories
-    on categories.level = 'prod_code_10' and products.product_code_10 = categories.code
+    on categories.level = 'category_1' and products.category_1 = categories.code
 left join training_trips on products.product_key = training_trips.product_key

@@ -14,9 +14,9 @@ select
     {{ days_since_epoch('shop_date') }}::integer as day,
     shop_hour as hour,
     {{ code_of('basket_size', ['S', 'M', 'L']) }}::tinyint as size,
-    {{ code_of('basket_price_sensitivity', ['LA', 'MM', 'UM']) }}::tinyint as sensitivity,
-    {{ code_of('basket_type', ['Small Shop', 'Top Up', 'Full Shop']) }}::tinyint as type,
-    {{ code_of('basket_dominant_mission', ['Fresh', 'Grocery', 'Mixed', 'Nonfood']) }}::tinyint
+    {{ code_of('trip_price_sensitivity', ['LA', 'MM', 'UM']) }}::tinyint as sensitivity,
+    {{ code_of('trip_type', ['Small Shop', 'Top Up', 'Full Shop']) }}::tinyint as type,
+    {{ code_of('trip_focus', ['Fresh', 'Grocery', 'Mixed', 'Nonfood']) }}::tinyint
         as focus,
     coalesce(
         {{ days_between(

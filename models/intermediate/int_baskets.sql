@@ -17,7 +17,7 @@ hashed as (
         {{ row_hash([
             'customer_code', 'customer_price_sensitivity', 'customer_lifestage',
             'store_code', 'store_format', 'store_region', 'shop_date', 'shop_hour',
-            'basket_size', 'basket_price_sensitivity', 'basket_type', 'basket_dominant_mission',
+            'basket_size', 'trip_price_sensitivity', 'trip_type', 'trip_focus',
         ]) }} as attributes_hash
     from lines
 ),
@@ -89,9 +89,9 @@ checked as (
         baskets.shop_date,
         baskets.shop_hour,
         baskets.basket_size,
-        baskets.basket_price_sensitivity,
-        baskets.basket_type,
-        baskets.basket_dominant_mission,
+        baskets.trip_price_sensitivity,
+        baskets.trip_type,
+        baskets.trip_focus,
         case
             when contradictions.reject_reason is not null then contradictions.reject_reason
             when weeks.week is null then 'shop_week not in time.csv'
@@ -142,8 +142,8 @@ select
     shop_date,
     shop_hour,
     basket_size,
-    basket_price_sensitivity,
-    basket_type,
-    basket_dominant_mission,
+    trip_price_sensitivity,
+    trip_type,
+    trip_focus,
     reject_reason
 from told_apart

@@ -15,34 +15,34 @@ trips as (
 products as (
     select
         product_key,
-        product_code_40
+        category_4
     from {{ ref('int_products') }}
 ),
 
 departments as (
-    select product_code_40
+    select category_4
     from {{ ref('int_products') }}
     where first_week <= {{ var('train_last_week') }}
-    group by product_code_40
+    group by category_4
 ),
 
 bought as (
     select
         trips.customer_key,
         items.week,
-        products.product_code_40,
+        products.category_4,
         count(*) as items
     from items
     inner join trips on items.trip_key = trips.trip_key
     inner join products on items.product_key = products.product_key
-    group by trips.customer_key, items.week, products.product_code_40
+    group by trips.customer_key, items.week, products.category_4
 ),
 
 frames as (
     select
         weeks.customer_key,
         weeks.week,
-        departments.product_code_40
+        departments.category_4
     from {{ ref('int_customer_weeks') }} as weeks
     cross join departments
 ),
@@ -51,20 +51,20 @@ running as (
     select
         frames.customer_key,
         frames.week,
-        frames.product_code_40,
+        frames.category_4,
         {{ sum_earlier('bought.items') }} as items
     from frames
     left join bought
         on
             frames.customer_key = bought.customer_key
             and frames.week = bought.week
-            and frames.product_code_40 = bought.product_code_40
-    window {{ earlier_window('frames.customer_key, frames.product_code_40', 'frames.week') }}
+            and frames.category_4 = bought.category_4
+    window {{ earlier_window('frames.customer_key, frames.category_4', 'frames.week') }}
 )
 
 select
     customer_key,
     week as as_of_week,
-    {{ collect_in_order('items', 'product_code_40') }} as items_by_category
+    {{ collect_in_order('items', 'category_4') }} as items_by_category
 from running
 group by customer_key, week

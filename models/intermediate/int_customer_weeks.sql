@@ -58,19 +58,19 @@ activity as (
         coalesce(sum(gap_days * gap_days), 0)::bigint as gap_days_squared,
         count(gap_days)::integer as gaps,
         {% for type in types %}
-            count(*) filter (where basket_type = '{{ type }}')::integer as type_{{ loop.index }},
+            count(*) filter (where trip_type = '{{ type }}')::integer as type_{{ loop.index }},
         {% endfor %}
         {% for focus in focuses %}
-            count(*) filter (where basket_dominant_mission = '{{ focus }}')::integer
+            count(*) filter (where trip_focus = '{{ focus }}')::integer
                 as focus_{{ loop.index }},
         {% endfor %}
         -- Whole numbers add up exactly: LA 0, MM 1, UM 2 halves; S 33, M 67, L 100 hundredths.
-        count(*) filter (where basket_price_sensitivity != 'XX')::integer as sensitivity_trips,
+        count(*) filter (where trip_price_sensitivity != 'XX')::integer as sensitivity_trips,
         coalesce(
-            sum(case basket_price_sensitivity when 'MM' then 1 when 'UM' then 2 end), 0
+            sum(case trip_price_sensitivity when 'MM' then 1 when 'UM' then 2 end), 0
         )::integer as sensitivity_halves,
         coalesce(
-            sum(case basket_price_sensitivity when 'MM' then 1 when 'UM' then 4 end), 0
+            sum(case trip_price_sensitivity when 'MM' then 1 when 'UM' then 4 end), 0
         )::integer as sensitivity_halves_squared,
         count(*) filter (where basket_size != 'XX')::integer as size_trips,
         coalesce(

@@ -13,10 +13,10 @@ trips as (
 hierarchies as (
     select
         lines.product_code,
-        lines.product_code_10,
-        lines.product_code_20,
-        lines.product_code_30,
-        lines.product_code_40,
+        lines.category_1,
+        lines.category_2,
+        lines.category_3,
+        lines.category_4,
         min(trips.trip_key) as first_trip_key,
         min(trips.week) as first_week
     from lines
@@ -30,16 +30,16 @@ first_hierarchies as (
     qualify row_number() over (
         partition by product_code
         -- Two lines of one basket may disagree: ordering by codes makes the choice unique.
-        order by first_trip_key, product_code_10, product_code_20, product_code_30, product_code_40
+        order by first_trip_key, category_1, category_2, category_3, category_4
     ) = 1
 )
 
 select
     row_number() over (order by product_code)::integer as product_key,
     product_code,
-    product_code_10,
-    product_code_20,
-    product_code_30,
-    product_code_40,
+    category_1,
+    category_2,
+    category_3,
+    category_4,
     first_week::smallint as first_week
 from first_hierarchies

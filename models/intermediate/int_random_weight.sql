@@ -18,7 +18,7 @@ trips as (
 products as (
     select
         product_key,
-        product_code_10
+        category_1
     from {{ ref('int_products') }}
 ),
 
@@ -56,7 +56,7 @@ evidence as (
 judged as (
     select
         products.product_key,
-        products.product_code_10,
+        products.category_1,
         coalesce(evidence.comparisons, 0) as comparisons,
         coalesce(evidence.differences, 0) as differences,
         coalesce(evidence.multiple_unit_differences, 0) as multiple_unit_differences,
@@ -80,12 +80,12 @@ judged as (
 
 sub_commodities as (
     select
-        product_code_10,
+        category_1,
         sum(single_units) filter (where is_random_weight) * 2 > sum(single_units)
             as is_random_weight
     from judged
     where is_random_weight is not null
-    group by product_code_10
+    group by category_1
 )
 
 select
@@ -100,4 +100,4 @@ select
         else 'default'
     end as random_weight_basis
 from judged
-left join sub_commodities on judged.product_code_10 = sub_commodities.product_code_10
+left join sub_commodities on judged.category_1 = sub_commodities.category_1

@@ -15,7 +15,7 @@ trips as (
 products as (
     select
         products.product_key,
-        products.product_code_10,
+        products.category_1,
         random_weight.is_random_weight
     from {{ ref('int_products') }} as products
     inner join {{ ref('int_random_weight') }} as random_weight
@@ -25,7 +25,7 @@ products as (
 sales as (
     select
         items.product_key,
-        products.product_code_10,
+        products.category_1,
         trips.store_key,
         items.week,
         products.is_random_weight,
@@ -47,17 +47,17 @@ portions as (
 
 portions_of_sub_commodity as (
     select
-        product_code_10,
+        category_1,
         median(unit_price_pence) as price_pence
     from sales
     where is_random_weight and week <= {{ var('train_last_week') }}
-    group by product_code_10
+    group by category_1
 ),
 
 weekly as (
     select
         product_key,
-        product_code_10,
+        category_1,
         store_key,
         week,
         is_random_weight,
@@ -66,7 +66,7 @@ weekly as (
         count(*)::integer as sales,
         sum(quantity)::bigint as units
     from sales
-    group by product_key, product_code_10, store_key, week, is_random_weight
+    group by product_key, category_1, store_key, week, is_random_weight
 ),
 
 -- A median over equal prices is that price: only the few shelves with several are sorted.
@@ -106,4 +106,4 @@ left join medians
         and weekly.week = medians.week
 left join portions on weekly.product_key = portions.product_key
 left join portions_of_sub_commodity
-    on weekly.product_code_10 = portions_of_sub_commodity.product_code_10
+    on weekly.category_1 = portions_of_sub_commodity.category_1

@@ -18,7 +18,7 @@ trips as (
 products as (
     select
         margins.product_key,
-        products.product_code_10,
+        products.category_1,
         margins.trips,
         margins.customers,
         margins.all_trips,
@@ -32,7 +32,7 @@ products as (
 buyers as (
     select distinct
         trips.customer_key,
-        products.product_code_10,
+        products.category_1,
         items.product_key
     from items
     inner join trips on items.trip_key = trips.trip_key
@@ -49,7 +49,7 @@ shared_buyers as (
     inner join buyers as b
         on
             a.customer_key = b.customer_key
-            and a.product_code_10 = b.product_code_10
+            and a.category_1 = b.category_1
             and a.product_key < b.product_key
     group by a.product_key, b.product_key
 ),
@@ -81,7 +81,7 @@ items_with_category as (
     select
         items.trip_key,
         items.product_key,
-        products.product_code_10
+        products.category_1
     from items
     inner join products on items.product_key = products.product_key
 ),
@@ -95,7 +95,7 @@ trips_with_both as (
     inner join items_with_category as b
         on
             a.trip_key = b.trip_key
-            and a.product_code_10 = b.product_code_10
+            and a.category_1 = b.category_1
             and a.product_key < b.product_key
     group by a.product_key, b.product_key
 ),

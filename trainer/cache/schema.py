@@ -38,7 +38,7 @@ CODES_OF_CONTEXT = {name: len(labels) + 1 for name, labels in LABELS_OF_CONTEXT.
 LABELS_FROM_TRAINING = ("price_sensitivity", "lifestage", "store_format", "store_region")
 """Labels that the training weeks define, code 1 onwards in alphabetical order; 0 is any other."""
 
-LEVELS = ("prod_code_10", "prod_code_20", "prod_code_30", "prod_code_40")
+LEVELS = ("category_1", "category_2", "category_3", "category_4")
 EDGE_TYPES = ("copurchase", "substitution", "hierarchy")
 TIERS = ("value", "mainstream", "premium")
 
@@ -199,7 +199,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("products.stability", "float32", "", "1 - variation of the weekly price"),
     Column("products.volume_share", "float32", "share", "of the sub-commodity's training units"),
     Column("categories.code", TEXT, "", "category code; rows sorted by level, then code"),
-    Column("categories.level", "uint8", "label", "level of the hierarchy, 0 = prod_code_10 to 3"),
+    Column("categories.level", "uint8", "label", "level of the hierarchy, 0 = category_1 to 3"),
     Column("categories.parent", "int32", "row", "categories row one level up; -1 at the top"),
     Column("categories.is_novel", "bool", "", "no product of it was sold in training"),
     Column(

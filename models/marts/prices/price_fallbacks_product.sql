@@ -1,6 +1,6 @@
 -- Every product has a price: one without a sale in the training weeks has its category's, from the
 -- finest level that has one.
-{% set levels = ['10', '20', '30', '40'] %}
+{% set levels = [1, 2, 3, 4] %}
 with products as (
     select * from {{ ref('products') }}
 ),
@@ -11,13 +11,13 @@ training as (
 
 -- The median over products, so that a bestseller does not decide its category's price.
 {% for level in levels %}
-    category_{{ level }} as (
+    prices_{{ level }} as (
         select
-            products.product_code_{{ level }},
+            products.category_{{ level }},
             median(training.price_pence) as price_pence
         from training
         inner join products on training.product_key = products.product_key
-        group by products.product_code_{{ level }}
+        group by products.category_{{ level }}
     ),
 {% endfor %}
 
@@ -32,20 +32,20 @@ priced as (
         training.price_pence as product_price_pence,
         case
             {% for level in levels %}
-                when category_{{ level }}.price_pence is not null then 'prod_code_{{ level }}'
+                when prices_{{ level }}.price_pence is not null then 'category_{{ level }}'
             {% endfor %}
             else 'chain'
         end as category_basis,
         coalesce(
-            {% for level in levels %}category_{{ level }}.price_pence,
+            {% for level in levels %}prices_{{ level }}.price_pence,
             {% endfor %}
             chain.price_pence
         ) as category_price_pence
     from products
     left join training on products.product_key = training.product_key
     {% for level in levels %}
-        left join category_{{ level }}
-            on products.product_code_{{ level }} = category_{{ level }}.product_code_{{ level }}
+        left join prices_{{ level }}
+            on products.category_{{ level }} = prices_{{ level }}.category_{{ level }}
     {% endfor %}
     cross join chain
 )

@@ -47,10 +47,10 @@ products as (
 
 hierarchy as (
     {% for child, parent, weight in [
-        ('product_code', 'product_code_10', 1),
-        ('product_code_10', 'product_code_20', 0.5),
-        ('product_code_20', 'product_code_30', 0.25),
-        ('product_code_30', 'product_code_40', 0.125),
+        ('product_code', 'category_1', 1),
+        ('category_1', 'category_2', 0.5),
+        ('category_2', 'category_3', 0.25),
+        ('category_3', 'category_4', 0.125),
     ] %}
         select distinct
             '{{ 'product' if child == 'product_code' else child | replace('product', 'prod') }}'

@@ -4,13 +4,13 @@ with products as (
 ),
 
 categories as (
-    {% for level in ['10', '20', '30', '40'] %}
+    {% for level in [1, 2, 3, 4] %}
         select
             {{ loop.index }} as level_rank,
-            'prod_code_{{ level }}' as level,
-            product_code_{{ level }} as code
+            'category_{{ level }}' as level,
+            category_{{ level }} as code
         from products
-        group by product_code_{{ level }}
+        group by category_{{ level }}
         {{ 'union all' if not loop.last }}
     {% endfor %}
 ),

@@ -57,7 +57,7 @@ variations as (
 -- Tiers and positions are relative to products sold in the training weeks.
 bounds as (
     select
-        products.product_code_10,
+        products.category_1,
         percentile_cont({{ var('value_percentile') }}) within group (
             order by prices.price_pence
         ) as value_bound,
@@ -69,13 +69,13 @@ bounds as (
     from products
     inner join prices on products.product_key = prices.product_key
     inner join margins on products.product_key = margins.product_key
-    group by products.product_code_10
+    group by products.category_1
 ),
 
 described as (
     select
         products.product_key,
-        products.product_code_10,
+        products.category_1,
         case
             when prices.price_pence < bounds.value_bound then 'value'
             when prices.price_pence > bounds.premium_bound then 'premium'
@@ -88,7 +88,7 @@ described as (
         coalesce(margins.units / bounds.units, 0) as volume_share
     from products
     inner join prices on products.product_key = prices.product_key
-    left join bounds on products.product_code_10 = bounds.product_code_10
+    left join bounds on products.category_1 = bounds.category_1
     left join margins on products.product_key = margins.product_key
     left join clusters on products.product_key = clusters.product_key
     left join substitute_counts on products.product_key = substitute_counts.product_key
@@ -98,7 +98,7 @@ described as (
 select
     product_key,
     dense_rank() over (
-        order by product_code_10, price_tier, coalesce(cluster, 0)
+        order by category_1, price_tier, coalesce(cluster, 0)
     )::integer as pseudo_brand_key,
     price_tier,
     cluster as substitution_cluster,

@@ -22,8 +22,8 @@ def database(tmp_path) -> Path:
                 (1, 'P1', 'C', 'D', 'G', 'T', false), (2, 'P2', 'C', 'D', 'G', 'T', false),
                 (3, 'P3', 'C', 'D', 'G', 'T', true), (4, 'P4', 'C', 'D', 'G', 'T', false)
             ) as t (
-                product_key, product_code, product_code_10, product_code_20, product_code_30,
-                product_code_40, is_random_weight
+                product_key, product_code, category_1, category_2, category_3,
+                category_4, is_random_weight
             );
             create table pseudo_brands as
             select * from (values
@@ -33,7 +33,7 @@ def database(tmp_path) -> Path:
             create table product_graph_nodes as
             select * from (values
                 (1, 'product', 'P1'), (2, 'product', 'P2'), (3, 'product', 'P3'),
-                (4, 'product', 'P4'), (5, 'prod_code_10', 'C')
+                (4, 'product', 'P4'), (5, 'category_1', 'C')
             ) as t (node_key, level, code);
             create table product_graph_edges as
             select
@@ -63,12 +63,12 @@ def test_nodes_carry_codes_and_product_attributes(database):
     assert sorted(graph) == [1, 2, 3, 4, 5]
     assert graph.nodes[3] == {
         "level": "product", "code": "P3",
-        "product_code_10": "C", "product_code_20": "D",
-        "product_code_30": "G", "product_code_40": "T",
+        "category_1": "C", "category_2": "D",
+        "category_3": "G", "category_4": "T",
         "is_random_weight": True,
         "price_tier": "mainstream", "pseudo_brand_key": 3, "volume_share": 0.2,
     }  # fmt: skip
-    assert graph.nodes[5] == {"level": "prod_code_10", "code": "C"}
+    assert graph.nodes[5] == {"level": "category_1", "code": "C"}
     assert graph.graph == {}
 
 

@@ -31,11 +31,11 @@ def recode_product(marts: tiny.Tables, old: str, new: str, **categories: str) ->
 
 
 def recode_category(marts: tiny.Tables, level: int, old: str, new: str) -> None:
-    """Another code (in the same place of the order) for a category of level 10 to 40."""
-    column = f"product_code_{level}"
+    """Another code (in the same place of the order) for a category of level 1 to 4."""
+    column = f"category_{level}"
     tiny.change(marts["products"], {column: old}, **{column: new})
     tiny.change(
-        marts["product_graph_nodes"], {"level": f"prod_code_{level}", "code": old}, code=new
+        marts["product_graph_nodes"], {"level": f"category_{level}", "code": old}, code=new
     )
 
 
@@ -72,7 +72,7 @@ def test_unknown_products_count_as_their_finest_known_category(tiny_cache, expor
     recode_category(marts, 10, "C2", "C25")
     recode_product(marts, "PRD3", "PRD35")  # C25 is not, S1 is
     recode_product(marts, "PRD5", "PRD55")  # C4 is known, if only as novel
-    for level, old in ((10, "C3"), (20, "S2"), (30, "G2"), (40, "D2")):
+    for level, old in ((1, "C3"), (2, "S2"), (3, "G2"), (4, "D2")):
         recode_category(marts, level, old, f"{old}5")
     recode_product(marts, "PRD4", "PRD45")  # nothing is: D1, the only department with trips
     cache = export(marts, like=tiny_cache.folder)
@@ -92,7 +92,7 @@ def test_unknown_products_count_as_their_finest_known_category(tiny_cache, expor
 def test_fallbacks_go_level_by_level(tiny_cache, export):
     marts = tiny.tables()
     recode_product(marts, "PRD3", "PRD35")
-    for level, old, token in ((10, "C2", 12), (20, "S1", 14), (30, "G1", 16)):
+    for level, old, token in ((1, "C2", 12), (2, "S1", 14), (3, "G1", 16)):
         recode_category(marts, level, old, f"{old}5")
         cache = export(marts, f"to_{token}", like=tiny_cache.folder)
         assert cache["items.token"].tolist() == [1, 2, 1, 1, 4, 1, 5, token, token, 2]
@@ -100,7 +100,7 @@ def test_fallbacks_go_level_by_level(tiny_cache, export):
 
 def test_a_known_product_is_itself_whatever_its_categories(tiny_cache, export):
     marts = tiny.tables()
-    for level, old in ((10, "C3"), (20, "S2"), (30, "G2"), (40, "D2")):
+    for level, old in ((1, "C3"), (2, "S2"), (3, "G2"), (4, "D2")):
         recode_category(marts, level, old, f"{old}5")
     cache = export(marts, like=tiny_cache.folder)
     assert cache["items.token"].tolist() == tiny_cache["items.token"].tolist()
@@ -117,7 +117,7 @@ def test_what_shares_nothing_counts_as_the_most_frequent_department(tiny_cache, 
         assert reference["products.train_trips"].tolist() == [3, 1, 2, extra, 0]
         stranger = tiny.tables()
         recode_category(stranger, 10, "C4", "C45")
-        above = {"product_code_20": "S15", "product_code_30": "G15", "product_code_40": "D15"}
+        above = {"category_2": "S15", "category_3": "G15", "category_4": "D15"}
         recode_product(stranger, "PRD5", "PRD55", **above)
         tiny.rebuild_nodes(stranger)
         cache = export(stranger, f"stranger_{extra}", like=reference.folder)
@@ -334,7 +334,7 @@ def test_a_cache_can_be_written_over_its_own_reference(tiny_cache, export, tmp_p
 def test_the_command_says_what_it_could_not_map(tiny_cache, write_tiny, tmp_path, capsys):
     marts = tiny.tables()
     recode_product(marts, "PRD2", "PRD15")
-    for level, old in ((10, "C3"), (20, "S2"), (30, "G2"), (40, "D2")):
+    for level, old in ((1, "C3"), (2, "S2"), (3, "G2"), (4, "D2")):
         recode_category(marts, level, old, f"{old}5")
     recode_product(marts, "PRD4", "PRD45")
     tiny.change(marts["stores"], {"store_key": 2}, store_code="STORE25")

@@ -223,9 +223,9 @@ def test_a_category_belongs_where_most_of_its_training_products_are(export, belo
     """C1 holds products that disagree on what is above it."""
     marts = tiny.tables()
     for product, week in below_s2.items():
-        place = {"product_code_10": "C1", "product_code_20": "S2", "first_week": week}
+        place = {"category_1": "C1", "category_2": "S2", "first_week": week}
         tiny.change(marts["products"], {"product_key": product}, **place)
-    tiny.change(marts["products"], {"product_key": 5}, product_code_10="C1", product_code_20="S2")
+    tiny.change(marts["products"], {"product_key": 5}, category_1="C1", category_2="S2")
     tiny.rebuild_nodes(marts)
     cache = export(marts)
     codes = cache["categories.code"].tolist()

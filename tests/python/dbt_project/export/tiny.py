@@ -30,8 +30,8 @@ MARTS: dict[str, tuple[str, ...]] = {
     ),
     "trips": (
         "trip_key", "basket_id", "customer_key", "store_key", "replay_of", "trip_number", "week",
-        "shop_date", "shop_hour", "basket_size", "basket_price_sensitivity", "basket_type",
-        "basket_dominant_mission", "item_count", "spend_pence", "is_cold_start",
+        "shop_date", "shop_hour", "basket_size", "trip_price_sensitivity", "trip_type",
+        "trip_focus", "item_count", "spend_pence", "is_cold_start",
     ),
     "trip_items": ("trip_key", "product_key", "week", "quantity", "spend_pence"),
     "prices": (
@@ -40,8 +40,8 @@ MARTS: dict[str, tuple[str, ...]] = {
     ),
     "price_fallbacks_product": ("product_key", "price_pence", "category_price_pence"),
     "products": (
-        "product_key", "product_code", "product_code_10", "product_code_20", "product_code_30",
-        "product_code_40", "first_week", "is_random_weight", "is_novel",
+        "product_key", "product_code", "category_1", "category_2", "category_3",
+        "category_4", "first_week", "is_random_weight", "is_novel",
     ),
     "pseudo_brands": ("product_key", "price_tier", "price_stability", "volume_share"),
     "product_graph_nodes": ("node_key", "level", "code"),
@@ -155,9 +155,9 @@ def rebuild_nodes(marts: Tables) -> None:
     """The graph's nodes as dbt would make them of changed products; the edges go."""
     products = marts["products"]
     nodes = [("product", row["product_code"]) for row in products]
-    for level in (10, 20, 30, 40):
-        codes = sorted({row[f"product_code_{level}"] for row in products})
-        nodes += [(f"prod_code_{level}", code) for code in codes]
+    for level in (1, 2, 3, 4):
+        codes = sorted({row[f"category_{level}"] for row in products})
+        nodes += [(f"category_{level}", code) for code in codes]
     marts["product_graph_nodes"] = [
         {"node_key": key, "level": level, "code": code}
         for key, (level, code) in enumerate(nodes, start=1)
@@ -247,16 +247,16 @@ _TABLES: Tables = {
         3 product PRD3
         4 product PRD4
         5 product PRD5
-        6 prod_code_10 C1
-        7 prod_code_10 C2
-        8 prod_code_10 C3
-        9 prod_code_10 C4
-        10 prod_code_20 S1
-        11 prod_code_20 S2
-        12 prod_code_30 G1
-        13 prod_code_30 G2
-        14 prod_code_40 D1
-        15 prod_code_40 D2
+        6 category_1 C1
+        7 category_1 C2
+        8 category_1 C3
+        9 category_1 C4
+        10 category_2 S1
+        11 category_2 S2
+        12 category_3 G1
+        13 category_3 G2
+        14 category_4 D1
+        15 category_4 D2
     """),
     "product_graph_edges": _rows("product_graph_edges", """
         1 2 substitution 0.25

@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-HIERARCHY = ["product_code_10", "product_code_20", "product_code_30", "product_code_40"]
+HIERARCHY = ["category_1", "category_2", "category_3", "category_4"]
 # The two segment columns have two names each, one per release of the data.
 SEGMENTS = {
     "seg_1": "price_sensitivity",
@@ -57,7 +57,7 @@ def read_ledger(folder: Path) -> Ledger:
     lines = pd.concat(
         pd.read_csv(path, dtype=str, keep_default_na=False)
         for path in sorted(folder.glob("transactions*.csv"))
-    ).rename(columns=SEGMENTS | {f"PROD_CODE_{n}": f"product_code_{n}" for n in (10, 20, 30, 40)})
+    ).rename(columns=SEGMENTS | {f"PROD_CODE_{n}0": f"category_{n}" for n in (1, 2, 3, 4)})
     lines = lines.rename(columns=lambda name: name.lower())
     lines["week"] = lines.shop_week.map(dict(zip(weeks.shop_week, weeks.week, strict=True)))
     lines["date"] = pd.to_datetime(lines.shop_date, format="%Y%m%d")

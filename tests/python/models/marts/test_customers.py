@@ -29,7 +29,7 @@ SIZE = {"S": 0.33, "M": 0.67, "L": 1.0}
 def timelines(build) -> dict[int, list[dict]]:
     """Trips of each customer in time, with their items."""
     ledger = build.ledger
-    department = ledger.products.set_index("product_key").product_code_40.to_dict()
+    department = ledger.products.set_index("product_key").category_4.to_dict()
     items = defaultdict(list)
     for row in ledger.items.itertuples():
         items[row.trip_key].append(
@@ -97,8 +97,8 @@ def test_customer_missions(build, rows):
         record = {"customer_key": customer, "as_of_week": week, "trips": len(trips)}
         entropies = []
         for kind, column, names in [
-            ("type", "basket_type", TYPES),
-            ("focus", "basket_dominant_mission", FOCUSES),
+            ("type", "trip_type", TYPES),
+            ("focus", "trip_focus", FOCUSES),
         ]:
             values = [t[column] for t in trips]
             assert set(values) <= {*names.values(), "XX"}
@@ -110,7 +110,7 @@ def test_customer_missions(build, rows):
             record[f"{kind}_entropy"] = entropy(shares.values()) if trips else nan
             entropies.append(record[f"{kind}_entropy"] / log(len(shares)))
         for name, column, scale in [
-            ("price_sensitivity", "basket_price_sensitivity", SENSITIVITY),
+            ("price_sensitivity", "trip_price_sensitivity", SENSITIVITY),
             ("basket_size", "basket_size", SIZE),
         ]:
             classified = [scale[t[column]] for t in trips if t[column] in scale]
@@ -125,7 +125,7 @@ def test_customer_history(build, rows):
     v = build.vars
     departments = sorted(
         build.ledger.products[build.ledger.products.first_week <= v.train_last_week]
-        .product_code_40.unique()
+        .category_4.unique()
         .tolist()
     )
     start = build.ledger.weeks.date_from.to_dict()

@@ -32,7 +32,7 @@ DATED = {
         select store_code, store_format, store_region, first_week, is_novel
         from stores where first_week < {week}""",
     "products": """
-        select product_code, product_code_10, product_code_20, product_code_30, product_code_40,
+        select product_code, category_1, category_2, category_3, category_4,
             first_week, is_novel
         from products where first_week < {week}""",
     "customer_store_affinity": """

@@ -27,8 +27,8 @@ def stable(build, weighed) -> dict[int, float]:
     portions = training[training.product_key.isin(weighed)].merge(build.ledger.products)
     portions["price"] = portions.pence / portions.quantity
     own = portions.groupby("product_key").price.median()
-    category = portions.groupby("product_code_10").price.median()
-    sub_commodity = build.ledger.products.set_index("product_key").product_code_10
+    category = portions.groupby("category_1").price.median()
+    sub_commodity = build.ledger.products.set_index("product_key").category_1
     return {p: own.get(p, category.get(sub_commodity[p])) for p in weighed}
 
 
@@ -153,7 +153,7 @@ def test_price_or_fallback_takes_the_first_level_that_knows(first_build, dbt, ch
         by_level.setdefault(level, []).append(row)
     assert by_level.keys() == {
         "observed", "stable", "region", "store", "product", "chain",
-        "prod_code_10", "prod_code_20", "prod_code_30", "prod_code_40",
+        "category_1", "category_2", "category_3", "category_4",
     }  # fmt: skip
     chosen = [row for rows in by_level.values() for row in rows[:12]]
 

@@ -58,7 +58,7 @@ def substitutes(build, training, counts, baskets) -> pd.DataFrame:
     customers = known.groupby("product_key").customer_key.agg(set).to_dict()
     price = build.table("price_fallbacks_product").set_index("product_key").price_pence
     rows = []
-    for _, products in build.ledger.products.groupby("product_code_10"):
+    for _, products in build.ledger.products.groupby("category_1"):
         for a, b in combinations(sorted(products.product_key), 2):
             either = customers.get(a, set()) | customers.get(b, set())
             if not either or not counts[a - 1, a - 1] or not counts[b - 1, b - 1]:
@@ -140,7 +140,7 @@ def test_substitution_edges(build, edges, substitutes):
 def test_hierarchy_edges(build, edges, nodes):
     """Products that the training weeks lack are nodes without edges."""
     key = nodes.set_index(["level", "code"]).node_key
-    levels = ["product", "prod_code_10", "prod_code_20", "prod_code_30", "prod_code_40"]
+    levels = ["product", "category_1", "category_2", "category_3", "category_4"]
     expected = {}
     products = build.ledger.products
     for product in products[products.first_week <= build.vars.train_last_week].itertuples():
@@ -178,7 +178,7 @@ def test_pseudo_brands(build, training, substitutes, cluster):
     units = training.groupby("product_key").quantity.sum()
     ends = pd.concat([substitutes.source_key, substitutes.target_key]).value_counts()
     rows = []
-    for code, products in build.ledger.products.groupby("product_code_10"):
+    for code, products in build.ledger.products.groupby("category_1"):
         keys = products.product_key
         learned = keys[keys.isin(units.index)]
         of = price[learned if len(learned) else keys]

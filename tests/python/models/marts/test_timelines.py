@@ -96,7 +96,7 @@ def test_timelines(warehouse, receipts):
     }
     found = warehouse.rows(
         "select basket_id, customer_code, store_code, trip_number, week, split, shop_weekday,"
-        " shop_hour, basket_type, item_count, spend_pence, is_cold_start, has_novel_product"
+        " shop_hour, trip_type, item_count, spend_pence, is_cold_start, has_novel_product"
         " from trips join stores using (store_key) left join customers using (customer_key)"
     )
     assert len(found) == len(expected)

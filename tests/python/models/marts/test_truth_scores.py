@@ -156,7 +156,7 @@ def test_substitutes_are_candidates_but_not_told_apart(default_build, chain):
     """
     true = true_pairs(default_build, chain, "substitutes")
     found = found_pairs(default_build, "substitution")
-    category = default_build.ledger.products.set_index("product_key").product_code_10
+    category = default_build.ledger.products.set_index("product_key").category_1
     assert len(true) > 500
     assert all(category[a] == category[b] for a, b in true)
     assert len(found & true) / len(found) >= 0.48

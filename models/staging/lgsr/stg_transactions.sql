@@ -18,16 +18,16 @@ typed as (
         {{ whole_number('shop_hour', 'tinyint') }} as shop_hour,
         {{ whole_number('quantity', 'integer') }} as quantity,
         {{ pence('spend') }} as spend_pence,
-        {{ code('prod_code_10') }} as product_code_10,
-        {{ code('prod_code_20') }} as product_code_20,
-        {{ code('prod_code_30') }} as product_code_30,
-        {{ code('prod_code_40') }} as product_code_40,
+        {{ code('prod_code_10') }} as category_1,
+        {{ code('prod_code_20') }} as category_2,
+        {{ code('prod_code_30') }} as category_3,
+        {{ code('prod_code_40') }} as category_4,
         {{ code('seg_1') }} as customer_price_sensitivity,
         {{ code('seg_2') }} as customer_lifestage,
         coalesce(basket_size, 'XX') as basket_size,
-        coalesce(basket_price_sensitivity, 'XX') as basket_price_sensitivity,
-        coalesce(basket_type, 'XX') as basket_type,
-        coalesce(basket_dominant_mission, 'XX') as basket_dominant_mission,
+        coalesce(basket_price_sensitivity, 'XX') as trip_price_sensitivity,
+        coalesce(basket_type, 'XX') as trip_type,
+        coalesce(basket_dominant_mission, 'XX') as trip_focus,
         {{ code('store_format') }} as store_format,
         {{ code('store_region') }} as store_region,
         -- What does not fit its type is told from what is no number.
@@ -74,24 +74,24 @@ checked as (
                 then 'spend negative'
             when spend_pence is null then 'spend too large (at most 21474836.47)'
             when
-                product_code_10 is null or product_code_20 is null
-                or product_code_30 is null or product_code_40 is null
+                category_1 is null or category_2 is null
+                or category_3 is null or category_4 is null
                 then 'product hierarchy incomplete'
-            {% for level in [10, 20, 30, 40] %}
-                when {{ lost_its_digits('product_code_' ~ level) }}
-                    then 'prod_code_{{ level }} in scientific notation: its digits are lost'
+            {% for level in [1, 2, 3, 4] %}
+                when {{ lost_its_digits('category_' ~ level) }}
+                    then 'prod_code_{{ level }}0 in scientific notation: its digits are lost'
             {% endfor %}
             when store_format is null or store_region is null
                 then 'store_format or store_region missing'
             when {{ is_none_of('basket_size', ['S', 'M', 'L', 'XX']) }}
                 then 'basket_size unknown'
-            when {{ is_none_of('basket_price_sensitivity', ['LA', 'MM', 'UM', 'XX']) }}
+            when {{ is_none_of('trip_price_sensitivity', ['LA', 'MM', 'UM', 'XX']) }}
                 then 'basket_price_sensitivity unknown'
-            when {{ is_none_of('basket_type', ['Small Shop', 'Top Up', 'Full Shop', 'XX']) }}
+            when {{ is_none_of('trip_type', ['Small Shop', 'Top Up', 'Full Shop', 'XX']) }}
                 then 'basket_type unknown'
             when
                 {{ is_none_of(
-                    'basket_dominant_mission', ['Fresh', 'Grocery', 'Mixed', 'Nonfood', 'XX']
+                    'trip_focus', ['Fresh', 'Grocery', 'Mixed', 'Nonfood', 'XX']
                 ) }}
                 then 'basket_dominant_mission unknown'
         end as reject_reason
@@ -109,16 +109,16 @@ select
     shop_hour,
     quantity,
     spend_pence,
-    product_code_10,
-    product_code_20,
-    product_code_30,
-    product_code_40,
+    category_1,
+    category_2,
+    category_3,
+    category_4,
     customer_price_sensitivity,
     customer_lifestage,
     basket_size,
-    basket_price_sensitivity,
-    basket_type,
-    basket_dominant_mission,
+    trip_price_sensitivity,
+    trip_type,
+    trip_focus,
     store_format,
     store_region,
     source_file,
