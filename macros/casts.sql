@@ -52,3 +52,8 @@
     {#- Not `in`: DuckDB turns a list of five or more into a join, which does not keep row order. -#}
     {%- for value in values %}{{ column }} != {{ sql_string(value) }}{{ ' and ' if not loop.last }}{% endfor -%}
 {%- endmacro %}
+
+{% macro cents(amount) -%}
+    {#- An amount in floating point as a whole number of hundredths; null where it does not fit. -#}
+    try_cast(round({{ amount }} * 100) as integer)
+{%- endmacro %}

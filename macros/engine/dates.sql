@@ -38,3 +38,35 @@
         counts from 1 there and from 0 on DuckDB. -#}
     (dayofweek({{ date }}) + 1)
 {%- endmacro %}
+
+{% macro iso_week(date) %}
+    {{- adapter.dispatch('iso_week', 'retailsim')(date) -}}
+{% endmacro %}
+
+{% macro default__iso_week(date) %}
+    {#- Year and week of ISO 8601 as one number, 201701. Spark has no isoyear, but yearofweek. -#}
+    (isoyear({{ date }}) * 100 + week({{ date }}))
+{%- endmacro %}
+
+{% macro monday(date) %}
+    {#- The Monday of a date's week. -#}
+    date_trunc('week', {{ date }})::date
+{%- endmacro %}
+
+{% macro dates_from_to(first, last, days) %}
+    {{- adapter.dispatch('dates_from_to', 'retailsim')(first, last, days) -}}
+{% endmacro %}
+
+{% macro default__dates_from_to(first, last, days) %}
+    {#- A row for every so many days from one date to another, both included. Spark: explode(sequence()). -#}
+    unnest(generate_series({{ first }}, {{ last }}, interval '{{ days }} days'))::date
+{%- endmacro %}
+
+{% macro local_time(stamp, zone) %}
+    {{- adapter.dispatch('local_time', 'retailsim')(stamp, zone) -}}
+{% endmacro %}
+
+{% macro default__local_time(stamp, zone) %}
+    {#- A timestamp of UTC as clocks showed it in a time zone. Spark: from_utc_timestamp. -#}
+    (({{ stamp }} at time zone 'UTC') at time zone {{ sql_string(zone) }})
+{%- endmacro %}

@@ -12,8 +12,8 @@ weeks as (
 select
     stores.store_key,
     stores.store_code,
-    coalesce(stores.store_format, '') as store_format,
-    coalesce(stores.store_region, '') as store_region,
+    stores.store_format,
+    stores.store_region,
     stores.assortment_breadth,
     stores.trips_per_week,
     stores.items_per_week,

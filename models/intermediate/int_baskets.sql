@@ -3,7 +3,7 @@
 -- is a part of a basket's identity, so that a later basket with the same id cannot change it.
 with lines as (
     select * from {{ ref('int_lines') }}
-    where reject_reason is null
+    where reject_reason is null and set_aside_reason is null
 ),
 
 weeks as (
@@ -94,7 +94,7 @@ checked as (
         baskets.trip_focus,
         case
             when contradictions.reject_reason is not null then contradictions.reject_reason
-            when weeks.week is null then 'shop_week not in time.csv'
+            when weeks.week is null then 'shop_week not in the calendar'
             when baskets.shop_date not between weeks.date_from and weeks.date_to
                 then 'shop_date outside its shop_week'
         end as basket_reason

@@ -11,7 +11,7 @@ items as (
         items.product_key
     from {{ ref('int_items') }} as items
     inner join products on items.product_key = products.product_key
-    where items.week <= {{ var('train_last_week') }}
+    where items.week <= {{ train_last_week() }}
 ),
 
 pairs as (

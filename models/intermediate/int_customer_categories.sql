@@ -22,7 +22,7 @@ products as (
 departments as (
     select category_4
     from {{ ref('int_products') }}
-    where first_week <= {{ var('train_last_week') }}
+    where first_week <= {{ train_last_week() }}
     group by category_4
 ),
 

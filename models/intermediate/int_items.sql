@@ -1,8 +1,9 @@
--- The fact table: accepted lines with integer keys. Of several lines of one basket for one product
--- the first in file order is kept; the others go to rejected_rows.
+-- The fact table: accepted lines with integer keys. Several lines of one basket for one product are
+-- added up, or, where the layout says so, all but the first in file order go to rejected_rows.
+{% set measures = ['quantity', 'spend_pence', 'regular_pence', 'coupon_pence'] %}
 with lines as (
     select * from {{ ref('int_lines') }}
-    where reject_reason is null
+    where reject_reason is null and set_aside_reason is null
 ),
 
 trips as (
@@ -18,8 +19,18 @@ select
     trips.trip_key,
     products.product_key,
     trips.week,
-    min_by(lines.quantity, lines.line_id) as quantity,
-    min_by(lines.spend_pence, lines.line_id) as spend_pence,
+    {% for measure in measures %}
+        {% if layout().repeated_lines == 'add' %}
+            case
+                when count(lines.{{ measure }}) = count(*) then sum(lines.{{ measure }})
+            end::integer
+        {% else %}
+            -- Where the first line has none, that of another must not stand in.
+            nullif(min_by(coalesce(lines.{{ measure }}, -1), lines.line_id), -1)
+        {% endif %}
+        as {{ measure }},
+    {% endfor %}
+    bool_or(lines.is_weighed) as is_weighed,
     min(lines.line_id) as line_id,
     count(*) as line_count
 from lines

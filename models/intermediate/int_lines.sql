@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- The lines with their position: the table keeps file and line order, so the row number gives it.
+-- The lines with their position in the table, which is that of the files where staging does not say it.
 -- Counting rows while reading would force the reader onto one thread.
 select
     {{ row_position() }} as line_id,

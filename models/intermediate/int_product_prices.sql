@@ -3,5 +3,5 @@ select
     product_key,
     median(actual_price_pence) as price_pence
 from {{ ref('int_shelf_prices') }}
-where week <= {{ var('train_last_week') }}
+where week <= {{ train_last_week() }}
 group by product_key

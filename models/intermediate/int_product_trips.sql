@@ -2,7 +2,7 @@
 -- of pairs.
 with items as (
     select * from {{ ref('int_items') }}
-    where week <= {{ var('train_last_week') }}
+    where week <= {{ train_last_week() }}
 ),
 
 trips as (
@@ -10,7 +10,7 @@ trips as (
         trip_key,
         customer_key
     from {{ ref('int_trips') }}
-    where week <= {{ var('train_last_week') }}
+    where week <= {{ train_last_week() }}
 ),
 
 chain as (

@@ -2,7 +2,7 @@
 -- the future. Grouping by the hierarchy first leaves a few rows per product to choose from.
 with lines as (
     select * from {{ ref('int_lines') }}
-    where reject_reason is null
+    where reject_reason is null and set_aside_reason is null
 ),
 
 trips as (
@@ -34,12 +34,13 @@ first_hierarchies as (
     ) = 1
 )
 
+-- A level that the source lacks is as the next finer one, the finest as the next coarser.
 select
     row_number() over (order by product_code)::integer as product_key,
     product_code,
-    category_1,
-    category_2,
-    category_3,
-    category_4,
+    coalesce(category_1, category_2, category_3, category_4, 'UNKNOWN') as category_1,
+    coalesce(category_2, category_1, category_3, category_4, 'UNKNOWN') as category_2,
+    coalesce(category_3, category_2, category_1, category_4, 'UNKNOWN') as category_3,
+    coalesce(category_4, category_3, category_2, category_1, 'UNKNOWN') as category_4,
     first_week::smallint as first_week
 from first_hierarchies

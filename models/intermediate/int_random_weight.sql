@@ -5,7 +5,7 @@
 -- single units sold of those products of the sub-commodity that could be judged.
 with items as (
     select * from {{ ref('int_items') }}
-    where week <= {{ var('train_last_week') }}
+    where week <= {{ train_last_week() }}
 ),
 
 trips as (

@@ -41,7 +41,7 @@ portions as (
         product_key,
         median(unit_price_pence) as price_pence
     from sales
-    where is_random_weight and week <= {{ var('train_last_week') }}
+    where is_random_weight and week <= {{ train_last_week() }}
     group by product_key
 ),
 
@@ -50,7 +50,7 @@ portions_of_sub_commodity as (
         category_1,
         median(unit_price_pence) as price_pence
     from sales
-    where is_random_weight and week <= {{ var('train_last_week') }}
+    where is_random_weight and week <= {{ train_last_week() }}
     group by category_1
 ),
 

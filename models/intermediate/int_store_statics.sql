@@ -1,12 +1,12 @@
 -- Figures from the training weeks, for each store with a trip in them.
 with items as (
     select * from {{ ref('int_items') }}
-    where week <= {{ var('train_last_week') }}
+    where week <= {{ train_last_week() }}
 ),
 
 trips as (
     select * from {{ ref('int_trips') }}
-    where week <= {{ var('train_last_week') }}
+    where week <= {{ train_last_week() }}
 ),
 
 stores as (
@@ -42,7 +42,7 @@ select
     -- Trips to other stores of the region per trip to this one.
     (sum(traffic.trips) over (partition by stores.store_region) - traffic.trips)::double
     / traffic.trips as local_competition,
-    ({{ var('train_last_week') }} - stores.first_week + 1)::double as age_weeks
+    ({{ train_last_week() }} - stores.first_week + 1)::double as age_weeks
 from stores
 inner join traffic on stores.store_key = traffic.store_key
 inner join assortments on stores.store_key = assortments.store_key

@@ -5,7 +5,7 @@ with items as (
         trip_key,
         product_key
     from {{ ref('int_items') }}
-    where week <= {{ var('train_last_week') }}
+    where week <= {{ train_last_week() }}
 ),
 
 trips as (

@@ -6,5 +6,6 @@ select
     max(line_id) as last_line_id,
     count(*) as lines_found
 from {{ ref('int_lines') }}
+where source_line is null
 group by source_file
 having max(line_id) - min(line_id) + 1 != count(*)

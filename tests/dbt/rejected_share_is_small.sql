@@ -20,5 +20,5 @@ select
     || reasons.rows_of_reason || ' of them for: ' || reasons.reject_reason as problem
 from reasons
 cross join totals
-where totals.rows_rejected > {{ var('max_rejected_share') }} * totals.rows_read
+where totals.rows_rejected > {{ threshold('max_rejected_share') }} * totals.rows_read
 order by reasons.rows_of_reason desc, reasons.reject_reason asc

@@ -79,7 +79,7 @@ inner join rows_read on ranked.part = rows_read.part
 where
     ranked.place = 1
     and ranked.rows_rejected
-    > {{ var('max_rejected_share_of_file_or_week') }} * rows_read.rows_read
+    > {{ threshold('max_rejected_share_of_file_or_week') }} * rows_read.rows_read
     and (
         ranked.rows_rejected > 1
         or (rows_read.is_file and ranked.rows_rejected = rows_read.rows_read)

@@ -42,7 +42,7 @@ nodes as (
 
 products as (
     select * from {{ ref('int_products') }}
-    where first_week <= {{ var('train_last_week') }}
+    where first_week <= {{ train_last_week() }}
 ),
 
 hierarchy as (

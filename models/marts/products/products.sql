@@ -16,7 +16,7 @@ select
     random_weight.random_weight_basis,
     products.first_week,
     random_weight.is_random_weight,
-    products.first_week > {{ var('train_last_week') }} as is_novel
+    products.first_week > {{ train_last_week() }} as is_novel
 from products
 inner join random_weight on products.product_key = random_weight.product_key
 order by products.product_key

@@ -37,7 +37,7 @@ weekly_prices as (
         week,
         round(median(actual_price_pence) * 100)::bigint as exact_price
     from {{ ref('prices') }}
-    where week <= {{ var('train_last_week') }}
+    where week <= {{ train_last_week() }}
     group by product_key, week
 ),
 

@@ -1,4 +1,5 @@
--- Every line read that is not in trip_items, with its place in the files and the reason.
+-- Every line read that is neither in trip_items nor set aside, with its place in the files and the
+-- reason.
 -- A line has one reason: its own first, then its basket's, then that it repeats an earlier line.
 with lines as (
     select * from {{ ref('int_lines') }}
@@ -17,10 +18,12 @@ repeated as (
     from {{ ref('int_items') }} as items
     inner join {{ ref('int_products') }} as products on items.product_key = products.product_key
     inner join baskets on items.trip_key = baskets.trip_key
-    where items.line_count > 1
+    -- Elsewhere they are added up.
+    where items.line_count > 1 and {{ 'true' if layout().repeated_lines == 'reject' else 'false' }}
 ),
 
--- Lines are stored in file order, so a line's number is its distance from the file's first row.
+-- Where staging does not number them, lines are stored in file order, so a line's number is its
+-- distance from the file's first row.
 -- CSV counts the header as line 1; Parquet has none.
 files as (
     select
@@ -45,18 +48,18 @@ reasons as (
         on
             lines.basket_id = baskets.basket_id
             and lines.shop_week = baskets.shop_week
-            and lines.reject_reason is null
+            and lines.reject_reason is null and lines.set_aside_reason is null
     left join repeated
         on
             lines.basket_id = repeated.basket_id
             and lines.shop_week = repeated.shop_week
             and lines.product_code = repeated.product_code
-            and lines.reject_reason is null
+            and lines.reject_reason is null and lines.set_aside_reason is null
 )
 
 select
     lines.source_file,
-    (lines.line_id - files.offset_id)::bigint as source_line,
+    coalesce(lines.source_line, lines.line_id - files.offset_id)::bigint as source_line,
     reasons.reject_reason,
     lines.shop_week,
     lines.basket_id,
@@ -69,8 +72,8 @@ select
             'shop_hour': 'lines.shop_hour',
             'quantity': 'lines.quantity',
             'spend_pence': 'lines.spend_pence',
-            'prod_code': 'lines.product_code',
-            'cust_code': 'lines.customer_code',
+            'product_code': 'lines.product_code',
+            'customer_code': 'lines.customer_code',
             'basket_id': 'lines.basket_id',
             'store_code': 'lines.store_code',
         }) }}

@@ -64,7 +64,7 @@ select
         ) as {{ figure }},
     {% endfor %}
     coalesce(statics.age_weeks, 0) as age_weeks,
-    stores.first_week > {{ var('train_last_week') }} as is_novel
+    stores.first_week > {{ train_last_week() }} as is_novel
 from stores
 left join statics on stores.store_key = statics.store_key
 left join of_format_and_region

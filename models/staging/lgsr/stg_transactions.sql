@@ -105,10 +105,12 @@ select
     store_code,
     shop_week,
     shop_date,
-    shop_weekday,
     shop_hour,
     quantity,
     spend_pence,
+    null::integer as regular_pence,
+    null::integer as coupon_pence,
+    null::boolean as is_weighed,
     category_1,
     category_2,
     category_3,
@@ -122,7 +124,9 @@ select
     store_format,
     store_region,
     source_file,
+    null::bigint as source_line,
     missing_words,
     reject_reason,
+    null::varchar as set_aside_reason,
     case when reject_reason is not null then raw_text end as raw_text
 from checked

@@ -34,9 +34,7 @@ def recode_category(marts: tiny.Tables, level: int, old: str, new: str) -> None:
     """Another code (in the same place of the order) for a category of level 1 to 4."""
     column = f"category_{level}"
     tiny.change(marts["products"], {column: old}, **{column: new})
-    tiny.change(
-        marts["product_graph_nodes"], {"level": f"category_{level}", "code": old}, code=new
-    )
+    tiny.change(marts["product_graph_nodes"], {"level": f"category_{level}", "code": old}, code=new)
 
 
 def add_anonymous_trip(marts: tiny.Tables, key: int, product: int) -> None:
@@ -69,7 +67,7 @@ def test_itself_changes_nothing(tiny_cache, export):
 def test_unknown_products_count_as_their_finest_known_category(tiny_cache, export):
     marts = tiny.tables()
     recode_product(marts, "PRD2", "PRD15")  # C1 is known
-    recode_category(marts, 10, "C2", "C25")
+    recode_category(marts, 1, "C2", "C25")
     recode_product(marts, "PRD3", "PRD35")  # C25 is not, S1 is
     recode_product(marts, "PRD5", "PRD55")  # C4 is known, if only as novel
     for level, old in ((1, "C3"), (2, "S2"), (3, "G2"), (4, "D2")):
@@ -116,7 +114,7 @@ def test_what_shares_nothing_counts_as_the_most_frequent_department(tiny_cache, 
         reference = export(marts, f"reference_{extra}")
         assert reference["products.train_trips"].tolist() == [3, 1, 2, extra, 0]
         stranger = tiny.tables()
-        recode_category(stranger, 10, "C4", "C45")
+        recode_category(stranger, 1, "C4", "C45")
         above = {"category_2": "S15", "category_3": "G15", "category_4": "D15"}
         recode_product(stranger, "PRD5", "PRD55", **above)
         tiny.rebuild_nodes(stranger)
@@ -239,9 +237,9 @@ def test_department_shares_follow_the_reference(tiny_cache, export):
     assert not one_as_two["customer_weeks.department_shares"][:, 1].any()
 
     renamed = two_departments()  # D1 becomes unknown, D2 is now the first
-    recode_category(renamed, 40, "D1", "D15")
-    recode_category(renamed, 40, "D2", "D3")
-    recode_category(renamed, 40, "D15", "D2")
+    recode_category(renamed, 4, "D1", "D15")
+    recode_category(renamed, 4, "D2", "D3")
+    recode_category(renamed, 4, "D15", "D2")
     cache = export(renamed, "renamed", like=two.folder)
     found, was = (c["customer_weeks.department_shares"] for c in (cache, two))
     assert not found[:, 0].any()

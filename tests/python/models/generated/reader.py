@@ -379,7 +379,7 @@ def basket_reason(members: list[Line], calendar: dict[int, tuple[date, date]]) -
         return "basket with several sizes, types, missions or price sensitivities"
     first = members[0]
     if first.week not in calendar:
-        return "shop_week not in time.csv"
+        return "shop_week not in the calendar"
     date_from, date_to = calendar[first.week]
     if not date_from <= first.date <= date_to:
         return "shop_date outside its shop_week"

@@ -14,12 +14,17 @@ import numpy as np
 import pandas as pd
 
 HIERARCHY = ["category_1", "category_2", "category_3", "category_4"]
-# The two segment columns have two names each, one per release of the data.
-SEGMENTS = {
+# Columns that go by other names behind staging. The two segments have two names each, one per
+# release of the data.
+RENAMED = {
     "seg_1": "price_sensitivity",
     "CUST_PRICE_SENSITIVITY": "price_sensitivity",
     "seg_2": "lifestage",
     "CUST_LIFESTAGE": "lifestage",
+    "BASKET_TYPE": "trip_type",
+    "BASKET_DOMINANT_MISSION": "trip_focus",
+    "BASKET_PRICE_SENSITIVITY": "trip_price_sensitivity",
+    **{f"PROD_CODE_{n}0": f"category_{n}" for n in (1, 2, 3, 4)},
 }
 ITEM = ["trip_key", "product_key", "customer_key", "store_key", "week", "quantity", "pence"]
 
@@ -57,7 +62,7 @@ def read_ledger(folder: Path) -> Ledger:
     lines = pd.concat(
         pd.read_csv(path, dtype=str, keep_default_na=False)
         for path in sorted(folder.glob("transactions*.csv"))
-    ).rename(columns=SEGMENTS | {f"PROD_CODE_{n}0": f"category_{n}" for n in (1, 2, 3, 4)})
+    ).rename(columns=RENAMED)
     lines = lines.rename(columns=lambda name: name.lower())
     lines["week"] = lines.shop_week.map(dict(zip(weeks.shop_week, weeks.week, strict=True)))
     lines["date"] = pd.to_datetime(lines.shop_date, format="%Y%m%d")

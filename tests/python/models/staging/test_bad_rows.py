@@ -41,7 +41,7 @@ LINES: list[tuple[str | None, str]] = [
     ("basket_price_sensitivity unknown", line(basket_id="26", basket_price_sensitivity="??")),
     ("basket_type unknown", line(basket_id="27", basket_type="Weekly")),
     ("basket_dominant_mission unknown", line(basket_id="28", basket_dominant_mission="Fuel")),
-    ("shop_week not in time.csv", line(basket_id="29", shop_week="200652")),
+    ("shop_week not in the calendar", line(basket_id="29", shop_week="200652")),
     ("shop_date outside its shop_week", line(basket_id="30", shop_week="200608")),
     (None, line(basket_id="31")),
     ("duplicate of basket and product", line(basket_id="31", quantity="3", spend="2.79")),

@@ -1,0 +1,10 @@
+"""What the warehouse has to know of a source of receipts besides its files: a layout, one YAML each.
+
+How the files of a layout are read is SQL, models/staging/<layout>.
+"""
+
+from __future__ import annotations
+
+from .layout import Layout, LayoutError, load_layout
+
+__all__ = ["Layout", "LayoutError", "load_layout"]

@@ -1,0 +1,134 @@
+"""Reading a layout's YAML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import available_timezones
+
+import holidays
+import yaml
+
+KINDS = ("size", "sensitivity", "type", "focus")
+"""What a kind of trip consists of."""
+THRESHOLDS = {"max_rejected_share": 0.01, "max_rejected_share_of_file_or_week": 0.1}
+"""Shares of rejected lines above which the build stops, unless the layout says otherwise."""
+
+
+class LayoutError(ValueError):
+    """A layout that cannot be used; the message names the file and key, and what is expected."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is known of a source."""
+
+    name: str
+    about: str
+    currency: str
+    """ISO 4217; whatever is called pence in the warehouse is in its hundredths."""
+    country: str = "GB"
+    """Whose public holidays; ISO 3166-1 with an ISO 3166-2 subdivision after a dash."""
+    time_zone: str | None = None
+    """Of the stores, where the files' times are UTC; None where they are local."""
+    categories: tuple[str, ...] = ()
+    """What the levels of the product hierarchy are called, finest first; at most four."""
+    repeated_lines: str = "add"
+    """Of several lines of one product in a basket: `add` them, or `reject` all but the first."""
+    kinds: dict[str, tuple[str, ...]] | None = None
+    """Labels of each of KINDS, in their order; None where the source has none."""
+    thresholds: dict[str, float] = field(default_factory=dict)
+    """Shares that the tests of the warehouse allow, by the name of the var."""
+
+
+def load_layout(name: str) -> Layout:
+    """A layout that comes with the project, by name, or one in a YAML file, by path.
+
+    Raises LayoutError.
+    """
+    built_in = {path.stem: path for path in Path(__file__).parent.glob("*.yml")}
+    path = built_in.get(name, Path(name))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LayoutError(
+            f"layout {name}: expected {', '.join(sorted(built_in))} or the path of a YAML file"
+        ) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise LayoutError(f"{path}: not read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise LayoutError(f"{path}: expected keys and values, such as `currency: EUR`")
+    return _layout(name if name in built_in else path.stem, str(path), content)
+
+
+def _layout(name: str, path: str, content: dict[Any, Any]) -> Layout:
+    known = [key for key in Layout.__dataclass_fields__ if key != "name"]
+    for key in content:
+        if key not in known:
+            raise LayoutError(f"{path}: unknown key {key}. Known are {', '.join(known)}")
+
+    def expect(condition: bool, key: str, what: str) -> None:
+        if not condition:
+            raise LayoutError(f"{path}: {key}: {content.get(key)}. Expected {what}")
+
+    def is_labels(value: Any) -> bool:
+        return (
+            isinstance(value, list)
+            and len(value) > 0
+            and all(isinstance(label, str) and label.strip() for label in value)
+            and len(set(value)) == len(value)
+        )
+
+    get = content.get
+    expect(isinstance(get("about", ""), str), "about", "a sentence")
+    currency = get("currency")
+    expect(
+        isinstance(currency, str) and len(currency) == 3 and currency.isalpha(),
+        "currency", "a code of ISO 4217, such as EUR",
+    )  # fmt: skip
+    country = get("country", "GB")
+    expect(_is_country(country), "country", "a code of ISO 3166, such as US or DE-BY")
+    zone = get("time_zone")
+    expect(zone is None or zone in available_timezones(), "time_zone", "one such as Europe/Paris")
+    categories = get("categories", [])
+    expect(
+        categories == [] or is_labels(categories) and len(categories) <= 4,
+        "categories", "a list of at most four different names, finest level first",
+    )  # fmt: skip
+    repeated = get("repeated_lines", "add")
+    expect(repeated in ("add", "reject"), "repeated_lines", "add or reject")
+    kinds = get("kinds")
+    expect(
+        kinds is None
+        or isinstance(kinds, dict)
+        and set(kinds) == set(KINDS)
+        and all(map(is_labels, kinds.values())),
+        "kinds", f"a list of labels for each of {', '.join(KINDS)}",
+    )  # fmt: skip
+    thresholds = get("thresholds", {})
+    expect(
+        isinstance(thresholds, dict)
+        and set(thresholds) <= set(THRESHOLDS)
+        and all(isinstance(value, float | int) and 0 <= value <= 1 for value in thresholds.values()),
+        "thresholds", f"shares from 0 to 1 for {' or '.join(THRESHOLDS)}",
+    )  # fmt: skip
+    return Layout(
+        name=name,
+        about=" ".join(get("about", "").split()),
+        currency=currency.upper(),
+        country=country,
+        time_zone=zone,
+        categories=tuple(categories),
+        repeated_lines=repeated,
+        kinds=None if kinds is None else {key: tuple(kinds[key]) for key in KINDS},
+        thresholds=THRESHOLDS | thresholds,
+    )
+
+
+def _is_country(code: Any) -> bool:
+    if not isinstance(code, str):
+        return False
+    country, _, subdivision = code.partition("-")
+    supported = holidays.list_supported_countries()
+    return country in supported and (not subdivision or subdivision in supported[country])

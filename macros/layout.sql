@@ -1,0 +1,27 @@
+{#
+  The layout of the source: what dbt_project/layouts/<name>.yml says. Chosen by the var `layout`, whose
+  default is the environment variable RETAILSIM_LAYOUT; dbt_project.yml enables the staging models of
+  the same one.
+#}
+
+{% macro layout_name() %}
+    {%- do return(var('layout', none) or env_var('RETAILSIM_LAYOUT', 'lgsr')) -%}
+{%- endmacro %}
+
+{% macro layout() %}
+    {#- A dict with the fields of dbt_project/layouts/layout.py. While dbt parses, no layout is known, and
+        what is written then is not run. -#}
+    {%- if not execute -%}
+        {%- do return({'kinds': {}, 'categories': [], 'thresholds': {}}) -%}
+    {%- endif -%}
+    {%- set asked = run_query('select layout(' ~ sql_string(layout_name()) ~ ')') -%}
+    {%- set found = fromjson(asked.rows[0][0]) -%}
+    {%- if found.problem -%}{%- do exceptions.raise_compiler_error(found.problem) -%}{%- endif -%}
+    {%- do return(found) -%}
+{%- endmacro %}
+
+{% macro threshold(name) %}
+    {#- A share that a test allows: the var of that name where it is set, else the layout's. -#}
+    {%- set share = var(name, none) -%}
+    {%- do return(layout().thresholds[name] if share is none else share) -%}
+{%- endmacro %}

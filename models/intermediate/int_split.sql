@@ -1,0 +1,32 @@
+-- One row: the last week of each split. Where the vars do not say them, by share of the weeks from
+-- the first trip to the last.
+{% set names = ['train_last_week', 'validation_last_week', 'test_last_week'] %}
+{% set fixed = [var(names[0], none), var(names[1], none), var(names[2], none)] %}
+{% if fixed | select('none') | list | length not in [0, 3] %}
+    {% do exceptions.raise_compiler_error(
+        'vars ' ~ names | join(', ') ~ ': set all three of them, or none'
+    ) %}
+{% elif fixed[0] is not none and fixed != fixed | sort %}
+    {% do exceptions.raise_compiler_error(
+        'vars ' ~ names | join(', ') ~ ': ' ~ fixed | join(', ') ~ '. Expected ascending weeks'
+    ) %}
+{% endif %}
+with weeks as (
+    select
+        min(week) as first_week,
+        max(week) as last_week,
+        max(week) - min(week) + 1 as weeks
+    from {{ ref('int_baskets') }}
+    where reject_reason is null
+)
+
+select
+    {% for name in names %}
+        {% if fixed[0] is none %}
+            (first_week - 1 + round({{ [0.68, 0.81, 1][loop.index0] }} * weeks))::smallint
+        {% else %}
+            {{ fixed[loop.index0] }}::smallint
+        {% endif %}
+        as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
+from weeks
