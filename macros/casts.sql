@@ -55,5 +55,5 @@
 
 {% macro cents(amount) -%}
     {#- An amount in floating point as a whole number of hundredths; null where it does not fit. -#}
-    try_cast(round({{ amount }} * 100) as integer)
+    try_cast(round(({{ amount }}) * 100) as integer)
 {%- endmacro %}

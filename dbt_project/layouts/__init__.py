@@ -1,4 +1,4 @@
-"""What the warehouse has to know of a source of receipts besides its files: a layout, one YAML each.
+"""What the warehouse has to know of a source of receipts besides its files: layouts, one YAML each.
 
 How the files of a layout are read is SQL, models/staging/<layout>.
 """

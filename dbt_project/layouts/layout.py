@@ -110,7 +110,8 @@ def _layout(name: str, path: str, content: dict[Any, Any]) -> Layout:
     expect(
         isinstance(thresholds, dict)
         and set(thresholds) <= set(THRESHOLDS)
-        and all(isinstance(value, float | int) and 0 <= value <= 1 for value in thresholds.values()),
+        and all(isinstance(share, float | int) for share in thresholds.values())
+        and all(0 <= share <= 1 for share in thresholds.values()),
         "thresholds", f"shares from 0 to 1 for {' or '.join(THRESHOLDS)}",
     )  # fmt: skip
     return Layout(

@@ -1,8 +1,29 @@
 {% macro raw_totals() %}
     {#
-      SQL: rows and pence of each transactions file (`source_file`, `rows_in_file`, `pence_in_file`) by
-      another way than staging's: of Parquet files one at a time and in their own types; of CSV files the
-      pence alone, from one field of each line, however the lines end. Spend that is not in whole pence
+      SQL: rows and pence of each file of receipts (`source_file`, `rows_in_file`, `pence_in_file`; null
+      where not counted) by another way than staging's.
+    #}
+    {%- if layout_name() == 'complete_journey' -%}
+        {{ raw_totals_of_complete_journey() }}
+    {%- else -%}
+        {{ raw_totals_of_lgsr() }}
+    {%- endif -%}
+{% endmacro %}
+
+{% macro raw_totals_of_complete_journey() %}
+    select
+        'transactions.parquet' as source_file,
+        count(*) as rows_in_file,
+        round(
+            100 * sum(cast(sales_value as decimal(18, 2)) + cast(coupon_match_disc as decimal(18, 2)))
+        )::bigint as pence_in_file
+    from {{ raw_table('transactions', {'sales_value': 'number', 'coupon_match_disc': 'number'}) }}
+{% endmacro %}
+
+{% macro raw_totals_of_lgsr() %}
+    {#
+      Parquet files are read one at a time and in their own types; of CSV files the pence alone are
+      counted, from one field of each line, however the lines end. Spend that is not in whole pence
       or too large counts nothing, as in staging.
     #}
     {% set files = raw_files('transactions') %}
