@@ -12,8 +12,23 @@ import yaml
 
 KINDS = ("size", "sensitivity", "type", "focus")
 """What a kind of trip consists of."""
-THRESHOLDS = {"max_rejected_share": 0.01, "max_rejected_share_of_file_or_week": 0.1}
-"""Shares of rejected lines above which the build stops, unless the layout says otherwise."""
+THRESHOLDS = {
+    "max_rejected_share": 0.01,
+    "max_rejected_share_of_file_or_week": 0.1,
+    "trips_are_mostly_small": 0.95,
+    "trips_anonymous_are_a_minority": 0.5,
+    "trips_are_mostly_classified": 0.1,
+    "trips_with_novel_products_are_exceptions": 0.5,
+    "prices_free_are_rare": 0.001,
+    "prices_high_are_rare": 0.001,
+    "prices_deep_discounts_are_rare": 0.01,
+    "prices_volatile_are_rare": 0.02,
+    "prices_promotions_are_exceptions": 0.25,
+    "products_sold_by_weight_are_a_minority": 0.2,
+    "products_are_mostly_known_from_training": 0.3,
+}
+"""Shares that the tests of the warehouse allow unless the layout says otherwise, by the name of the
+threshold: of lines that are rejected, and of rows of a mart (their properties say which)."""
 
 
 class LayoutError(ValueError):
@@ -39,7 +54,7 @@ class Layout:
     kinds: dict[str, tuple[str, ...]] | None = None
     """Labels of each of KINDS, in their order; None where the source has none."""
     thresholds: dict[str, float] = field(default_factory=dict)
-    """Shares that the tests of the warehouse allow, by the name of the var."""
+    """All of THRESHOLDS, with what the layout says of them."""
 
 
 def load_layout(name: str) -> Layout:
@@ -112,7 +127,7 @@ def _layout(name: str, path: str, content: dict[Any, Any]) -> Layout:
         and set(thresholds) <= set(THRESHOLDS)
         and all(isinstance(share, float | int) for share in thresholds.values())
         and all(0 <= share <= 1 for share in thresholds.values()),
-        "thresholds", f"shares from 0 to 1 for {' or '.join(THRESHOLDS)}",
+        "thresholds", f"shares from 0 to 1 for any of {', '.join(THRESHOLDS)}",
     )  # fmt: skip
     return Layout(
         name=name,

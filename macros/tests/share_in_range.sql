@@ -1,6 +1,7 @@
-{% test share_in_range(model, condition, lowest=0, highest=1) %}
-    {# The share of rows that fulfil the condition: a bound on the distribution, not on a row. Shares of
-       fewer than a thousand rows say too little to stop a build. #}
+{% test share_in_range(model, condition, at_most=none, at_least=none) %}
+    {# The share of rows that fulfil the condition: a bound on the distribution, not on a row, given as the
+       name of a threshold of the layout. Shares of fewer than a thousand rows say too little to stop a
+       build. #}
     with shares as (
         select
             count(*) as rows_found,
@@ -10,5 +11,7 @@
 
     select *
     from shares
-    where rows_found >= 1000 and (share < {{ lowest }} or share > {{ highest }})
+    where
+        rows_found >= 1000
+        and share {{ '> ' ~ threshold(at_most) if at_most else '< ' ~ threshold(at_least) }}
 {% endtest %}
