@@ -12,7 +12,7 @@ from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.options import CommandParser
 
-from .prepare import DEFAULT_COUNTRY, prepare_tensor_cache
+from .prepare import prepare_tensor_cache
 
 
 def _parser() -> CommandParser:
@@ -33,7 +33,7 @@ def _parser() -> CommandParser:
     add(
         "--country",
         help="whose public holidays: an ISO code such as FR, or with a subdivision GB-SCT; GB is "
-        f"England (default: that of --like, or {DEFAULT_COUNTRY})",
+        "England (default: that of --like, or of the layout)",
     )  # fmt: skip
     add(
         "--like", type=Path, metavar="FOLDER",

@@ -19,8 +19,6 @@ from .timelines import timeline_columns
 from .totals import check_columns, check_tables, totals_by_split
 from .warehouse import Columns, Tables, read_tables
 
-DEFAULT_COUNTRY = "GB"
-
 
 def prepare_tensor_cache(
     database: Path | str | None = None,
@@ -35,7 +33,8 @@ def prepare_tensor_cache(
         and closed before anything is written.
     out: folder of the cache; a cache that is there is replaced, other folders are left alone.
     country: whose public holidays, ISO 3166-1 with an ISO 3166-2 subdivision after a dash where
-        wanted; by default that of `like`, or GB. GB alone means England, GB-ENG.
+        wanted; by default that of `like`, or of the warehouse's layout. GB alone means England,
+        GB-ENG.
     like: a cache or checkpoint whose products, stores, labels and split to use. What it does not
         know gets a stand-in, counted in the manifest's `unmapped`.
     progress: show a bar on standard error if reading takes long.
@@ -47,10 +46,11 @@ def prepare_tensor_cache(
     """
     database = default_database() if database is None else Path(database)
     reference = None if like is None else read_reference(Path(like))
-    if country is None:
-        country = DEFAULT_COUNTRY if reference is None else reference.statics.country
     tables = read_tables(database, progress)
     check_tables(tables)
+    if country is None:
+        known = str(tables.settings["country"][0])
+        country = known if reference is None else reference.statics.country
     columns, manifest = _cache_of(tables, country, reference)
     write_cache(Path(out), columns, manifest)
     return TensorCache(out, verify=False)
@@ -88,8 +88,8 @@ def _cache_of(
         "split_from": split_from,
         "totals": totals,
         "settings": {
+            **{name: int(value[0]) for name, value in tables.settings.items() if name != "country"},
             "country": full_code(country),
-            **{name: int(value[0]) for name, value in tables.settings.items()},
         },
         "reference_vocabulary": None if reference is None else reference.vocabulary_digest,
         "unmapped": _unmapped(tables, found, labels),

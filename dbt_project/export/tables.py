@@ -35,7 +35,10 @@ TABLES = {
         ("week",),
     ),
     "settings": Table(
-        ("full_history_trips", "switching_weeks", "cold_start_trips", "base_price_weeks"),
+        (
+            "full_history_trips", "switching_weeks", "cold_start_trips", "base_price_weeks",
+            "country",
+        ),
         ("full_history_trips",),
     ),
     "totals": Table(
