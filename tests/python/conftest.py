@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from unittest import mock
 import profiles  # noqa: F401 - how many examples generated tests try
 import pytest
 from demo import demo_arguments
+from futures import SPLIT
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_OPTIONS = ["--no-use-colors", "--no-write-json", "--log-level-file", "none"]
@@ -206,13 +208,14 @@ def demo_warehouse(built, demo_chain) -> Warehouse:
 @pytest.fixture(scope="session")
 def changed_future(built, shared, chain, warehouse):
     """`changed_future(change, week)` is the default chain's warehouse after `change`, a function
-    of futures.py, from week `week` on; built once.
+    of futures.py, from week `week` on, with its split; built once.
     """
 
     def build(change: Callable[[Path, Path, int], None], week: int) -> Warehouse:
         first = warehouse.value(f"select shop_week from weeks where week = {week}")
         name = f"{change.__name__}_{week}"
         raw = shared(f"{name}_chain", lambda folder: change(chain, folder, first))
-        return built(f"{name}_warehouse", raw)
+        # The split follows the weeks at hand: with fewer of them it must be told.
+        return built(f"{name}_warehouse", raw, "--vars", json.dumps(SPLIT))
 
     return build

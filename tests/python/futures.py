@@ -6,6 +6,9 @@ import random
 import shutil
 from pathlib import Path
 
+SPLIT = {"train_last_week": 80, "validation_last_week": 95, "test_last_week": 117}
+"""That of the default chain, as dbt vars."""
+
 
 def cut(chain: Path, folder: Path, first: int) -> None:
     """Copy the chain without the weeks from `first` (shop_week) on."""

@@ -52,8 +52,8 @@ SECOND_WEEK = {"shop_week": "200608", "shop_date": "20060420"}
 )  # fmt: skip
 def test_there_is_something_to_learn_from(dbt, tmp_path, lines, split, returncode, told):
     result = dbt(
-        "build", "--quiet", "--indirect-selection", "empty", "--select", "+int_trips", *TESTS,
-        "--vars", SPLIT % split, raw=write_raw(tmp_path, lines),
+        "build", "--quiet", "--indirect-selection", "empty", "--select", "+int_trips", "int_split",
+        *TESTS, "--vars", SPLIT % split, raw=write_raw(tmp_path, lines),
     )  # fmt: skip
     assert result.returncode == returncode
     found = [text for text in result.output.splitlines() if any(f"{t}: " in text for t in TESTS)]

@@ -16,10 +16,12 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import yaml
+from futures import SPLIT
 from ledger import Ledger, read_ledger, table
 
 PROJECT = Path(__file__).resolve().parents[4] / "dbt_project.yml"
 EARLY = {
+    **SPLIT,
     "train_last_week": 12,
     "validation_last_week": 50,
     "base_price_weeks": 6,
@@ -39,6 +41,7 @@ EARLY = {
     "premium_percentile": 0.7,
 }
 FIRST = {
+    **SPLIT,
     "train_last_week": 1,
     "validation_last_week": 50,
     "full_history_trips": 50,
@@ -92,7 +95,7 @@ def build(request) -> Build:
 
 
 def project_vars(**changed) -> SimpleNamespace:
-    """The vars of dbt_project.yml with some changed."""
+    """The vars of dbt_project.yml and the split of the default chain, with some changed."""
     given = yaml.safe_load(PROJECT.read_text())["vars"]
     assert changed.keys() <= given.keys()
-    return SimpleNamespace(**given | changed)
+    return SimpleNamespace(**given | SPLIT | changed)

@@ -223,7 +223,7 @@ def test_rejected_rows_keep_their_content(dirty):
     kept = dirty.rows("select source_line, row_content from rejected_rows where source_line = 21")
     assert kept == [(21, LINES[19][1])]
     ((late,),) = dirty.rows("select row_content from rejected_rows where basket_id = '29'")
-    assert '"shop_week":200652' in late and '"prod_code":"PRD0900001"' in late
+    assert '"shop_week":200652' in late and '"product_code":"PRD0900001"' in late
 
 
 def test_values_are_read_exactly(dirty):
