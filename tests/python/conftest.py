@@ -111,8 +111,9 @@ def dbt(tmp_path_factory):
     """`dbt("build", raw=folder, ...)` runs dbt on a raw folder into a fresh database, or into that
     of an earlier run.
 
-    It runs inside this process, on a project parsed once: to start and to parse takes longer than
-    many a run. Unit tests are left out, they do not depend on the receipts: `warehouse` has them.
+    It runs inside this process, on a project parsed once for each kind of layout: to start and to
+    parse takes longer than many a run. Unit tests are left out, they do not depend on the receipts:
+    `warehouse` has them.
     """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
@@ -120,18 +121,30 @@ def dbt(tmp_path_factory):
     # The same paths for all runs, because a parsed project remembers them.
     folder = tmp_path_factory.mktemp("dbt")
     written = folder / "warehouse.duckdb"
-    with mock.patch.dict(os.environ, dbt_environment(folder, raw=folder)):
-        runner = dbtRunner(dbtRunner().invoke(["--quiet", "parse"]).result)
+    runners: dict[str, dbtRunner] = {}
+
+    def runner_of(layout: str) -> dbtRunner:
+        kind = layout if layout in ("lgsr", "complete_journey") else "order_lines"
+        if kind not in runners:
+            variables = dbt_environment(folder, raw=folder) | {"RETAILSIM_LAYOUT": layout}
+            with mock.patch.dict(os.environ, variables):
+                runners[kind] = dbtRunner(dbtRunner().invoke(["--quiet", "parse"]).result)
+        return runners[kind]
 
     def run(
         *arguments: str,
         raw: Path,
         environment: dict[str, str] | None = None,
         into: Warehouse | None = None,
+        layout: str | Path = "lgsr",
     ) -> Warehouse:
+        runner = runner_of(str(layout))
         if into is not None:
             into.path.rename(written)
-        variables = dbt_environment(folder, raw) | {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"}
+        variables = dbt_environment(folder, raw) | {
+            "DBT_EXCLUDE_RESOURCE_TYPES": "unit_test",
+            "RETAILSIM_LAYOUT": str(layout),
+        }
         with (
             mock.patch.dict(os.environ, variables | (environment or {})),
             contextlib.redirect_stdout(io.StringIO()) as output,
