@@ -1,10 +1,11 @@
-"""Time dbt against one typed load of the same raw CSV files, and print JSON.
+"""Time dbt against one typed load of the same raw files, and print JSON.
 
-    RETAILSIM_RAW=... python -m benchmarks.build [--rounds 3]
+    RETAILSIM_RAW=... [RETAILSIM_LAYOUT=complete_journey] python -m benchmarks.build [--rounds 3]
 
 Each round runs, in turn and in processes of their own: a typed load of all transactions into a
-DuckDB table, `dbt run` (all models) and `dbt build` (models and every test). The ratios compare
-within a round, because machines are shared and noisy; times are medians over the rounds.
+DuckDB table (of all Parquet files, for Complete Journey), `dbt run` (all models) and `dbt build`
+(models and every test). The ratios compare within a round, because machines are shared and noisy;
+times are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -42,13 +43,32 @@ connection.execute("set enable_progress_bar = false")
     [sys.argv[1] + "/transactions*", types]).fetchone()
 print(rows)
 """
+PARQUET_LOAD = """
+import sys, duckdb
+from pathlib import Path
+config = {"threads": sys.argv[3], "memory_limit": sys.argv[4]}
+connection = duckdb.connect(sys.argv[2], config=config)
+connection.execute("set enable_progress_bar = false")
+for path in sorted(Path(sys.argv[1]).glob("*.parquet")):
+    (rows,) = connection.execute(
+        f"create table {path.stem} as select * from read_parquet(?)", [str(path)]).fetchone()
+    if path.stem == "transactions":
+        print(rows)
+"""
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """All rounds."""
     raw = Path(os.environ.get("RETAILSIM_RAW", "raw_data"))
-    if not any(raw.glob("transactions*.csv*")):
-        raise CommandError(f"{raw} holds no transactions*.csv or .csv.gz: set RETAILSIM_RAW")
+    layout = os.environ.get("RETAILSIM_LAYOUT", "lgsr")
+    load, files = {
+        "lgsr": (TYPED_LOAD, "transactions*.csv*"),
+        "complete_journey": (PARQUET_LOAD, "transactions.parquet"),
+    }.get(layout, (None, None))
+    if load is None:
+        raise CommandError(f"RETAILSIM_LAYOUT={layout}: lgsr or complete_journey can be timed")
+    if not any(raw.glob(files)):
+        raise CommandError(f"{raw} holds no {files}: set RETAILSIM_RAW")
     threads = os.environ.get("RETAILSIM_THREADS", "2")
     memory = os.environ.get("RETAILSIM_MEMORY", "5GB")
 
@@ -57,7 +77,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     for _ in tqdm(range(options.rounds), desc="rounds", unit="round"):
         with tempfile.TemporaryDirectory() as folder:
             arguments = [str(raw), f"{folder}/typed.duckdb", threads, memory]
-            figures, printed = measure([sys.executable, "-c", TYPED_LOAD, *arguments], {})
+            figures, printed = measure([sys.executable, "-c", load, *arguments], {})
             rows = int(printed)
             results["typed_load"].append(figures)
             for verb in ("run", "build"):
@@ -82,6 +102,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "all_rounds": results,
         "configuration": {
             "rounds": options.rounds,
+            "layout": layout,
             "duckdb_threads": int(threads),
             "memory_limit": memory,
         },
