@@ -13,6 +13,12 @@ from hypothesis import given
 from profiles import examples
 from reader import HIERARCHY, LABELS, LARGEST, Line, Stops, read_folder
 
+# What the labels are called behind staging.
+NAMES = {
+    "basket_price_sensitivity": "trip_price_sensitivity",
+    "basket_type": "trip_type",
+    "basket_dominant_mission": "trip_focus",
+}
 # What a row of the warehouse is compared by, and the reader's name of it.
 TEXTS = {
     "lines.basket_id::varchar": "basket_id",
@@ -23,8 +29,8 @@ TEXTS = {
     "baskets.store_region": "store_region",
     "baskets.customer_price_sensitivity": "seg_1",
     "baskets.customer_lifestage": "seg_2",
-    **{f"baskets.{label}": label for label in LABELS},
-    **{f"lines.{level.replace('prod', 'product')}": level for level in HIERARCHY},
+    **{f"baskets.{NAMES.get(label, label)}": label for label in LABELS},
+    **{f"lines.category_{n}": level for n, level in enumerate(HIERARCHY, start=1)},
 }
 ITEMS = f"""
     select
