@@ -16,16 +16,6 @@
     )
 {%- endmacro %}
 
-{% macro entropy(counts, total) -%}
-    {#- Shannon entropy in nats of a list of counts: sum p ln(1 / p), where 0 ln(1 / 0) is 0. -#}
-    (
-        {%- for count in counts %}
-        {{ '+ ' if not loop.first -}}
-        case when {{ count }} > 0 then {{ count }} / {{ total }} * ln({{ total }} / {{ count }}) else 0 end
-        {%- endfor %}
-    )
-{%- endmacro %}
-
 {% macro spread(count, total, total_of_squares, unit) -%}
     {#- Population standard deviation from exact sums, in units of 1/unit; null without values. -#}
     sqrt(({{ count }} * {{ total_of_squares }} - {{ total }} * {{ total }})::double)

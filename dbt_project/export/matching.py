@@ -58,6 +58,7 @@ def unknown_labels(
         "store_region": tables.stores["store_region"][new_stores],
         "department": tables.departments,
         "holiday": holiday_names,
+        **tables.kinds,
     }
     unknown = {
         name: sorted(set(values) - {""} - set(statics.labels[name]))

@@ -12,7 +12,6 @@ from trainer.cache.reader import MANIFEST, CacheError, read_columns
 from trainer.cache.schema import (
     COLUMNS,
     LABELS_FROM_TRAINING,
-    LABELS_OF_CONTEXT,
     STATIC_TABLES,
 )
 
@@ -48,7 +47,7 @@ class Reference:
 
 def static_tables_of(tables: Tables, holiday_names: Sequence[str], country: str) -> StaticTables:
     """The vocabulary that a warehouse's training weeks define."""
-    labels = {name: list(values) for name, values in LABELS_OF_CONTEXT.items()}
+    labels = tables.kinds
     for name in LABELS_FROM_TRAINING:
         table = tables.stores if name.startswith("store_") else tables.customers
         labels[name] = sorted(set(table[name][table["is_of_training"]]) - {""})

@@ -10,7 +10,8 @@ CUSTOMER_FIGURES = tuple(
     name
     for table, _, name in (column.name.partition(".") for column in COLUMNS)
     if table == "customer_weeks"
-    and name not in ("customer", "week", "primary_store", "department_shares")
+    and name
+    not in ("customer", "week", "primary_store", "department_shares", "type_shares", "focus_shares")
 )
 """Columns of cache_customer_weeks that the cache takes as they are, under the same names."""
 STORE_FIGURES = (
@@ -48,6 +49,7 @@ TABLES = {
         ),
         ("week", "is_identified"),
     ),
+    "labels": Table(("kind", "code", "label"), ("kind", "code")),
     "products": Table(
         (
             "product_key", "product_code", *LEVELS, "node_key", "category", "is_novel",
@@ -75,6 +77,7 @@ TABLES = {
     "customer_weeks": Table(
         (
             "customer_key", "week", *CUSTOMER_FIGURES, "primary_store_key", "department_shares",
+            "type_shares", "focus_shares",
         ),
         ("customer_key", "week"),
     ),

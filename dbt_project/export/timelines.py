@@ -34,9 +34,12 @@ def timeline_columns(
         **{
             f"trips.{name}": trips[name]
             for name in (
-                "week", "hour", "size", "sensitivity", "type", "focus",
-                "days_since_previous", "spend_pence", "is_cold_start", "is_replay",
+                "week", "hour", "days_since_previous", "spend_pence", "is_cold_start", "is_replay",
             )
+        },
+        **{
+            f"trips.{name}": np.append(0, encode(labels, statics.labels[name]))[trips[name]]
+            for name, labels in tables.kinds.items()
         },
         "trips.customer_week": _as_of_rows(tables),
         "trips.day": _row_of(tables, days, trips["day"], "date in weeks"),
@@ -136,8 +139,25 @@ def _customer_weeks(tables: Tables, statics: StaticTables, found: Match) -> Colu
         "customer_weeks.customer": rows["customer_key"] - 1,
         **{f"customer_weeks.{name}": rows[name] for name in ("week", *CUSTOMER_FIGURES)},
         "customer_weeks.department_shares": np.stack(shares, axis=1),
+        **{
+            f"customer_weeks.{kind}_shares": _kind_shares(tables, statics, kind)
+            for kind in ("type", "focus")
+        },
         "customer_weeks.primary_store": store_rows[rows["primary_store_key"]] + 1,
     }
+
+
+def _kind_shares(tables: Tables, statics: StaticTables, kind: str) -> np.ndarray:
+    """Shares of trips by label of a vocabulary, unclassified last, (rows, labels + 1).
+
+    Trips with labels that it does not have count as unclassified.
+    """
+    shares = np.array(tables.customer_weeks[f"{kind}_shares"].tolist())
+    codes = encode(tables.kinds[kind], statics.labels[kind])
+    found = np.zeros((len(shares), len(statics.labels[kind]) + 1))
+    for column, code in enumerate([*codes, 0]):
+        found[:, code - 1] += shares[:, column]
+    return found
 
 
 def _anonymous_prices(tables: Tables, found: Match) -> Columns:

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dbt_project.warehouse import WarehouseError, open_warehouse
-from trainer.cache.schema import LEVELS, MAX_TEXT
+from trainer.cache.schema import CONTEXT, LEVELS, MAX_TEXT
 
 from .tables import TABLES, model, query
 
@@ -31,6 +31,7 @@ class Tables:
     weeks: Columns
     settings: Columns
     totals: Columns
+    labels: Columns
     products: Columns
     categories: Columns
     graph: Columns
@@ -45,6 +46,12 @@ class Tables:
     def departments(self) -> list[str]:
         """Department codes of the training weeks, in the order of the customers' shares."""
         return sorted(set(self.products[LEVELS[-1]][~self.products["is_novel"]]))
+
+    @property
+    def kinds(self) -> dict[str, list[str]]:
+        """Labels of the columns of the trip context, code 1 first."""
+        kind, label = self.labels["kind"], self.labels["label"]
+        return {name: label[kind == name].tolist() for name in CONTEXT}
 
 
 def read_tables(database: Path, progress: bool = False) -> Tables:

@@ -4,10 +4,6 @@
     'gap_days_mean', 'gap_days_spread', 'spend_pence_per_trip', 'items_per_trip', 'units_per_item',
     'repeat_rate',
 ] %}
-{% set mission_shares = [
-    'type_small_shop', 'type_top_up', 'type_full_shop', 'type_unclassified',
-    'focus_fresh', 'focus_grocery', 'focus_mixed', 'focus_nonfood', 'focus_unclassified',
-] %}
 {% set of_missions = [
     'type_entropy', 'focus_entropy', 'price_sensitivity_mean', 'price_sensitivity_spread',
     'basket_size_mean', 'basket_size_spread', 'consistency',
@@ -37,6 +33,27 @@ departments as (
 nothing_bought as (
     select {{ collect_in_order('0::double', 'category_4') }} as zeros
     from departments
+),
+
+labels as (
+    select
+        kind,
+        code
+    from {{ ref('int_kind_labels') }}
+    union all
+    -- Unclassified trips.
+    select
+        kind,
+        max(code) + 1 as code
+    from {{ ref('int_kind_labels') }}
+    group by kind
+),
+
+no_trip as (
+    select
+        {{ collect_in_order('0::double', 'code') }} filter (where kind = 'type') as types,
+        {{ collect_in_order('0::double', 'code') }} filter (where kind = 'focus') as focuses
+    from labels
 )
 
 select
@@ -45,9 +62,6 @@ select
     {% for figure in of_history %}
         coalesce(history.{{ figure }}, 0) as {{ figure }},
     {% endfor %}
-    {% for figure in mission_shares %}
-        coalesce(missions.{{ figure }}_share, 0) as {{ figure }},
-    {% endfor %}
     {% for figure in of_missions %}
         coalesce(missions.{{ figure }}, 0) as {{ figure }},
     {% endfor %}
@@ -55,7 +69,9 @@ select
         coalesce(affinity.{{ figure }}, 0) as {{ figure }},
     {% endfor %}
     coalesce(affinity.primary_store_key, 0) as primary_store_key,
-    coalesce(history.category_shares, nothing_bought.zeros) as department_shares
+    coalesce(history.category_shares, nothing_bought.zeros) as department_shares,
+    coalesce(missions.type_shares, no_trip.types) as type_shares,
+    coalesce(missions.focus_shares, no_trip.focuses) as focus_shares
 from history
 inner join missions
     on
@@ -66,3 +82,4 @@ inner join affinity
         history.customer_key = affinity.customer_key
         and history.as_of_week = affinity.as_of_week
 cross join nothing_bought
+cross join no_trip

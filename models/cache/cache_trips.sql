@@ -2,30 +2,39 @@
 with trips as (
     select * from {{ ref('trips') }}
     where customer_key is not null
+),
+
+labels as (
+    select * from {{ ref('int_kind_labels') }}
 )
 
 select
-    trip_key,
-    basket_id,
-    customer_key,
-    trip_number,
-    store_key,
-    week,
-    {{ days_since_epoch('shop_date') }}::integer as day,
-    shop_hour as hour,
-    {{ code_of('basket_size', ['S', 'M', 'L']) }}::tinyint as size,
-    {{ code_of('trip_price_sensitivity', ['LA', 'MM', 'UM']) }}::tinyint as sensitivity,
-    {{ code_of('trip_type', ['Small Shop', 'Top Up', 'Full Shop']) }}::tinyint as type,
-    {{ code_of('trip_focus', ['Fresh', 'Grocery', 'Mixed', 'Nonfood']) }}::tinyint
-        as focus,
+    trips.trip_key,
+    trips.basket_id,
+    trips.customer_key,
+    trips.trip_number,
+    trips.store_key,
+    trips.week,
+    {{ days_since_epoch('trips.shop_date') }}::integer as day,
+    trips.shop_hour as hour,
+    coalesce(sizes.code, 0)::smallint as size,
+    coalesce(sensitivities.code, 0)::smallint as sensitivity,
+    coalesce(types.code, 0)::smallint as type,
+    coalesce(focuses.code, 0)::smallint as focus,
     coalesce(
         {{ days_between(
-            'lag(shop_date) over (partition by customer_key order by trip_number)', 'shop_date'
+            'lag(trips.shop_date) over (partition by trips.customer_key order by trips.trip_number)',
+            'trips.shop_date'
         ) }},
         -1
     )::integer as days_since_previous,
-    item_count,
-    spend_pence,
-    is_cold_start,
-    replay_of is not null as is_replay
+    trips.item_count,
+    trips.spend_pence,
+    trips.is_cold_start,
+    trips.replay_of is not null as is_replay
 from trips
+left join labels as sizes on sizes.kind = 'size' and trips.basket_size = sizes.label
+left join labels as sensitivities
+    on sensitivities.kind = 'sensitivity' and trips.trip_price_sensitivity = sensitivities.label
+left join labels as types on types.kind = 'type' and trips.trip_type = types.label
+left join labels as focuses on focuses.kind = 'focus' and trips.trip_focus = focuses.label

@@ -19,8 +19,11 @@ products as (
     from {{ ref('int_products') }}
 ),
 
+-- Whole numbers instead of codes make the window below quick.
 departments as (
-    select category_4
+    select
+        category_4,
+        row_number() over (order by category_4) as place
     from {{ ref('int_products') }}
     where first_week <= {{ train_last_week() }}
     group by category_4
@@ -30,19 +33,20 @@ bought as (
     select
         trips.customer_key,
         items.week,
-        products.category_4,
+        departments.place,
         count(*) as items
     from items
     inner join trips on items.trip_key = trips.trip_key
     inner join products on items.product_key = products.product_key
-    group by trips.customer_key, items.week, products.category_4
+    inner join departments on products.category_4 = departments.category_4
+    group by trips.customer_key, items.week, departments.place
 ),
 
 frames as (
     select
         weeks.customer_key,
         weeks.week,
-        departments.category_4
+        departments.place
     from {{ ref('int_customer_weeks') }} as weeks
     cross join departments
 ),
@@ -51,20 +55,20 @@ running as (
     select
         frames.customer_key,
         frames.week,
-        frames.category_4,
+        frames.place,
         {{ sum_earlier('bought.items') }} as items
     from frames
     left join bought
         on
             frames.customer_key = bought.customer_key
             and frames.week = bought.week
-            and frames.category_4 = bought.category_4
-    window {{ earlier_window('frames.customer_key, frames.category_4', 'frames.week') }}
+            and frames.place = bought.place
+    window {{ earlier_window('frames.customer_key, frames.place', 'frames.week') }}
 )
 
 select
     customer_key,
     week as as_of_week,
-    {{ collect_in_order('items', 'category_4') }} as items_by_category
+    {{ collect_in_order('items', 'place') }} as items_by_category
 from running
 group by customer_key, week

@@ -1,16 +1,26 @@
 -- The rows of every as-of mart: one per customer and week with a trip, plus one for the week
 -- after the data, with what the customer did in that week. The marts add up earlier rows only,
 -- never that of the same week.
-{% set types = ['Small Shop', 'Top Up', 'Full Shop', 'XX'] %}
-{% set focuses = ['Fresh', 'Grocery', 'Mixed', 'Nonfood', 'XX'] %}
-with trips as (
+with labels as (
+    select * from {{ ref('int_kind_labels') }}
+),
+
+trips as (
     select
-        *,
+        trips.*,
         {{ days_between(
-            'lag(shop_date) over (partition by customer_key order by trip_number)', 'shop_date'
-        ) }} as gap_days
-    from {{ ref('int_trips') }}
-    where customer_key is not null
+            'lag(trips.shop_date) over (partition by trips.customer_key order by trips.trip_number)',
+            'trips.shop_date'
+        ) }} as gap_days,
+        sensitivities.score as sensitivity,
+        sizes.score as size
+    from {{ ref('int_trips') }} as trips
+    left join labels as sensitivities
+        on
+            sensitivities.kind = 'sensitivity'
+            and trips.trip_price_sensitivity = sensitivities.label
+    left join labels as sizes on sizes.kind = 'size' and trips.basket_size = sizes.label
+    where trips.customer_key is not null
 ),
 
 customers as (
@@ -57,28 +67,12 @@ activity as (
         coalesce(sum(gap_days), 0)::integer as gap_days,
         coalesce(sum(gap_days * gap_days), 0)::bigint as gap_days_squared,
         count(gap_days)::integer as gaps,
-        {% for type in types %}
-            count(*) filter (where trip_type = '{{ type }}')::integer as type_{{ loop.index }},
-        {% endfor %}
-        {% for focus in focuses %}
-            count(*) filter (where trip_focus = '{{ focus }}')::integer
-                as focus_{{ loop.index }},
-        {% endfor %}
-        -- Whole numbers add up exactly: LA 0, MM 1, UM 2 halves; S 33, M 67, L 100 hundredths.
-        count(*) filter (where trip_price_sensitivity != 'XX')::integer as sensitivity_trips,
-        coalesce(
-            sum(case trip_price_sensitivity when 'MM' then 1 when 'UM' then 2 end), 0
-        )::integer as sensitivity_halves,
-        coalesce(
-            sum(case trip_price_sensitivity when 'MM' then 1 when 'UM' then 4 end), 0
-        )::integer as sensitivity_halves_squared,
-        count(*) filter (where basket_size != 'XX')::integer as size_trips,
-        coalesce(
-            sum(case basket_size when 'S' then 33 when 'M' then 67 when 'L' then 100 end), 0
-        )::integer as size_hundredths,
-        coalesce(
-            sum(case basket_size when 'S' then 1089 when 'M' then 4489 when 'L' then 10000 end), 0
-        )::integer as size_hundredths_squared
+        count(sensitivity)::integer as sensitivity_trips,
+        coalesce(sum(sensitivity), 0)::integer as sensitivity_steps,
+        coalesce(sum(sensitivity * sensitivity), 0)::integer as sensitivity_steps_squared,
+        count(size)::integer as size_trips,
+        coalesce(sum(size), 0)::integer as size_hundredths,
+        coalesce(sum(size * size), 0)::integer as size_hundredths_squared
     from trips
     group by customer_key, week
 ),
@@ -114,15 +108,9 @@ select
     coalesce(activity.gaps, 0) as gaps,
     coalesce(activity.gap_days, 0) as gap_days,
     coalesce(activity.gap_days_squared, 0) as gap_days_squared,
-    {% for type in types %}
-        coalesce(activity.type_{{ loop.index }}, 0) as type_{{ loop.index }},
-    {% endfor %}
-    {% for focus in focuses %}
-        coalesce(activity.focus_{{ loop.index }}, 0) as focus_{{ loop.index }},
-    {% endfor %}
     coalesce(activity.sensitivity_trips, 0) as sensitivity_trips,
-    coalesce(activity.sensitivity_halves, 0) as sensitivity_halves,
-    coalesce(activity.sensitivity_halves_squared, 0) as sensitivity_halves_squared,
+    coalesce(activity.sensitivity_steps, 0) as sensitivity_steps,
+    coalesce(activity.sensitivity_steps_squared, 0) as sensitivity_steps_squared,
     coalesce(activity.size_trips, 0) as size_trips,
     coalesce(activity.size_hundredths, 0) as size_hundredths,
     coalesce(activity.size_hundredths_squared, 0) as size_hundredths_squared

@@ -92,4 +92,4 @@ class Counts:
 
     def _context(self, batch: TimelineBatch) -> Tensor:
         context = batch.questions.context
-        return self._prior.lift.to(context.device)[kind_index(context)]
+        return self._prior.lift.to(context.device)[kind_index(context, self._prior.codes)]

@@ -12,7 +12,7 @@ from torch import Tensor
 from trainer.baselines.counts import Counts
 from trainer.baselines.history import EarlierItems
 from trainer.batches.batch import TimelineBatch
-from trainer.cache.schema import CODES_OF_CONTEXT
+from trainer.cache.schema import CONTEXT
 from trainer.features.chain_sales import COLUMNS
 from trainer.features.purchase_history import COUNTS, GAPS
 
@@ -25,7 +25,7 @@ OF_PRODUCT = (
     *(f"sales {name}" for name in COLUMNS),
 )  # fmt: skip
 CALENDAR = ("days_since_previous", "weekday", "hour", "week_of_year")
-OF_TRIP = ("earlier trips", *CALENDAR, "visible items", *CODES_OF_CONTEXT)
+OF_TRIP = ("earlier trips", *CALENDAR, "visible items", *CONTEXT)
 NAMES = (*OF_PRODUCT, *OF_TRIP)
 TRIP_COUNT = COUNTS.index("trips 1")
 NEVER = -1.0

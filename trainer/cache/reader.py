@@ -13,7 +13,7 @@ import numpy as np
 
 from trainer.cache.atomic import file_digest
 from trainer.cache.json_files import CONTENT_DIGEST, is_intact, read_json
-from trainer.cache.schema import CODES_OF_CONTEXT, COLUMN, COLUMNS, SCHEMA_VERSION
+from trainer.cache.schema import COLUMN, COLUMNS, MAX_KINDS, SCHEMA_VERSION, LabelCounts
 from trainer.cache.vocabulary import Vocabulary
 from trainer.commands.errors import ExpectedError
 
@@ -81,6 +81,11 @@ class TensorCache:
         """What the cache's tokens stand for."""
         return Vocabulary(self.products, self.rows("categories"))
 
+    @property
+    def label_counts(self) -> LabelCounts:
+        """How many labels its columns have."""
+        return LabelCounts.of(self.manifest["labels"])
+
     def _check_values(self) -> None:
         """Raise CacheError for values that a faulty exporter could write under a valid digest."""
         for column in COLUMNS:
@@ -90,12 +95,11 @@ class TensorCache:
                     f"{self.folder / f'{column.name}.npy'} holds {values.dtype} {values.shape}, "
                     f"expected {column.dtype}"
                 )
-        departments = len(self.manifest["labels"]["department"])
-        if self["customer_weeks.department_shares"].shape[1] != departments:
-            raise CacheError(
-                f"{self.folder / 'customer_weeks.department_shares.npy'}: expected a share of each "
-                f"of {departments} departments"
-            )
+            if column.width and values.shape[1] != (width := self.label_counts.widths[column.width]):
+                raise CacheError(
+                    f"{self.folder / f'{column.name}.npy'}: expected {width} numbers a row, one "
+                    f"for each of its {column.width}, not {values.shape[1]}"
+                )
         for name, table in (
             ("customer_weeks.customer", "customers"),
             ("trips.customer_week", "customer_weeks"),
@@ -115,7 +119,12 @@ class TensorCache:
             ("days.holiday", "holiday"),
         ):
             self._check_range(name, 0, len(self.manifest["labels"][label]))
-        for name, codes in CODES_OF_CONTEXT.items():
+        for name, codes in self.label_counts.codes.items():
+            if not 2 <= codes <= MAX_KINDS + 1:
+                raise CacheError(
+                    f"{self.folder / MANIFEST}: {codes - 1} labels of trips.{name}, expected 1 to "
+                    f"{MAX_KINDS}"
+                )
             self._check_range(f"trips.{name}", 0, codes - 1)
         for name, lowest, highest in (
             ("trips.week", 1, self.rows("weeks")),

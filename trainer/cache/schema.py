@@ -10,11 +10,13 @@ Numbers that the warehouse leaves null (a customer's shares before the first tri
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Changes whenever a column changes its meaning, so that an old cache is refused."""
 
 SMALLEST = "smallest unsigned"
@@ -24,16 +26,11 @@ MAX_TEXT = 1000
 MAX_PRICE = 2**24 - 1
 """Pence of a price: up to here float32 holds every whole number."""
 
-LABELS_OF_CONTEXT = {
-    "size": ("S", "M", "L"),
-    "sensitivity": ("LA", "MM", "UM"),
-    "type": ("Small Shop", "Top Up", "Full Shop"),
-    "focus": ("Fresh", "Grocery", "Mixed", "Nonfood"),
-}
-"""Labels of the trip context, code 1 onwards; 0 is unknown (`XX`, or empty)."""
-
-CODES_OF_CONTEXT = {name: len(labels) + 1 for name, labels in LABELS_OF_CONTEXT.items()}
-"""Codes of each column of the trip context, unknown included."""
+CONTEXT = ("size", "sensitivity", "type", "focus")
+"""Columns of the trip context, the kind of a trip. Which labels each has, the manifest says: code 1
+onwards; 0 is unknown. Those of size and of price sensitivity are scales, in order."""
+MAX_KINDS = 255
+"""Labels of a column of the trip context."""
 
 LABELS_FROM_TRAINING = ("price_sensitivity", "lifestage", "store_format", "store_region")
 """Labels that the training weeks define, code 1 onwards in alphabetical order; 0 is any other."""
@@ -54,7 +51,7 @@ class Column:
     unit: str
     description: str
     width: str | None = None
-    """Name of the second dimension, whose length the manifest holds; None for one dimension."""
+    """Name of the second dimension, one of `LabelCounts.widths`; None for one dimension."""
 
     @property
     def table(self) -> str:
@@ -88,6 +85,31 @@ class Column:
     def is_offsets(self) -> bool:
         """Whether it has one value more than its table has rows."""
         return self.name.endswith("_offsets")
+
+
+class LabelCounts(NamedTuple):
+    """How many labels the columns of a vocabulary have, unknown not counted."""
+
+    size: int
+    sensitivity: int
+    type: int
+    focus: int
+    department: int
+
+    @classmethod
+    def of(cls, labels: Mapping[str, Sequence[str]]) -> LabelCounts:
+        """labels: by name, as in the manifest."""
+        return cls(*(len(labels[name]) for name in cls._fields))
+
+    @property
+    def codes(self) -> dict[str, int]:
+        """Codes of each column of the trip context, unknown included."""
+        return {name: getattr(self, name) + 1 for name in CONTEXT}
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Length of each second dimension of columns."""
+        return {"departments": self.department, "types": self.type + 1, "focuses": self.focus + 1}
 
 
 def _shares(table: str, names: str, unit: str, description: str) -> list[Column]:
@@ -149,11 +171,13 @@ COLUMNS: tuple[Column, ...] = (
         "customer_weeks.department_shares", "float16", "share", "items by department",
         width="departments",
     ),
-    *_shares(
-        "customer_weeks",
-        "type_small_shop type_top_up type_full_shop type_unclassified "
-        "focus_fresh focus_grocery focus_mixed focus_nonfood focus_unclassified",
-        "share", "earlier trips of this kind",
+    Column(
+        "customer_weeks.type_shares", "float16", "share",
+        "earlier trips by type, code 1 onwards, unclassified last", width="types",
+    ),
+    Column(
+        "customer_weeks.focus_shares", "float16", "share",
+        "earlier trips by focus, code 1 onwards, unclassified last", width="focuses",
     ),
     *_shares("customer_weeks", "type_entropy focus_entropy", "nats", "entropy of the kinds"),
     *_shares(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.cache.schema import CONTEXT
 from trainer.commands.errors import InputError
 from trainer.evaluation.ground_truth import GroundTruth
 from trainer.evaluation.ranking import ranks
@@ -20,7 +20,7 @@ from trainer.evaluation.ranking import ranks
 SHORT, LONG = 10, 20
 METRICS = (
     "recall@10", "recall@20", "precision@10", "ndcg@10", "hit@10", "mrr", "nll", "raw_nll",
-    "repeat_recall@10", "explore_recall@10", *(f"{name}_accuracy" for name in LABELS_OF_CONTEXT),
+    "repeat_recall@10", "explore_recall@10", *(f"{name}_accuracy" for name in CONTEXT),
 )  # fmt: skip
 """Columns of the values of a trip."""
 
@@ -65,7 +65,7 @@ def metrics_per_trip(
         repeat_hits / repeats,
         (hits - repeat_hits) / (truth.hidden - repeats),
     ]
-    for column, name in enumerate(LABELS_OF_CONTEXT):
+    for column, name in enumerate(CONTEXT):
         true = truth.kinds[:, column]
         correct = torch.full_like(known, torch.nan)
         if name in context:

@@ -17,22 +17,11 @@ import numpy as np
 
 from trainer.cache.reader import TensorCache
 from trainer.cache.rows import top_categories
-from trainer.cache.schema import CODES_OF_CONTEXT, COLUMNS, SMALLEST
+from trainer.cache.schema import COLUMNS, SMALLEST, LabelCounts
 
 TABLE = "customer_weeks"
-KIND_CODES = tuple(CODES_OF_CONTEXT.values())
-"""Codes of size, sensitivity, type and focus, unknown included."""
 TOP = 3
 """The stores of `top_3_store_share`."""
-SIZE_HUNDREDTHS = (33, 67, 100)
-"""What sizes S, M and L count as in `basket_size_mean`."""
-SENSITIVITY_HALVES = (0, 1, 2)
-"""What sensitivities LA, MM and UM count as in `price_sensitivity_mean`."""
-TYPE_SHARES = ("type_small_shop", "type_top_up", "type_full_shop", "type_unclassified")
-FOCUS_SHARES = (
-    "focus_fresh", "focus_grocery", "focus_mixed", "focus_nonfood", "focus_unclassified",
-)  # fmt: skip
-"""Columns of shares by type and by focus: codes 1, 2 and so on, then 0."""
 
 _COLUMNS = [c for c in COLUMNS if c.table == TABLE and c.name != f"{TABLE}.customer"]
 _NAMES = [column.name.partition(".")[2] for column in _COLUMNS]
@@ -110,8 +99,9 @@ class _Totals:
     """Trips to the stores with the most, most first."""
 
     @classmethod
-    def empty(cls, departments: int) -> _Totals:
-        return cls([[0] * codes for codes in KIND_CODES], np.zeros(departments, dtype=np.int64))
+    def empty(cls, counts: LabelCounts) -> _Totals:
+        kinds = [[0] * codes for codes in counts.codes.values()]
+        return cls(kinds, np.zeros(counts.department, dtype=np.int64))
 
     def copy(self) -> _Totals:
         return replace(
@@ -128,9 +118,9 @@ class _Totals:
         return np.concatenate([np.array(numbers + lists, dtype=np.int64), self.departments])
 
     @classmethod
-    def from_array(cls, array: np.ndarray) -> _Totals:
+    def from_array(cls, array: np.ndarray, counts: LabelCounts) -> _Totals:
         """The inverse of `to_array`."""
-        places = np.cumsum([len(_NUMBERS), TOP, *KIND_CODES])
+        places = np.cumsum([len(_NUMBERS), TOP, *counts.codes.values()])
         numbers, top, *kinds, departments = np.split(array, places)
         return cls(
             [trips.tolist() for trips in kinds],
@@ -160,12 +150,12 @@ class CustomerAggregates:
     leaves out the latest week), five numbers per store visited and one per distinct product bought.
     """
 
-    def __init__(self, departments: int, settings: AsOfSettings = AsOfSettings()) -> None:
-        """A customer without trips. departments: how many the vocabulary has labels for."""
-        self.settings = settings
-        self._now = _Totals.empty(departments)
+    def __init__(self, counts: LabelCounts, settings: AsOfSettings = AsOfSettings()) -> None:
+        """A customer without trips. counts: labels of the vocabulary."""
+        self.counts, self.settings = counts, settings
+        self._now = _Totals.empty(counts)
         # Trips of a week do not count in it: these totals are without the latest trip's week.
-        self._before = _Totals.empty(departments)
+        self._before = _Totals.empty(counts)
         self._week = 0
         self._products = np.zeros(0, dtype=np.int64)  # sorted
         self._stores: dict[int, _Store] = {}
@@ -230,14 +220,14 @@ class CustomerAggregates:
         """The row of `customer_weeks` as of a week: what trips of earlier weeks say.
 
         week: not before that of the latest trip. first_day: of the week, days since 1970-01-01.
-        Returns an array of shape () and dtype `as_of_dtype(departments)`; np.stack makes a table of
+        Returns an array of shape () and dtype `as_of_dtype(counts)`; np.stack makes a table of
         many, which `trainer.features.columns.read_numbers` reads like a cache. Nothing changes.
         Raises ValueError for an earlier week.
         """
         if week < self._week:
             raise ValueError(f"week {week} is over: there are trips in week {self._week}")
         totals = self._now if week > self._week else self._before
-        row = np.zeros((), as_of_dtype(len(totals.departments)))
+        row = np.zeros((), as_of_dtype(self.counts))
         if totals.trips:
             figures = _figures(totals, int(first_day), self.settings) | {"week": week}
             row[()] = tuple([figures[name] for name in _NAMES])
@@ -268,12 +258,14 @@ class CustomerAggregates:
 
     @classmethod
     def from_arrays(
-        cls, arrays: Mapping[str, np.ndarray], settings: AsOfSettings = AsOfSettings()
+        cls,
+        arrays: Mapping[str, np.ndarray],
+        counts: LabelCounts,
+        settings: AsOfSettings = AsOfSettings(),
     ) -> CustomerAggregates:
         """The inverse of `to_arrays`."""
-        before, now = (_Totals.from_array(totals) for totals in arrays["totals"])
-        state = cls(len(now.departments), settings)
-        state._before, state._now = before, now
+        state = cls(counts, settings)
+        state._before, state._now = (_Totals.from_array(t, counts) for t in arrays["totals"])
         state._week = int(arrays["week"])
         state._products = arrays["products"].copy()
         state._stores = {number: _Store(*rest) for number, *rest in arrays["stores"].tolist()}
@@ -281,11 +273,11 @@ class CustomerAggregates:
 
     def copy(self) -> CustomerAggregates:
         """An independent copy."""
-        return self.from_arrays(self.to_arrays(), self.settings)
+        return self.from_arrays(self.to_arrays(), self.counts, self.settings)
 
 
 @functools.cache
-def as_of_dtype(departments: int) -> np.dtype:
+def as_of_dtype(counts: LabelCounts) -> np.dtype:
     """Fields of a row as of a week: every column of `customer_weeks` but the customer.
 
     Names and floats are those of the cache; whole numbers are int64, where the cache takes the
@@ -296,7 +288,7 @@ def as_of_dtype(departments: int) -> np.dtype:
             (
                 column.name,
                 np.int64 if column.dtype == SMALLEST else column.dtype,
-                (departments,) if column.width else (),
+                (counts.widths[column.width],) if column.width else (),
             )
             for column in _COLUMNS
         ]
@@ -312,9 +304,12 @@ def _figures(
     types, focuses = ([*known, unknown] for unknown, *known in type_and_focus)
     gaps, gap_days = trips - 1, totals.last_day - totals.first_day
     type_entropy, focus_entropy = _entropy(types, trips), _entropy(focuses, trips)
-    type_shares, focus_shares = ([count / trips for count in kind] for kind in (types, focuses))
-    halves = _moments(sensitivity[1:], SENSITIVITY_HALVES)
-    hundredths = _moments(size[1:], SIZE_HUNDREDTHS)
+    # Scales by position, in whole numbers: the k-th of n sizes counts k/n in hundredths, the k-th of
+    # n price sensitivities (k - 1)/(n - 1).
+    sizes, step = len(size) - 1, max(len(sensitivity) - 2, 1)
+    hundredths = [(200 * k + sizes) // (2 * sizes) for k in range(1, sizes + 1)]
+    of_size = _moments(size[1:], hundredths)
+    of_sensitivity = _moments(sensitivity[1:], range(len(sensitivity) - 1))
     return {
         "trips": trips,
         "history_weight": min(1, trips / settings.full_history_trips),
@@ -328,14 +323,14 @@ def _figures(
         "units_per_item": _ratio(totals.units, items),
         "repeat_rate": _ratio(items - totals.products, items),
         "department_shares": totals.departments / max(items, 1),
-        **dict(zip(TYPE_SHARES, type_shares, strict=True)),
-        **dict(zip(FOCUS_SHARES, focus_shares, strict=True)),
+        "type_shares": [count / trips for count in types],
+        "focus_shares": [count / trips for count in focuses],
         "type_entropy": type_entropy,
         "focus_entropy": focus_entropy,
-        "price_sensitivity_mean": _ratio(halves[1], halves[0]) / 2,
-        "price_sensitivity_spread": _spread(*halves, 2),
-        "basket_size_mean": _ratio(hundredths[1], hundredths[0]) / 100,
-        "basket_size_spread": _spread(*hundredths, 100),
+        "price_sensitivity_mean": _ratio(of_sensitivity[1], of_sensitivity[0]) / step,
+        "price_sensitivity_spread": _spread(*of_sensitivity, step),
+        "basket_size_mean": _ratio(of_size[1], of_size[0]) / 100,
+        "basket_size_spread": _spread(*of_size, 100),
         "consistency": 1
         - (type_entropy / math.log(len(types)) + focus_entropy / math.log(len(focuses))) / 2,
         "primary_store": totals.primary_store + 1,

@@ -8,7 +8,7 @@ from operator import index
 import numpy as np
 
 from trainer.cache.reader import TensorCache
-from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.cache.schema import CONTEXT
 from trainer.features.as_of import department_of_token, store_order
 from trainer.features.calendar import Calendar
 from trainer.features.chain_sales import ChainSales
@@ -30,7 +30,7 @@ class Chain:
     def __init__(
         self, cache: TensorCache, sales: ChainSales, prices: ShelfPrices | None = None
     ) -> None:
-        self.labels = cache.labels
+        self.labels, self.label_counts = cache.labels, cache.label_counts
         self.settings = FeatureSettings.of(cache)
         self.vocabulary = cache.vocabulary
         self.calendar, self.stores = Calendar(cache), Stores(cache)
@@ -100,21 +100,24 @@ class Chain:
             return pence
         return self.prices.at(tokens, plan.store, self.calendar.day(plan.date).week)
 
-    @staticmethod
-    def kind(**labels: str) -> tuple[int, int, int, int]:
+    def kind(self, **labels: str) -> tuple[int, int, int, int]:
         """Codes of a kind of trip from labels: size, sensitivity, type, focus; 0 where left out.
 
         Raises ValueError for an unknown label, TypeError for an unknown name.
         """
-        if unknown := labels.keys() - LABELS_OF_CONTEXT.keys():
-            raise TypeError(f"kind: expected {', '.join(LABELS_OF_CONTEXT)}, not {unknown}")
+        if unknown := labels.keys() - set(CONTEXT):
+            raise TypeError(f"kind: expected {', '.join(CONTEXT)}, not {unknown}")
         for name, label in labels.items():
-            if label not in LABELS_OF_CONTEXT[name]:
-                choices = ", ".join(LABELS_OF_CONTEXT[name])
+            if label not in self.labels[name]:
+                choices = ", ".join(self.labels[name])
                 raise ValueError(f"{name}: expected one of {choices}, not {label!r}")
-        return tuple(
-            _code(known, labels.get(name, "")) for name, known in LABELS_OF_CONTEXT.items()
-        )
+        return tuple(_code(self.labels[name], labels.get(name, "")) for name in CONTEXT)
+
+    def check_kind(self, kind: Sequence[int]) -> None:
+        """Raise ValueError for codes of a kind of trip that the chain does not have."""
+        for code, (name, codes) in zip(kind, self.label_counts.codes.items(), strict=True):
+            if not 0 <= code < codes:
+                raise ValueError(f"kind: {name} is a code from 0 to {codes - 1}, not {code}")
 
 
 def _code(labels: Sequence[str], label: str) -> int:

@@ -31,9 +31,7 @@ HISTORY_COLUMNS = (
         log1p=True,
     ),
     *_numbers(
-        "repeat_rate department_shares "
-        "type_small_shop type_top_up type_full_shop type_unclassified "
-        "focus_fresh focus_grocery focus_mixed focus_nonfood focus_unclassified "
+        "repeat_rate department_shares type_shares focus_shares "
         "type_entropy focus_entropy price_sensitivity_mean price_sensitivity_spread "
         "basket_size_mean basket_size_spread consistency"
     ),

@@ -32,7 +32,7 @@ class CustomerFeatures:
 
     def __init__(self, chain: Chain, segments: tuple[int, int] = (0, 0)) -> None:
         self.chain, self.segments = chain, chain.check_segments(segments)
-        self.aggregates = CustomerAggregates(len(chain.labels["department"]), chain.settings.as_of)
+        self.aggregates = CustomerAggregates(chain.label_counts, chain.settings.as_of)
         self.log = TripLog.empty()
         self.trips = 0
         """Number of finished trips, including those dropped from the log."""
@@ -40,9 +40,11 @@ class CustomerFeatures:
         """Date and hour of the last finished trip."""
 
     def observe(self, trip: FinishedTrip) -> None:
-        """Add a finished trip. Raises ValueError where it lies before the last one."""
+        """Add a finished trip. Raises ValueError where it lies before the last one, or is of a kind
+        that the chain does not have."""
         plan, chain = trip.plan, self.chain
         self.check_order(plan)
+        chain.check_kind(plan.kind)
         day = chain.calendar.day(plan.date)
         stores = np.array([plan.store])
         _, region, identity = chain.stores.identity(stores)[0].tolist()
@@ -97,7 +99,9 @@ class CustomerFeatures:
         trips, day, hour = arrays["clock"].tolist()
         customer = cls(chain, tuple(arrays["segments"].tolist()))
         aggregates = _part(arrays, "aggregates.")
-        customer.aggregates = CustomerAggregates.from_arrays(aggregates, chain.settings.as_of)
+        customer.aggregates = CustomerAggregates.from_arrays(
+            aggregates, chain.label_counts, chain.settings.as_of
+        )
         customer.log = TripLog.from_arrays(_part(arrays, "log."))
         customer.trips = trips
         customer.last = None if day < 0 else (EPOCH + timedelta(day), hour)
@@ -112,7 +116,7 @@ def describe(customers: Sequence[CustomerFeatures], plans: Sequence[TripPlan]) -
     """Features of the next trip of each of n customers: `Trips` of n rows.
 
     Raises ValueError for no customers, customers of several chains, a plan that lies before the
-    customer's last trip or outside the calendar, or a store out of range.
+    customer's last trip or outside the calendar, or a kind or store out of range.
     """
     if not customers:
         raise ValueError("customers: at least one is needed")
@@ -124,6 +128,7 @@ def describe(customers: Sequence[CustomerFeatures], plans: Sequence[TripPlan]) -
         if not isinstance(plan, TripPlan):
             raise ValueError(f"plans: expected TripPlan, found {type(plan).__name__}")
         customer.check_order(plan)
+        chain.check_kind(plan.kind)
         days.append(chain.calendar.day(plan.date))
     known = np.stack(
         [

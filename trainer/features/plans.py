@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.cache.schema import CODES_OF_CONTEXT
+from trainer.cache.schema import CONTEXT, MAX_KINDS
 
 UNKNOWN_STORE = -1
 """The store of a trip to a store outside the vocabulary."""
@@ -28,8 +28,8 @@ MOST = 2**31
 class TripPlan:
     """What is known of a trip in advance: when and where, and anything else that is known.
 
-    Raises ValueError for values of another type or out of range. Whether the chain has the store
-    and the tokens shows where the plan meets the chain (`describe`, `plan_questions`).
+    Raises ValueError for values of another type or out of range. Whether the chain has the kind,
+    the store and the tokens shows where the plan meets it (`describe`, `plan_questions`).
     """
 
     date: date
@@ -49,11 +49,10 @@ class TripPlan:
         if not isinstance(self.date, date) or isinstance(self.date, datetime):
             raise ValueError(f"date: expected a datetime.date without a time, not {self.date!r}")
         kind, visible = _sequence("kind", self.kind), _sequence("visible", self.visible)
-        if len(kind) != len(CODES_OF_CONTEXT):
-            raise ValueError(f"kind: expected {len(CODES_OF_CONTEXT)} codes, not {len(kind)}")
-        for code, (name, codes) in zip(kind, CODES_OF_CONTEXT.items(), strict=True):
-            if not 0 <= code < codes:
-                raise ValueError(f"kind: {name} is a code from 0 to {codes - 1}, not {code}")
+        if len(kind) != len(CONTEXT):
+            raise ValueError(f"kind: expected {len(CONTEXT)} codes, not {len(kind)}")
+        for name, code in zip(CONTEXT, kind, strict=True):
+            _whole(f"kind: {name}", code, 0, MAX_KINDS)
         pence = None if self.pence is None else _prices("pence", self.pence, len(visible))
         _set(
             self, hour=_whole("hour", self.hour, 0, 23), store=_whole("store", self.store),

@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 
 from trainer.cache.reader import TensorCache
-from trainer.cache.schema import CODES_OF_CONTEXT
+from trainer.cache.schema import CONTEXT
 from trainer.features.calendar import EPOCH
 from trainer.features.plans import FinishedTrip, TripPlan
 from trainer.features.trips import PRICES
@@ -21,7 +21,7 @@ def finished_trips(cache: TensorCache, rows: np.ndarray) -> Iterator[FinishedTri
     """
     dates = cache["days.date"][cache["trips.day"][rows]].tolist()
     hours, stores = (cache[f"trips.{name}"][rows].tolist() for name in ("hour", "store"))
-    kinds = np.stack([cache[f"trips.{name}"][rows] for name in CODES_OF_CONTEXT], axis=1).tolist()
+    kinds = np.stack([cache[f"trips.{name}"][rows] for name in CONTEXT], axis=1).tolist()
     spend = cache["trips.spend_pence"][rows].tolist()
     starts, ends = (cache["trips.item_offsets"][edge].astype(np.int64) for edge in (rows, rows + 1))
     for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
-from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.cache.schema import CONTEXT
 from trainer.features.calendar import DAY_COLUMNS, training_days
 from trainer.features.columns import (
     AFFINITY_COLUMNS,
@@ -100,7 +100,7 @@ def read_trips(cache: TensorCache, rows: np.ndarray) -> Trips:
         calendar={name: torch.from_numpy(v.astype(np.int64)) for name, v in calendar.items()},
         store=_codes(cache["stores.format"][store], cache["stores.region"][store], identity),
         operations=_numbers(cache, OPERATION_COLUMNS, store),
-        context=_codes(*(cache[f"trips.{name}"][rows] for name in LABELS_OF_CONTEXT)),
+        context=_codes(*(cache[f"trips.{name}"][rows] for name in CONTEXT)),
         row=torch.from_numpy(np.asarray(rows, dtype=np.int64)),
     )
 

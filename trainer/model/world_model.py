@@ -27,7 +27,6 @@ from torch import Tensor, nn
 from trainer.batches.batch import Questions, TimelineBatch
 from trainer.batches.questions import plan_questions
 from trainer.cache.reader import TensorCache
-from trainer.cache.schema import CODES_OF_CONTEXT
 from trainer.features.chain_sales import item_shares
 from trainer.features.customers import describe
 from trainer.features.plans import TripPlan
@@ -80,7 +79,7 @@ class WorldModel(nn.Module):
         self.time = TimeEmbedding.from_cache(cache)
         self.price = PriceEmbedding.from_cache(cache)
         self.store = StoreEmbedding.from_cache(cache)
-        self.trip = TripEmbedding()
+        self.trip = TripEmbedding.from_cache(cache)
         self.context = nn.Linear(CONTEXT, d)
         self.item = nn.Linear(ITEM, d)
         self.basket = nn.Linear(d, d)
@@ -99,7 +98,8 @@ class WorldModel(nn.Module):
         self.prior = CountingPrior(cache)
         self.calibration = Calibration()
         self.repurchase = RepurchaseScore(d, ProductEmbedding.WIDTH, config.repurchase)
-        self.trip_kind = nn.Linear(d, sum(CODES_OF_CONTEXT.values()))
+        self._codes = cache.label_counts.codes
+        self.trip_kind = nn.Linear(d, sum(self._codes.values()))
         self.predicted_basket = nn.Linear(d, config.contrastive, bias=False)
         self.true_basket = nn.Linear(d, config.contrastive, bias=False)
         pence = [[0], cache["products.category_pence"], [0, 0], cache["categories.pence"]]
@@ -328,7 +328,7 @@ class WorldModel(nn.Module):
         )
         z = self.decoder(x, memory, questions.baskets, questions.logit, questions.query_baskets)
         of_masks = z[:count]
-        kinds = self.trip_kind(of_masks).split(list(CODES_OF_CONTEXT.values()), 1)
+        kinds = self.trip_kind(of_masks).split(list(self._codes.values()), 1)
         embeddings = None
         if baskets is not None:
             true = self.true_basket(baskets[questions.trip])
@@ -336,7 +336,7 @@ class WorldModel(nn.Module):
         return Predictions(
             logits=self._scores(rows, z, questions),
             embeddings=embeddings,
-            context=dict(zip(CODES_OF_CONTEXT, kinds, strict=True)),
+            context=dict(zip(self._codes, kinds, strict=True)),
         )
 
     def _scores(self, rows: Tensor, z: Tensor, questions: Questions) -> TokenScores:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trainer.batches.batch import TimelineBatch
-from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.cache.schema import CONTEXT
 from trainer.training.losses import Targets, trip_weights
 
 
@@ -20,7 +20,7 @@ def targets(batch: TimelineBatch, power: float = 1.0) -> Targets:
         tokens=questions.target,
         rows=questions.target_row,
         hidden=questions.hidden,
-        context=dict(zip(LABELS_OF_CONTEXT, codes.unbind(1), strict=True)),
+        context=dict(zip(CONTEXT, codes.unbind(1), strict=True)),
         basket_ids=questions.trip.repeat(2),
         token_weights=trip_weights(questions.target, questions.target_question, trips, power),
     )

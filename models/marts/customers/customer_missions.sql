@@ -1,52 +1,73 @@
-{% set types = ['small_shop', 'top_up', 'full_shop', 'unclassified'] %}
-{% set focuses = ['fresh', 'grocery', 'mixed', 'nonfood', 'unclassified'] %}
-{% set type_counts = ['type_1', 'type_2', 'type_3', 'type_4'] %}
-{% set focus_counts = ['focus_1', 'focus_2', 'focus_3', 'focus_4', 'focus_5'] %}
 with earlier_trips as (
     select
         customer_key,
         week as as_of_week,
-        {% for column in type_counts + focus_counts %}
-            {{ sum_earlier(column) }} as {{ column }},
-        {% endfor %}
         {% for column in [
-            'sensitivity_trips', 'sensitivity_halves', 'sensitivity_halves_squared',
-            'size_trips', 'size_hundredths', 'size_hundredths_squared'
+            'trips', 'sensitivity_trips', 'sensitivity_steps', 'sensitivity_steps_squared',
+            'size_trips', 'size_hundredths', 'size_hundredths_squared',
         ] %}
-            {{ sum_earlier(column) }} as {{ column }},
+            {{ sum_earlier(column) }} as {{ column }}{{ ',' if not loop.last }}
         {% endfor %}
-        {{ sum_earlier('trips') }} as trips
     from {{ ref('int_customer_weeks') }}
     window {{ earlier_window() }}
 ),
 
+kinds as (
+    select * from {{ ref('int_customer_kinds') }}
+),
+
+labels as (
+    select
+        greatest(max(score) filter (where kind = 'sensitivity'), 1) as sensitivity_steps,
+        -- Unclassified trips are a kind too.
+        count(*) filter (where kind = 'type') + 1 as types,
+        count(*) filter (where kind = 'focus') + 1 as focuses
+    from {{ ref('int_kind_labels') }}
+),
+
 derived as (
     select
-        *,
-        case when trips > 0 then {{ entropy(type_counts, 'trips') }} end as type_entropy,
-        case when trips > 0 then {{ entropy(focus_counts, 'trips') }} end as focus_entropy
+        earlier_trips.*,
+        labels.types,
+        labels.focuses,
+        labels.sensitivity_steps as steps,
+        {% for kind in ['type', 'focus'] %}
+            {% set counts = 'by_' ~ kind ~ '.trips_by_label' %}
+            case
+                when earlier_trips.trips > 0
+                    then {{ divide_list(counts, 'earlier_trips.trips') }}
+            end as {{ kind }}_shares,
+            case
+                when earlier_trips.trips > 0
+                    then {{ entropy_of_list(counts, 'earlier_trips.trips') }}
+            end as {{ kind }}_entropy{{ ',' if not loop.last }}
+        {% endfor %}
     from earlier_trips
+    {% for kind in ['type', 'focus'] %}
+        inner join kinds as by_{{ kind }}
+            on
+                earlier_trips.customer_key = by_{{ kind }}.customer_key
+                and earlier_trips.as_of_week = by_{{ kind }}.as_of_week
+                and by_{{ kind }}.kind = '{{ kind }}'
+    {% endfor %}
+    cross join labels
 )
 
 select
     customer_key,
     as_of_week,
     trips::integer as trips,
-    {% for type in types %}
-        type_{{ loop.index }} / nullif(trips, 0) as type_{{ type }}_share,
-    {% endfor %}
+    type_shares,
     type_entropy,
-    {% for focus in focuses %}
-        focus_{{ loop.index }} / nullif(trips, 0) as focus_{{ focus }}_share,
-    {% endfor %}
+    focus_shares,
     focus_entropy,
-    sensitivity_halves / nullif(sensitivity_trips, 0) / 2 as price_sensitivity_mean,
-    {{ spread('sensitivity_trips', 'sensitivity_halves', 'sensitivity_halves_squared', 2) }}
+    sensitivity_steps / nullif(sensitivity_trips, 0) / steps as price_sensitivity_mean,
+    {{ spread('sensitivity_trips', 'sensitivity_steps', 'sensitivity_steps_squared', 'steps') }}
         as price_sensitivity_spread,
     size_hundredths / nullif(size_trips, 0) / 100 as basket_size_mean,
     {{ spread('size_trips', 'size_hundredths', 'size_hundredths_squared', 100) }}
         as basket_size_spread,
     -- 1 when every trip is of one kind, 0 when all kinds are equally frequent.
-    1 - (type_entropy / ln(4) + focus_entropy / ln(5)) / 2 as consistency
+    1 - (type_entropy / ln(types) + focus_entropy / ln(focuses)) / 2 as consistency
 from derived
 order by customer_key, as_of_week

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from trainer.cache.reader import TensorCache
-from trainer.cache.schema import COLUMNS, LABELS_OF_CONTEXT
+from trainer.cache.schema import COLUMNS, LabelCounts
 from trainer.cache.writer import write_cache
 
 WEEKS, TRAIN_LAST, VALIDATION_LAST = 30, 20, 25
@@ -19,7 +19,10 @@ LABELS = {
     "store_region": ["E01", "N01", "S01", "W01"],
     "holiday": ["Christmas Day", "Good Friday"],
     "department": ["D00001", "D00002"],
-    **{name: list(labels) for name, labels in LABELS_OF_CONTEXT.items()},
+    "size": ["S", "M", "L"],
+    "sensitivity": ["LA", "MM", "UM"],
+    "type": ["Small Shop", "Top Up", "Full Shop"],
+    "focus": ["Fresh", "Grocery", "Mixed", "Nonfood"],
 }
 
 
@@ -124,12 +127,15 @@ def toy_columns(
     }
     lengths = {"customer_weeks": len(frames), "trips": trips, "products": products}
     lengths["stores"] = stores
-    highest = {"trips.size": 3, "trips.sensitivity": 3, "trips.type": 3, "trips.focus": 4}
+    counts = LabelCounts.of(LABELS)
+    highest = {f"trips.{name}": codes - 1 for name, codes in counts.codes.items()}
     for column in COLUMNS:
         if column.name in columns:
             continue
         rows = lengths[column.table]
-        if column.dtype == "float16" or column.name.endswith(("share", "stability", "weight")):
+        if column.width:
+            columns[column.name] = draw.random((counts.widths[column.width], rows)).T
+        elif column.dtype == "float16" or column.name.endswith(("share", "stability", "weight")):
             columns[column.name] = draw.random(rows)
         elif column.dtype == "float32":
             columns[column.name] = draw.gamma(2, 20, rows)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
-from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.cache.reader import TensorCache
+from trainer.cache.schema import CONTEXT
 from trainer.model.checks import expect_integers
 
 PARTS = {"type": 16, "focus": 16, "sensitivity": 8, "size": 8}
@@ -17,24 +20,30 @@ class TripEmbedding(nn.Module):
 
     Code 0 = unknown has a learned vector, which also stands for a hidden context. Embeddings start
     at N(0, 1).
+
+    Args:
+        codes: of each column of the trip context, unknown included (`LabelCounts.codes`).
     """
 
     WIDTH = sum(PARTS.values())
 
-    def __init__(self) -> None:
+    def __init__(self, codes: Mapping[str, int]) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(
-            nn.Embedding(len(LABELS_OF_CONTEXT[name]) + 1, width) for name, width in PARTS.items()
-        )
+        self.parts = nn.ModuleList(nn.Embedding(codes[name], PARTS[name]) for name in PARTS)
+
+    @classmethod
+    def from_cache(cls, cache: TensorCache) -> TripEmbedding:
+        """For the labels of a cache."""
+        return cls(cache.label_counts.codes)
 
     def forward(self, codes: Tensor) -> Tensor:
         """The kinds of T trips, (T, 48).
 
-        codes (T, 4) integers, 0 = unknown, in the order of `LABELS_OF_CONTEXT`: size, sensitivity,
+        codes (T, 4) integers, 0 = unknown, in the order of `CONTEXT`: size, sensitivity,
         type, focus. Raises ValueError for other shapes or dtypes, IndexError on a CPU for codes
         out of range.
         """
-        expect_integers("codes", codes, (len(codes), len(LABELS_OF_CONTEXT)))
-        code_of = dict(zip(LABELS_OF_CONTEXT, codes.long().unbind(1), strict=True))
+        expect_integers("codes", codes, (len(codes), len(CONTEXT)))
+        code_of = dict(zip(CONTEXT, codes.long().unbind(1), strict=True))
         parts = [part(code_of[name]) for name, part in zip(PARTS, self.parts, strict=True)]
         return torch.cat(parts, dim=1)

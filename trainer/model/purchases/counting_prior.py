@@ -13,6 +13,8 @@ not shrunk further.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -21,7 +23,7 @@ from trainer.batches.batch import Questions
 from trainer.cache.held_out import training_trips
 from trainer.cache.reader import TensorCache
 from trainer.cache.rows import items_of
-from trainer.cache.schema import CODES_OF_CONTEXT
+from trainer.cache.schema import CONTEXT
 from trainer.features.chain_sales import COLUMNS, item_shares
 from trainer.features.purchase_history import COUNTS
 
@@ -45,6 +47,7 @@ class CountingPrior(nn.Module):
     def __init__(self, cache: TensorCache, share: np.ndarray | None = None) -> None:
         super().__init__()
         share = item_shares(cache) if share is None else share
+        self.codes = tuple(cache.label_counts.codes.values())
         self.register_buffer("share", torch.from_numpy(share).float())
         self.register_buffer("lift", _lifts(cache))
         weight = torch.zeros(len(COUNTS))
@@ -60,7 +63,7 @@ class CountingPrior(nn.Module):
         bias (V,): added for every question.
         """
         sales = questions.sales
-        lift, row = self.lift, kind_index(questions.context)
+        lift, row = self.lift, kind_index(questions.context, self.codes)
         if len(row) < len(lift):  # a few questions need only their kinds
             lift, row = lift.index_select(0, row), torch.arange(len(row), device=row.device)
         recent = torch.einsum("wcv,c->wv", sales.table, self.sales_weight) + sales.shift
@@ -85,26 +88,28 @@ class CountingPrior(nn.Module):
     def log_lifts(self, questions: Questions) -> Tensor:
         """Log lift of each product bought before, given the kind of trip, (E,)."""
         history = questions.history
-        return self.lift[kind_index(questions.context)[history.question], history.token]
+        kind = kind_index(questions.context, self.codes)
+        return self.lift[kind[history.question], history.token]
 
 
-def kind_index(context: Tensor) -> Tensor:
-    """Index (Q,) of the combination of codes (Q, 4) of the trip context; 0 if all are unknown."""
+def kind_index(context: Tensor, codes: Sequence[int]) -> Tensor:
+    """Index (Q,) of the combination of codes (Q, 4) of the trip context; 0 if all are unknown.
+
+    codes: how many each of the four columns has.
+    """
     index = torch.zeros_like(context[:, 0])
-    for column, codes in enumerate(CODES_OF_CONTEXT.values()):
-        index = index * codes + context[:, column]
+    for column, count in enumerate(codes):
+        index = index * count + context[:, column]
     return index
 
 
 def _lifts(cache: TensorCache) -> Tensor:
     """Log lifts (kinds, V), 0 for kinds with an unknown column and products never bought."""
-    codes_of = list(CODES_OF_CONTEXT.values())
+    codes_of = list(cache.label_counts.codes.values())
     tokens, kinds = cache.vocabulary.size, int(np.prod(codes_of))
     rows = training_trips(cache)
-    context = [
-        torch.from_numpy(cache[f"trips.{name}"][rows].astype(int)) for name in CODES_OF_CONTEXT
-    ]
-    of_trip = kind_index(torch.stack(context, dim=1)).numpy()
+    context = [torch.from_numpy(cache[f"trips.{name}"][rows].astype(int)) for name in CONTEXT]
+    of_trip = kind_index(torch.stack(context, dim=1), codes_of).numpy()
     lengths, token = items_of(cache, rows)
     known = token < tokens  # not a category's fallback
     cell = np.repeat(of_trip, lengths)[known] * tokens + token[known]

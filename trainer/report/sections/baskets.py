@@ -9,7 +9,7 @@ import numpy as np
 
 from trainer.cache.reader import TensorCache
 from trainer.cache.rows import customer_of
-from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.cache.schema import CONTEXT
 from trainer.report.examples import RULE, Answer, answers, choose
 from trainer.report.figures import count, fixed
 from trainer.report.markup import Markup, element, join
@@ -135,7 +135,7 @@ def _circumstances(past: _Past) -> str:
 
 def _kinds(cache: TensorCache, row: int) -> list[str]:
     found = []
-    for name in LABELS_OF_CONTEXT:
+    for name in CONTEXT:
         code = int(cache[f"trips.{name}"][row])
         found.append(f"{name} {cache.labels[name][code - 1] if code else 'unknown'}")
     return found

@@ -66,7 +66,12 @@ EXPECTED = {
     "customer_weeks.trips": [0, 1, 2, 3, 4, 0, 1, 2, 0, 1],
     "customer_weeks.recency_days": [0, 7, 7, 7, 7, 0, 7, 7, 0, 7],
     "customer_weeks.department_shares": [[0], [1], [1], [0.8], [6 / 7], [0], [1], [1], [0], [1]],
-    "customer_weeks.type_small_shop": [0, 0.5, 0.5, 0.5, 0.5, 0, 0.5, 0.5, 0, 0.5],
+    "customer_weeks.type_shares": [
+        [known / 2, 0, 0, known / 2] for known in (0, 1, 1, 1, 1, 0, 1, 1, 0, 1)
+    ],
+    "customer_weeks.focus_shares": [
+        [0, 0, 0, known, 0] for known in (0, 1, 1, 1, 1, 0, 1, 1, 0, 1)
+    ],
     "customer_weeks.primary_store": [0, 1, 1, 1, 1, 0, 2, 2, 0, 3],
     "customer_weeks.store_hhi": [0, 1, 1, 1, 1, 0, 1, 1, 0, 1],
     "weeks.shop_week": [200643, 200644, 200645, 200646],

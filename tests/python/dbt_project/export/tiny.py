@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[4]
 Tables = dict[str, list[dict]]
 
 MARTS: dict[str, tuple[str, ...]] = {
+    "int_kind_labels": ("kind", "code", "label"),
     "weeks": (
         "week", "shop_week", "split", "date_from", "date_to",
         "trips", "items", "spend_pence", "is_replayed_week",
@@ -58,24 +59,24 @@ MARTS: dict[str, tuple[str, ...]] = {
         "category_shares",
     ),
     "customer_missions": (
-        "customer_key", "as_of_week", "type_small_shop_share", "type_top_up_share",
-        "type_full_shop_share", "type_unclassified_share", "focus_fresh_share",
-        "focus_grocery_share", "focus_mixed_share", "focus_nonfood_share",
-        "focus_unclassified_share", "type_entropy", "focus_entropy", "price_sensitivity_mean",
-        "price_sensitivity_spread", "basket_size_mean", "basket_size_spread", "consistency",
+        "customer_key", "as_of_week", "type_shares", "focus_shares", "type_entropy",
+        "focus_entropy", "price_sensitivity_mean", "price_sensitivity_spread",
+        "basket_size_mean", "basket_size_spread", "consistency",
     ),
     "customer_store_affinity": (
         "customer_key", "as_of_week", "primary_store_key", "stores", "regions",
         "primary_store_share", "top_3_store_share", "store_hhi", "switching_rate",
     ),
 }  # fmt: skip
-"""Marts and the columns of them that the cache models read."""
+"""Marts, and the labels, with the columns that the cache models read."""
 
 
-def contracts(folder: str = "marts") -> dict[str, dict[str, str]]:
-    """Model -> column -> data type, of the models in a folder with an enforced contract."""
+def contracts(*folders: str) -> dict[str, dict[str, str]]:
+    """Model -> column -> data type, of the models in these folders with an enforced contract; in
+    those that the cache models read if left out."""
     found = {}
-    for path in sorted((ROOT / "models" / folder).rglob("*.yml")):
+    folders = folders or ("intermediate", "marts")
+    for path in [p for f in folders for p in sorted((ROOT / "models" / f).rglob("*.yml"))]:
         for model in yaml.safe_load(path.read_text())["models"]:
             if model.get("config", {}).get("contract", {}).get("enforced"):
                 found[model["name"]] = {c["name"]: c["data_type"] for c in model["columns"]}
@@ -186,7 +187,13 @@ def _history() -> Tables:
                     "recency_days": 7 if known else None, "category_shares": shares,
                 },
             ),
-            ("customer_missions", {"type_small_shop_share": 0.5 if known else None}),
+            (
+                "customer_missions",
+                {
+                    "type_shares": [0.5, 0, 0, 0.5] if known else None,
+                    "focus_shares": [0, 0, 0, 1.0, 0] if known else None,
+                },
+            ),
             (
                 "customer_store_affinity",
                 {
@@ -201,6 +208,21 @@ def _history() -> Tables:
 
 
 _TABLES: Tables = {
+    "int_kind_labels": _rows("int_kind_labels", """
+        size 1 S
+        size 2 M
+        size 3 L
+        sensitivity 1 LA
+        sensitivity 2 MM
+        sensitivity 3 UM
+        type 1 Small~Shop
+        type 2 Top~Up
+        type 3 Full~Shop
+        focus 1 Fresh
+        focus 2 Grocery
+        focus 3 Mixed
+        focus 4 Nonfood
+    """),
     "weeks": _rows("weeks", """
         1 200643 train      2006-12-11 2006-12-17 2 4 550 false
         2 200644 train      2006-12-18 2006-12-24 2 2 130 false

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toy import VALIDATION_LAST, WEEKS, toy_cache, toy_columns, toy_manifest
+from toy import LABELS, VALIDATION_LAST, WEEKS, toy_cache, toy_columns, toy_manifest
 
 from trainer.baselines import counting_rules
 from trainer.baselines.counts import Counts
@@ -17,7 +17,7 @@ from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import Spans, WorldModelDataset
 from trainer.cache.customer_sample import sample_customers
 from trainer.cache.reader import CacheError, TensorCache
-from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.cache.schema import CONTEXT, LabelCounts
 from trainer.cache.vocabulary import Vocabulary
 from trainer.cache.writer import write_cache
 from trainer.evaluation import Evaluator
@@ -63,7 +63,7 @@ class Truth(nn.Module):
         logits = torch.zeros(len(q.trip), self.tokens)
         logits[q.target_question, q.target] = 20
         true = batch.trips.context[q.trip]
-        codes = {n: len(labels) + 1 for n, labels in LABELS_OF_CONTEXT.items()}
+        codes = LabelCounts.of(LABELS).codes
         context = {
             name: nn.functional.one_hot(true[:, column], count).float()
             for column, (name, count) in enumerate(codes.items())
@@ -84,7 +84,7 @@ def test_the_truth_is_perfect(cache):
                     assert estimate.value < 2.5
                 else:
                     assert (estimate.value, estimate.low, estimate.high) == (1, 1, 1), metric
-            kind = {f"{name}_accuracy" for name in LABELS_OF_CONTEXT}
+            kind = {f"{name}_accuracy" for name in CONTEXT}
             assert kind & set(group.scorers["model"]) == (kind if task == "next_unknown" else set())
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from toy import toy_cache
 
+from trainer.cache.schema import LabelCounts
 from trainer.features.as_of import (
     AggregatedTrip,
     AsOfSettings,
@@ -23,8 +24,7 @@ from trainer.features.as_of import (
 )
 
 DEPARTMENTS = 3
-TYPES = ("small_shop", "top_up", "full_shop", "unclassified")
-FOCUSES = ("fresh", "grocery", "mixed", "nonfood", "unclassified")
+COUNTS = LabelCounts(size=3, sensitivity=4, type=3, focus=5, department=DEPARTMENTS)
 
 
 def trip(day: int, **values) -> AggregatedTrip:
@@ -58,7 +58,7 @@ def random_trips(seed: int, trips: int = 40) -> list[AggregatedTrip]:
                 store=store,
                 region=store // 2,
                 store_order=5 - store,
-                kind=[int(rng.integers(codes)) for codes in (4, 4, 4, 5)],
+                kind=[int(rng.integers(codes)) for codes in COUNTS.codes.values()],
                 spend_pence=int(rng.integers(0, 10_000)),
                 products=products,
                 departments=products % (DEPARTMENTS + 1),
@@ -69,7 +69,7 @@ def random_trips(seed: int, trips: int = 40) -> list[AggregatedTrip]:
 
 
 def observed(timeline: list[AggregatedTrip], **settings) -> CustomerAggregates:
-    state = CustomerAggregates(DEPARTMENTS, AsOfSettings(**settings))
+    state = CustomerAggregates(COUNTS, AsOfSettings(**settings))
     for finished in timeline:
         state.observe(finished)
     return state
@@ -81,11 +81,11 @@ def figures_of(timeline: list[AggregatedTrip], week: int) -> dict:
     days = np.array([t.day for t in earlier])
     gaps = np.diff(days)
     sizes = [(0.33, 0.67, 1)[t.kind[0] - 1] for t in earlier if t.kind[0]]
-    sensitivities = [(0, 0.5, 1)[t.kind[1] - 1] for t in earlier if t.kind[1]]
+    sensitivities = [(0, 1 / 3, 2 / 3, 1)[t.kind[1] - 1] for t in earlier if t.kind[1]]
     items = sum(len(t.products) for t in earlier)
     by_type, by_focus = (
         np.bincount([(t.kind[column] - 1) % codes for t in earlier], minlength=codes) / len(earlier)
-        for column, codes in ((2, 4), (3, 5))
+        for column, codes in ((2, 4), (3, 6))
     )
     entropies = [-sum(p * np.log(p) for p in shares if p > 0) for shares in (by_type, by_focus)]
     bought, repeats = set(), 0
@@ -118,15 +118,15 @@ def figures_of(timeline: list[AggregatedTrip], week: int) -> dict:
             sum((t.departments == department).sum() for t in earlier) / items
             for department in range(1, DEPARTMENTS + 1)
         ],
-        **{f"type_{name}": share for name, share in zip(TYPES, by_type, strict=True)},
-        **{f"focus_{name}": share for name, share in zip(FOCUSES, by_focus, strict=True)},
+        "type_shares": by_type,
+        "focus_shares": by_focus,
         "type_entropy": entropies[0],
         "focus_entropy": entropies[1],
         "price_sensitivity_mean": np.mean(sensitivities) if sensitivities else 0,
         "price_sensitivity_spread": np.std(sensitivities) if sensitivities else 0,
         "basket_size_mean": np.mean(sizes) if sizes else 0,
         "basket_size_spread": np.std(sizes) if sizes else 0,
-        "consistency": 1 - (entropies[0] / np.log(4) + entropies[1] / np.log(5)) / 2,
+        "consistency": 1 - (entropies[0] / np.log(4) + entropies[1] / np.log(6)) / 2,
         "primary_store": ranked[0] + 1,
         "stores": len(visits),
         "regions": len({store // 2 for store in visits}),
@@ -140,7 +140,7 @@ def figures_of(timeline: list[AggregatedTrip], week: int) -> dict:
 @pytest.mark.parametrize("seed", range(4))
 def test_rows_are_what_their_definitions_say(seed):
     timeline = random_trips(seed)
-    state = CustomerAggregates(DEPARTMENTS)
+    state = CustomerAggregates(COUNTS)
     for known, finished in enumerate(timeline, start=1):
         state.observe(finished)
         for week in (finished.week, finished.week + 1, finished.week + 9):
@@ -157,7 +157,7 @@ def test_rows_are_what_their_definitions_say(seed):
 
 
 def test_a_customer_without_trips_has_zeros():
-    row = CustomerAggregates(DEPARTMENTS).as_of(5, 28)
+    row = CustomerAggregates(COUNTS).as_of(5, 28)
     assert row["customer_weeks.week"] == 5
     assert not any(row[name].any() for name in row.dtype.names if name != "customer_weeks.week")
 
@@ -185,7 +185,7 @@ def test_a_state_goes_on_from_its_arrays_as_if_nothing_had_happened():
         arrays = state.to_arrays()
         assert all(array.dtype == np.int64 for array in arrays.values())
         assert state.nbytes == sum(array.nbytes for array in arrays.values())
-        read = CustomerAggregates.from_arrays(arrays, state.settings)
+        read = CustomerAggregates.from_arrays(arrays, COUNTS, state.settings)
         again = read.to_arrays()
         assert {name: a.tobytes() for name, a in arrays.items()} == {
             name: a.tobytes() for name, a in again.items()
@@ -217,5 +217,7 @@ def test_what_is_over_cannot_be_asked_for_or_added():
 def test_lookups_of_a_cache(tmp_path):
     cache = toy_cache(tmp_path, customers=5, seed=4)
     assert len(department_of_token(cache)) == cache.vocabulary.input_size
-    assert as_of_dtype(2)["customer_weeks.department_shares"].shape == (2,)
+    dtype = as_of_dtype(cache.label_counts)
+    for name, width in (("department", 2), ("type", 4), ("focus", 5)):
+        assert dtype[f"customer_weeks.{name}_shares"].shape == (width,)
     assert sorted(store_order(cache)) == list(range(cache.rows("stores")))

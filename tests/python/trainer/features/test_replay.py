@@ -3,7 +3,7 @@
 import numpy as np
 from toy import toy_cache
 
-from trainer.cache.schema import CODES_OF_CONTEXT
+from trainer.cache.schema import CONTEXT
 from trainer.features.calendar import EPOCH
 from trainer.features.replay import finished_trips
 
@@ -17,7 +17,7 @@ def test_trips_of_a_cache(tmp_path):
         assert (trip.plan.date - EPOCH).days == cache["days.date"][cache["trips.day"][row]]
         assert trip.plan.hour == cache["trips.hour"][row]
         assert trip.plan.store == cache["trips.store"][row]
-        assert list(trip.plan.kind) == [cache[f"trips.{name}"][row] for name in CODES_OF_CONTEXT]
+        assert list(trip.plan.kind) == [cache[f"trips.{name}"][row] for name in CONTEXT]
         assert trip.tokens.tolist() == cache["items.token"][items].tolist()
         assert trip.quantities.tolist() == cache["items.quantity"][items].tolist()
         assert trip.spend_pence == cache["trips.spend_pence"][row]

@@ -126,6 +126,7 @@ def test_wrong_input_is_named(cache, chain, model, trips):
     plan = trips[2].plan
     for changed, message in (
         (replace(plan, store=99), "store: expected a row below 5"),
+        (replace(plan, kind=(1, 0, 4, 0)), "kind: type is a code from 0 to 3, not 4"),
         (replace(plan, date=plan.date.replace(year=1999)), "calendar"),
         (replace(plan, visible=(cache.vocabulary.mask,)), "visible: expected tokens"),
     ):
@@ -133,8 +134,8 @@ def test_wrong_input_is_named(cache, chain, model, trips):
             model.answer([CustomerState(chain)], [changed])
     with pytest.raises(ValueError, match="hour"):
         replace(plan, hour=24)
-    with pytest.raises(ValueError, match="kind: size"):
-        replace(plan, kind=(9, 0, 0, 0))
+    with pytest.raises(ValueError, match="kind: size: expected 0 to 255"):
+        replace(plan, kind=(256, 0, 0, 0))
     with pytest.raises(ValueError, match="at least one item"):
         FinishedTrip(plan, np.empty(0, np.int64), np.empty(0, np.int64), 0)
     with pytest.raises(ValueError, match="quantities: expected 2 items"):

@@ -86,7 +86,7 @@ CASES = {
     "T4": Case(PriceEmbedding.from_cache, price_arguments),
     "T5": Case(StoreEmbedding.from_cache, store_arguments),
     "T6": Case(
-        lambda cache: TripEmbedding(),
+        TripEmbedding.from_cache,
         lambda cache, trips, draw: [torch.from_numpy(draw.integers(0, 4, (trips, 4)))],
     ),
 }

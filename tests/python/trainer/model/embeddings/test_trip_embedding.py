@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainer.cache.schema import LABELS_OF_CONTEXT
+from trainer.cache.schema import CONTEXT
 from trainer.model.embeddings import TripEmbedding
 
+CODES = {"size": 4, "sensitivity": 3, "type": 5, "focus": 6}
 PARTS = {
     "type": slice(0, 16),
     "focus": slice(16, 32),
@@ -19,14 +20,13 @@ PARTS = {
 @pytest.fixture
 def trip() -> TripEmbedding:
     torch.manual_seed(0)
-    return TripEmbedding()
+    return TripEmbedding(CODES)
 
 
 @pytest.mark.parametrize("name", PARTS)
 def test_each_code_moves_its_part_only(trip, name):
     """Every label, including `unknown`, has a different vector."""
-    column = list(LABELS_OF_CONTEXT).index(name)
-    labels = len(LABELS_OF_CONTEXT[name]) + 1
+    column, labels = CONTEXT.index(name), CODES[name]
     codes = torch.ones(labels, 4, dtype=torch.int64)
     codes[:, column] = torch.arange(labels)
     output = trip(codes)
@@ -41,7 +41,7 @@ def test_unknown_is_learned(trip):
         assert embedding.weight.grad[1:].eq(0).all()
 
 
-@pytest.mark.parametrize("column, highest", [(0, 3), (1, 3), (2, 3), (3, 4)])
+@pytest.mark.parametrize("column, highest", [(0, 3), (1, 2), (2, 4), (3, 5)])
 def test_codes_out_of_range_are_refused(trip, column, highest):
     codes = torch.zeros(1, 4, dtype=torch.int64)
     codes[0, column] = highest

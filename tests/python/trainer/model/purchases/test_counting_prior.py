@@ -15,7 +15,7 @@ from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.held_out import held_out
 from trainer.cache.reader import TensorCache
-from trainer.cache.schema import CODES_OF_CONTEXT
+from trainer.cache.schema import CONTEXT
 from trainer.cache.vocabulary import Vocabulary
 from trainer.cache.writer import write_cache
 from trainer.features.chain_sales import RecentSales
@@ -181,7 +181,7 @@ def test_a_slow_simple_count_agrees(cache, task):
     day, hour = cache["trips.day"].astype(int), cache["trips.hour"].astype(int)
     store = cache["trips.store"].astype(int)
     is_novel = cache["stores.is_novel"][store]
-    kinds = np.stack([cache[f"trips.{name}"] for name in CODES_OF_CONTEXT], axis=1).tolist()
+    kinds = np.stack([cache[f"trips.{name}"] for name in CONTEXT], axis=1).tolist()
     dataset = WorldModelDataset(cache, "test")
     for batch in EvaluationDataLoader(dataset, task, tokens=800, chunk=8):
         q = batch.questions
@@ -250,10 +250,10 @@ def history_of(tokens, counts) -> PurchaseHistory:
 
 
 def test_kinds_have_different_indices_and_unknown_is_zero():
-    codes = torch.cartesian_prod(torch.arange(4), torch.arange(4), torch.arange(4), torch.arange(5))
-    indices = kind_index(codes)
-    assert sorted(indices.tolist()) == list(range(len(codes)))
-    assert kind_index(torch.zeros(1, 4, dtype=torch.long)).tolist() == [0]
+    counts = (4, 2, 3, 5)
+    codes = torch.cartesian_prod(*(torch.arange(count) for count in counts))
+    assert sorted(kind_index(codes, counts).tolist()) == list(range(4 * 2 * 3 * 5))
+    assert kind_index(torch.zeros(1, 4, dtype=torch.long), counts).tolist() == [0]
 
 
 def log_scores(prior, questions):

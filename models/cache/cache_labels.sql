@@ -1,0 +1,5 @@
+select
+    kind,
+    code,
+    label
+from {{ ref('int_kind_labels') }}
