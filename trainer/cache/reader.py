@@ -95,7 +95,8 @@ class TensorCache:
                     f"{self.folder / f'{column.name}.npy'} holds {values.dtype} {values.shape}, "
                     f"expected {column.dtype}"
                 )
-            if column.width and values.shape[1] != (width := self.label_counts.widths[column.width]):
+            width = self.label_counts.widths.get(column.width)
+            if width is not None and values.shape[1] != width:
                 raise CacheError(
                     f"{self.folder / f'{column.name}.npy'}: expected {width} numbers a row, one "
                     f"for each of its {column.width}, not {values.shape[1]}"

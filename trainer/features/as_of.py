@@ -304,8 +304,8 @@ def _figures(
     types, focuses = ([*known, unknown] for unknown, *known in type_and_focus)
     gaps, gap_days = trips - 1, totals.last_day - totals.first_day
     type_entropy, focus_entropy = _entropy(types, trips), _entropy(focuses, trips)
-    # Scales by position, in whole numbers: the k-th of n sizes counts k/n in hundredths, the k-th of
-    # n price sensitivities (k - 1)/(n - 1).
+    # Scales by position, in whole numbers: the k-th of n sizes counts k/n in hundredths, the k-th
+    # of n price sensitivities (k - 1)/(n - 1).
     sizes, step = len(size) - 1, max(len(sensitivity) - 2, 1)
     hundredths = [(200 * k + sizes) // (2 * sizes) for k in range(1, sizes + 1)]
     of_size = _moments(size[1:], hundredths)
