@@ -24,13 +24,9 @@
 
 {% macro default__entropy_of_list(counts, total) %}
     {#- Shannon entropy in nats of a list of counts that add up to a total: sum p ln(1 / p), where
-        0 ln(1 / 0) is 0. Added up from the first to the last, so that the last bits are always the
-        same. -#}
-    list_reduce(
-        list_transform(
-            {{ counts }},
-            lambda c: case when c > 0 then c / {{ total }} * ln({{ total }} / c) else 0 end
-        ),
-        lambda a, b: a + b
-    )
+        0 ln(1 / 0) is 0. Added up in the order of the list, so that the last bits are always the same. -#}
+    list_sum(list_transform(
+        {{ counts }},
+        lambda c: case when c > 0 then c / {{ total }} * ln({{ total }} / c) else 0 end
+    ))
 {%- endmacro %}

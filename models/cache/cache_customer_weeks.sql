@@ -51,8 +51,8 @@ labels as (
 
 no_trip as (
     select
-        {{ collect_in_order('0::double', 'code') }} filter (where kind = 'type') as types,
-        {{ collect_in_order('0::double', 'code') }} filter (where kind = 'focus') as focuses
+        {{ collect_in_order('0::double', 'code') }} filter (where kind = 'type') as by_type,
+        {{ collect_in_order('0::double', 'code') }} filter (where kind = 'focus') as by_focus
     from labels
 )
 
@@ -70,8 +70,8 @@ select
     {% endfor %}
     coalesce(affinity.primary_store_key, 0) as primary_store_key,
     coalesce(history.category_shares, nothing_bought.zeros) as department_shares,
-    coalesce(missions.type_shares, no_trip.types) as type_shares,
-    coalesce(missions.focus_shares, no_trip.focuses) as focus_shares
+    coalesce(missions.type_shares, no_trip.by_type) as type_shares,
+    coalesce(missions.focus_shares, no_trip.by_focus) as focus_shares
 from history
 inner join missions
     on

@@ -19,7 +19,7 @@ select
     trips.shop_hour as hour,
     coalesce(sizes.code, 0)::smallint as size,
     coalesce(sensitivities.code, 0)::smallint as sensitivity,
-    coalesce(types.code, 0)::smallint as type,
+    coalesce(kinds.code, 0)::smallint as type,
     coalesce(focuses.code, 0)::smallint as focus,
     coalesce(
         {{ days_between(
@@ -36,5 +36,5 @@ from trips
 left join labels as sizes on sizes.kind = 'size' and trips.basket_size = sizes.label
 left join labels as sensitivities
     on sensitivities.kind = 'sensitivity' and trips.trip_price_sensitivity = sensitivities.label
-left join labels as types on types.kind = 'type' and trips.trip_type = types.label
+left join labels as kinds on kinds.kind = 'type' and trips.trip_type = kinds.label
 left join labels as focuses on focuses.kind = 'focus' and trips.trip_focus = focuses.label

@@ -46,10 +46,10 @@ placed as (
     select
         trips.customer_key,
         trips.week,
-        coalesce(types.place, unclassified.of_type) as place
+        coalesce(kinds.place, unclassified.of_type) as place
     from trips
     cross join unclassified
-    left join places as types on types.kind = 'type' and trips.trip_type = types.label
+    left join places as kinds on kinds.kind = 'type' and trips.trip_type = kinds.label
     union all
     select
         trips.customer_key,

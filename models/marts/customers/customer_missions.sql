@@ -3,11 +3,12 @@ with earlier_trips as (
         customer_key,
         week as as_of_week,
         {% for column in [
-            'trips', 'sensitivity_trips', 'sensitivity_steps', 'sensitivity_steps_squared',
+            'sensitivity_trips', 'sensitivity_steps', 'sensitivity_steps_squared',
             'size_trips', 'size_hundredths', 'size_hundredths_squared',
         ] %}
-            {{ sum_earlier(column) }} as {{ column }}{{ ',' if not loop.last }}
+            {{ sum_earlier(column) }} as {{ column }},
         {% endfor %}
+        {{ sum_earlier('trips') }} as trips
     from {{ ref('int_customer_weeks') }}
     window {{ earlier_window() }}
 ),
@@ -20,17 +21,14 @@ labels as (
     select
         greatest(max(score) filter (where kind = 'sensitivity'), 1) as sensitivity_steps,
         -- Unclassified trips are a kind too.
-        count(*) filter (where kind = 'type') + 1 as types,
-        count(*) filter (where kind = 'focus') + 1 as focuses
+        count(*) filter (where kind = 'type') + 1 as type_count,
+        count(*) filter (where kind = 'focus') + 1 as focus_count
     from {{ ref('int_kind_labels') }}
 ),
 
 derived as (
     select
         earlier_trips.*,
-        labels.types,
-        labels.focuses,
-        labels.sensitivity_steps as steps,
         {% for kind in ['type', 'focus'] %}
             {% set counts = 'by_' ~ kind ~ '.trips_by_label' %}
             case
@@ -40,8 +38,11 @@ derived as (
             case
                 when earlier_trips.trips > 0
                     then {{ entropy_of_list(counts, 'earlier_trips.trips') }}
-            end as {{ kind }}_entropy{{ ',' if not loop.last }}
+            end as {{ kind }}_entropy,
         {% endfor %}
+        labels.type_count,
+        labels.focus_count,
+        labels.sensitivity_steps as steps
     from earlier_trips
     {% for kind in ['type', 'focus'] %}
         inner join kinds as by_{{ kind }}
@@ -68,6 +69,6 @@ select
     {{ spread('size_trips', 'size_hundredths', 'size_hundredths_squared', 100) }}
         as basket_size_spread,
     -- 1 when every trip is of one kind, 0 when all kinds are equally frequent.
-    1 - (type_entropy / ln(types) + focus_entropy / ln(focuses)) / 2 as consistency
+    1 - (type_entropy / ln(type_count) + focus_entropy / ln(focus_count)) / 2 as consistency
 from derived
 order by customer_key, as_of_week
