@@ -123,6 +123,26 @@ def test_what_shares_nothing_counts_as_the_most_frequent_department(tiny_cache, 
         assert cache.manifest["unmapped"]["items_of_unknown_departments"] == 1
 
 
+def test_kinds_of_trips_have_the_codes_of_the_reference(tiny_cache, export):
+    """Types are listed the other way round here, and trip 2 has a focus that the reference lacks."""
+    marts = tiny.tables()
+    for label, code in (("Full Shop", 1), ("Small Shop", 3)):
+        tiny.change(marts["int_kind_labels"], {"label": label}, code=code)
+    tiny.change(marts["int_kind_labels"], {"label": "Fresh"}, label="Baked")
+    tiny.change(marts["trips"], {"trip_key": 2}, trip_focus="Baked")
+    row = {"customer_key": 1, "as_of_week": 5}
+    shares = {"type_shares": [0.5, 0.25, 0.25, 0], "focus_shares": [0.25, 0, 0, 0.75, 0]}
+    tiny.change(marts["customer_missions"], row, **shares)
+    cache = export(marts, like=tiny_cache.folder)
+    assert cache.labels == tiny_cache.labels
+    assert cache["trips.type"].tolist() == tiny_cache["trips.type"].tolist()
+    assert tiny_cache["trips.focus"].tolist()[0] == 1
+    assert cache["trips.focus"].tolist() == [0, *tiny_cache["trips.focus"].tolist()[1:]]
+    assert cache["customer_weeks.type_shares"][4].tolist() == [0.25, 0.25, 0.5, 0]
+    assert cache["customer_weeks.focus_shares"][4].tolist() == [0, 0, 0, 0.75, 0.25]
+    assert cache.manifest["unmapped_labels"] == {"lifestage": ["ZZ"], "focus": ["Baked"]}
+
+
 def test_two_unknown_products_of_a_basket_may_share_a_token(tiny_cache, export):
     marts = tiny.tables()
     recode_product(marts, "PRD1", "PRD05")
