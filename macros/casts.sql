@@ -57,3 +57,21 @@
     {#- An amount in floating point as a whole number of hundredths; null where it does not fit. -#}
     try_cast(round(({{ amount }}) * 100) as integer)
 {%- endmacro %}
+
+{% macro amount(text, point='.') -%}
+    {#- A number as text to an exact decimal: digits, with or without a sign and up to six decimals, which
+        zeros may follow. Null too where it does not fit. Of two amounts of up to 18 digits DuckDB would
+        make a product of 18. -#}
+    case
+        when {{ matches(text, '[+-]?[0-9]+([' ~ point ~ '][0-9]{1,6}0*)?') }}
+            then try_cast(replace({{ text }}, {{ sql_string(point) }}, '.') as decimal(19, 6))
+    end
+{%- endmacro %}
+
+{% macro hundredths(amount) -%}
+    {#- An exact amount as integer hundredths; null where there is more to it, or it does not fit. -#}
+    case
+        when round({{ amount }}, 2) = {{ amount }}
+            then try_cast(try_cast({{ amount }} as decimal(18, 2)) * 100 as integer)
+    end
+{%- endmacro %}

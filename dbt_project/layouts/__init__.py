@@ -5,6 +5,7 @@ How the files of a layout are read is SQL, models/staging/<layout>.
 
 from __future__ import annotations
 
-from .layout import Layout, LayoutError, load_layout
+from .errors import LayoutError
+from .layout import Layout, load_layout
 
 __all__ = ["Layout", "LayoutError", "load_layout"]

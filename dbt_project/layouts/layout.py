@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
 import holidays
 import yaml
+
+from .errors import LayoutError
+from .order_lines import KEYS, OrderLines, order_lines
 
 KINDS = ("size", "sensitivity", "type", "focus")
 """What a kind of trip consists of."""
@@ -31,10 +34,6 @@ THRESHOLDS = {
 threshold: of lines that are rejected, and of rows of a mart (their properties say which)."""
 
 
-class LayoutError(ValueError):
-    """A layout that cannot be used; the message names the file and key, and what is expected."""
-
-
 @dataclass(frozen=True)
 class Layout:
     """What is known of a source."""
@@ -55,6 +54,8 @@ class Layout:
     """Labels of each of KINDS, in their order; None where the source has none."""
     thresholds: dict[str, float] = field(default_factory=dict)
     """All of THRESHOLDS, with what the layout says of them."""
+    order_lines: OrderLines | None = None
+    """How flat files of order lines are read; None where a layout has SQL of its own for that."""
 
 
 def load_layout(name: str) -> Layout:
@@ -65,7 +66,8 @@ def load_layout(name: str) -> Layout:
     built_in = {path.stem: path for path in Path(__file__).parent.glob("*.yml")}
     path = built_in.get(name, Path(name))
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
     except FileNotFoundError:
         raise LayoutError(
             f"layout {name}: expected {', '.join(sorted(built_in))} or the path of a YAML file"
@@ -74,14 +76,24 @@ def load_layout(name: str) -> Layout:
         raise LayoutError(f"{path}: not read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise LayoutError(f"{path}: expected keys and values, such as `currency: EUR`")
-    return _layout(name if name in built_in else path.stem, str(path), content)
+    if name in built_in:
+        return _layout(name, str(path), content)
+    common = {key: value for key, value in content.items() if key not in KEYS}
+    layout = _layout(path.stem, str(path), common, also_known=KEYS)
+    # Here every value is text as it stands: NO is the name of a column, and 007 a code.
+    as_text = yaml.load(text, Loader=yaml.BaseLoader)
+    mapping = {key: value for key, value in as_text.items() if key in KEYS}
+    return replace(layout, order_lines=order_lines(str(path), mapping, layout.categories))
 
 
-def _layout(name: str, path: str, content: dict[Any, Any]) -> Layout:
-    known = [key for key in Layout.__dataclass_fields__ if key != "name"]
+def _layout(
+    name: str, path: str, content: dict[Any, Any], also_known: tuple[str, ...] = ()
+) -> Layout:
+    known = [key for key in Layout.__dataclass_fields__ if key not in ("name", "order_lines")]
     for key in content:
         if key not in known:
-            raise LayoutError(f"{path}: unknown key {key}. Known are {', '.join(known)}")
+            names = ", ".join((*also_known, *known))
+            raise LayoutError(f"{path}: unknown key {key}. Known are {names}")
 
     def expect(condition: bool, key: str, what: str) -> None:
         if not condition:

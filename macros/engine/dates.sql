@@ -70,3 +70,27 @@
     {#- A timestamp of UTC as clocks showed it in a time zone. Spark: from_utc_timestamp. -#}
     (({{ stamp }} at time zone 'UTC') at time zone {{ sql_string(zone) }})
 {%- endmacro %}
+
+{% macro iso_timestamp(text) %}
+    {{- adapter.dispatch('iso_timestamp', 'retailsim')(text) -}}
+{% endmacro %}
+
+{% macro default__iso_timestamp(text) %}
+    {#- Text to a timestamp, null where it is none: 20060413 or 2006-04-13, a time of day may follow
+        (2006-04-13 20:15, 2006-04-13T20:15:00.5). A cast alone would also take 2006-4-13. -#}
+    case
+        when {{ matches(text, '[0-9]{8}(\\.0+)?') }} then try_strptime(left({{ text }}, 8), '%Y%m%d')
+        when {{ matches(text, '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)?)?') }}
+            then try_cast({{ text }} as timestamp)
+    end
+{%- endmacro %}
+
+{% macro timestamp_as(text, format, pattern) %}
+    {{- adapter.dispatch('timestamp_as', 'retailsim')(text, format, pattern) -}}
+{% endmacro %}
+
+{% macro default__timestamp_as(text, format, pattern) %}
+    {#- Text in a format of Python's strptime to a timestamp, null where it does not match the pattern or is
+        none. Spark's to_timestamp has letters of its own for a format. -#}
+    case when {{ matches(text, pattern) }} then try_strptime({{ text }}, {{ sql_string(format) }}) end
+{%- endmacro %}

@@ -5,8 +5,10 @@
     #}
     {%- if layout_name() == 'complete_journey' -%}
         {{ raw_totals_of_complete_journey() }}
-    {%- else -%}
+    {%- elif layout_name() == 'lgsr' -%}
         {{ raw_totals_of_lgsr() }}
+    {%- else -%}
+        {{ raw_totals_of_order_lines() }}
     {%- endif -%}
 {% endmacro %}
 

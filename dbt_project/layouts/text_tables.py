@@ -1,0 +1,238 @@
+"""Copies the files of order lines, column by column as text, to Parquet files that SQL types."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from .errors import LayoutError
+from .order_lines import OrderLines, column_name
+from .records import records
+
+ROWS = 50_000
+"""Rows of a file that are held in memory together."""
+
+Lookup = tuple[str, list[str], dict[str, tuple[str | None, ...]]]
+"""A column of the lines, the columns that it adds, and their values by that column's."""
+
+
+class Row(NamedTuple):
+    """A line of a file, split."""
+
+    line: int
+    """The line, from 1, that it begins in, or the row of a Parquet file."""
+    text: str | None
+    """The line as in the file; None for Parquet."""
+    fields: list[str | None]
+    """Its values; none where there is a fault."""
+    fault: str | None
+
+
+def files_of(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    """Files directly in a folder whose names match, without regard to capitals, by name."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file()
+        and not path.name.startswith((".", "_"))
+        and any(fnmatch.fnmatch(path.name.lower(), pattern.lower()) for pattern in patterns)
+    )
+
+
+def rows_of_files(layout: OrderLines, folder: Path) -> Iterator[tuple[Path, Iterator[Row]]]:
+    """Each file of lines with its rows, whose fields are those of `layout.columns`.
+
+    Raises LayoutError.
+    """
+    if not folder.is_dir():
+        raise LayoutError(
+            f"RETAILSIM_RAW is {folder}. Expected the folder that holds the raw files"
+        )
+    paths = files_of(folder, layout.files)
+    if not paths:
+        raise LayoutError(
+            f"no file {' or '.join(layout.files)} in the folder {folder}. Set RETAILSIM_RAW to the "
+            "folder that holds them, or change `files` in the layout"
+        )
+    stems: dict[str, str] = {}
+    for path in paths:
+        stem = path.name.lower().removesuffix(".gz").rpartition(".")[0]
+        if stem in stems:
+            raise LayoutError(
+                f"{path}: the same data as {stems[stem]} by its name. Keep one of the two"
+            )
+        stems[stem] = path.name
+    lookups = [_lookup(layout, folder, pattern, on) for pattern, on in layout.lookups.items()]
+    for path in paths:
+        yield path, _chosen_rows(layout, path, lookups)
+
+
+def _chosen_rows(layout: OrderLines, path: Path, lookups: list[Lookup]) -> Iterator[Row]:
+    rows = read_rows(layout, path)
+    pick = _chooser(layout, path, next(rows).fields, lookups)
+    for row in rows:
+        yield row if row.fault else row._replace(fields=pick(row.fields))
+
+
+def write_text_tables(layout: OrderLines, folder: Path, into: Path) -> list[str]:
+    """Write one Parquet file for each file of lines, in order of names; returns their paths.
+
+    Its columns are c0, c1 and so on, those of `layout.columns`, then `source_file`, `source_line`,
+    `line_fault` and `raw_text`, of one row for every record: nothing is left out.
+
+    Raises LayoutError.
+    """
+    width = len(layout.columns)
+    schema = pa.schema(
+        [(f"c{place}", pa.string()) for place in range(width)]
+        + [("source_file", pa.string()), ("source_line", pa.int64())]
+        + [("line_fault", pa.string()), ("raw_text", pa.string())]
+    )
+    nothing = (None,) * width
+    written = []
+    for path, rows in rows_of_files(layout, folder):
+        written.append(str(into / f"{len(written)}.parquet"))
+        with pq.ParquetWriter(written[-1], schema, compression="zstd") as writer:
+            while chunk := [
+                (*(row.fields or nothing), path.name, row.line, row.fault, row.text)
+                for row in islice(rows, ROWS)
+            ]:
+                columns = zip(*chunk, strict=True)
+                arrays = [
+                    pa.array(column, of.type) for column, of in zip(columns, schema, strict=True)
+                ]
+                writer.write_table(pa.table(arrays, schema))
+    return written
+
+
+def read_rows(layout: OrderLines, path: Path) -> Iterator[Row]:
+    """The rows of a file as text; first one with the names of its columns."""
+    if path.name.lower().endswith(".parquet"):
+        yield from _parquet_rows(path)
+        return
+    for record in records(path, layout.encoding, layout.delimiter):
+        yield Row(record.line, record.text, record.fields, record.fault)
+
+
+def _chooser(
+    layout: OrderLines, path: Path, header: list[str | None], lookups: list[Lookup]
+) -> Callable[[list[str | None]], tuple[str | None, ...]]:
+    """A function that chooses `layout.columns` from the fields of a row."""
+    names = [column_name(name or "") for name in header]
+    width = len(names)
+    joined = []
+    for key, added, values in lookups:
+        joined.append((_place(path, names[:width], key), values, (None,) * len(added)))
+        names += added
+    places = [_place(path, names, name, width) for name in layout.columns]
+
+    def pick(fields: list[str | None]) -> tuple[str | None, ...]:
+        row = list(fields)
+        for place, values, nothing in joined:
+            row += values.get((fields[place] or "").strip(), nothing)
+        return tuple([row[place] for place in places])
+
+    return pick
+
+
+def _place(path: Path, names: list[str], name: str, width: int | None = None) -> int:
+    """Where a column stands. Those of the lines, the first `width`, come before those added."""
+    own = names[:width]
+    if own.count(name) > 1 or name not in own and names.count(name) > 1:
+        raise LayoutError(f"{path}: column {name} stands more than once. Rename one")
+    if name not in names:
+        found = ", ".join(names)[:400]
+        hint = "" if len(own) > 1 else ". One column only: is `delimiter` right?"
+        raise LayoutError(f"{path}: column {name} missing. Found: {found}{hint}")
+    return names.index(name)
+
+
+def _lookup(layout: OrderLines, folder: Path, pattern: str, on: tuple[str, str]) -> Lookup:
+    paths = files_of(folder, (pattern,))
+    if len(paths) != 1:
+        raise LayoutError(
+            f"lookups: {len(paths)} files {pattern} in the folder {folder}. Expected one"
+        )
+    (path,) = paths
+    rows = read_rows(layout, path)
+    names = [column_name(name or "") for name in next(rows).fields]
+    key = _place(path, names, column_name(on[1]))
+    used = [place for place, name in enumerate(names) if name in layout.columns and place != key]
+    values: dict[str, tuple[str | None, ...]] = {}
+    for row in rows:
+        if row.fault == "blank line":
+            continue
+        if row.fault:
+            raise LayoutError(f"{path}: line {row.line}: {row.fault}")
+        code = (row.fields[key] or "").strip()
+        found = tuple(row.fields[place] for place in used)
+        if values.setdefault(code, found) != found:
+            raise LayoutError(
+                f"{path}: line {row.line}: {on[1]} {code} again, with other values. Keep one"
+            )
+    return column_name(on[0]), [names[place] for place in used], values
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    try:
+        file = pq.ParquetFile(path)
+        yield Row(0, None, list(file.schema_arrow.names), None)
+        number = 0
+        for batch in file.iter_batches(batch_size=ROWS):
+            columns = [
+                _as_text(path, name, batch.column(place))
+                for place, name in enumerate(batch.schema.names)
+            ]
+            for fields in zip(*columns, strict=True):
+                number += 1
+                yield Row(number, None, list(fields), None)
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise LayoutError(
+            f"{path}: damaged or cut short ({reason}). Copy or make it again"
+        ) from None
+
+
+def _as_text(path: Path, name: str, column: pa.Array) -> list[str | None]:
+    """Values as a text file would show them."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    kind = column.type
+    if pa.types.is_floating(kind):
+        single = None if pa.types.is_float64(kind) else kind.to_pandas_dtype()
+        return [
+            None if value is None else float_text(value, single) for value in column.to_pylist()
+        ]
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        utc = pc.cast(column, pa.timestamp(kind.unit, "UTC"))
+        text = pc.strftime(utc, format="%Y-%m-%d %H:%M:%S")
+        return [None if value is None else f"{value}Z" for value in text.to_pylist()]
+    try:
+        return pc.cast(column, pa.string()).to_pylist()
+    except pa.ArrowException:
+        return [None] * len(column)  # nested, or bytes: no layout can use it
+
+
+def float_text(value: float, single: type[np.floating] | None = None) -> str:
+    """A float as a text file would show it, a whole number without decimals. From where on several
+    whole numbers share a float, its exponent says that digits are lost.
+
+    single: its type, where it is of less than double precision.
+    """
+    if not math.isfinite(value):
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    limit = 2.0 ** (53 if single is None else 24)
+    if abs(value) >= limit:
+        return f"{value:e}"
+    if value == math.trunc(value):
+        return str(int(value))
+    return np.format_float_positional(value if single is None else single(value), trim="0")

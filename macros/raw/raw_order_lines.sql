@@ -1,0 +1,139 @@
+{# Flat files of order lines: what a layout's YAML says of them (dbt_project/layouts/order_lines.py) as SQL. #}
+
+{% macro order_lines_layout() %}
+    {#- What the layout says; while dbt parses, the least that a layout can. -#}
+    {%- do return(layout().order_lines or {
+        'columns': ['basket', 'product', 'date', 'paid'],
+        'basket': ['basket'], 'product': 'product', 'date': 'date', 'decimal': '.',
+        'paid': [{'sign': '+', 'columns': ['paid']}],
+        'categories': [], 'weighed': {}, 'set_aside': {},
+    }) -%}
+{% endmacro %}
+
+{% macro raw_order_lines() %}
+    {#-
+      SQL that selects every record of every file of lines as text: c0, c1 and so on for the layout's
+      `columns`, `source_file`, `source_line`, `line_fault` (why the record cannot be split into its
+      fields, or null) and `raw_text` (the record as in the file; null for Parquet).
+    -#}
+    {%- do source('order_lines', 'lines') -%}{#- for the lineage graph -#}
+    {%- if not execute or target.name == 'lint' or flags.WHICH not in ('run', 'build', 'retry') -%}
+        select
+            {%- for column in order_lines_layout().columns %}
+            null::varchar as c{{ loop.index0 }},
+            {%- endfor %}
+            null::varchar as source_file,
+            null::bigint as source_line,
+            null::varchar as line_fault,
+            null::varchar as raw_text
+        where false
+    {%- else -%}
+        {%- set paths = [] -%}
+        {%- for path in of_order_lines('text_tables') -%}{%- do paths.append(raw_path(path)) -%}{%- endfor -%}
+        select * from read_parquet({{ sql_list(paths) }}, hive_partitioning = false)
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro raw_totals_of_order_lines() %}
+    {%- set files = of_order_lines('order_line_totals') if execute and target.name != 'lint' else [] -%}
+    select source_file, rows_in_file, pence_in_file
+    from (
+        values
+        {%- for file in files %}
+        ({{ sql_string(file.name) }}, {{ file.rows }}, {{ file.pence }}),
+        {%- endfor %}
+        (null, null, null)
+    ) as files (source_file, rows_in_file, pence_in_file)
+    where source_file is not null
+{% endmacro %}
+
+{% macro of_order_lines(function) %}
+    {#- What a function of dbt_project/layouts/plugin.py says of the raw folder's files. -#}
+    {%- set found = fromjson(run_query(
+        'select ' ~ function ~ '(' ~ sql_string(layout_name()) ~ ', '
+        ~ sql_string(env_var('RETAILSIM_RAW', 'raw_data')) ~ ", current_setting('temp_directory'))"
+    ).rows[0][0]) -%}
+    {%- if found is mapping -%}{%- do raw_error(found.problem ~ '.') -%}{%- endif -%}
+    {%- do return(found) -%}
+{% endmacro %}
+
+{% macro line_column(name) -%}
+    {#- The column of raw_order_lines that holds a column of the files, by its name. -#}
+    {%- if name is none or name is undefined -%}
+    null::varchar
+    {%- else -%}
+    c{{ order_lines_layout().columns.index(name.strip() | lower) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro line_stamp() -%}
+    {#- Date and time of a line, local. -#}
+    {%- set lines = order_lines_layout() -%}
+    {%- set zone = layout().time_zone -%}
+    {%- set date = line_column(lines.date) -%}
+    {%- if lines.date_format -%}
+        {%- set stamp = timestamp_as(date, lines.date_format.strptime, lines.date_format.pattern) -%}
+    {%- else -%}
+        {#- Z says UTC, so it must be known where the stores are. -#}
+        {%- set stamp = iso_timestamp("regexp_replace(" ~ date ~ ", 'Z$', '')" if zone else date) -%}
+    {%- endif -%}
+    {%- if lines.time -%}
+        {%- set time = line_column(lines.time) -%}
+        {%- if lines.time_format -%}
+            {%- set clock = timestamp_as(
+                "'2000-01-01 ' || " ~ time, '%Y-%m-%d ' ~ lines.time_format.strptime,
+                '2000-01-01 ' ~ lines.time_format.pattern
+            ) -%}
+        {%- else -%}
+            {%- set clock = iso_timestamp("'2000-01-01 ' || " ~ time) -%}
+        {%- endif -%}
+        {%- set stamp = date_trunc_day(stamp) ~ ' + (' ~ clock ~ " - timestamp '2000-01-01')" -%}
+    {%- endif -%}
+    {{ local_time('(' ~ stamp ~ ')', zone) if zone else stamp }}
+{%- endmacro %}
+
+{% macro date_trunc_day(stamp) -%}
+    date_trunc('day', {{ stamp }})
+{%- endmacro %}
+
+{% macro line_amount(terms) -%}
+    {#- The sum of a layout's terms, exact; a product is rounded to hundredths. A term behind the first
+        counts nothing where it is empty; null where one is no number. -#}
+    {%- set point = order_lines_layout().decimal -%}
+    {%- for term in terms -%}
+        {%- set columns = [] -%}
+        {%- set amounts = [] -%}
+        {%- for name in term.columns -%}
+            {%- do columns.append(line_column(name) ~ ' is null') -%}
+            {%- do amounts.append('(' ~ amount(line_column(name), point) ~ ')') -%}
+        {%- endfor -%}
+        {%- set product = amounts | join(' * ') -%}
+        {%- if amounts | length > 1 -%}{%- set product = 'round(' ~ product ~ ', 2)' -%}{%- endif -%}
+        {%- if loop.first -%}
+    {{ '-' if term.sign == '-' }}{{ product }}
+        {%- else -%}
+    {{ ' ' ~ term.sign ~ ' ' }}case when {{ columns | join(' or ') }} then 0 else {{ product }} end
+        {%- endif -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{% macro terms_text(terms) -%}
+    {#- A layout's terms as its YAML spells them. -#}
+    {%- for term in terms -%}
+        {{ (term.sign ~ ' ') if loop.first and term.sign == '-' }}{{ (' ' ~ term.sign ~ ' ') if not loop.first }}{{ term.columns | join(' * ') }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{% macro line_conditions(conditions) -%}
+    {#- Whether every column has one of its values. -#}
+    (
+        {%- for name, values in conditions.items() -%}
+        coalesce(
+            {%- for value in values -%}
+            {{ line_column(name) }} = {{ sql_string(value) }}{{ ' or ' if not loop.last }}
+            {%- endfor -%}
+            , false)
+        {{- ' and ' if not loop.last }}
+        {%- endfor -%}
+    )
+{%- endmacro %}

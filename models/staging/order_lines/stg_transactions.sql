@@ -1,0 +1,147 @@
+-- Every line, typed once as the layout says. A line that is invalid by itself gets a reject reason, one
+-- that is no sale a reason to be set aside.
+{% set layout_lines = order_lines_layout() %}
+{% set point = layout_lines.decimal %}
+{% set number = 'number (decimal ' ~ {'.': 'point', ',': 'comma'}[point] ~ ')' %}
+with raw_lines as (
+    {{ raw_order_lines() }}
+),
+
+known as (
+    select
+        {% for column in layout_lines.columns %}
+            {{ raw_known(raw_trimmed('c' ~ loop.index0)) }} as c{{ loop.index0 }},
+        {% endfor %}
+        {% for name in layout_lines.basket + [
+            layout_lines.customer, layout_lines.product, layout_lines.store
+        ] if name %}
+            coalesce({{ is_missing_word(raw_trimmed(line_column(name))) }}, false)::tinyint
+            {{ '+' if not loop.last }}
+        {% endfor %} as missing_words,
+        source_file,
+        source_line,
+        line_fault,
+        raw_text
+    from raw_lines
+),
+
+typed as (
+    select
+        *,
+        {% for name in layout_lines.basket %}
+            {{ code(line_column(name)) }} {{ "|| '/' ||" if not loop.last }}
+        {% endfor %} as basket_id,
+        {{ code(line_column(layout_lines.customer)) }} as customer_code,
+        {{ code(line_column(layout_lines.product)) }} as product_code,
+        {{ code(line_column(layout_lines.store)) if layout_lines.store else "'ALL'" }} as store_code,
+        {{ line_stamp() }} as stamp,
+        {{ amount(line_column(layout_lines.quantity), point) if layout_lines.quantity else '1.0' }} as units,
+        {{ line_amount(layout_lines.paid) }} as paid,
+        {{ line_amount(layout_lines.regular) if layout_lines.regular else 'null::decimal(19, 6)' }} as regular,
+        {{ line_amount(layout_lines.coupon) if layout_lines.coupon else 'null::decimal(19, 6)' }} as coupon,
+        {{ line_conditions(layout_lines.weighed) if layout_lines.weighed else 'false' }} as has_weight
+    from known
+),
+
+measured as (
+    select
+        *,
+        case when extract(year from stamp) between 1980 and 2099 then stamp::date end as shop_date,
+        units != trunc(units) or has_weight as is_portion,
+        {{ hundredths('paid') }} as spend_pence,
+        {{ hundredths('regular') }} as regular_pence,
+        {{ hundredths('coupon') }} as coupon_pence,
+        units < 0 or paid < 0 as is_return
+    from typed
+),
+
+checked as (
+    select
+        *,
+        case when is_portion then sign(units)::integer else try_cast(units as integer) end as quantity,
+        case
+            when line_fault is not null then line_fault
+            {% for name in layout_lines.basket + [layout_lines.product, layout_lines.store] if name %}
+                when {{ line_column(name) }} is null then {{ sql_string(name ~ ' missing') }}
+            {% endfor %}
+            {% for name in layout_lines.basket + [
+                layout_lines.customer, layout_lines.product, layout_lines.store
+            ] + layout_lines.categories if name %}
+                when {{ lost_its_digits(line_column(name)) }}
+                    then {{ sql_string(name ~ ' in scientific notation: its digits are lost') }}
+            {% endfor %}
+            when shop_date is null
+                then {{ sql_string(
+                    layout_lines.date ~ (' or ' ~ layout_lines.time if layout_lines.time else '')
+                    ~ ' missing or not ' ~ (
+                        layout_lines.date_format.strptime if layout_lines.date_format else 'a date'
+                    )
+                ) }}
+            {% if layout_lines.quantity %}
+                when units is null
+                    then {{ sql_string(layout_lines.quantity ~ ' missing or no ' ~ number) }}
+                when units = 0 then {{ sql_string(layout_lines.quantity ~ ' zero') }}
+                when abs(units) > 2147483647
+                    then {{ sql_string(layout_lines.quantity ~ ' too large (at most 2147483647)') }}
+            {% endif %}
+            {% for key, amount in [('paid', 'spend'), ('regular', 'regular'), ('coupon', 'coupon')]
+                if layout_lines[key] %}
+                {% set first = layout_lines[key][0].columns %}
+                when
+                    {{ key }} is null
+                    {% if key != 'paid' %}and {{ line_column(first[0]) }} is not null{% endif %}
+                    then {{ sql_string(terms_text(layout_lines[key]) ~ ' missing or no ' ~ number) }}
+                when {{ key }} is not null and {{ amount }}_pence is null
+                    then {{ sql_string(
+                        terms_text(layout_lines[key]) ~ ' not in whole hundredths, or above 21474836.47'
+                    ) }}
+                {% if key != 'paid' %}
+                    when {{ key }} < 0 and not is_return
+                        then {{ sql_string(terms_text(layout_lines[key]) ~ ' negative') }}
+                {% endif %}
+            {% endfor %}
+        end as reject_reason,
+        case
+            {% for reason, conditions in layout_lines.set_aside.items() %}
+                when {{ line_conditions(conditions) }} then {{ sql_string(reason) }}
+            {% endfor %}
+            when is_return then 'return'
+        end as not_a_sale
+    from measured
+)
+
+select
+    basket_id,
+    customer_code,
+    product_code,
+    store_code,
+    {{ iso_week('shop_date') }}::integer as shop_week,
+    shop_date,
+    {% if layout_lines.has_time %}
+        extract(hour from stamp)::tinyint as shop_hour,
+    {% else %}
+        12::tinyint as shop_hour,
+    {% endif %}
+    quantity,
+    spend_pence,
+    regular_pence,
+    coupon_pence,
+    {{ 'is_portion' if layout_lines.weighed else 'case when is_portion then true end' }} as is_weighed,
+    {% for level in [1, 2, 3, 4] %}
+        {{ code(line_column(layout_lines.categories[level - 1])) }} as category_{{ level }},
+    {% endfor %}
+    {{ line_column(layout_lines.customer_price_sensitivity) }} as customer_price_sensitivity,
+    {{ line_column(layout_lines.customer_lifestage) }} as customer_lifestage,
+    null::varchar as basket_size,
+    null::varchar as trip_price_sensitivity,
+    null::varchar as trip_type,
+    null::varchar as trip_focus,
+    {{ line_column(layout_lines.store_format) }} as store_format,
+    {{ line_column(layout_lines.store_region) }} as store_region,
+    source_file,
+    source_line,
+    missing_words::tinyint as missing_words,
+    reject_reason,
+    case when reject_reason is null then not_a_sale end as set_aside_reason,
+    case when reject_reason is not null or not_a_sale is not null then raw_text end as raw_text
+from checked

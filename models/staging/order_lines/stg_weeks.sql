@@ -1,0 +1,1 @@
+{{ weeks_of_dates(ref('stg_transactions')) }}
