@@ -9,4 +9,4 @@ from {{ build_table('build_files') }} as build_files
 left join {{ ref('files_read') }} as files_read on build_files.source_file = files_read.source_file
 where
     files_read.source_file is null
-    and lower(build_files.source_file) like 'transactions%'
+    and {{ holds_receipts('build_files.source_file') }}
