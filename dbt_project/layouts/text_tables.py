@@ -117,7 +117,7 @@ def write_text_tables(layout: OrderLines, folder: Path, into: Path) -> list[str]
 def read_rows(layout: OrderLines, path: Path) -> Iterator[Row]:
     """The rows of a file as text; first one with the names of its columns."""
     if path.name.lower().endswith(".parquet"):
-        yield from _parquet_rows(path)
+        yield from parquet_rows(path)
         return
     for record in records(path, layout.encoding, layout.delimiter):
         yield Row(record.line, record.text, record.fields, record.fault)
@@ -182,7 +182,7 @@ def _lookup(layout: OrderLines, folder: Path, pattern: str, on: tuple[str, str])
     return column_name(on[0]), [names[place] for place in used], values
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def parquet_rows(path: Path) -> Iterator[Row]:
     try:
         file = pq.ParquetFile(path)
         yield Row(0, None, list(file.schema_arrow.names), None)

@@ -1,0 +1,299 @@
+"""A first layout for a folder of order lines, from names and contents of the columns."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from dbt_project.layouts.order_lines import DELIMITERS, column_name, date_format
+
+from .tables import Table, first_rows
+from .vocabulary import FUEL, NAMES, WEIGHTS, plain
+
+DATES = (
+    "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%y",
+    "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%d %b %Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y",
+)  # fmt: skip
+TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+CLOCKS = ("%I:%M %p", "%I:%M:%S %p", "%H.%M", "%H%M", "%H")
+ISO_DATE = r"\d{8}(\.0+)?|\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?"
+ISO_TIME = r"\d\d:\d\d(:\d\d(\.\d+)?)?"
+JOINED = 0.5
+"""Share of codes that another file must know to add columns to them."""
+MOST = 0.9
+"""Share of a column's values that must be dates for it to be one of dates."""
+
+
+@dataclass
+class Guess:
+    """A layout, what it leaves out and what a reader should know of it."""
+
+    keys: dict[str, Any]
+    """As a layout's YAML has them."""
+    tables: list[Table]
+    """Files of lines."""
+    unused: list[str]
+    """Columns of these and of the files looked up in that are not mapped."""
+    missing: list[str]
+    """Parts that a layout must have and for which no column was found."""
+    notes: list[str] = field(default_factory=list)
+    """What may be otherwise."""
+
+
+def guess(tables: list[Table]) -> Guess:
+    """The layout of the files with the same columns that look most like receipts."""
+    groups: dict[tuple[str, ...], list[Table]] = {}
+    for table in tables:
+        groups.setdefault(tuple(map(column_name, table.columns)), []).append(table)
+
+    def likeness(group: list[Table]) -> tuple[int, int]:
+        roles = _roles(group[0].columns)
+        known = [role for role in ("basket", "product", "date", "quantity") if role in roles]
+        return len(known) + bool(_paid(roles)), sum(table.lines for table in group)
+
+    lines = max(groups.values(), key=likeness)
+    others = [table for table in tables if table not in lines]
+    first = lines[0]
+    values = {
+        name: set().union(*(table.values[table.columns[place]] for table in lines))
+        for place, name in enumerate(first.columns)
+    }
+    roles = _roles(first.columns)
+    lookups = {}
+    for other in others:
+        on = _shared(first, other, roles)
+        if on is None:
+            continue
+        lookups[other.path.name] = on
+        for name in other.columns:
+            values.setdefault(name, other.values[name])
+    roles = _roles(list(values))
+    notes: list[str] = []
+
+    keys: dict[str, Any] = {"files": _patterns(lines, others)}
+    if first.delimiter != ",":
+        words = {sign: word for word, sign in DELIMITERS.items()}
+        keys["delimiter"] = words[first.delimiter]
+    joined = [other for other in others if other.path.name in lookups]
+    encodings = [table.encoding for table in (*lines, *joined) if table.encoding != "ascii"]
+    if set(encodings) - {"utf-8"}:
+        keys["encoding"] = encodings[0]
+    if len(set(encodings)) > 1:
+        notes.append(f"files in {' and '.join(sorted(set(encodings)))}: save all in one")
+    paid, regular = _paid(roles), _regular(roles)
+    amounts = [text for name in _names(paid) for text in values.get(name, ())]
+    commas, points = (
+        sum(bool(re.fullmatch(rf"[+-]?\d+[{point}]\d+", text)) for text in amounts)
+        for point in ",."
+    )
+    if commas > points:
+        keys["decimal"] = ","
+    for part in ("basket", "customer", "product", "store"):
+        if part in roles:
+            keys[part] = roles[part]
+    if "date" not in roles:
+        dated = [name for name, found in values.items() if _date_format(found) is not None]
+        if dated:
+            roles["date"] = dated[0]
+    if "date" in roles:
+        keys["date"] = roles["date"]
+        keys |= _dates(roles, values, notes)
+    if "basket" in roles:
+        keys["basket"] = _basket(lines, roles)
+    if "quantity" in roles:
+        keys["quantity"] = roles["quantity"]
+    if "unit" in roles:
+        weights = sorted(text for text in values[roles["unit"]] if plain(text) in WEIGHTS)
+        if weights:
+            keys["weighed"] = {roles["unit"]: weights}
+    if paid:
+        keys["paid"] = paid
+    if regular and regular != paid:
+        keys["regular"] = regular
+    if "coupon" in roles:
+        keys["coupon"] = roles["coupon"]
+    if paid and paid == roles.get("amount") and "discount" in roles:
+        notes.append(
+            f"{roles['discount']}: taken for off {paid} already; if not, write paid: "
+            f"{paid} - {roles['discount']}, and regular: {paid}"
+        )
+    levels = [roles[f"category_{level}"] for level in range(1, 5) if f"category_{level}" in roles]
+    if levels:
+        keys["categories"] = levels
+    for part in (
+        "store_format", "store_region", "customer_price_sensitivity", "customer_lifestage"
+    ):  # fmt: skip
+        if part in roles:
+            keys[part] = roles[part]
+    for level in reversed(levels):
+        fuel = sorted(text for text in values[level] if plain(text) in FUEL)
+        if fuel:
+            keys["set_aside"] = {"fuel": {level: fuel}}
+            break
+    if lookups:
+        keys["lookups"] = lookups
+    used = {column_name(name) for name in _used(keys)}
+    return Guess(
+        keys=keys,
+        tables=lines,
+        unused=[name for name in values if column_name(name) not in used],
+        missing=[part for part in ("basket", "product", "date", "paid") if part not in keys],
+        notes=notes,
+    )
+
+
+def _roles(columns: list[str]) -> dict[str, str]:
+    """Part of a layout -> the column that is called so. No column plays two parts."""
+    by_name = {plain(name): name for name in reversed(columns)}
+    return {
+        part: by_name[names[0]]
+        for part, words in NAMES.items()
+        if (names := [word for word in words.split() if word in by_name])
+    }
+
+
+def _paid(roles: dict[str, str]) -> str | None:
+    get = {part: _quoted(name) for part, name in roles.items()}.get
+    if "paid" in roles:
+        return get("paid")
+    if "gross" in roles and "discount" in roles:
+        return f"{get('gross')} - {get('discount')}"
+    if "amount" in roles or "gross" in roles:
+        return get("amount") or get("gross")
+    if "price" in roles:
+        return f"{get('quantity')} * {get('price')}" if "quantity" in roles else get("price")
+    return None
+
+
+def _regular(roles: dict[str, str]) -> str | None:
+    get = {part: _quoted(name) for part, name in roles.items()}.get
+    if "gross" in roles:
+        return get("gross")
+    if "list_price" in roles:
+        unit = get("list_price")
+        return f"{get('quantity')} * {unit}" if "quantity" in roles else unit
+    return None
+
+
+def _basket(lines: list[Table], roles: dict[str, str]) -> str | list[str]:
+    """Which columns tell baskets apart: receipts may be numbered by store, or by day."""
+    columns = [roles["basket"]]
+    for part in ("store", "date"):
+        if part in roles and roles[part] in lines[0].columns:
+            with_part = [*columns, roles[part]]
+            if len(_together(lines, with_part)) > 1.02 * len(_together(lines, columns)):
+                columns = with_part
+    return columns if len(columns) > 1 else columns[0]
+
+
+def _together(tables: list[Table], names: list[str]) -> set[tuple[str, ...]]:
+    """The different values that columns have together in the first lines; of a time its date."""
+    places = [tables[0].columns.index(name) for name in names]
+    return {
+        tuple([re.split("[ T]", (fields[place] or "").strip())[0] for place in places])
+        for table in tables
+        for fields in first_rows(table, table.lines)
+        if fields
+    }
+
+
+def _quoted(name: str) -> str:
+    return f"`{name}`" if re.search(r"\s[-+*]\s", name) else name
+
+
+def _names(terms: str | None) -> list[str]:
+    return re.split(r"\s[-+*]\s", terms) if terms else []
+
+
+def _used(keys: dict[str, Any]) -> list[str]:
+    names = []
+    for key, value in keys.items():
+        if key in ("paid", "regular", "coupon"):
+            names += _names(value)
+        elif key == "lookups":
+            names += [name for on in value.values() for name in on.split(" = ")]
+        elif key == "weighed":
+            names += value
+        elif key == "set_aside":
+            names += [name for conditions in value.values() for name in conditions]
+        elif key not in ("files", "delimiter", "encoding", "decimal", "date_format", "time_format"):
+            names += [value] if isinstance(value, str) else value
+    return [name.strip("`") for name in names]
+
+
+def _shared(lines: Table, other: Table, roles: dict[str, str]) -> str | None:
+    """By which column another file adds columns to the lines, as `lookups` has it."""
+    if not other.path.name.endswith(".parquet") and other.delimiter != lines.delimiter:
+        return None
+    for mine in (roles[part] for part in ("product", "store", "customer") if part in roles):
+        for its in other.columns:
+            if its in other.repeated or mine not in lines.columns:
+                continue
+            known = {value for (value,) in _together([other], [its])}
+            if len(lines.values[mine] & known) >= JOINED * len(lines.values[mine]):
+                return mine if column_name(mine) == column_name(its) else f"{mine} = {its}"
+    return None
+
+
+def _patterns(lines: list[Table], others: list[Table]) -> str | list[str]:
+    """One pattern for all files of lines and no other, or their names."""
+    names = [table.path.name for table in lines]
+    if len(names) == 1:
+        return names[0]
+    start = os.path.commonprefix(names)
+    end = os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1]
+    if start and not any(
+        table.path.name.startswith(start) and table.path.name.endswith(end) for table in others
+    ):
+        return f"{start}*{end}"
+    return names
+
+
+def _dates(roles: dict[str, str], values: dict[str, set[str]], notes: list[str]) -> dict[str, str]:
+    """Keys that say how dates and times are written."""
+    keys = {}
+    dates = values[roles["date"]]
+    written = _date_format(dates, least=0)
+    if written:
+        keys["date_format"] = written
+        swapped = written.replace("%d", "%_").replace("%m", "%d").replace("%_", "%m")
+        if swapped != written and _share(dates, swapped) == 1:
+            notes.append(f"{roles['date']}: day and month could be either way round")
+    if any(text.endswith("Z") for text in dates):
+        notes.append(f"{roles['date']} is in UTC: add time_zone, such as Europe/Paris")
+    if "time" in roles and "%H" not in (written or "") and "%I" not in (written or ""):
+        times = values[roles["time"]]
+        keys["time"] = roles["time"]
+        if not all(re.fullmatch(ISO_TIME, text) for text in times):
+            shares = {clock: _share(times, clock) for clock in ("%H:%M", "%H:%M:%S", *CLOCKS)}
+            keys["time_format"] = max(shares, key=shares.__getitem__)
+    return keys
+
+
+def _date_format(values: set[str], least: float = MOST) -> str | None:
+    """The format of most values, "" for ISO; None where less than `least` are dates."""
+    if not values:
+        return None
+    best, share = "", sum(bool(re.fullmatch(ISO_DATE, text)) for text in values) / len(values)
+    for written in (date + time for time in TIMES for date in DATES):
+        if share < 1 and (found := _share(values, written)) > share:
+            best, share = written, found
+    return best if share >= least else None
+
+
+def _share(values: set[str], written: str) -> float:
+    """Share of values in a format."""
+    known = date_format(written)
+    assert known is not None
+    fits = 0
+    for text in values:
+        if re.fullmatch(known.pattern, text):
+            try:
+                datetime.strptime(text, written)
+            except ValueError:
+                continue
+            fits += 1
+    return fits / len(values) if values else 0.0
