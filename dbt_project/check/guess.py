@@ -20,7 +20,7 @@ DATES = (
 TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 CLOCKS = ("%I:%M %p", "%I:%M:%S %p", "%H.%M", "%H%M", "%H")
 ISO_DATE = r"\d{8}(\.0+)?|\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?"
-ISO_TIME = r"\d\d:\d\d(:\d\d(\.\d+)?)?"
+ISO_TIME = r"([01]\d|2[0-3]):\d\d(:\d\d(\.\d+)?)?"
 JOINED = 0.5
 """Share of codes that another file must know to add columns to them."""
 MOST = 0.9

@@ -76,6 +76,8 @@ def records(path: Path, encoding: str, delimiter: str) -> Iterator[Record]:
                 try:
                     fields = next(reader)
                 except StopIteration:
+                    if width is None:
+                        raise LayoutError(f"{path}: empty. Expected a header and lines") from None
                     return
                 except (csv.Error, _TooManyLines):
                     fault, fields = "quotation mark not closed, or inside a field", []
@@ -92,7 +94,7 @@ def records(path: Path, encoding: str, delimiter: str) -> Iterator[Record]:
                 elif fault is None and width not in (None, len(fields)):
                     fault, fields = "wrong number of fields", []
                 if width is None:
-                    _check_header(path, fault, encoding)
+                    _check_header(path, fault)
                     width = len(fields)
                 yield Record(number, lines.taken, fields, fault)
         except _LineTooLong:
@@ -107,13 +109,13 @@ def records(path: Path, encoding: str, delimiter: str) -> Iterator[Record]:
             raise LayoutError(f"{path}: not {encoding} ({error}). Say its `encoding`") from None
 
 
-def _check_header(path: Path, fault: str | None, encoding: str) -> None:
-    if fault == "NUL character":
-        fault += "; is it UTF-16? Say its `encoding`"
-    elif fault is not None and fault.startswith("not "):
-        fault += f" ({encoding}). Say its `encoding`"
-    if fault is not None:
-        raise LayoutError(f"{path}: the header, its first line: {fault}")
+def _check_header(path: Path, fault: str | None) -> None:
+    if fault is None:
+        return
+    hint = "; is it UTF-16" if fault == "NUL character" else ""
+    if hint or fault.startswith("not "):
+        hint += "? Say its `encoding`"
+    raise LayoutError(f"{path}: the header, its first line: {fault}{hint}")
 
 
 class _LineTooLong(Exception):

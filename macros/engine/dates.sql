@@ -77,10 +77,11 @@
 
 {% macro default__iso_timestamp(text) %}
     {#- Text to a timestamp, null where it is none: 20060413 or 2006-04-13, a time of day may follow
-        (2006-04-13 20:15, 2006-04-13T20:15:00.5). A cast alone would also take 2006-4-13. -#}
+        (2006-04-13 20:15, 2006-04-13T20:15:00.5). A cast alone would also take 2006-4-13, and
+        24:00 for the next day. -#}
     case
         when {{ matches(text, '[0-9]{8}(\\.0+)?') }} then try_strptime(left({{ text }}, 8), '%Y%m%d')
-        when {{ matches(text, '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)?)?') }}
+        when {{ matches(text, '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T]([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)?)?') }}
             then try_cast({{ text }} as timestamp)
     end
 {%- endmacro %}
