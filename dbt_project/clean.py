@@ -25,7 +25,7 @@ MADE = {
     "logs": r"dbt\.log(\.\d+)?",
     "build": r"lib/(dbt_project|trainer)/.*|bdist\.[^/]*/.*",
     "cache.baselines": r"[0-9a-f]{32}\.npz",
-    ".duckdb_tmp": r"duckdb_temp_[^/]*",
+    ".duckdb_tmp": r"duckdb_temp_[^/]*|order_lines_[^/]*/\d+\.parquet",
 }
 """Folder -> the paths in it that dbt, DuckDB, setuptools and the evaluation write."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from dbt_project.layouts import LayoutError, load_layout
+from dbt_project.layouts import LayoutError
 from dbt_project.layouts.order_lines import EXPECTED
 from dbt_project.layouts.text_tables import files_of, parquet_rows
 from trainer.commands.command import run_command
@@ -82,10 +82,13 @@ def _run(options: argparse.Namespace) -> None:
             layout = str(Path(layout).resolve())
         outcome = try_build(raw, layout, work)
         print(_account(outcome, options.lines if more else None))
-        _check_shares(outcome, layout)
-    fits = str(out) if out else options.layout or layout
-    if out or options.layout or not fits.startswith(temporary):
-        print(f"\nRETAILSIM_LAYOUT={fits} RETAILSIM_RAW={folder} dbt build")
+        _check_shares(outcome)
+    if str(layout).startswith(temporary):
+        print("\n--out FILE writes this layout")
+    else:
+        print(
+            f"\nRETAILSIM_LAYOUT={out or options.layout or layout} RETAILSIM_RAW={folder} dbt build"
+        )
 
 
 def _built_in(folder: Path) -> str | None:
@@ -158,20 +161,12 @@ def _account(outcome: Outcome, lines: int | None) -> str:
     return "\n".join(rows)
 
 
-def _check_shares(outcome: Outcome, layout: str) -> None:
-    """Raise ExpectedError where so many lines are rejected that a build would stop."""
-    limit = load_layout(layout).thresholds["max_rejected_share"]
-    rejected = outcome.count("rejected")
-    if outcome.lines == rejected + outcome.count("set aside"):
-        raise ExpectedError(
-            "no line would be accepted: see the reasons above, and change the layout"
-        )
-    if rejected > limit * outcome.lines:
-        worst = next(fate for fate in outcome.fates if fate.what == "rejected")
-        raise ExpectedError(
-            f"{100 * rejected / outcome.lines:.1f} % of the lines would be rejected, more than "
-            f"max_rejected_share ({100 * limit:g} %) allows; {worst.lines:,} for: {worst.reason}"
-        )
+def _check_shares(outcome: Outcome) -> None:
+    """Raise ExpectedError where a build would stop."""
+    if outcome.lines == outcome.count("rejected") + outcome.count("set aside"):
+        raise ExpectedError("no line would be accepted: see the reasons above")
+    if outcome.too_many:
+        raise ExpectedError(f"a build would stop: {outcome.too_many[0]}")
 
 
 if __name__ == "__main__":

@@ -184,16 +184,28 @@ def _basket(lines: list[Table], roles: dict[str, str]) -> str | list[str]:
     for part in ("store", "date"):
         if part in roles and roles[part] in lines[0].columns:
             with_part = [*columns, roles[part]]
-            if len(_together(lines, with_part)) > 1.02 * len(_together(lines, columns)):
+            together, alone = (
+                _together(lines, of, roles.get("date")) for of in (with_part, columns)
+            )
+            if len(together) > 1.02 * len(alone):
                 columns = with_part
     return columns if len(columns) > 1 else columns[0]
 
 
-def _together(tables: list[Table], names: list[str]) -> set[tuple[str, ...]]:
-    """The different values that columns have together in the first lines; of a time its date."""
-    places = [tables[0].columns.index(name) for name in names]
+def _together(
+    tables: list[Table], names: list[str], date: str | None = None
+) -> set[tuple[str, ...]]:
+    """The different values that columns have together in the first lines.
+
+    date: the column of which the time of day does not count.
+    """
+    places = [(tables[0].columns.index(name), name == date) for name in names]
+
+    def value(text: str, of_date: bool) -> str:
+        return re.split("[ T]", text)[0] if of_date else text
+
     return {
-        tuple([re.split("[ T]", (fields[place] or "").strip())[0] for place in places])
+        tuple([value((fields[place] or "").strip(), of_date) for place, of_date in places])
         for table in tables
         for fields in first_rows(table, table.lines)
         if fields
@@ -243,8 +255,10 @@ def _patterns(lines: list[Table], others: list[Table]) -> str | list[str]:
     names = [table.path.name for table in lines]
     if len(names) == 1:
         return names[0]
-    start = os.path.commonprefix(names)
+    # The next file has another number or date.
+    start = os.path.commonprefix(names).rstrip("0123456789-")
     end = os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1]
+    end = end.lstrip("0123456789-")
     if start and not any(
         table.path.name.startswith(start) and table.path.name.endswith(end) for table in others
     ):
@@ -260,7 +274,7 @@ def _dates(roles: dict[str, str], values: dict[str, set[str]], notes: list[str])
     if written:
         keys["date_format"] = written
         swapped = written.replace("%d", "%_").replace("%m", "%d").replace("%_", "%m")
-        if swapped != written and _share(dates, swapped) == 1:
+        if "." not in written and swapped != written and _share(dates, swapped) == 1:
             notes.append(f"{roles['date']}: day and month could be either way round")
     if any(text.endswith("Z") for text in dates):
         notes.append(f"{roles['date']} is in UTC: add time_zone, such as Europe/Paris")

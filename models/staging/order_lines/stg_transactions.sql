@@ -1,19 +1,19 @@
--- Every line, typed once as the layout says. A line that is invalid by itself gets a reject reason, one
--- that is no sale a reason to be set aside.
-{% set layout_lines = order_lines_layout() %}
-{% set point = layout_lines.decimal %}
-{% set number = 'number (decimal ' ~ {'.': 'point', ',': 'comma'}[point] ~ ')' %}
+-- Every line, typed once as the layout says. A line that is invalid by itself gets a reject reason,
+-- one that is no sale a reason to be set aside.
+{% set lines = order_lines_layout() %}
+{% set number = 'number (decimal ' ~ {'.': 'point', ',': 'comma'}[lines.decimal] ~ ')' %}
+{% set unknown = 'null::decimal(19, 6)' %}
 with raw_lines as (
     {{ raw_order_lines() }}
 ),
 
 known as (
     select
-        {% for column in layout_lines.columns %}
+        {% for column in lines.columns %}
             {{ raw_known(raw_trimmed('c' ~ loop.index0)) }} as c{{ loop.index0 }},
         {% endfor %}
-        {% for name in layout_lines.basket + [
-            layout_lines.customer, layout_lines.product, layout_lines.store
+        {% for name in lines.basket + [
+            lines.customer, lines.product, lines.store
         ] if name %}
             coalesce({{ is_missing_word(raw_trimmed(line_column(name))) }}, false)::tinyint
             {{ '+' if not loop.last }}
@@ -28,18 +28,19 @@ known as (
 typed as (
     select
         *,
-        {% for name in layout_lines.basket %}
+        {% for name in lines.basket %}
             {{ code(line_column(name)) }} {{ "|| '/' ||" if not loop.last }}
         {% endfor %} as basket_id,
-        {{ code(line_column(layout_lines.customer)) }} as customer_code,
-        {{ code(line_column(layout_lines.product)) }} as product_code,
-        {{ code(line_column(layout_lines.store)) if layout_lines.store else "'ALL'" }} as store_code,
+        {{ code(line_column(lines.customer)) }} as customer_code,
+        {{ code(line_column(lines.product)) }} as product_code,
+        {{ code(line_column(lines.store)) if lines.store else "'ALL'" }} as store_code,
         {{ line_stamp() }} as stamp,
-        {{ amount(line_column(layout_lines.quantity), point) if layout_lines.quantity else '1.0' }} as units,
-        {{ line_amount(layout_lines.paid) }} as paid,
-        {{ line_amount(layout_lines.regular) if layout_lines.regular else 'null::decimal(19, 6)' }} as regular,
-        {{ line_amount(layout_lines.coupon) if layout_lines.coupon else 'null::decimal(19, 6)' }} as coupon,
-        {{ line_conditions(layout_lines.weighed) if layout_lines.weighed else 'false' }} as has_weight
+        {{ amount(line_column(lines.quantity), lines.decimal) if lines.quantity else '1.0' }}
+            as units,
+        {{ line_amount(lines.paid) }} as paid,
+        {{ line_amount(lines.regular) if lines.regular else unknown }} as regular,
+        {{ line_amount(lines.coupon) if lines.coupon else unknown }} as coupon,
+        {{ line_conditions(lines.weighed) if lines.weighed else 'false' }} as has_weight
     from known
 ),
 
@@ -58,51 +59,52 @@ measured as (
 checked as (
     select
         *,
-        case when is_portion then sign(units)::integer else try_cast(units as integer) end as quantity,
+        case when is_portion then sign(units)::integer else try_cast(units as integer) end
+            as quantity,
         case
             when line_fault is not null then line_fault
-            {% for name in layout_lines.basket + [layout_lines.product, layout_lines.store] if name %}
+            {% for name in lines.basket + [lines.product, lines.store] if name %}
                 when {{ line_column(name) }} is null then {{ sql_string(name ~ ' missing') }}
             {% endfor %}
-            {% for name in layout_lines.basket + [
-                layout_lines.customer, layout_lines.product, layout_lines.store
-            ] + layout_lines.categories if name %}
+            {% for name in lines.basket + [
+                lines.customer, lines.product, lines.store
+            ] + lines.categories if name %}
                 when {{ lost_its_digits(line_column(name)) }}
                     then {{ sql_string(name ~ ' in scientific notation: its digits are lost') }}
             {% endfor %}
             when shop_date is null
                 then {{ sql_string(
-                    layout_lines.date ~ (' or ' ~ layout_lines.time if layout_lines.time else '')
+                    lines.date ~ (' or ' ~ lines.time if lines.time else '')
                     ~ ' missing or not ' ~ (
-                        layout_lines.date_format.strptime if layout_lines.date_format else 'a date'
+                        lines.date_format.strptime if lines.date_format else 'a date'
                     )
                 ) }}
-            {% if layout_lines.quantity %}
+            {% if lines.quantity %}
                 when units is null
-                    then {{ sql_string(layout_lines.quantity ~ ' missing or no ' ~ number) }}
-                when units = 0 then {{ sql_string(layout_lines.quantity ~ ' zero') }}
+                    then {{ sql_string(lines.quantity ~ ' missing or no ' ~ number) }}
+                when units = 0 then {{ sql_string(lines.quantity ~ ' zero') }}
                 when abs(units) > 2147483647
-                    then {{ sql_string(layout_lines.quantity ~ ' too large (at most 2147483647)') }}
+                    then {{ sql_string(lines.quantity ~ ' too large (at most 2147483647)') }}
             {% endif %}
             {% for key, amount in [('paid', 'spend'), ('regular', 'regular'), ('coupon', 'coupon')]
-                if layout_lines[key] %}
-                {% set first = layout_lines[key][0].columns %}
+                if lines[key] %}
+                {% set first = lines[key][0].columns %}
                 when
                     {{ key }} is null
                     {% if key != 'paid' %}and {{ line_column(first[0]) }} is not null{% endif %}
-                    then {{ sql_string(terms_text(layout_lines[key]) ~ ' missing or no ' ~ number) }}
+                    then {{ sql_string(terms_text(lines[key]) ~ ' missing or no ' ~ number) }}
                 when {{ key }} is not null and {{ amount }}_pence is null
                     then {{ sql_string(
-                        terms_text(layout_lines[key]) ~ ' not in whole hundredths, or above 21474836.47'
+                        terms_text(lines[key]) ~ ' not in whole hundredths, or above 21474836.47'
                     ) }}
                 {% if key != 'paid' %}
                     when {{ key }} < 0 and not is_return
-                        then {{ sql_string(terms_text(layout_lines[key]) ~ ' negative') }}
+                        then {{ sql_string(terms_text(lines[key]) ~ ' negative') }}
                 {% endif %}
             {% endfor %}
         end as reject_reason,
         case
-            {% for reason, conditions in layout_lines.set_aside.items() %}
+            {% for reason, conditions in lines.set_aside.items() %}
                 when {{ line_conditions(conditions) }} then {{ sql_string(reason) }}
             {% endfor %}
             when is_return then 'return'
@@ -117,7 +119,7 @@ select
     store_code,
     {{ iso_week('shop_date') }}::integer as shop_week,
     shop_date,
-    {% if layout_lines.has_time %}
+    {% if lines.has_time %}
         extract(hour from stamp)::tinyint as shop_hour,
     {% else %}
         12::tinyint as shop_hour,
@@ -126,18 +128,18 @@ select
     spend_pence,
     regular_pence,
     coupon_pence,
-    {{ 'is_portion' if layout_lines.weighed else 'case when is_portion then true end' }} as is_weighed,
+    {{ 'is_portion' if lines.weighed else 'case when is_portion then true end' }} as is_weighed,
     {% for level in [1, 2, 3, 4] %}
-        {{ code(line_column(layout_lines.categories[level - 1])) }} as category_{{ level }},
+        {{ code(line_column(lines.categories[level - 1])) }} as category_{{ level }},
     {% endfor %}
-    {{ line_column(layout_lines.customer_price_sensitivity) }} as customer_price_sensitivity,
-    {{ line_column(layout_lines.customer_lifestage) }} as customer_lifestage,
+    {{ line_column(lines.customer_price_sensitivity) }} as customer_price_sensitivity,
+    {{ line_column(lines.customer_lifestage) }} as customer_lifestage,
     null::varchar as basket_size,
     null::varchar as trip_price_sensitivity,
     null::varchar as trip_type,
     null::varchar as trip_focus,
-    {{ line_column(layout_lines.store_format) }} as store_format,
-    {{ line_column(layout_lines.store_region) }} as store_region,
+    {{ line_column(lines.store_format) }} as store_format,
+    {{ line_column(lines.store_region) }} as store_region,
     source_file,
     source_line,
     missing_words::tinyint as missing_words,

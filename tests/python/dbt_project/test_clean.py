@@ -15,11 +15,12 @@ MADE = [
     "target/partial_parse.msgpack", "logs/dbt.log", "logs/dbt.log.1",
     "build/lib/trainer/fit.py", "build/bdist.linux-x86_64/x/y",
     f"cache.baselines/{'0a' * 16}.npz", ".duckdb_tmp/duckdb_temp_storage_S32K-0.tmp",
+    ".duckdb_tmp/order_lines_x1_/0.parquet",
 ]  # fmt: skip
 MINE = [
     "target/notes.txt", "target/compiled/other/a.sql", "logs/log.txt", "build/lib/mine/x.py",
     "cache.baselines/best.npz", ".duckdb_tmp/x", ".cache.1.new/x", "raw_data/time.csv",
-    "runs/small/run.json",
+    ".duckdb_tmp/order_lines_x1_/notes.txt", "runs/small/run.json",
 ]  # fmt: skip
 
 

@@ -1,0 +1,110 @@
+"""What is guessed of files that chains in many places might write."""
+
+from __future__ import annotations
+
+import datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dbt_project.check.__main__ import as_yaml, main
+from dbt_project.check.guess import guess
+from dbt_project.check.tables import tables_in
+
+
+def keys_of(folder):
+    found = guess(list(tables_in(folder, 1000)))
+    as_yaml(found)
+    return found
+
+
+def write(folder, name: str, text: str, encoding: str = "utf-8") -> None:
+    (folder / name).write_bytes(text.encode(encoding))
+
+
+def test_an_online_shop(tmp_path):
+    """Times in the date, prices of one unit, American dates."""
+    write(
+        tmp_path, "online.csv",
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+        '536365,85123A,"HOLDER, WHITE",6,12/13/2010 8:26,2.55,17850,United Kingdom\n'
+        "536365,71053,LANTERN,6,12/13/2010 8:26,3.39,17850,United Kingdom\n"
+        "C536379,D,Discount,-1,12/1/2010 9:41,27.50,14527,United Kingdom\n",
+    )  # fmt: skip
+    found = keys_of(tmp_path)
+    assert found.keys == {
+        "files": "online.csv", "basket": "InvoiceNo", "customer": "CustomerID",
+        "product": "StockCode", "date": "InvoiceDate", "date_format": "%m/%d/%Y %H:%M",
+        "quantity": "Quantity", "paid": "Quantity * UnitPrice", "store_region": "Country",
+    }  # fmt: skip
+    assert found.unused == ["Description"] and not found.missing and not found.notes
+
+
+def test_a_german_supermarket(tmp_path):
+    """Windows-1252 with tabs, amounts before discounts, files by month, tills of their own."""
+    for month in ("01", "02"):
+        write(
+            tmp_path, f"bons_2023{month}.txt",
+            "Filiale\tBon-Nr.\tDatum\tUhrzeit\tKundenkarte\tArtikel-Nr.\tMenge\tBetrag\tRabatt\n"
+            f"1\t1\t2023{month}04\t0805\tK\u20ac1\t17\t1\t1,99\t0,20\n"
+            f"2\t1\t2023{month}05\t2359\t\t17\t2\t3,98\t\n"
+            f"2\t1\t2023{month}06\t2359\tK2\t18\t0,5\t3,00\t\n",
+            "cp1252",
+        )  # fmt: skip
+    write(
+        tmp_path, "artikel.txt", "Nr\tWarengruppe\tAbteilung\n17\tMilch\tMoPro\n18\tObst\tFrische\n"
+    )
+    found = keys_of(tmp_path)
+    assert found.keys == {
+        "files": "bons_*.txt", "delimiter": "tab", "encoding": "cp1252", "decimal": ",",
+        "basket": ["Bon-Nr.", "Filiale", "Datum"], "customer": "Kundenkarte",
+        "product": "Artikel-Nr.", "store": "Filiale", "date": "Datum", "time": "Uhrzeit",
+        "time_format": "%H%M", "quantity": "Menge", "paid": "Betrag",
+        "categories": ["Warengruppe", "Abteilung"], "lookups": {"artikel.txt": "Artikel-Nr. = Nr"},
+    }  # fmt: skip
+    assert found.notes == [
+        "Rabatt: taken for off Betrag already; if not, write paid: Betrag - Rabatt, "
+        "and regular: Betrag"
+    ]
+
+
+def test_parquet_and_times_in_utc(tmp_path):
+    stamp = datetime.datetime(2024, 1, 1, 3, tzinfo=datetime.UTC)
+    columns = {
+        "transaction_id": [1, 2], "household_id": [5, 6], "product_id": [7, 7],
+        "sold_at": [stamp, stamp], "qty": [1.0, 2.0], "net_sales": [1.25, 2.5],
+        "list_price": [1.5, 1.5],
+    }  # fmt: skip
+    pq.write_table(pa.table(columns), tmp_path / "lines.parquet")
+    found = keys_of(tmp_path)
+    assert found.keys == {
+        "files": "lines.parquet", "basket": "transaction_id", "customer": "household_id",
+        "product": "product_id", "date": "sold_at", "quantity": "qty", "paid": "net_sales",
+        "regular": "qty * list_price",
+    }  # fmt: skip
+    assert found.notes == ["sold_at is in UTC: add time_zone, such as Europe/Paris"]
+
+
+def test_day_and_month_either_way_round(tmp_path):
+    write(tmp_path, "a.csv", "receipt,sku,date,total\n1,2,03/04/2024,1.00\n2,2,05/06/2024,2.00\n")
+    found = keys_of(tmp_path)
+    assert found.keys["date_format"] == "%d/%m/%Y"
+    assert found.notes == ["date: day and month could be either way round"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "no files of two or more columns"),
+        ("receipt,sku,when,how much\n1,2,today,3\n", "no column found for date, paid: name the"),
+    ],
+)
+def test_a_folder_that_does_not_fit(tmp_path, capsys, text, told):
+    if text:
+        write(tmp_path, "a.csv", text)
+    out = tmp_path / "my.yml"
+    assert main([str(tmp_path), "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and told in said
+    assert out.exists() == bool(text)  # what is known, to be completed

@@ -1,0 +1,95 @@
+"""The mapping in a layout's YAML: what it says, and one line for whatever cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbt_project.layouts import LayoutError, load_layout
+from dbt_project.layouts.order_lines import Term, date_format, parse_terms
+
+LEAST = {
+    "currency": "EUR", "files": "s.csv", "basket": "b", "product": "p", "date": "d", "paid": "x"
+}  # fmt: skip
+
+
+def load(tmp_path, changes: dict[str, str | None]):
+    path = tmp_path / "my.yml"
+    keys = {key: value for key, value in (LEAST | changes).items() if value is not None}
+    path.write_text("".join(f"{key}: {value}\n" for key, value in keys.items()))
+    return load_layout(str(path))
+
+
+def test_the_least_a_layout_says(tmp_path):
+    layout = load(tmp_path, {})
+    lines = layout.order_lines
+    assert (layout.name, layout.repeated_lines, layout.time_zone) == ("my", "add", None)
+    assert (lines.files, lines.basket, lines.product) == (("s.csv",), ("b",), "p")
+    assert (lines.delimiter, lines.encoding, lines.decimal) == (",", "utf-8", ".")
+    assert lines.columns == ["b", "p", "d", "x"]
+    assert lines.has_time and load_layout("lgsr").order_lines is None
+
+
+def test_values_are_text_as_they_stand(tmp_path):
+    lines = load(
+        tmp_path,
+        {
+            "product": "NO", "set_aside": "{deposit: {NO: [007, 1.50, yes]}, fuel: {b: [x], d: y}}",
+            "lookups": "{p.csv: sku, s.csv: Shop = 1}", "delimiter": "tab", "quantity": "' Qty '",
+        },
+    ).order_lines  # fmt: skip
+    assert lines.set_aside == {
+        "deposit": {"NO": ("007", "1.50", "yes")}, "fuel": {"b": ("x",), "d": ("y",)}
+    }  # fmt: skip
+    assert lines.lookups == {"p.csv": ("sku", "sku"), "s.csv": ("Shop", "1")}
+    assert lines.delimiter == "\t"
+    assert lines.columns == ["b", "no", "d", "qty", "x"]
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("net", [("+", "net")]),
+        ("gross - discount", [("+", "gross"), ("-", "discount")]),
+        ("- x + a * b - c", [("-", "x"), ("+", "a", "b"), ("-", "c")]),
+        ("Net amount-2 + tax", [("+", "Net amount-2"), ("+", "tax")]),
+        ("`a - b` - `c * d` * e", [("+", "a - b"), ("-", "c * d", "e")]),
+    ],
+)
+def test_terms(text, terms):
+    assert list(parse_terms(text)) == [Term(sign, tuple(columns)) for sign, *columns in terms]
+
+
+def test_formats_are_strict():
+    assert date_format("%d.%m.%Y").pattern == r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}"
+    assert date_format("%d %B %Y, %I:%M %p") is not None
+    assert [date_format(text) for text in ("%Q", "%d.%", "dd.mm.yyyy", "%c", "%%d")] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"custmer": "c"}, "unknown key custmer. Known are files, basket, product"),
+        ({"date": None}, "date is missing. Expected the name of a column"),
+        ({"paid": None}, "paid is missing. Expected columns with + or - or *"),
+        ({"paid": "a * b * c"}, "paid: a * b * c. Expected columns with"),
+        ({"paid": "'a - '"}, "paid: a - . Expected columns with"),
+        ({"paid": "[a, b]"}, "paid: ['a', 'b']. Expected"),
+        ({"basket": "[]"}, "basket: []. Expected a column, or a list of columns"),
+        ({"customer": "''"}, "customer: . Expected the name of a column"),
+        ({"delimiter": ";;"}, "delimiter: ;;. Expected one character, or comma, semicolon, tab"),
+        ({"encoding": "latin-99"}, "encoding: latin-99. Expected an encoding that Python knows"),
+        ({"encoding": "base64"}, "encoding: base64. Expected"),
+        ({"decimal": "';'"}, 'decimal: ;. Expected "." or ","'),
+        ({"date_format": "dd.mm.yyyy"}, "date_format: dd.mm.yyyy. Expected a format of %d %m %Y"),
+        ({"weighed": "unit"}, "weighed: unit. Expected a column and its values"),
+        ({"set_aside": "{fuel: FUEL}"}, "set_aside: {'fuel': 'FUEL'}. Expected reasons"),
+        ({"lookups": "{p.csv: a = b = c}"}, "lookups: {'p.csv': 'a = b = c'}. Expected"),
+        ({"categories": "[a, b, c, d, e]"}, "categories: ['a', 'b', 'c', 'd', 'e']. Expected"),
+        ({"currency": None}, "currency: None. Expected a code of ISO 4217"),
+    ],
+)
+def test_what_cannot_be_is_one_line(tmp_path, changes, told):
+    with pytest.raises(LayoutError) as error:
+        load(tmp_path, changes)
+    assert str(error.value).startswith(f"{tmp_path}/my.yml: ") and "\n" not in str(error.value)
+    assert told in str(error.value)
