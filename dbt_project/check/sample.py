@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from dbt_project.layouts import load_layout
 from dbt_project.layouts.records import open_text, records
-from dbt_project.layouts.text_tables import files_of
+from dbt_project.layouts.text_tables import files_of, line_files
 from trainer.commands.errors import ExpectedError
 
 SHARES = ("rejected_share_is_small", "rejected_share_of_a_file_or_week_is_small")
@@ -65,8 +65,7 @@ def copy_first_lines(folder: Path, layout: str, lines: int, into: Path) -> bool:
     Raises LayoutError.
     """
     mapping = load_layout(layout).order_lines
-    patterns = mapping.files if mapping else ("transactions*",)
-    receipts = files_of(folder, patterns)
+    receipts = line_files(mapping, folder) if mapping else files_of(folder, ("transactions*",))
     more = False
     for path in folder.iterdir():
         target = into / path.name

@@ -48,6 +48,12 @@ def files_of(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
     )
 
 
+def line_files(layout: OrderLines, folder: Path) -> list[Path]:
+    """A folder's files of lines, by name: those that `files` names and `lookups` does not."""
+    others = files_of(folder, tuple(layout.lookups))
+    return [path for path in files_of(folder, layout.files) if path not in others]
+
+
 def rows_of_files(layout: OrderLines, folder: Path) -> Iterator[tuple[Path, Iterator[Row]]]:
     """Each file of lines with its rows, whose fields are those of `layout.columns`.
 
@@ -57,7 +63,7 @@ def rows_of_files(layout: OrderLines, folder: Path) -> Iterator[tuple[Path, Iter
         raise LayoutError(
             f"RETAILSIM_RAW is {folder}. Expected the folder that holds the raw files"
         )
-    paths = files_of(folder, layout.files)
+    paths = line_files(layout, folder)
     if not paths:
         raise LayoutError(
             f"no file {' or '.join(layout.files)} in the folder {folder}. Set RETAILSIM_RAW to the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from pathlib import Path
 
 from .order_lines import OrderLines, column_name
@@ -17,14 +18,21 @@ def totals(layout: OrderLines, folder: Path) -> list[dict[str, str | int]]:
     """For each file of lines its `name`, `rows` and `pence`, the hundredths paid on them; what
     cannot be read counts nothing. Raises LayoutError.
     """
+    names = list(dict.fromkeys(column_name(name) for term in layout.paid for name in term.columns))
+    places = [layout.columns.index(name) for name in names]
+
+    @lru_cache(1 << 16)  # most amounts come again and again
+    def pence(*texts: str | None) -> int:
+        return _pence(layout, dict(zip(names, texts, strict=True)))
+
     found = []
     for path, rows in rows_of_files(layout, folder):
-        count = pence = 0
+        count = total = 0
         for row in rows:
             count += 1
             if row.fault is None:
-                pence += _pence(layout, dict(zip(layout.columns, row.fields, strict=True)))
-        found.append({"name": path.name, "rows": count, "pence": pence})
+                total += pence(*[row.fields[place] for place in places])
+        found.append({"name": path.name, "rows": count, "pence": total})
     return found
 
 

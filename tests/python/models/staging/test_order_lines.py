@@ -15,7 +15,7 @@ from dbt_project.check.__main__ import main as check
 LAYOUT = """
 currency: EUR
 country: DE
-files: "sales*.csv*"
+files: "*.csv*"
 delimiter: semicolon
 encoding: cp1252
 decimal: ","
