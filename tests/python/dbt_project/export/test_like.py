@@ -124,7 +124,7 @@ def test_what_shares_nothing_counts_as_the_most_frequent_department(tiny_cache, 
 
 
 def test_kinds_of_trips_have_the_codes_of_the_reference(tiny_cache, export):
-    """Types are listed the other way round here, and trip 2 has a focus that the reference lacks."""
+    """Types stand the other way round here, and trip 2 has a focus that the reference lacks."""
     marts = tiny.tables()
     for label, code in (("Full Shop", 1), ("Small Shop", 3)):
         tiny.change(marts["int_kind_labels"], {"label": label}, code=code)
