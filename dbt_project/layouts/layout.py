@@ -51,7 +51,9 @@ class Layout:
     repeated_lines: str = "add"
     """Of several lines of one product in a basket: `add` them, or `reject` all but the first."""
     kinds: dict[str, tuple[str, ...]] | None = None
-    """Labels of each of KINDS, in their order; None where the source has none."""
+    """Labels of each of KINDS, in their order; None where the source has none and they are derived."""
+    focus_of_department: dict[str, str] | None = None
+    """What departments count as in a derived focus, the others as nothing; None: as themselves."""
     thresholds: dict[str, float] = field(default_factory=dict)
     """All of THRESHOLDS, with what the layout says of them."""
     order_lines: OrderLines | None = None
@@ -133,6 +135,18 @@ def _layout(
         and all(map(is_labels, kinds.values())),
         "kinds", f"a list of labels for each of {', '.join(KINDS)}",
     )  # fmt: skip
+    focus = get("focus_of_department")
+    expect(
+        focus is None
+        or isinstance(focus, dict)
+        and len(focus) > 0
+        and all(isinstance(text, str) and text.strip() for pair in focus.items() for text in pair),
+        "focus_of_department", "a label for each of some departments, such as `BAKERY: Fresh`",
+    )  # fmt: skip
+    expect(
+        focus is None or kinds is None,
+        "focus_of_department", "none where `kinds` says that the source has a focus",
+    )  # fmt: skip
     thresholds = get("thresholds", {})
     expect(
         isinstance(thresholds, dict)
@@ -150,6 +164,7 @@ def _layout(
         categories=tuple(categories),
         repeated_lines=repeated,
         kinds=None if kinds is None else {key: tuple(kinds[key]) for key in KINDS},
+        focus_of_department=focus,
         thresholds=THRESHOLDS | thresholds,
     )
 

@@ -22,6 +22,10 @@ items as (
     select * from {{ ref('int_items') }}
 ),
 
+kinds as (
+    select * from {{ ref('int_trip_kinds') }}
+),
+
 totals as (
     select
         trip_key,
@@ -48,10 +52,9 @@ select
     baskets.week,
     baskets.shop_date,
     baskets.shop_hour,
-    baskets.basket_size,
-    baskets.trip_price_sensitivity,
-    baskets.trip_type,
-    baskets.trip_focus,
+    {% for kind in ['basket_size', 'trip_price_sensitivity', 'trip_type', 'trip_focus'] %}
+        coalesce(baskets.{{ kind }}, kinds.{{ kind }}) as {{ kind }},
+    {% endfor %}
     totals.item_count,
     totals.unit_count,
     totals.spend_pence,
@@ -60,4 +63,5 @@ from baskets
 inner join totals on baskets.trip_key = totals.trip_key
 inner join stores on baskets.store_code = stores.store_code
 left join customers on baskets.customer_code = customers.customer_code
+left join kinds on baskets.trip_key = kinds.trip_key
 order by baskets.trip_key
