@@ -51,7 +51,7 @@ class Layout:
     repeated_lines: str = "add"
     """Of several lines of one product in a basket: `add` them, or `reject` all but the first."""
     kinds: dict[str, tuple[str, ...]] | None = None
-    """Labels of each of KINDS, in their order; None where the source has none and they are derived."""
+    """Labels of each of KINDS, in their order; None where the source has none: kinds are derived."""
     focus_of_department: dict[str, str] | None = None
     """What departments count as in a derived focus, the others as nothing; None: as themselves."""
     thresholds: dict[str, float] = field(default_factory=dict)

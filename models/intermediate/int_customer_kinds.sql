@@ -1,5 +1,5 @@
--- A customer's earlier trips by type and by focus, as lists in the order of labels, unclassified trips
--- last.
+-- A customer's earlier trips by type and by focus, as lists in the order of labels, unclassified
+-- trips last.
 with trips as (
     select
         customer_key,

@@ -1,6 +1,6 @@
--- What the departments of a source without kinds of trip count as in the focus of a basket: what its
--- layout says, and nothing where that leaves a department out; or, if it says nothing, themselves: the
--- departments with most spend in the training weeks, all others as Mixed.
+-- What departments count as in the focus of a basket, where the source has no kinds of trip. What
+-- the layout says, and as nothing where it leaves a department out; or, if it says nothing, as
+-- themselves: the departments with most spend in the training weeks, all others as Mixed.
 {% set labels = layout().focus_of_department %}
 {% if labels %}
     {% for department, label in labels.items() %}
@@ -29,7 +29,7 @@
     ranked as (
         select
             category_4,
-            row_number() over (order by spend_pence desc, category_4) as place
+            row_number() over (order by spend_pence desc, category_4 asc) as place
         from spend
     )
 

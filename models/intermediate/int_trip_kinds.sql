@@ -24,8 +24,8 @@ sales as (
     group by product_key
 ),
 
--- Where a product stands among the training sales of its category by price, from 0 to 1; one first sold
--- later stands nowhere.
+-- Where a product stands by price among the training sales of its category, from 0 to 1; one first
+-- sold later stands nowhere.
 positions as (
     select
         sales.product_key,
@@ -37,22 +37,28 @@ positions as (
     inner join {{ ref('int_products') }} as products on sales.product_key = products.product_key
 ),
 
--- How varied a basket is, is counted on the coarsest level of which half the trips have three categories.
+-- How varied a basket is, is counted on the coarsest level of which half the trips have three
+-- categories.
+categories_of_trips as (
+    select
+        items.trip_key,
+        count(distinct products.category_1) as level_1,
+        count(distinct products.category_2) as level_2,
+        count(distinct products.category_3) as level_3,
+        count(distinct products.category_4) as level_4
+    from items
+    inner join {{ ref('int_products') }} as products on items.product_key = products.product_key
+    where items.week <= {{ train_last_week() }}
+    group by items.trip_key
+),
+
 variety as (
     select
-        {% for level in [4, 3, 2, 1] %}
-            percentile_disc(0.5) within group (order by level_{{ level }}) >= 3 as has_level_{{ level }}{{ ',' if not loop.last }}
-        {% endfor %}
-    from (
-        select
-            {% for level in [4, 3, 2, 1] %}
-                count(distinct products.category_{{ level }}) as level_{{ level }}{{ ',' if not loop.last }}
-            {% endfor %}
-        from items
-        inner join {{ ref('int_products') }} as products on items.product_key = products.product_key
-        where items.week <= {{ train_last_week() }}
-        group by items.trip_key
-    ) as trips_of_training
+        percentile_disc(0.5) within group (order by level_1) >= 3 as has_level_1,
+        percentile_disc(0.5) within group (order by level_2) >= 3 as has_level_2,
+        percentile_disc(0.5) within group (order by level_3) >= 3 as has_level_3,
+        percentile_disc(0.5) within group (order by level_4) >= 3 as has_level_4
+    from categories_of_trips
 ),
 
 products as (
@@ -62,9 +68,10 @@ products as (
         dense_rank() over (
             order by
                 case
-                    {% for level in [4, 3, 2, 1] %}
-                        when variety.has_level_{{ level }} then products.category_{{ level }}
-                    {% endfor %}
+                    when variety.has_level_4 then products.category_4
+                    when variety.has_level_3 then products.category_3
+                    when variety.has_level_2 then products.category_2
+                    when variety.has_level_1 then products.category_1
                     else products.product_code
                 end
         ) as category,
@@ -81,7 +88,9 @@ baskets as (
         count(*) as item_count,
         sum(items.quantity) as unit_count,
         count(distinct products.category) as category_count,
-        count(*) filter (where products.price_position <= {{ var('value_percentile') }}) as value_items,
+        count(*) filter (
+            where products.price_position <= {{ var('value_percentile') }}
+        ) as value_items,
         count(*) filter (
             where products.price_position >= {{ var('premium_percentile') }}
         ) as premium_items
@@ -127,7 +136,7 @@ focuses as (
             spend_pence as label_pence,
             sum(spend_pence) over (partition by trip_key) as total_pence
         from by_label
-    ) as shares
+    ) as of_trips
     where total_pence > 0
     group by trip_key
 )
@@ -140,7 +149,9 @@ select
         else 'L'
     end as basket_size,
     case
-        when baskets.value_items > baskets.premium_items and 4 * baskets.value_items >= baskets.item_count
+        when
+            baskets.value_items > baskets.premium_items
+            and 4 * baskets.value_items >= baskets.item_count
             then 'LA'
         when
             baskets.premium_items > baskets.value_items
