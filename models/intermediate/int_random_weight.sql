@@ -1,55 +1,67 @@
--- Evidence, from training weeks only, that a product is sold by weight. One (product, store, week)
--- with n single units at d different prices gives n - 1 comparisons, of which d - 1 differ.
--- What decides, in order: enough comparisons; else one price in every sale (weighed portions never
--- agree that often) or purchases of several units (nobody weighs two portions as one); else most
--- single units sold of those products of the sub-commodity that could be judged.
-with items as (
-    select * from {{ ref('int_items') }}
-    where week <= {{ train_last_week() }}
-),
-
-trips as (
-    select
-        trip_key,
-        store_key
-    from {{ ref('int_trips') }}
-),
-
-products as (
+-- Whether a product is sold by weight: as most of its lines say, where the source says it; elsewhere
+-- by prices. Two single units of a product with a shelf price mostly cost the same, whatever the
+-- store: those of one quarter of a year are compared, so that neither price changes over the years
+-- nor stores with few sales matter. Weighed portions hardly ever cost the same. A product with too
+-- few pairs is what most single units sold of the judged products of its sub-commodity are.
+--
+-- All from training weeks, but for what the source says of a product that was first sold later.
+with products as (
     select
         product_key,
-        category_1
+        category_1,
+        first_week
     from {{ ref('int_products') }}
 ),
 
-shelves as (
+statements as (
     select
         items.product_key,
-        items.week,
-        trips.store_key,
-        items.quantity = 1 as is_single_unit,
-        count(*) - 1 as comparisons,
-        count(distinct items.spend_pence / items.quantity) - 1 as differences,
-        min(items.spend_pence / items.quantity) as lowest_price,
-        max(items.spend_pence / items.quantity) as highest_price
+        avg(case when items.is_weighed then 1 else 0 end) > 0.5 as is_random_weight
+    from {{ ref('int_items') }} as items
+    inner join products on items.product_key = products.product_key
+    where
+        items.is_weighed is not null
+        and items.week <= greatest({{ train_last_week() }}, products.first_week)
+    group by items.product_key
+),
+
+items as (
+    select
+        product_key,
+        floor((week - 1) / 13) as quarter_year,
+        spend_pence
+    from {{ ref('int_items') }}
+    where quantity = 1 and week <= {{ train_last_week() }}
+),
+
+prices as (
+    select
+        product_key,
+        quarter_year,
+        spend_pence,
+        count(*) as sales
     from items
-    inner join trips on items.trip_key = trips.trip_key
-    group by items.product_key, items.week, trips.store_key, items.quantity = 1
+    group by product_key, quarter_year, spend_pence
+),
+
+-- n sales make n (n - 1) / 2 pairs.
+quarters as (
+    select
+        product_key,
+        sum(sales) as single_units,
+        sum(sales) * (sum(sales) - 1) / 2 as pairs,
+        sum(sales * (sales - 1)) / 2 as agreeing_pairs
+    from prices
+    group by product_key, quarter_year
 ),
 
 evidence as (
     select
         product_key,
-        coalesce(sum(comparisons) filter (where is_single_unit), 0)::integer as comparisons,
-        coalesce(sum(differences) filter (where is_single_unit), 0)::integer as differences,
-        coalesce(sum(differences) filter (where not is_single_unit), 0)::integer
-            as multiple_unit_differences,
-        coalesce(sum(comparisons + 1) filter (where is_single_unit), 0)::integer as single_units,
-        coalesce(sum(comparisons + 1) filter (where not is_single_unit), 0)::integer
-            as multiple_units,
-        min(lowest_price) filter (where is_single_unit)
-        = max(highest_price) filter (where is_single_unit) as has_one_price
-    from shelves
+        sum(single_units) as single_units,
+        sum(pairs)::bigint as pairs,
+        sum(agreeing_pairs)::bigint as agreeing_pairs
+    from quarters
     group by product_key
 ),
 
@@ -57,31 +69,26 @@ judged as (
     select
         products.product_key,
         products.category_1,
-        coalesce(evidence.comparisons, 0) as comparisons,
-        coalesce(evidence.differences, 0) as differences,
-        coalesce(evidence.multiple_unit_differences, 0) as multiple_unit_differences,
-        coalesce(evidence.single_units, 0) as single_units,
+        evidence.single_units,
+        coalesce(evidence.pairs, 0) as pairs,
+        coalesce(evidence.agreeing_pairs, 0) as agreeing_pairs,
+        statements.is_random_weight is not null as is_stated,
         case
-            when evidence.comparisons >= {{ var('random_weight_min_comparisons') }}
+            when statements.is_random_weight is not null then statements.is_random_weight
+            when evidence.pairs >= {{ var('random_weight_min_pairs') }}
                 then
-                    evidence.multiple_unit_differences = 0
-                    and evidence.differences
-                    >= {{ var('random_weight_min_share') }} * evidence.comparisons
-            when
-                evidence.has_one_price
-                and evidence.single_units >= {{ var('not_weighed_min_sales') }}
-                then false
-            when evidence.multiple_units >= {{ var('not_weighed_min_sales') }}
-                then false
+                    evidence.agreeing_pairs
+                    < {{ var('random_weight_max_agreement') }} * evidence.pairs
         end as is_random_weight
     from products
     left join evidence on products.product_key = evidence.product_key
+    left join statements on products.product_key = statements.product_key
 ),
 
 sub_commodities as (
     select
         category_1,
-        sum(single_units) filter (where is_random_weight) * 2 > sum(single_units)
+        sum(case when is_random_weight then single_units else 0 end) * 2 > sum(single_units)
             as is_random_weight
     from judged
     where is_random_weight is not null
@@ -90,11 +97,11 @@ sub_commodities as (
 
 select
     judged.product_key,
-    judged.comparisons,
-    judged.differences,
-    judged.multiple_unit_differences,
+    judged.pairs,
+    judged.agreeing_pairs,
     coalesce(judged.is_random_weight, sub_commodities.is_random_weight, false) as is_random_weight,
     case
+        when judged.is_stated then 'source'
         when judged.is_random_weight is not null then 'own prices'
         when sub_commodities.is_random_weight is not null then 'sub-commodity'
         else 'default'

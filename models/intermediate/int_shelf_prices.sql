@@ -1,6 +1,7 @@
--- What one unit cost, per product, store and week sold. For a product sold by weight no shelf
--- price is observed: it has one stable price, the median portion of the training weeks (of the
--- product, or of its sub-commodity where it was not sold then).
+-- What one unit cost, per product, store and week sold, and what it would have cost without
+-- promotions where the source says so. For a product sold by weight no shelf price is observed: it
+-- has one stable price, the median portion of the training weeks (of the product, or of its
+-- sub-commodity where it was not sold then).
 with items as (
     select * from {{ ref('int_items') }}
 ),
@@ -30,7 +31,8 @@ sales as (
         items.week,
         products.is_random_weight,
         items.quantity,
-        items.spend_pence / items.quantity as unit_price_pence
+        items.spend_pence / items.quantity as unit_price_pence,
+        items.regular_pence / items.quantity as stated_price_pence
     from items
     inner join trips on items.trip_key = trips.trip_key
     inner join products on items.product_key = products.product_key
@@ -63,6 +65,8 @@ weekly as (
         is_random_weight,
         min(unit_price_pence) as lowest_price_pence,
         max(unit_price_pence) as highest_price_pence,
+        min(stated_price_pence) as lowest_stated_price_pence,
+        max(stated_price_pence) as highest_stated_price_pence,
         count(*)::integer as sales,
         sum(quantity)::bigint as units
     from sales
@@ -75,14 +79,20 @@ medians as (
         sales.product_key,
         sales.store_key,
         sales.week,
-        median(sales.unit_price_pence) as price_pence
+        median(sales.unit_price_pence) as price_pence,
+        median(sales.stated_price_pence) as stated_price_pence
     from sales
     inner join weekly
         on
             sales.product_key = weekly.product_key
             and sales.store_key = weekly.store_key
             and sales.week = weekly.week
-    where not weekly.is_random_weight and weekly.lowest_price_pence < weekly.highest_price_pence
+    where
+        not weekly.is_random_weight
+        and (
+            weekly.lowest_price_pence < weekly.highest_price_pence
+            or weekly.lowest_stated_price_pence < weekly.highest_stated_price_pence
+        )
     group by sales.product_key, sales.store_key, sales.week
 )
 
@@ -95,6 +105,10 @@ select
             then coalesce(portions.price_pence, portions_of_sub_commodity.price_pence)
         else coalesce(medians.price_pence, weekly.lowest_price_pence)
     end as actual_price_pence,
+    case
+        when not weekly.is_random_weight
+            then coalesce(medians.stated_price_pence, weekly.lowest_stated_price_pence)
+    end as stated_price_pence,
     weekly.is_random_weight,
     weekly.sales,
     weekly.units

@@ -30,13 +30,33 @@ running as (
     )
 ),
 
+compared as (
+    select
+        running.*,
+        -- Without the crumbs that floating point leaves. A product sold by weight, which has one
+        -- price, and one that was free throughout have no other.
+        greatest(
+            running.actual_price_pence,
+            coalesce(
+                running.stated_price_pence,
+                round(regular.regular_price_pence * levels.price_level, 4),
+                0
+            )
+        ) as regular_price_pence
+    from running
+    inner join {{ ref('int_store_price_levels') }} as levels
+        on running.store_key = levels.store_key
+    left join {{ ref('int_regular_prices') }} as regular
+        on running.product_key = regular.product_key and running.week = regular.week
+),
+
 derived as (
     select
         *,
         -- Differences first: in floating point 1 - 38 / 40 exceeds 5 %, and 2 / 40 does not.
         case
-            when base_price_pence > 0
-                then (base_price_pence - actual_price_pence) / base_price_pence
+            when regular_price_pence > 0
+                then (regular_price_pence - actual_price_pence) / regular_price_pence
             else 0
         end as discount_depth,
         (week - first_week + 1 - weeks_sold) / (week - first_week + 1) as missing_share,
@@ -48,7 +68,7 @@ derived as (
                     / price_sum::double
             else 0
         end as price_variation
-    from running
+    from compared
 )
 
 select
@@ -59,6 +79,7 @@ select
     actual_price_pence,
     previous_price_pence,
     base_price_pence,
+    regular_price_pence,
     discount_depth,
     missing_share,
     price_variation,

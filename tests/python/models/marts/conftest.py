@@ -26,6 +26,8 @@ EARLY = {
     "validation_last_week": 50,
     "base_price_weeks": 6,
     "promotion_min_depth": 0.15,
+    "regular_price_fade": 0.001,
+    "price_level_min_prices": 20,
     "doubtful_price_pence": 600,
     "doubtful_depth": 0.3,
     "doubtful_missing_share": 0.6,
