@@ -29,7 +29,7 @@ _NODES = """
 _EDGES = """
     select
         source_key, target_key, edge_type,
-        weight, lift, chi_square, jaccard, price_gap, trips_both
+        weight, lift, chi_square, trips_both, trips_expected, customers_both
     from product_graph_edges
     order by edge_type, source_key, target_key
 """
@@ -58,11 +58,12 @@ def product_graph(database: Path | str) -> nx.MultiGraph:
     Attributes, each only where the type has it:
 
     - `weight`: from 0, comparable within a type only (docs/product_graph.md);
-    - `lift`: P(both) / (P(one) P(other)) over trips, 1 if independent (co-purchase, substitution);
+    - `lift`: P(both) / (P(one) P(other)) over trips, 1 if independent (co-purchase);
     - `chi_square`: of the 2 x 2 table, one degree of freedom (co-purchase);
-    - `jaccard`: customers of both over customers of either, 0 to 1 (substitution);
-    - `price_gap`: price difference over the higher price, 0 to 1 (substitution);
-    - `trips_both`: trips with both products (co-purchase, substitution).
+    - `trips_both`: trips with both products (co-purchase; substitution, identified customers only);
+    - `trips_expected`: what that would be, did customers not avoid or seek both at once
+      (substitution);
+    - `customers_both`: identified customers who bought both (substitution).
 
     Edges come from training weeks only: what was first sold later is a node without edges. The
     vars that the edges were filtered by are not in the database, so the graph itself has no

@@ -11,3 +11,15 @@
         {{ a }}::double * {{ b }} * ({{ total }} - {{ a }})::double * ({{ total }} - {{ b }}), 0
     )
 {%- endmacro %}
+
+{% macro fewest_significant_trips() -%}
+    {#- Trips with both products that make the smallest lift L of an edge significant. Of products that are
+        rare among all trips, chi-square is close to n11 (L - 1)^2 / L. -#}
+    {%- set lift = var('copurchase_min_lift') -%}
+    {%- if lift <= 1 -%}
+        {{ exceptions.raise_compiler_error(
+            'var copurchase_min_lift must be above 1, not ' ~ lift
+        ) }}
+    {%- endif -%}
+    {{ var('copurchase_min_chi_square') * lift / (lift - 1) ** 2 }}
+{%- endmacro %}

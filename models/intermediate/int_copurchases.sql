@@ -2,7 +2,9 @@
 -- lift and chi-square of their 2 x 2 table. Only products on enough trips are paired.
 with products as (
     select * from {{ ref('int_product_trips') }}
-    where trips >= {{ var('copurchase_min_trips') }}
+    where
+        trips >= {{ fewest_significant_trips() }}
+        and trips >= {{ var('copurchase_min_share') }} * all_trips
 ),
 
 items as (
@@ -22,7 +24,7 @@ pairs as (
     from items as a
     inner join items as b on a.trip_key = b.trip_key and a.product_key < b.product_key
     group by a.product_key, b.product_key
-    having count(*) >= {{ var('copurchase_min_trips') }}
+    having count(*) >= {{ fewest_significant_trips() }}
 )
 
 select
@@ -37,3 +39,4 @@ select
 from pairs
 inner join products as a on pairs.product_key_a = a.product_key
 inner join products as b on pairs.product_key_b = b.product_key
+where pairs.trips_both >= {{ var('copurchase_min_share') }} * a.all_trips

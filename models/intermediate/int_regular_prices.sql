@@ -40,6 +40,7 @@ weekly as (
     select
         weeks.product_key,
         weeks.week,
+        weeks.lowest_price_pence,
         coalesce(medians.price_pence, weeks.lowest_price_pence) as price_pence,
         row_number() over (partition by weeks.product_key order by weeks.week) as weeks_sold
     from weeks
@@ -79,6 +80,7 @@ chain as (
 select
     weekly.product_key,
     weekly.week,
+    weekly.lowest_price_pence,
     weekly.price_pence,
     -- The highest of price x exp(-fade x weeks sold since), by logarithms, rounded to lose crumbs.
     round(

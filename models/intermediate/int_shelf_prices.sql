@@ -32,7 +32,7 @@ sales as (
         products.is_random_weight,
         items.quantity,
         items.spend_pence / items.quantity as unit_price_pence,
-        items.regular_pence / items.quantity as stated_price_pence
+        items.regular_pence
     from items
     inner join trips on items.trip_key = trips.trip_key
     inner join products on items.product_key = products.product_key
@@ -65,8 +65,6 @@ weekly as (
         is_random_weight,
         min(unit_price_pence) as lowest_price_pence,
         max(unit_price_pence) as highest_price_pence,
-        min(stated_price_pence) as lowest_stated_price_pence,
-        max(stated_price_pence) as highest_stated_price_pence,
         count(*)::integer as sales,
         sum(quantity)::bigint as units
     from sales
@@ -79,21 +77,26 @@ medians as (
         sales.product_key,
         sales.store_key,
         sales.week,
-        median(sales.unit_price_pence) as price_pence,
-        median(sales.stated_price_pence) as stated_price_pence
+        median(sales.unit_price_pence) as price_pence
     from sales
     inner join weekly
         on
             sales.product_key = weekly.product_key
             and sales.store_key = weekly.store_key
             and sales.week = weekly.week
-    where
-        not weekly.is_random_weight
-        and (
-            weekly.lowest_price_pence < weekly.highest_price_pence
-            or weekly.lowest_stated_price_pence < weekly.highest_stated_price_pence
-        )
+    where not weekly.is_random_weight and weekly.lowest_price_pence < weekly.highest_price_pence
     group by sales.product_key, sales.store_key, sales.week
+),
+
+stated as (
+    select
+        product_key,
+        store_key,
+        week,
+        median(regular_pence / quantity) as price_pence
+    from sales
+    where not is_random_weight and regular_pence is not null
+    group by product_key, store_key, week
 )
 
 select
@@ -105,10 +108,7 @@ select
             then coalesce(portions.price_pence, portions_of_sub_commodity.price_pence)
         else coalesce(medians.price_pence, weekly.lowest_price_pence)
     end as actual_price_pence,
-    case
-        when not weekly.is_random_weight
-            then coalesce(medians.stated_price_pence, weekly.lowest_stated_price_pence)
-    end as stated_price_pence,
+    stated.price_pence as stated_price_pence,
     weekly.is_random_weight,
     weekly.sales,
     weekly.units
@@ -118,6 +118,11 @@ left join medians
         weekly.product_key = medians.product_key
         and weekly.store_key = medians.store_key
         and weekly.week = medians.week
+left join stated
+    on
+        weekly.product_key = stated.product_key
+        and weekly.store_key = stated.store_key
+        and weekly.week = stated.week
 left join portions on weekly.product_key = portions.product_key
 left join portions_of_sub_commodity
     on weekly.category_1 = portions_of_sub_commodity.category_1

@@ -1,11 +1,28 @@
--- Pairs of one sub-commodity, each once (the lower key first), that could stand for each other: the
--- same customers buy both (Jaccard), but not together (lift), at a similar price. Training weeks.
-with items as (
+-- Pairs of one sub-commodity, each once (the lower key first), of which identified customers take
+-- one instead of the other: those who usually buy one buy the other more than shares of the
+-- commodity explain, most of all when it is cheap, and do not put both into one basket more often
+-- than chance. Training weeks. docs/product_graph.md has the formulas and what they find.
+--
+-- Shares are whole millionths, so that sums are exact and do not depend on the order of rows.
+{% set millionths = '1000000' %}
+{# A purchase at the usual price says a little: who buys both has a reason. #}
+{% set lowest_gain = '0.03' %}
+{# So many purchases of the chain's households stand beside each household's own. #}
+{% set prior_purchases = '3' %}
+{# Keeps what a few purchases at usual prices say from counting as evidence. #}
+{% set prior_variance = '0.05' %}
+with products as (
     select
-        trip_key,
-        product_key
-    from {{ ref('int_items') }}
-    where week <= {{ train_last_week() }}
+        products.product_key,
+        products.category_1,
+        products.category_2,
+        prices.price_pence,
+        weighed.is_random_weight
+    from {{ ref('int_products') }} as products
+    inner join {{ ref('int_product_prices') }} as prices
+        on products.product_key = prices.product_key
+    inner join {{ ref('int_random_weight') }} as weighed
+        on products.product_key = weighed.product_key
 ),
 
 trips as (
@@ -13,117 +30,185 @@ trips as (
         trip_key,
         customer_key
     from {{ ref('int_trips') }}
+    where week <= {{ train_last_week() }} and customer_key is not null
 ),
 
-products as (
+-- The gain is the part of a purchase that its price explains, if quantities fall with its square.
+purchases as (
     select
-        margins.product_key,
-        products.category_1,
-        margins.trips,
-        margins.customers,
-        margins.all_trips,
-        prices.price_pence
-    from {{ ref('int_product_trips') }} as margins
-    inner join {{ ref('int_products') }} as products on margins.product_key = products.product_key
-    inner join {{ ref('int_product_prices') }} as prices
-        on margins.product_key = prices.product_key
-),
-
-buyers as (
-    select distinct
+        items.trip_key,
         trips.customer_key,
+        items.product_key,
         products.category_1,
-        items.product_key
-    from items
+        products.category_2,
+        case
+            when products.is_random_weight or products.price_pence = 0
+                then {{ lowest_gain }}::double
+            else greatest(
+                {{ lowest_gain }}::double,
+                1 - pow(items.spend_pence::double / items.quantity / products.price_pence, 2)
+            )
+        end as gain
+    from {{ ref('int_items') }} as items
     inner join trips on items.trip_key = trips.trip_key
     inner join products on items.product_key = products.product_key
-    where trips.customer_key is not null
+    where items.week <= {{ train_last_week() }}
 ),
 
-shared_buyers as (
+commodity_trips as (
+    select
+        trip_key,
+        category_2,
+        count(*) as items
+    from purchases
+    group by trip_key, category_2
+),
+
+habits as (
+    select
+        purchases.customer_key,
+        purchases.product_key,
+        purchases.category_1,
+        purchases.category_2,
+        count(*) as times,
+        sum(round(purchases.gain * {{ millionths }})::bigint)::double / {{ millionths }} as gain,
+        sum(commodity_trips.items - 1)::bigint as companions
+    from purchases
+    inner join commodity_trips
+        on
+            purchases.trip_key = commodity_trips.trip_key
+            and purchases.category_2 = commodity_trips.category_2
+    group by all
+),
+
+commodity_habits as (
+    select
+        customer_key,
+        category_2,
+        sum(times)::bigint as times
+    from habits
+    group by customer_key, category_2
+),
+
+-- To be multiplied by the purchases of another product: `drawn` gives the gain that came from it,
+-- `joined` the companions that it would be if they were like all other purchases of the commodity.
+rates as (
+    select
+        habits.customer_key,
+        habits.product_key,
+        habits.category_1,
+        habits.times,
+        commodity_habits.times - habits.times as other_times,
+        habits.gain * {{ prior_purchases }} / ({{ prior_purchases }} + habits.times)
+        / (commodity_habits.times - habits.times + {{ prior_purchases }}) as drawn,
+        habits.companions::double / nullif(commodity_habits.times - habits.times, 0) as joined
+    from habits
+    inner join commodity_habits
+        on
+            habits.customer_key = commodity_habits.customer_key
+            and habits.category_2 = commodity_habits.category_2
+),
+
+commodities as (
+    select
+        category_2,
+        sum(times)::bigint as times
+    from commodity_habits
+    group by category_2
+),
+
+margins as (
+    select
+        rates.product_key,
+        sum(rates.times)::bigint as times,
+        commodities.times as commodity_times,
+        sum(round(rates.drawn * rates.other_times * {{ millionths }})::bigint)::double
+        / {{ millionths }} as drawn
+    from rates
+    inner join products on rates.product_key = products.product_key
+    inner join commodities on products.category_2 = commodities.category_2
+    group by rates.product_key, commodities.times
+),
+
+shared_habits as (
     select
         a.product_key as product_key_a,
         b.product_key as product_key_b,
-        count(*) as customers_both
-    from buyers as a
-    inner join buyers as b
+        round(a.drawn * b.times * {{ millionths }})::bigint as a_from_b,
+        round(b.drawn * a.times * {{ millionths }})::bigint as b_from_a,
+        round((a.joined * b.times + b.joined * a.times) * {{ millionths }} / 2)::bigint as joined
+    from rates as a
+    inner join rates as b
         on
             a.customer_key = b.customer_key
             and a.category_1 = b.category_1
             and a.product_key < b.product_key
-    group by a.product_key, b.product_key
 ),
 
-compared as (
+pairs as (
     select
-        shared_buyers.product_key_a,
-        shared_buyers.product_key_b,
-        shared_buyers.customers_both / (a.customers + b.customers - shared_buyers.customers_both)
-            as jaccard,
-        abs(a.price_pence - b.price_pence) / nullif(greatest(a.price_pence, b.price_pence), 0)
-            as price_gap,
-        a.trips as trips_a,
-        b.trips as trips_b,
-        a.all_trips
-    from shared_buyers
-    inner join products as a on shared_buyers.product_key_a = a.product_key
-    inner join products as b on shared_buyers.product_key_b = b.product_key
+        product_key_a,
+        product_key_b,
+        count(*)::integer as customers_both,
+        sum(a_from_b + b_from_a)::double / {{ millionths }} as drawn,
+        sum(
+            a_from_b::{{ wide_integer() }} * a_from_b + b_from_a::{{ wide_integer() }} * b_from_a
+        )::double / {{ millionths }} / {{ millionths }} as drawn_squared,
+        sum(joined)::double / {{ millionths }} as trips_expected
+    from shared_habits
+    group by product_key_a, product_key_b
+    having count(*) >= {{ var('substitution_min_customers') }}
 ),
 
-similar_pairs as (
-    select * from compared
-    where
-        jaccard > {{ var('substitution_min_jaccard') }}
-        and price_gap < {{ var('substitution_max_price_gap') }}
-),
-
-items_with_category as (
+-- What would be drawn from each other if every household's other purchases were the commodity's.
+evident as (
     select
-        items.trip_key,
-        items.product_key,
-        products.category_1
-    from items
-    inner join products on items.product_key = products.product_key
+        pairs.*,
+        (
+            pairs.drawn
+            - (
+                a.drawn * b.times / (b.commodity_times - a.times)
+                + b.drawn * a.times / (a.commodity_times - b.times)
+            )
+        ) / sqrt(pairs.drawn_squared + {{ prior_variance }}) as evidence
+    from pairs
+    inner join margins as a on pairs.product_key_a = a.product_key
+    inner join margins as b on pairs.product_key_b = b.product_key
+),
+
+candidates as (
+    select * from evident
+    where evidence > {{ var('substitution_min_evidence') }}
 ),
 
 trips_with_both as (
     select
-        a.product_key as product_key_a,
-        b.product_key as product_key_b,
+        candidates.product_key_a,
+        candidates.product_key_b,
         count(*)::integer as trips_both
-    from items_with_category as a
-    inner join items_with_category as b
+    from purchases as a
+    inner join purchases as b
         on
             a.trip_key = b.trip_key
             and a.category_1 = b.category_1
             and a.product_key < b.product_key
-    group by a.product_key, b.product_key
-),
-
-lifted as (
-    select
-        similar_pairs.*,
-        coalesce(trips_with_both.trips_both, 0) as trips_both,
-        {{ lift(
-            'coalesce(trips_with_both.trips_both, 0)',
-            'similar_pairs.trips_a',
-            'similar_pairs.trips_b',
-            'similar_pairs.all_trips'
-        ) }} as lift
-    from similar_pairs
-    left join trips_with_both
-        on
-            similar_pairs.product_key_a = trips_with_both.product_key_a
-            and similar_pairs.product_key_b = trips_with_both.product_key_b
+    inner join candidates
+        on a.product_key = candidates.product_key_a and b.product_key = candidates.product_key_b
+    group by candidates.product_key_a, candidates.product_key_b
 )
 
 select
-    product_key_a,
-    product_key_b,
-    jaccard,
-    price_gap,
-    trips_both,
-    lift,
-    jaccard * (1 - lift / {{ var('substitution_max_lift') }}) as weight
-from lifted
-where lift < {{ var('substitution_max_lift') }}
+    candidates.product_key_a,
+    candidates.product_key_b,
+    candidates.customers_both,
+    coalesce(trips_with_both.trips_both, 0) as trips_both,
+    candidates.trips_expected,
+    candidates.evidence
+from candidates
+left join trips_with_both
+    on
+        candidates.product_key_a = trips_with_both.product_key_a
+        and candidates.product_key_b = trips_with_both.product_key_b
+where
+    coalesce(trips_with_both.trips_both, 0) - candidates.trips_expected
+    < {{ var('substitution_max_together') }} * sqrt(candidates.trips_expected + 1)

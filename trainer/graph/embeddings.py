@@ -67,7 +67,7 @@ def product_embeddings(
         learnt = "from the hierarchy alone" if len(graph.pairs[HIERARCHY]) else "not at all"
         warnings.warn(
             f"the product graph has no co-purchase edges: vectors are learnt {learnt}; lower "
-            "copurchase_min_trips or copurchase_min_lift and build and export again",
+            "copurchase_min_share or copurchase_min_chi_square and build and export again",
             stacklevel=2,
         )
     known, losses = train_vectors(graph, config, seed, progress)

@@ -14,8 +14,8 @@ from trainer.graph.ranking import auc, ranks
 
 ROWS_AT_ONCE = 256
 MORE = (
-    "lower copurchase_min_trips or copurchase_min_lift in dbt_project.yml, or take more data, and "
-    "build and export again"
+    "lower copurchase_min_share or copurchase_min_chi_square in dbt_project.yml, or take more "
+    "data, and build and export again"
 )
 
 Scorer = Callable[[Tensor], Tensor]

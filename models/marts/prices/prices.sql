@@ -33,8 +33,8 @@ running as (
 compared as (
     select
         running.*,
-        -- Without the crumbs that floating point leaves. A product sold by weight, which has one
-        -- price, and one that was free throughout have no other.
+        -- Without the crumbs that floating point leaves. Products sold by weight have no price but
+        -- the one.
         greatest(
             running.actual_price_pence,
             coalesce(
@@ -47,7 +47,11 @@ compared as (
     inner join {{ ref('int_store_price_levels') }} as levels
         on running.store_key = levels.store_key
     left join {{ ref('int_regular_prices') }} as regular
-        on running.product_key = regular.product_key and running.week = regular.week
+        on
+            running.product_key = regular.product_key
+            and running.week = regular.week
+            -- Where no store charged less, actual prices are as high. That leaves little to join.
+            and regular.lowest_price_pence < regular.regular_price_pence
 ),
 
 derived as (

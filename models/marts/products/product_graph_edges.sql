@@ -72,21 +72,21 @@ edges as (
         ln(lift) as weight,
         lift,
         chi_square,
-        null::double as jaccard,
-        null::double as price_gap,
-        trips_both
+        trips_both,
+        null::double as trips_expected,
+        null::integer as customers_both
     from strongest_copurchases
     union all
     select
         product_key_a as source_key,
         product_key_b as target_key,
         'substitution' as edge_type,
-        weight,
-        lift,
+        evidence as weight,
+        null::double as lift,
         null::double as chi_square,
-        jaccard,
-        price_gap,
-        trips_both
+        trips_both,
+        trips_expected,
+        customers_both
     from substitutes
     union all
     select
@@ -96,9 +96,9 @@ edges as (
         hierarchy.weight,
         null::double as lift,
         null::double as chi_square,
-        null::double as jaccard,
-        null::double as price_gap,
-        null::integer as trips_both
+        null::integer as trips_both,
+        null::double as trips_expected,
+        null::integer as customers_both
     from hierarchy
     inner join nodes as child
         on hierarchy.child_level = child.level and hierarchy.child_code = child.code

@@ -38,20 +38,20 @@ def database(tmp_path) -> Path:
             create table product_graph_edges as
             select
                 source_key, target_key, edge_type, weight::double as weight, lift::double as lift,
-                chi_square::double as chi_square, jaccard::double as jaccard,
-                price_gap::double as price_gap, trips_both::integer as trips_both
+                chi_square::double as chi_square, trips_both::integer as trips_both,
+                trips_expected::double as trips_expected, customers_both::integer as customers_both
             from (values
-                (1, 3, 'copurchase', 0.75, 2.125, 40.5, null, null, 60),
-                (3, 1, 'copurchase', 0.75, 2.125, 40.5, null, null, 60),
-                (3, 2, 'copurchase', 0.5, 1.625, 20.0, null, null, 55),
-                (1, 2, 'substitution', 0.125, 0.0, null, 0.125, 0.25, 0),
-                (2, 3, 'substitution', 0.25, 0.5, null, 0.5, 0.125, 4),
+                (1, 3, 'copurchase', 0.75, 2.125, 40.5, 60, null, null),
+                (3, 1, 'copurchase', 0.75, 2.125, 40.5, 60, null, null),
+                (3, 2, 'copurchase', 0.5, 1.625, 20.0, 55, null, null),
+                (1, 2, 'substitution', 0.5, null, null, 0, 1.5, 7),
+                (2, 3, 'substitution', 0.75, null, null, 4, 3.25, 9),
                 (1, 5, 'hierarchy', 1.0, null, null, null, null, null),
                 (2, 5, 'hierarchy', 1.0, null, null, null, null, null),
                 (3, 5, 'hierarchy', 1.0, null, null, null, null, null)
             ) as t (
-                source_key, target_key, edge_type, weight, lift, chi_square, jaccard, price_gap,
-                trips_both
+                source_key, target_key, edge_type, weight, lift, chi_square, trips_both,
+                trips_expected, customers_both
             );
             """
         )
@@ -98,7 +98,7 @@ def test_one_edge_per_pair_and_type(database):
         (
             (2, 1),
             "substitution",
-            {"weight": 0.125, "lift": 0.0, "jaccard": 0.125, "price_gap": 0.25, "trips_both": 0},
+            {"weight": 0.5, "trips_both": 0, "trips_expected": 1.5, "customers_both": 7},
         ),
         ((5, 1), "hierarchy", {"weight": 1.0}),
     ],

@@ -109,7 +109,8 @@ def test_prices(build, actual, price_level, regular):
     at_chain = [
         regular.get(key, 0.0) for key in zip(expected.product_key, expected.week, strict=True)
     ]
-    at_store = np.round(at_chain * expected.store_key.map(price_level), 4)
+    # Halves upwards, as SQL rounds.
+    at_store = np.floor(at_chain * expected.store_key.map(price_level) * 1e4 + 0.5) / 1e4
     expected["regular_price_pence"] = np.maximum(at_store, expected.actual_price_pence)
     # Quotients of whole numbers, not 1 - quotient: 1 - 0.7 is above 0.3, 3 / 10 is not.
     expected["discount_depth"] = (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+import itertools
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 from ledger import HIERARCHY, assert_same
 
 PAIR = ["source_key", "target_key"]
+CLUSTERS = Path(__file__).resolve().parents[4] / "models/intermediate/int_substitution_clusters.py"
 
 
 @pytest.fixture(scope="module")
@@ -51,49 +54,78 @@ def edges(build) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def substitutes(build, training, counts, baskets) -> pd.DataFrame:
-    """All pairs of a sub-commodity, one by one, against every condition."""
+def substitutes(build, training) -> pd.DataFrame:
+    """All pairs of a sub-commodity, customer by customer, against every condition."""
     v = build.vars
-    known = training[training.customer_key > 0]
-    customers = known.groupby("product_key").customer_key.agg(set).to_dict()
+    levels = ["category_1", "category_2"]
     price = build.table("price_fallbacks_product").set_index("product_key").price_pence
-    rows = []
-    for _, products in build.ledger.products.groupby("category_1"):
-        for a, b in combinations(sorted(products.product_key), 2):
-            either = customers.get(a, set()) | customers.get(b, set())
-            if not either or not counts[a - 1, a - 1] or not counts[b - 1, b - 1]:
-                continue
-            jaccard = len(customers.get(a, set()) & customers.get(b, set())) / len(either)
-            both = counts[a - 1, b - 1]
-            lift = both * len(baskets) / (counts[a - 1, a - 1] * counts[b - 1, b - 1])
-            gap = abs(price[a] - price[b]) / max(price[a], price[b])
-            if (
-                jaccard > v.substitution_min_jaccard
-                and lift < v.substitution_max_lift
-                and gap < v.substitution_max_price_gap
-            ):
-                weight = jaccard * (1 - lift / v.substitution_max_lift)
-                rows.append((a, b, weight, lift, jaccard, gap, both))
-    return pd.DataFrame(
-        rows, columns=[*PAIR, "weight", "lift", "jaccard", "price_gap", "trips_both"]
+    weighed = build.table("products").set_index("product_key").is_random_weight
+    lines = training[training.customer_key > 0].merge(
+        build.ledger.products[["product_key", *levels]], on="product_key"
     )
+    cheapness = 1 - (lines.pence / lines.quantity / lines.product_key.map(price)) ** 2
+    lines["gain"] = millionths(
+        np.where(lines.product_key.map(weighed), 0.03, np.maximum(cheapness, 0.03))
+    )
+    beside = lines.groupby(["trip_key", "category_2"]).product_key.transform("size") - 1
+    rates = (
+        lines.assign(beside=beside)
+        .groupby(["customer_key", "product_key", *levels], as_index=False)
+        .agg(times=("gain", "size"), gain=("gain", "sum"), beside=("beside", "sum"))
+    )
+    commodity = rates.groupby(["customer_key", "category_2"]).times.transform("sum")
+    rates["others"] = commodity - rates.times
+    rates["drawn"] = rates.gain / 1e6 * 3 / (3 + rates.times) / (rates.others + 3)
+    rates["joined"] = rates.beside / rates.others.where(rates.others > 0)
+    rates["margin"] = millionths(rates.drawn * rates.others)
+    bought = rates.groupby("product_key").times.sum()
+    whole = rates.groupby("category_2").times.sum()
+    margin = rates.groupby("product_key").margin.sum() / 1e6
+    trips = lines.groupby("product_key").trip_key.agg(set)
+    rows = []
+    for _, products in rates.groupby("category_1"):
+        customers = dict(iter(products.groupby("product_key")))
+        for a, b in itertools.combinations(sorted(customers), 2):
+            both = customers[a].merge(customers[b], on="customer_key", suffixes=("_a", "_b"))
+            if len(both) < v.substitution_min_customers:
+                continue
+            b_to_a = millionths(both.drawn_a * both.times_b)
+            a_to_b = millionths(both.drawn_b * both.times_a)
+            beside_a, beside_b = both.joined_a * both.times_b, both.joined_b * both.times_a
+            of = whole[both.category_2_a.iloc[0]]
+            independent = margin[a] * bought[b] / (of - bought[a])
+            independent += margin[b] * bought[a] / (of - bought[b])
+            squares = (b_to_a.astype(float) ** 2 + a_to_b.astype(float) ** 2).sum()
+            evidence = (b_to_a.sum() + a_to_b.sum()) / 1e6 - independent
+            evidence /= np.sqrt(squares / 1e12 + 0.05)
+            expected = millionths((beside_a + beside_b) / 2).sum() / 1e6
+            together = len(trips[a] & trips[b])
+            excess = (together - expected) / np.sqrt(expected + 1)
+            if evidence > v.substitution_min_evidence and excess < v.substitution_max_together:
+                rows.append((a, b, evidence, together, expected, len(both)))
+    return pd.DataFrame(
+        rows, columns=[*PAIR, "weight", "trips_both", "trips_expected", "customers_both"]
+    )
+
+
+def millionths(values) -> np.ndarray:
+    """Whole millionths, as the models add them up."""
+    return np.floor(np.asarray(values) * 1e6 + 0.5).astype(np.int64)
 
 
 @pytest.fixture(scope="module")
 def cluster(substitutes) -> dict[int, int]:
-    """Cluster by product: union-find, numbered in the order of each one's lowest product."""
-    parent: dict[int, int] = {}
-
-    def root(p):
-        while parent.setdefault(p, p) != p:
-            p = parent[p]
-        return p
-
-    for a, b in zip(substitutes.source_key, substitutes.target_key, strict=True):
-        low, high = sorted((root(a), root(b)))
-        parent[high] = low
-    number = {r: n for n, r in enumerate(sorted({root(p) for p in parent}), start=1)}
-    return {p: number[root(p)] for p in parent}
+    """Cluster by product, numbered in the order of each one's lowest product."""
+    pairs = {frozenset(p) for p in substitutes[PAIR].itertuples(index=False)}
+    parts = [{p} for p in sorted(set().union(*pairs))] if pairs else []
+    strongest_first = substitutes.sort_values(["weight", *PAIR], ascending=[False, True, True])
+    for pair in strongest_first[PAIR].itertuples(index=False):
+        one, other = (next(s for s in parts if p in s) for p in pair)
+        between = [frozenset(p) in pairs for p in itertools.product(one, other)]
+        if one is not other and np.mean(between) >= 0.5:
+            parts = [s for s in parts if s is not one and s is not other] + [one | other]
+    found = sorted(sorted(s) for s in parts if len(s) > 1)
+    return {p: number for number, members in enumerate(found, start=1) for p in members}
 
 
 def test_nodes(build, nodes):
@@ -104,10 +136,13 @@ def test_copurchase_edges(build, edges, baskets, counts):
     """Strongest means the highest lift, of equals the most trips, then the lower key."""
     v = build.vars
     n = len(baskets)
+    lift = v.copurchase_min_lift
+    significant = v.copurchase_min_chi_square * lift / (lift - 1) ** 2
+    fewest = max(v.copurchase_min_share * n, significant)
     rows = []
     for a in range(len(counts)):
         partners = []
-        for b in np.flatnonzero(counts[a] >= v.copurchase_min_trips):
+        for b in np.flatnonzero(counts[a] >= fewest):
             if a == b:
                 continue
             with_a, with_b, both = int(counts[a, a]), int(counts[b, b]), int(counts[a, b])
@@ -123,7 +158,7 @@ def test_copurchase_edges(build, edges, baskets, counts):
             rows.append((a + 1, b, np.log(-minus_lift), -minus_lift, chi_square, -minus_both))
     expected = pd.DataFrame(
         rows, columns=[*PAIR, "weight", "lift", "chi_square", "trips_both"]
-    ).assign(edge_type="copurchase", jaccard=np.nan, price_gap=np.nan)
+    ).assign(edge_type="copurchase", trips_expected=np.nan, customers_both=np.nan)
     if v.train_last_week > 1:
         assert len(expected) >= 50
         assert expected.groupby("source_key").size().max() == v.copurchase_top
@@ -131,7 +166,7 @@ def test_copurchase_edges(build, edges, baskets, counts):
 
 
 def test_substitution_edges(build, edges, substitutes):
-    expected = substitutes.assign(edge_type="substitution", chi_square=np.nan)
+    expected = substitutes.assign(edge_type="substitution", lift=np.nan, chi_square=np.nan)
     if build.vars.train_last_week > 1:
         assert len(expected) >= 50
     assert_same(edges[edges.edge_type == "substitution"], expected, PAIR)
@@ -152,17 +187,43 @@ def test_hierarchy_edges(build, edges, nodes):
         [(child, parent, float(weight)) for (child, parent), weight in expected.items()],
         columns=[*PAIR, "weight"],
     ).assign(edge_type="hierarchy")
-    empty = ["lift", "chi_square", "jaccard", "price_gap", "trips_both"]
+    empty = ["lift", "chi_square", "trips_both", "trips_expected", "customers_both"]
     found = edges[edges.edge_type == "hierarchy"]
     assert found[empty].isna().all(axis=None)
     assert_same(found.drop(columns=empty), expected, PAIR)
 
 
-def test_clusters_are_connected_components(build, cluster):
+def test_clusters_are_joined_where_half_their_pairs_are(build, cluster):
     expected = pd.DataFrame(cluster.items(), columns=["product_key", "cluster"])
     if build.vars.train_last_week > 1:
-        assert expected.groupby("cluster").size().max() > 3
+        assert expected.groupby("cluster").size().max() >= 3
     assert_same(build.table("int_substitution_clusters"), expected, ["product_key"])
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        # 2-3 is one of the four pairs between {1, 2} and {3, 4}.
+        ([(1, 2), (3, 4), (2, 3)], [{1, 2}, {3, 4}]),
+        # 1-3 and 2-3 are two of two, 3-4 is one of three.
+        ([(1, 2), (2, 3), (3, 4), (1, 3)], [{1, 2, 3}]),
+        # 2-3 is one of two: enough.
+        ([(1, 2), (2, 3)], [{1, 2, 3}]),
+        ([], []),
+    ],
+)
+def test_a_chain_of_pairs_is_not_a_cluster(pairs, expected):
+    found = runpy.run_path(str(CLUSTERS))["clusters"](pairs)
+    assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
+
+
+def test_a_smallest_lift_of_one_is_refused(dbt, chain):
+    """No number of trips would make it significant."""
+    refused = dbt(
+        "compile", "--select", "int_copurchases", "--vars", "{copurchase_min_lift: 1}", raw=chain
+    )
+    assert refused.returncode != 0
+    assert "copurchase_min_lift must be above 1, not 1" in refused.output
 
 
 def test_pseudo_brands(build, training, substitutes, cluster):

@@ -107,7 +107,7 @@ def test_quality_without_copurchases_says_what_to_do(tmp_path, capsys):
     write_cache(tmp_path / "cache", columns, toy_manifest())
     message = fails([tmp_path / "cache", "--quality"], capsys)
     assert "0 co-purchase pairs are too few" in message
-    assert "copurchase_min_trips" in message
+    assert "copurchase_min_share" in message
 
 
 def test_without_copurchases_vectors_come_with_a_warning(tmp_path, brief, capsys):
