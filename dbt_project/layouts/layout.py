@@ -15,6 +15,8 @@ from .order_lines import KEYS, OrderLines, order_lines
 
 KINDS = ("size", "sensitivity", "type", "focus")
 """What a kind of trip consists of."""
+MAX_FOCUSES = 8
+"""Labels of a derived focus: the trainer knows every product's lift for every kind of trip."""
 THRESHOLDS = {
     "max_rejected_share": 0.01,
     "max_rejected_share_of_file_or_week": 0.1,
@@ -51,7 +53,7 @@ class Layout:
     repeated_lines: str = "add"
     """Of several lines of one product in a basket: `add` them, or `reject` all but the first."""
     kinds: dict[str, tuple[str, ...]] | None = None
-    """Labels of each of KINDS, in their order; None where the source has none: kinds are derived."""
+    """Labels of each of KINDS, in their order; None where kinds are derived (docs/kinds.md)."""
     focus_of_department: dict[str, str] | None = None
     """What departments count as in a derived focus, the others as nothing; None: as themselves."""
     thresholds: dict[str, float] = field(default_factory=dict)
@@ -80,10 +82,17 @@ def load_layout(name: str) -> Layout:
         raise LayoutError(f"{path}: expected keys and values, such as `currency: EUR`")
     if name in built_in:
         return _layout(name, str(path), content)
-    common = {key: value for key, value in content.items() if key not in KEYS}
-    layout = _layout(path.stem, str(path), common, also_known=KEYS)
+    if content.get("kinds") is not None:
+        raise LayoutError(
+            f"{path}: kinds: {content['kinds']}. Expected none: order lines have no column for "
+            "them, and kinds of trip are derived"
+        )
     # Here every value is text as it stands: NO is the name of a column, and 007 a code.
     as_text = yaml.load(text, Loader=yaml.BaseLoader)
+    common = {key: value for key, value in content.items() if key not in KEYS}
+    if common.get("focus_of_department"):
+        common["focus_of_department"] = as_text["focus_of_department"]
+    layout = _layout(path.stem, str(path), common, also_known=KEYS)
     mapping = {key: value for key, value in as_text.items() if key in KEYS}
     return replace(layout, order_lines=order_lines(str(path), mapping, layout.categories))
 
@@ -140,8 +149,11 @@ def _layout(
         focus is None
         or isinstance(focus, dict)
         and len(focus) > 0
-        and all(isinstance(text, str) and text.strip() for pair in focus.items() for text in pair),
-        "focus_of_department", "a label for each of some departments, such as `BAKERY: Fresh`",
+        and all(isinstance(text, str) and text.strip() for pair in focus.items() for text in pair)
+        and len(set(focus.values())) <= MAX_FOCUSES,
+        "focus_of_department",
+        "a label for each of some departments, such as `BAKERY: Fresh`, at most "
+        f"{MAX_FOCUSES} different ones",
     )  # fmt: skip
     expect(
         focus is None or kinds is None,

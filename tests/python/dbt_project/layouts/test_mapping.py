@@ -29,6 +29,14 @@ def test_the_least_a_layout_says(tmp_path):
     assert lines.has_time and load_layout("lgsr").order_lines is None
 
 
+def test_departments_have_a_focus(tmp_path):
+    layout = load(tmp_path, {"focus_of_department": "{BREAD: Fresh, 017: Fresh, SOAP: Nonfood}"})
+    expected = {"BREAD": "Fresh", "017": "Fresh", "SOAP": "Nonfood"}
+    assert layout.focus_of_department == expected and layout.kinds is None
+    built_in = load_layout("complete_journey")
+    assert set(built_in.focus_of_department.values()) == {"Fresh", "Grocery", "Nonfood"}
+
+
 def test_values_are_text_as_they_stand(tmp_path):
     lines = load(
         tmp_path,
@@ -86,6 +94,13 @@ def test_formats_are_strict():
         ({"lookups": "{p.csv: a = b = c}"}, "lookups: {'p.csv': 'a = b = c'}. Expected"),
         ({"categories": "[a, b, c, d, e]"}, "categories: ['a', 'b', 'c', 'd', 'e']. Expected"),
         ({"currency": None}, "currency: None. Expected a code of ISO 4217"),
+        ({"kinds": "{size: [S], sensitivity: [A], type: [T], focus: [F]}"}, "Expected none: "),
+        ({"focus_of_department": "[BREAD, Fresh]"}, "Expected a label for each of some"),
+        ({"focus_of_department": "{BREAD: [Fresh]}"}, "Expected a label for each of some"),
+        (
+            {"focus_of_department": "{a: a, b: b, c: c, d: d, e: e, f: f, g: g, h: h, i: i}"},
+            "at most 8 different ones",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line(tmp_path, changes, told):
