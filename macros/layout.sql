@@ -5,7 +5,7 @@
 #}
 
 {% macro layout_name() %}
-    {%- do return(var('layout', none) or env_var('RETAILSIM_LAYOUT', 'lgsr')) -%}
+    {%- do return(var('layout', none) or env_var('RETAILSIM_LAYOUT', '') or 'lgsr') -%}
 {%- endmacro %}
 
 {% macro layout() %}

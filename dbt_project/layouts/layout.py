@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ THRESHOLDS = {
 }
 """Shares that the tests of the warehouse allow unless the layout says otherwise, by the name of the
 threshold: of lines that are rejected, and of rows of a mart (their properties say which)."""
+LARGEST = 1 << 20
+"""Bytes of the largest file that is read as a layout."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +72,7 @@ def load_layout(name: str) -> Layout:
     """
     built_in = {path.stem: path for path in Path(__file__).parent.glob("*.yml")}
     path = built_in.get(name, Path(name))
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
-    except FileNotFoundError:
-        raise LayoutError(
-            f"layout {name}: expected {', '.join(sorted(built_in))} or the path of a YAML file"
-        ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise LayoutError(f"{path}: not read as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise LayoutError(f"{path}: expected keys and values, such as `currency: EUR`")
+    content = _content(name, path, ", ".join(sorted(built_in)))
     if name in built_in:
         return _layout(name, str(path), content)
     if content.get("kinds") is not None:
@@ -87,14 +80,39 @@ def load_layout(name: str) -> Layout:
             f"{path}: kinds: {content['kinds']}. Expected none: order lines have no column for "
             "them, and kinds of trip are derived"
         )
-    # Here every value is text as it stands: NO is the name of a column, and 007 a code.
-    as_text = yaml.load(text, Loader=yaml.BaseLoader)
     common = {key: value for key, value in content.items() if key not in KEYS}
-    if common.get("focus_of_department"):
-        common["focus_of_department"] = as_text["focus_of_department"]
     layout = _layout(path.stem, str(path), common, also_known=KEYS)
-    mapping = {key: value for key, value in as_text.items() if key in KEYS}
+    mapping = {key: value for key, value in content.items() if key in KEYS}
     return replace(layout, order_lines=order_lines(str(path), mapping, layout.categories))
+
+
+class _Texts(yaml.BaseLoader):
+    """Every value is text as it stands: NO is a name, and 007 a code."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Of a key that stands twice, YAML would silently keep the last value."""
+        found = super().construct_mapping(node, deep=deep)
+        keys = [key.value for key, _ in node.value]
+        for key in found:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"{key} stands more than once")
+        return found
+
+
+def _content(name: str, path: Path, built_in: str) -> dict[Any, Any]:
+    try:
+        if "\0" in name or not path.is_file():
+            raise LayoutError(f"layout {name}: expected {built_in} or the path of a YAML file")
+        if path.stat().st_size > LARGEST:
+            raise LayoutError(f"{path}: larger than 1 MB, so no layout. Expected a YAML file")
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Texts)
+    except RecursionError:
+        raise LayoutError(f"{path}: not read as YAML: nested too deeply") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise LayoutError(f"{path}: not read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise LayoutError(f"{path}: expected keys and values, such as `currency: EUR`")
+    return content
 
 
 def _layout(
@@ -127,8 +145,11 @@ def _layout(
     )  # fmt: skip
     country = get("country", "GB")
     expect(_is_country(country), "country", "a code of ISO 3166, such as US or DE-BY")
-    zone = get("time_zone")
-    expect(zone is None or zone in available_timezones(), "time_zone", "one such as Europe/Paris")
+    zone = None if get("time_zone") == "null" else get("time_zone")
+    expect(
+        zone is None or isinstance(zone, str) and zone in available_timezones(),
+        "time_zone", "one such as Europe/Paris",
+    )  # fmt: skip
     categories = get("categories", [])
     expect(
         categories == [] or is_labels(categories) and len(categories) <= 4,
@@ -163,8 +184,7 @@ def _layout(
     expect(
         isinstance(thresholds, dict)
         and set(thresholds) <= set(THRESHOLDS)
-        and all(isinstance(share, float | int) for share in thresholds.values())
-        and all(0 <= share <= 1 for share in thresholds.values()),
+        and all(map(_is_share, thresholds.values())),
         "thresholds", f"shares from 0 to 1 for any of {', '.join(THRESHOLDS)}",
     )  # fmt: skip
     return Layout(
@@ -177,8 +197,12 @@ def _layout(
         repeated_lines=repeated,
         kinds=None if kinds is None else {key: tuple(kinds[key]) for key in KINDS},
         focus_of_department=focus,
-        thresholds=THRESHOLDS | thresholds,
+        thresholds=THRESHOLDS | {key: float(share) for key, share in thresholds.items()},
     )
+
+
+def _is_share(text: Any) -> bool:
+    return isinstance(text, str) and bool(re.fullmatch(r"0?\.[0-9]+|[01](\.0*)?", text))
 
 
 def _is_country(code: Any) -> bool:

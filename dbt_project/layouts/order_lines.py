@@ -146,7 +146,8 @@ def order_lines(path: str, content: dict[str, Any], categories: tuple[str, ...])
         basket=read.names("basket"),
         **{key: read.name(key) for key in KEYS if EXPECTED[key] is COLUMN},
         **{key: read.terms(key) for key in ("paid", "regular", "coupon")},
-        **{key: read.format(key) for key in ("date_format", "time_format")},
+        date_format=read.format("date_format", has_date=True),
+        time_format=read.format("time_format", has_date=False),
         weighed=read.conditions("weighed", content.get("weighed", {})),
         categories=categories,
         set_aside=read.set_aside(),
@@ -169,8 +170,10 @@ EXPECTED = dict.fromkeys(KEYS, COLUMN) | {
     "regular": AMOUNT,
     "coupon": AMOUNT,
     "weighed": "a column and its values, such as {unit: [kg, g]}",
-    "date_format": f"a format of {' '.join('%' + key for key in DIRECTIVES)}, such as %d.%m.%Y",
-    "time_format": f"a format of {' '.join('%' + key for key in DIRECTIVES)}, such as %H:%M",
+    "date_format": f"a format of {' '.join('%' + key for key in DIRECTIVES)} with day, month and "
+    "year, and %p where there is %I, such as %d.%m.%Y",
+    "time_format": "a format of %H, or %I and %p, with or without %M %S, such as %H:%M, for the "
+    "column `time`",
     "set_aside": "reasons, each with a column and its values, such as fuel: {department: [FUEL]}",
     "lookups": "names of files, each with a column it shares with the lines, such as "
     "products.csv: sku, or products.csv: sku = id where the file calls it id",
@@ -241,13 +244,22 @@ class _Reader:
         )
         return terms
 
-    def format(self, key: str) -> Format | None:
+    def format(self, key: str, has_date: bool) -> Format | None:
         text = self.content.get(key)
         if text is None:
             return None
         self.expect(isinstance(text, str), key)
         found = date_format(text)
         self.expect(found is not None, key)
+        said = re.findall("%(.)", text)
+        counts = [sum(said.count(sign) for sign in part) for part in ("d", "mbB", "Yy", "HI")]
+        self.expect(
+            counts[:3] == [int(has_date)] * 3
+            and counts[3] in ((0, 1) if has_date else (1,))
+            and said.count("I") == said.count("p")
+            and (has_date or "time" in self.content),
+            key,
+        )
         return found
 
 

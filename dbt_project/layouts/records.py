@@ -4,6 +4,7 @@ record too, with the reason.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import re
@@ -45,7 +46,7 @@ class Record(NamedTuple):
 
 def open_text(path: Path, encoding: str, mode: str = "r") -> TextIO:
     """A text file, gzipped if its name says so. A byte order mark of UTF-8 is not its text."""
-    if encoding == "utf-8" and mode == "r":
+    if codecs.lookup(encoding).name == "utf-8" and mode == "r":
         encoding = "utf-8-sig"
     options = {"encoding": encoding, "errors": "surrogateescape", "newline": ""}
     if path.name.lower().endswith(".gz"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -71,7 +72,7 @@ def rows_of_files(layout: OrderLines, folder: Path) -> Iterator[tuple[Path, Iter
         )
     stems: dict[str, str] = {}
     for path in paths:
-        stem = path.name.lower().removesuffix(".gz").rpartition(".")[0]
+        stem = re.sub(r"(\.(csv|tsv|txt|parquet))?(\.gz)?$", "", path.name.lower())
         if stem in stems:
             raise LayoutError(
                 f"{path}: the same data as {stems[stem]} by its name. Keep one of the two"

@@ -89,7 +89,21 @@
         {%- endif -%}
         {%- set stamp = date_trunc_day(stamp) ~ ' + (' ~ clock ~ " - timestamp '2000-01-01')" -%}
     {%- endif -%}
-    {{ local_time('(' ~ stamp ~ ')', zone) if zone else stamp }}
+    {%- if zone -%}
+    case when {{ line_has_time() }} then {{ local_time('(' ~ stamp ~ ')', zone) }} else {{ stamp }} end
+    {%- else -%}
+    {{ stamp }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro line_has_time() -%}
+    {#- Whether a line says the time of day: not every date of ISO does. -#}
+    {%- set lines = order_lines_layout() -%}
+    {%- if lines.time or lines.date_format -%}
+    {{ 'true' if lines.has_time else 'false' }}
+    {%- else -%}
+    {{ line_column(lines.date) }} like '%:%'
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro date_trunc_day(stamp) -%}

@@ -119,11 +119,7 @@ select
     store_code,
     {{ iso_week('shop_date') }}::integer as shop_week,
     shop_date,
-    {% if lines.has_time %}
-        extract(hour from stamp)::tinyint as shop_hour,
-    {% else %}
-        12::tinyint as shop_hour,
-    {% endif %}
+    case when {{ line_has_time() }} then extract(hour from stamp) else 12 end::tinyint as shop_hour,
     quantity,
     spend_pence,
     regular_pence,

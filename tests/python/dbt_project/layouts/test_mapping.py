@@ -38,19 +38,22 @@ def test_departments_have_a_focus(tmp_path):
 
 
 def test_values_are_text_as_they_stand(tmp_path):
-    lines = load(
+    layout = load(
         tmp_path,
         {
             "product": "NO", "set_aside": "{deposit: {NO: [007, 1.50, yes]}, fuel: {b: [x], d: y}}",
             "lookups": "{p.csv: sku, s.csv: Shop = 1}", "delimiter": "tab", "quantity": "' Qty '",
+            "categories": "[no, 1]", "country": "NO",
         },
-    ).order_lines  # fmt: skip
+    )  # fmt: skip
+    assert (layout.categories, layout.country) == (("no", "1"), "NO")
+    lines = layout.order_lines
     assert lines.set_aside == {
         "deposit": {"NO": ("007", "1.50", "yes")}, "fuel": {"b": ("x",), "d": ("y",)}
     }  # fmt: skip
     assert lines.lookups == {"p.csv": ("sku", "sku"), "s.csv": ("Shop", "1")}
     assert lines.delimiter == "\t"
-    assert lines.columns == ["b", "no", "d", "qty", "x"]
+    assert lines.columns == ["b", "no", "d", "qty", "1", "x"]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +104,20 @@ def test_formats_are_strict():
             {"focus_of_department": "{a: a, b: b, c: c, d: d, e: e, f: f, g: g, h: h, i: i}"},
             "at most 8 different ones",
         ),
+        ({"time_zone": "[a]"}, "time_zone: ['a']. Expected one such as Europe/Paris"),
+        ({"thresholds": "{max_rejected_share: 5%}"}, "thresholds: {'max_rejected_share': '5%'}."),
+        # Silent otherwise: the last value, a key less, a time of day in the wrong half, or a month
+        # that is not read.
+        ({"weighed": "{u: kg, u: g}"}, "not read as YAML: u stands more than once"),
+        ({"<<": "{store: s}"}, "unknown key <<. Known are"),
+        ({"date_format": "'%d.%d.%Y'"}, "date_format: %d.%d.%Y. Expected a format of %d %m %Y"),
+        ({"date_format": "'%d.%m.%Y %I:%M'"}, "Expected a format of %d %m %Y"),
+        ({"time": "t", "time_format": "'%d'"}, "time_format: %d. Expected a format of %H"),
+        ({"time_format": "'%H:%M'"}, "time_format: %H:%M. Expected a format of %H, or %I and %p"),
+        # Stack traces otherwise.
+        ({"about": "[" * 3000}, "not read as YAML: nested too deeply"),
+        ({"set_aside": "{a: {d: [2024-02-30]}}", "paid": None}, "paid is missing"),
+        ({"encoding": '"a\nb"'}, "encoding: a b. Expected an encoding"),
     ],
 )
 def test_what_cannot_be_is_one_line(tmp_path, changes, told):
@@ -108,3 +125,22 @@ def test_what_cannot_be_is_one_line(tmp_path, changes, told):
         load(tmp_path, changes)
     assert str(error.value).startswith(f"{tmp_path}/my.yml: ") and "\n" not in str(error.value)
     assert told in str(error.value)
+
+
+def test_a_key_that_stands_twice_is_one_line(tmp_path):
+    path = tmp_path / "my.yml"
+    path.write_text("".join(f"{key}: {value}\n" for key, value in LEAST.items()) + "paid: y\n")
+    with pytest.raises(LayoutError, match="not read as YAML: paid stands more than once"):
+        load_layout(str(path))
+
+
+def test_what_is_no_layout_is_one_line(tmp_path):
+    (tmp_path / "lines.csv").write_bytes(b"a,b\n" * 300_000)
+    for name, told in [
+        (str(tmp_path), "the path of a YAML file"),
+        ("lgsr.yaml", "expected complete_journey, lgsr or the path of a YAML file"),
+        ("\0", "the path of a YAML file"),
+        (str(tmp_path / "lines.csv"), "larger than 1 MB, so no layout"),
+    ]:
+        with pytest.raises(LayoutError, match=told):
+            load_layout(name)
