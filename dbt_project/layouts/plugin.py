@@ -5,6 +5,7 @@ named in profiles.yml.
 
 from __future__ import annotations
 
+import atexit
 import json
 import tempfile
 from collections.abc import Callable
@@ -30,6 +31,8 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Called when the database was opened."""
+        # A linter leaves it open, and Python would list what its functions keep from being freed.
+        atexit.register(conn.close)
         conn.create_function("layout", layout, ["VARCHAR"], "VARCHAR")
         for function in (self.text_tables, self.order_line_totals):
             # They read and write files: not to be called twice, nor ahead of time.

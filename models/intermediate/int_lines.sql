@@ -1,6 +1,7 @@
 {{ config(materialized='view') }}
 
--- The lines with their position in the table, which is that of the files where staging does not say it.
+-- The lines with their position in the table, which is that of the files where staging does not
+-- number them.
 -- Counting rows while reading would force the reader onto one thread.
 select
     {{ row_position() }} as line_id,

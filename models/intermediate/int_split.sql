@@ -22,11 +22,11 @@ with weeks as (
 
 select
     {% for name in names %}
-        {% if fixed[0] is none %}
-            (first_week - 1 + round({{ [0.68, 0.81, 1][loop.index0] }} * weeks))::smallint
-        {% else %}
-            {{ fixed[loop.index0] }}::smallint
-        {% endif %}
-        as {{ name }}{{ ',' if not loop.last }}
+        {%- if fixed[0] is none -%}
+            {%- set week = 'first_week - 1 + round(' ~ [0.68, 0.81, 1][loop.index0] ~ ' * weeks)' -%}
+        {%- else -%}
+            {%- set week = fixed[loop.index0] -%}
+        {%- endif -%}
+        ({{ week }})::smallint as {{ name }}{{ ',' if not loop.last }}
     {% endfor %}
 from weeks

@@ -7,8 +7,8 @@ with last_trip as (
 )
 
 select
-    'no trip after week ' || split.validation_last_week || ', where the validation weeks end; the last'
-    || ' is in week ' || last_trip.week || ': to fit and evaluate a model, move the vars'
+    'no trip after week ' || split.validation_last_week || ', where the validation weeks end; the'
+    || ' last is in week ' || last_trip.week || ': to fit and evaluate a model, move the vars'
     || ' train_last_week and validation_last_week of dbt_project.yml' as problem
 from {{ ref('int_split') }} as split
 cross join last_trip
