@@ -1,8 +1,8 @@
 -- Whether a product is sold by weight: as most of its lines say, where the source says it, or else
 -- as prices tell. Two single units of a product with a shelf price mostly cost the same, whatever
 -- the store: those of one quarter of a year are compared, so that neither price changes over the
--- years nor stores with few sales matter. Weighed portions hardly ever cost the same. A product with
--- too few pairs is what most single units sold of the judged products of its sub-commodity are.
+-- years nor stores with few sales matter. Weighed portions hardly ever cost the same. A product
+-- with too few pairs is what most single units sold of its sub-commodity's judged products are.
 --
 -- All from training weeks, but for what the source says of a product that was first sold later.
 with products as (
