@@ -56,6 +56,7 @@ lint-python: env  ## ruff: rules and format
 
 lint-sql: env  ## sqlfluff: models and SQL tests
 	sqlfluff lint models tests/dbt
+	RETAILSIM_LAYOUT=complete_journey sqlfluff lint models/staging/complete_journey models/marts/promotions
 
 test: lint  ## lint, then dbt and pytest on the synthetic chain
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -23,12 +23,11 @@ select
         {% if layout().repeated_lines == 'add' %}
             case
                 when count(lines.{{ measure }}) = count(*) then sum(lines.{{ measure }})
-            end::integer
+            end::integer as {{ measure }},
         {% else %}
             -- Where the first line has none, that of another must not stand in.
-            nullif(min_by(coalesce(lines.{{ measure }}, -1), lines.line_id), -1)
+            nullif(min_by(coalesce(lines.{{ measure }}, -1), lines.line_id), -1) as {{ measure }},
         {% endif %}
-        as {{ measure }},
     {% endfor %}
     bool_or(lines.is_weighed) as is_weighed,
     min(lines.line_id) as line_id,

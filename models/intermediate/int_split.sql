@@ -11,6 +11,7 @@
         'vars ' ~ names | join(', ') ~ ': ' ~ fixed | join(', ') ~ '. Expected ascending weeks'
     ) %}
 {% endif %}
+{% set shares = [0.68, 0.81, 1] %}
 with weeks as (
     select
         min(week) as first_week,
@@ -22,11 +23,11 @@ with weeks as (
 
 select
     {% for name in names %}
-        {%- if fixed[0] is none -%}
-            {%- set week = 'first_week - 1 + round(' ~ [0.68, 0.81, 1][loop.index0] ~ ' * weeks)' -%}
-        {%- else -%}
-            {%- set week = fixed[loop.index0] -%}
-        {%- endif -%}
-        ({{ week }})::smallint as {{ name }}{{ ',' if not loop.last }}
+        {% if fixed[0] is none %}
+            (first_week - 1 + round({{ shares[loop.index0] }} * weeks))::smallint as {{ name }},
+        {% else %}
+            {{ fixed[loop.index0] }}::smallint as {{ name }},
+        {% endif %}
     {% endfor %}
+    weeks::smallint as weeks
 from weeks

@@ -1,5 +1,5 @@
--- A product that stands twice in a store and week, in two places, has the first of each in code order.
--- Codes are one character; as numbers they are grouped in half the time.
+-- A product that stands twice in a store and week, in two places, has the first of each in the
+-- order of codes. Codes are one character; as numbers they are grouped in half the time.
 with places as (
     select
         products.product_key,

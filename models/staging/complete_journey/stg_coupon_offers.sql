@@ -19,4 +19,6 @@ select
     count(distinct coupons.coupon_upc)::integer as coupons
 from coupons
 inner join campaigns on coupons.campaign_id = campaigns.campaign_id
-group by coupons.campaign_id, coupons.product_id, campaigns.campaign_type, campaigns.start_date, campaigns.end_date
+group by
+    coupons.campaign_id, coupons.product_id, campaigns.campaign_type, campaigns.start_date,
+    campaigns.end_date

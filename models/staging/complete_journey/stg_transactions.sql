@@ -1,5 +1,6 @@
--- Every line, typed. Its prices: at the shelf (sales_value + retail_disc + coupon_match_disc) / quantity, with
--- the loyalty card (sales_value + coupon_match_disc) / quantity, paid (sales_value - coupon_disc) / quantity.
+-- Every line, typed. Its prices: at the shelf (sales_value + retail_disc + coupon_match_disc) /
+-- quantity, with the loyalty card (sales_value + coupon_match_disc) / quantity, paid (sales_value -
+-- coupon_disc) / quantity.
 -- Times are UTC; the source's weeks run from Monday to Sunday in the time of its stores.
 with lines as (
     select
@@ -21,7 +22,9 @@ products as (
 ),
 
 households as (
-    select * from {{ raw_table('demographics', {'household_id': 'whole number', 'household_comp': 'text'}) }}
+    select * from {{ raw_table('demographics', {
+        'household_id': 'whole number', 'household_comp': 'text',
+    }) }}
 ),
 
 typed as (
@@ -35,7 +38,8 @@ typed as (
         extract(hour from lines.local_timestamp)::tinyint as shop_hour,
         try_cast(lines.quantity as integer) as quantity,
         {{ cents('lines.sales_value + lines.coupon_match_disc') }} as spend_pence,
-        {{ cents('lines.sales_value + lines.coupon_match_disc + lines.retail_disc') }} as regular_pence,
+        {{ cents('lines.sales_value + lines.coupon_match_disc + lines.retail_disc') }}
+            as regular_pence,
         {{ cents('lines.coupon_disc + lines.coupon_match_disc') }} as coupon_pence,
         -- A category's name stands in several departments, a type's in several categories.
         products.department || ' / ' || products.product_category || ' / ' || products.product_type
@@ -43,7 +47,8 @@ typed as (
         products.department || ' / ' || products.product_category as category_2,
         products.department as category_3,
         households.household_comp as customer_lifestage,
-        coalesce(products.department = 'FUEL' or products.product_type like 'GASOLINE%', false) as is_fuel,
+        coalesce(products.department = 'FUEL' or products.product_type like 'GASOLINE%', false)
+            as is_fuel,
         lines.week as source_week,
         lines.quantity as source_quantity,
         lines.file_row_number + 1 as source_line
