@@ -5,10 +5,13 @@ publisher's layout.
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from unittest import mock
 
 import pytest
+from futures import SPLIT, scramble
 from own_chain import DOCUMENT, documented, write, write_own_chain
 
 from dbt_project.check.__main__ import main as check
@@ -96,3 +99,30 @@ def test_check_finds_the_layout_of_the_chain(own, tmp_path, capsys):
     assert check([str(raw), "--lines", "1000", "--out", str(out)]) == 0
     assert out.read_text() == layout.read_text()
     assert "(the first 1,000 of each file)" in capsys.readouterr().out
+
+
+def test_later_weeks_change_no_kind_of_trip(own, warehouse, dbt, chain, tmp_path):
+    """Kinds are derived here, with bounds of the training weeks."""
+    built, _, layout, _ = own
+    first, day = warehouse.rows("select shop_week, date_from::varchar from weeks where week = 81")[
+        0
+    ]
+    changed_chain, raw = tmp_path / "chain", tmp_path / "raw"
+    changed_chain.mkdir()
+    raw.mkdir()
+    scramble(chain, changed_chain, first)
+    shutil.copytree(chain / "truth", changed_chain / "truth")
+    write_own_chain(changed_chain, raw)
+    changed = dbt(
+        "run", "--quiet", "--select", "+int_trips", "--vars", json.dumps(SPLIT),
+        raw=raw, layout=layout,
+    )  # fmt: skip
+    assert changed.returncode == 0, changed.output
+    kinds = (
+        "select basket_id, basket_size, trip_type, trip_focus, trip_price_sensitivity"
+        " from int_trips where shop_date {} '{}' order by basket_id"
+    )
+    before = built.rows(kinds.format("<", day))
+    assert len({row[1:] for row in before}) > 30
+    assert changed.rows(kinds.format("<", day)) == before
+    assert changed.rows(kinds.format(">=", day)) != built.rows(kinds.format(">=", day))
