@@ -20,6 +20,15 @@
     {%- do return(found) -%}
 {%- endmacro %}
 
+{% macro layout_version() %}
+    {#- What receipts are read by: a layout's name and, where that is a YAML file of the user's, a digest
+        of what it says of files and columns. -#}
+    {%- set said = layout() -%}
+    {%- if not said.order_lines -%}{%- do return(said.name) -%}{%- endif -%}
+    {%- set mapping = tojson([said.order_lines, said.time_zone, said.repeated_lines]) -%}
+    {%- do return(said.name ~ ' (version ' ~ local_md5(mapping)[:8] ~ ')') -%}
+{% endmacro %}
+
 {% macro threshold(name) %}
     {#- A share that a test allows: the var of that name where it is set, else the layout's. -#}
     {%- set share = var(name, none) -%}

@@ -5,6 +5,7 @@ would do with them.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -80,14 +81,17 @@ def _run(options: argparse.Namespace) -> None:
         more = copy_first_lines(folder, layout, options.lines, raw)
         if Path(layout).is_file():
             layout = str(Path(layout).resolve())
-        outcome = try_build(raw, layout, work)
+        outcome = try_build(raw, layout, work, folder)
         print(_account(outcome, options.lines if more else None))
+        for warning in outcome.warnings:
+            print(f"warning: {warning}")
         _check_shares(outcome)
     if str(layout).startswith(temporary):
         print("\n--out FILE writes this layout")
     else:
         print(
-            f"\nRETAILSIM_LAYOUT={out or options.layout or layout} RETAILSIM_RAW={folder} dbt build"
+            f"\nRETAILSIM_LAYOUT={shlex.quote(str(out or options.layout or layout))} "
+            f"RETAILSIM_RAW={shlex.quote(str(folder))} dbt build"
         )
 
 
@@ -104,13 +108,17 @@ def _built_in(folder: Path) -> str | None:
 
 
 def _guessed(folder: Path, lines: int) -> Guess:
-    tables = list(tables_in(folder, lines))
+    tables, faults = tables_in(folder, lines)
     if not tables:
         raise InputError(
-            f"{folder}: no files of two or more columns. Expected CSV (.csv, .tsv, .txt, also .gz) "
-            "or Parquet"
+            faults[0]
+            if faults
+            else f"{folder}: no files of receipts. Expected CSV (.csv, .tsv, .txt, also .gz) or "
+            "Parquet"
         )
-    return guess(tables)
+    found = guess(tables)
+    found.notes += faults
+    return found
 
 
 def as_yaml(found: Guess) -> str:

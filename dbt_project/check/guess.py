@@ -54,14 +54,20 @@ def guess(tables: list[Table]) -> Guess:
         known = [role for role in ("basket", "product", "date", "quantity") if role in roles]
         return len(known) + bool(_paid(roles)), sum(table.lines for table in group)
 
-    lines = max(groups.values(), key=likeness)
-    others = [table for table in tables if table not in lines]
-    first = lines[0]
-    values = {
-        name: set().union(*(table.values[table.columns[place]] for table in lines))
-        for place, name in enumerate(first.columns)
-    }
+    first = max(groups.values(), key=likeness)[0]
     roles = _roles(first.columns)
+    lines = [table for table in tables if not _lacks(table, first, roles)]
+    others = [table for table in tables if table not in lines]
+    values = {
+        name: set().union(
+            *(
+                table.values[table.columns[_place(table, name)]]
+                for table in lines
+                if _has(table, name)
+            )
+        )
+        for name in first.columns
+    }
     lookups = {}
     for other in others:
         on = _shared(first, other, roles)
@@ -70,8 +76,16 @@ def guess(tables: list[Table]) -> Guess:
         lookups[other.path.name] = on
         for name in other.columns:
             values.setdefault(name, other.values[name])
+    added = set(_roles(list(values)).values()) - set(first.columns)
+    for other in others:
+        if other.path.name in lookups and not added & set(other.columns):
+            del lookups[other.path.name]
+    notes = [
+        f"{other.path.name} is not read: {_lacks(other, first, roles)}"
+        for other in others
+        if other.path.name not in lookups
+    ]
     roles = _roles(list(values))
-    notes: list[str] = []
 
     keys: dict[str, Any] = {"files": _patterns(lines, others)}
     if first.delimiter != ",":
@@ -145,6 +159,28 @@ def guess(tables: list[Table]) -> Guess:
     )
 
 
+def _place(table: Table, name: str) -> int:
+    """Where a column stands; ValueError where it does not."""
+    return list(map(column_name, table.columns)).index(column_name(name))
+
+
+def _has(table: Table, name: str) -> bool:
+    return column_name(name) in map(column_name, table.columns)
+
+
+def _lacks(table: Table, first: Table, roles: dict[str, str]) -> str:
+    """Why a file is not one of lines like the first; empty if it is."""
+    if lacking := [name for name in roles.values() if not _has(table, name)]:
+        return f"no column {lacking[0]}"
+    if _is_parquet(table) or _is_parquet(first) or table.delimiter == first.delimiter:
+        return ""
+    return f"another delimiter than {first.path.name} has"
+
+
+def _is_parquet(table: Table) -> bool:
+    return table.path.name.lower().endswith(".parquet")
+
+
 def _roles(columns: list[str]) -> dict[str, str]:
     """Part of a layout -> the column that is called so. No column plays two parts."""
     by_name = {plain(name): name for name in reversed(columns)}
@@ -199,7 +235,6 @@ def _together(
 
     date: the column of which the time of day does not count.
     """
-    places = [(tables[0].columns.index(name), name == date) for name in names]
 
     def value(text: str, of_date: bool) -> str:
         return re.split("[ T]", text)[0] if of_date else text
@@ -207,6 +242,7 @@ def _together(
     return {
         tuple([value((fields[place] or "").strip(), of_date) for place, of_date in places])
         for table in tables
+        for places in [[(_place(table, name), name == date) for name in names]]
         for fields in first_rows(table, table.lines)
         if fields
     }
@@ -238,10 +274,15 @@ def _used(keys: dict[str, Any]) -> list[str]:
 
 def _shared(lines: Table, other: Table, roles: dict[str, str]) -> str | None:
     """By which column another file adds columns to the lines, as `lookups` has it."""
-    if not other.path.name.endswith(".parquet") and other.delimiter != lines.delimiter:
+    if not _is_parquet(other) and other.delimiter != lines.delimiter:
         return None
-    for mine in (roles[part] for part in ("product", "store", "customer") if part in roles):
+    its_parts = {name: part for part, name in _roles(other.columns).items()}
+    keys = ("product", "store", "customer")
+    for part, mine in ((part, roles[part]) for part in keys if part in roles):
         for its in other.columns:
+            # Stores may be numbered as products are.
+            if its_parts.get(its, part) in set(keys) - {part}:
+                continue
             if its in other.repeated or mine not in lines.columns:
                 continue
             known = {value for (value,) in _together([other], [its])}

@@ -22,6 +22,8 @@ from trainer.commands.errors import ExpectedError
 
 SHARES = ("rejected_share_is_small", "rejected_share_of_a_file_or_week_is_small")
 """Tests that stop a build of which too much is rejected."""
+WARNINGS = ("baskets_are_in_one_file",)
+"""Tests that warn of files that may not be what they seem."""
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -49,6 +51,7 @@ class Outcome:
     """The most frequent first."""
     too_many: list[str]
     """What the warehouse's tests say of it, where more are rejected than the layout allows."""
+    warnings: list[str]
     baskets: int
     customers: int
     stores: int
@@ -109,8 +112,10 @@ def _copy_rows(path: Path, target: Path, lines: int) -> bool:
         return False
 
 
-def try_build(raw: Path, layout: str, work: Path) -> Outcome:
-    """Build what says which lines are rejected. Raises ExpectedError with what stops the build."""
+def try_build(raw: Path, layout: str, work: Path, folder: Path) -> Outcome:
+    """Build what says which lines are rejected of `raw`, the first lines of the files in `folder`.
+    Raises ExpectedError with what stops the build.
+    """
     database = work / "warehouse.duckdb"
     environment = os.environ | {
         "RETAILSIM_RAW": str(raw),
@@ -126,15 +131,19 @@ def try_build(raw: Path, layout: str, work: Path) -> Outcome:
             "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
             "--indirect-selection", "empty",
             "--select", "+rejected_rows", "+set_aside_rows", *SHARES,
+            *WARNINGS,
         ],
         env=environment, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         check=False,
     )  # fmt: skip
     too_many = re.findall(rf"^(?:{'|'.join(SHARES)}): (.*)", process.stdout, re.MULTILINE)
+    warnings = re.findall(
+        rf"^warning: (?:{'|'.join(WARNINGS)}): (.*)", process.stdout, re.MULTILINE
+    )
     if process.returncode != 0 and not too_many:
-        raise ExpectedError(_cause(process.stdout))
+        raise ExpectedError(_cause(process.stdout).replace(str(raw), str(folder)))
     with duckdb.connect(str(database), read_only=True) as warehouse:
-        return _outcome(warehouse, too_many)
+        return _outcome(warehouse, too_many, warnings)
 
 
 def _cause(said: str) -> str:
@@ -147,7 +156,9 @@ def _cause(said: str) -> str:
     return found.group(1).strip()
 
 
-def _outcome(warehouse: duckdb.DuckDBPyConnection, too_many: list[str]) -> Outcome:
+def _outcome(
+    warehouse: duckdb.DuckDBPyConnection, too_many: list[str], warnings: list[str]
+) -> Outcome:
     fates = warehouse.execute(
         """
         with lines as (
@@ -184,4 +195,4 @@ def _outcome(warehouse: duckdb.DuckDBPyConnection, too_many: list[str]) -> Outco
     ).fetchone()
     assert counts is not None
     lines, first, last, *rest = counts
-    return Outcome(lines, first, last, [Fate(*row) for row in fates], too_many, *rest)
+    return Outcome(lines, first, last, [Fate(*row) for row in fates], too_many, warnings, *rest)

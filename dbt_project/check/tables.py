@@ -37,8 +37,11 @@ class Table:
     """Columns of which some value stood there twice."""
 
 
-def tables_in(folder: Path, lines: int) -> Iterator[Table]:
-    """The files of a folder that have columns, by name, each with what its first lines hold."""
+def tables_in(folder: Path, lines: int) -> tuple[list[Table], list[str]]:
+    """The files of a folder that have columns, by name, each with what its first lines hold; and
+    why others that might have them do not.
+    """
+    tables, faults = [], []
     for path in sorted(folder.iterdir()):
         name = path.name.lower()
         if path.is_file() and name[0] not in "._" and name.endswith(ENDINGS):
@@ -46,9 +49,15 @@ def tables_in(folder: Path, lines: int) -> Iterator[Table]:
                 table = _table(path)
                 if len(table.columns) > 1:
                     _look_at(table, lines)
-                    yield table
-            except LayoutError:
-                continue
+                    tables.append(table)
+                else:
+                    faults.append(
+                        f"{path}: one column only. Expected the names of all columns in the first "
+                        "line, between commas, semicolons, tabs or bars"
+                    )
+            except LayoutError as error:
+                faults.append(str(error))
+    return tables, faults
 
 
 def _table(path: Path) -> Table:

@@ -80,8 +80,10 @@ def records(path: Path, encoding: str, delimiter: str) -> Iterator[Record]:
                     if width is None:
                         raise LayoutError(f"{path}: empty. Expected a header and lines") from None
                     return
-                except (csv.Error, _TooManyLines):
+                except (csv.Error, _TooManyLines) as error:
                     fault, fields = "quotation mark not closed, or inside a field", []
+                    if "field limit" in str(error):
+                        fault = f"field longer than {csv.field_size_limit()} characters"
                 if len(lines.taken) > 1 and (fault or width not in (None, len(fields))):
                     lines.give_back()
                     fault, fields = "quotation mark not closed, or inside a field", []

@@ -29,7 +29,7 @@
     delete from {{ build_table('build_files') }};
     insert into {{ build_table('build_files') }} {{ raw_folder_now() }};
     delete from {{ build_table('build_layout') }};
-    insert into {{ build_table('build_layout') }} values ({{ sql_string(layout().name) }});
+    insert into {{ build_table('build_layout') }} values ({{ sql_string(layout_version()) }});
     {% endif %}
     commit;
 {% endmacro %}
@@ -151,7 +151,7 @@
 {% macro check_layout() %}
     {# Stops a run on what was read in another layout; a run that reads receipts anew drops the tables
        that only the other had. #}
-    {% set now = layout().name %}
+    {% set now = layout_version() %}
     {% if not load_relation(build_table('build_layout')) %}{% do return('') %}{% endif %}
     {% for row in run_query('select layout from ' ~ build_table('build_layout')).rows if row[0] != now %}
         {% if not reads_receipts(selected_resources) %}

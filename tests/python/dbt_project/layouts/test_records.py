@@ -110,6 +110,15 @@ def test_a_damaged_archive(tmp_path):
             read(tmp_path, content, name="a.csv.gz")
 
 
+def test_a_field_without_end_is_named(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1," + "x" * 200_000 + "\n2,3\n")
+    found = list(records(path, "utf-8", ","))
+    assert [(record.line, record.fault) for record in found] == [
+        (1, None), (2, "field longer than 131072 characters"), (3, None)
+    ]  # fmt: skip
+
+
 # Whatever may be in a field, with all that means something in a file.
 FIELDS = st.text(
     st.sampled_from("ab1 \t,;|\"'\r\n\\\u00e9\u20ac\u00a0") | st.characters(codec="utf-8")

@@ -114,7 +114,8 @@ def folder(tmp_path_factory):
     raw = tmp_path_factory.mktemp("raw")
     lines = "\r\n".join([HEADER, *(text for _, text in LINES)]).encode("cp1252", "surrogateescape")
     (raw / "sales_1.csv").write_bytes(lines)
-    more = "\n".join([HEADER.lower(), line(Slip="90"), line(Slip="91", Number="0"), ""])
+    again = line(Slip="1")
+    more = "\n".join([HEADER.lower(), line(Slip="90"), line(Slip="91", Number="0"), again, ""])
     (raw / "sales_2.csv.gz").write_bytes(gzip.compress(more.encode("cp1252")))
     (raw / "articles.csv").write_text(ARTICLES, encoding="cp1252")
     (raw / "manual.pdf").write_text("no receipts")
@@ -161,7 +162,30 @@ def test_files_are_accounted_for(staged):
     rejected = sum(fate is not None for fate in fates) - aside
     assert staged.rows(
         "select source_file, rows_read, rows_rejected, rows_set_aside from files_read order by all"
-    ) == [("sales_1.csv", len(LINES), rejected, aside), ("sales_2.csv.gz", 2, 1, 0)]
+    ) == [("sales_1.csv", len(LINES), rejected, aside), ("sales_2.csv.gz", 3, 1, 0)]
+
+
+AGAIN = (
+    "warning: {}1 baskets have lines in several files, which are added up: S1/1 in sales_1.csv and "
+    "sales_2.csv.gz. If a file repeats another, remove it\n"
+)
+
+
+def test_a_receipt_in_two_files_is_named(staged):
+    assert AGAIN.format("baskets_are_in_one_file: ") in staged.output
+
+
+def test_a_partial_build_notices_another_mapping(dbt, staged, folder, tmp_path):
+    """Not one of thresholds: they decide nothing of what was read."""
+    layout, raw = folder
+    changed = tmp_path / "chain.yml"
+    for text, returncode in [(LAYOUT, 0), (LAYOUT.replace("paid: Gross - Off", "paid: Gross"), 2)]:
+        changed.write_text(text + ACCEPT.replace(": 1,", ": 0.9,"), encoding="utf-8")
+        result = dbt("run", "--select", "files_read", raw=raw, layout=changed, into=staged)
+        assert result.returncode == returncode, result.output
+    said = " ".join(result.output.split())
+    assert "holds receipts in the layout chain (version " in said
+    assert "Set RETAILSIM_LAYOUT (or the var layout), or read receipts anew: dbt build" in said
 
 
 def test_values_are_read_as_the_layout_says(staged):
@@ -223,14 +247,15 @@ def test_check_says_what_the_build_does(staged, folder, capsys):
     for what, reason, count in rows:
         assert f"{count:>10,} {what}: {reason}\n" in printed
     assert printed.count(" rejected: ") + printed.count(" set aside: ") == len(rows)
-    assert f"{len(LINES) + 2:>10,} lines read\n" in printed
+    assert f"{len(LINES) + 3:>10,} lines read\n" in printed and AGAIN.format("") in printed
     assert "sales_1.csv:2" in printed and "RETAILSIM_LAYOUT=" in printed
 
 
 UTC = """
 currency: USD
 time_zone: America/New_York
-files: lines.parquet
+files: [lines.parquet, dates.csv]
+encoding: UTF8
 basket: ticket
 product: sku
 date: stamp
@@ -240,7 +265,9 @@ paid: units * price
 
 
 def test_parquet_utc_and_prices_of_a_unit(dbt, tmp_path):
-    """Also of a file in which nothing else is said: one store, no customers."""
+    """Also of a file in which nothing else is said: one store, no customers. And a date without a
+    time of day: it stays where it is, and is at 12 o'clock.
+    """
     stamps = [datetime.datetime(2024, 3, 11, hour, 30) for hour in (3, 4, 5)]  # New York is at -4
     table = pa.table(
         {
@@ -253,6 +280,9 @@ def test_parquet_utc_and_prices_of_a_unit(dbt, tmp_path):
         }
     )
     pq.write_table(table, tmp_path / "lines.parquet")
+    (tmp_path / "dates.csv").write_text(
+        "\ufeffticket,sku,stamp,units,price\n4,a,20240311,1,1.25\n", encoding="utf-8"
+    )
     layout = tmp_path / "utc.yml"
     layout.write_text(UTC + ACCEPT)
     result = dbt(
@@ -264,6 +294,7 @@ def test_parquet_utc_and_prices_of_a_unit(dbt, tmp_path):
         "select basket_id, customer_code, product_code, store_code, shop_date::varchar, shop_hour,"
         " quantity, spend_pence, is_weighed, source_line, reject_reason from stg_transactions"
     ) == [
+        ("4", None, "a", "ALL", "2024-03-11", 12, 1, 125, None, 2, None),
         ("900719925474099", None, "a", "ALL", "2024-03-10", 23, 2, 250, None, 1, None),
         ("2", None, "b", "ALL", "2024-03-11", 0, 1, 160, True, 2, None),
         ("3", None, "b", "ALL", "2024-03-11", 1, None, None, None, 3,
