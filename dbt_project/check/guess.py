@@ -76,16 +76,18 @@ def guess(tables: list[Table]) -> Guess:
         lookups[other.path.name] = on
         for name in other.columns:
             values.setdefault(name, other.values[name])
-    added = set(_roles(list(values)).values()) - set(first.columns)
+    # A part that the lines have is theirs, whatever other files call so.
+    lines_roles, roles = roles, _roles(list(values)) | roles
+    added = set(roles.values()) - set(first.columns)
     for other in others:
         if other.path.name in lookups and not added & set(other.columns):
             del lookups[other.path.name]
     notes = [
-        f"{other.path.name} is not read: {_lacks(other, first, roles)}"
+        f"{other.path.name} is not read: {_lacks(other, first, lines_roles)}, nor codes that add "
+        "columns"
         for other in others
         if other.path.name not in lookups
     ]
-    roles = _roles(list(values))
 
     keys: dict[str, Any] = {"files": _patterns(lines, others)}
     if first.delimiter != ",":

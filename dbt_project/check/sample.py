@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import zlib
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -87,14 +88,17 @@ def _copy_text(
     path: Path, target: Path, lines: int, encoding: str = "utf-8", delimiter: str | None = None
 ) -> bool:
     """Without a delimiter every line is a record."""
-    with open_text(path, encoding) as source, open_text(target, encoding, "w") as copy:
-        found = (
-            ([line] for line in source)
-            if delimiter is None
-            else (record.lines for record in records(path, encoding, delimiter))
-        )
-        copy.writelines(chain.from_iterable(islice(found, lines + 1)))
-        return next(found, None) is not None
+    try:
+        with open_text(path, encoding) as source, open_text(target, encoding, "w") as copy:
+            found = (
+                ([line] for line in source)
+                if delimiter is None
+                else (record.lines for record in records(path, encoding, delimiter))
+            )
+            copy.writelines(chain.from_iterable(islice(found, lines + 1)))
+            return next(found, None) is not None
+    except (OSError, EOFError, zlib.error):
+        return _link(path, target)
 
 
 def _copy_rows(path: Path, target: Path, lines: int) -> bool:
@@ -107,9 +111,14 @@ def _copy_rows(path: Path, target: Path, lines: int) -> bool:
                 left -= min(left, len(batch))
         return source.metadata.num_rows > lines
     except (OSError, ValueError):
-        target.unlink(missing_ok=True)
-        target.symlink_to(path.resolve())  # the build says what is wrong with it
-        return False
+        return _link(path, target)
+
+
+def _link(path: Path, target: Path) -> bool:
+    """In place of a copy of what cannot be read: the build says what is wrong with it."""
+    target.unlink(missing_ok=True)
+    target.symlink_to(path.resolve())
+    return False
 
 
 def try_build(raw: Path, layout: str, work: Path, folder: Path) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -80,8 +81,13 @@ def _tried(path: Path, encoding: str, delimiter: str) -> tuple[float, list[str],
 
 def _encoding(path: Path) -> str:
     # As Latin-1 every byte is a character, and read as one.
-    with open_text(path, "latin-1") as file:
-        start = file.read(LOOKED_AT).encode("latin-1")
+    try:
+        with open_text(path, "latin-1") as file:
+            start = file.read(LOOKED_AT).encode("latin-1")
+    except (OSError, EOFError, zlib.error) as error:
+        raise LayoutError(
+            f"{path}: damaged or cut short ({error}). Copy or make it again"
+        ) from None
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -105,9 +106,29 @@ def test_months_in_another_order_or_with_more_columns(tmp_path):
         "date": "date", "paid": "total",
     }  # fmt: skip
     assert found.notes == [
-        "plans.csv is not read: no column receipt",
-        "sales_3.csv is not read: another delimiter than sales_1.csv has",
+        "plans.csv is not read: no column receipt, nor codes that add columns",
+        "sales_3.csv is not read: another delimiter than sales_1.csv has, nor codes that add columns",
     ]
+
+
+def test_a_code_with_another_name_elsewhere_is_that_of_the_lines(tmp_path):
+    write(tmp_path, "a.csv", "receipt,Article No,date,total\n1,A1,2024-01-02,1\n")
+    write(tmp_path, "b.csv", "sku,category\nA1,C\n")
+    keys = keys_of(tmp_path).keys
+    assert (keys["product"], keys["lookups"]) == ("Article No", {"b.csv": "Article No = sku"})
+    assert keys["categories"] == ["category"]
+
+
+def test_a_file_cut_short_is_named(tmp_path, capsys):
+    text = "".join(f"{line},a,2024-01-02,1\n" for line in range(5000))
+    packed = gzip.compress(f"receipt,sku,date,total\n{text}".encode())
+    (tmp_path / "a.csv.gz").write_bytes(packed[:-100])
+    assert main([str(tmp_path)]) == 2
+    assert "a.csv.gz: damaged or cut short" in capsys.readouterr().err
+    write(tmp_path, "time.csv", "shop_week\n")
+    (tmp_path / "a.csv.gz").rename(tmp_path / "transactions.csv.gz")
+    assert main([str(tmp_path)]) == 2
+    assert "transactions.csv.gz: " in capsys.readouterr().err
 
 
 def test_stores_numbered_as_products_are(tmp_path):
