@@ -106,8 +106,11 @@ def test_months_in_another_order_or_with_more_columns(tmp_path):
         "date": "date", "paid": "total",
     }  # fmt: skip
     assert found.notes == [
-        "plans.csv is not read: no column receipt, nor codes that add columns",
-        "sales_3.csv is not read: another delimiter than sales_1.csv has, nor codes that add columns",
+        f"{name} is not read: {why}, nor codes that add columns"
+        for name, why in [
+            ("plans.csv", "no column receipt"),
+            ("sales_3.csv", "another delimiter than sales_1.csv has"),
+        ]
     ]
 
 
