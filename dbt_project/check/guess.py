@@ -26,6 +26,13 @@ JOINED = 0.5
 MOST = 0.9
 """Share of a column's values that must be dates for it to be one of dates."""
 
+WITHOUT = {
+    "customer": "all shoppers are anonymous",
+    "store": "there is one store",
+    "quantity": "each line is one unit",
+}
+"""What a layout says by not naming a column."""
+
 
 @dataclass
 class Guess:
@@ -151,6 +158,11 @@ def guess(tables: list[Table]) -> Guess:
             break
     if lookups:
         keys["lookups"] = lookups
+    notes += [
+        f"no column found for {part}: {otherwise}"
+        for part, otherwise in WITHOUT.items()
+        if part not in keys
+    ]
     used = {column_name(name) for name in _used(keys)}
     return Guess(
         keys=keys,
