@@ -114,8 +114,8 @@ def _check_trips(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
         )
     if not identified:
         raise ExportError(
-            f"{database}: none of {trips:,} trips is of a known customer (CUST_CODE is empty "
-            "throughout), and a model needs the trips of customers"
+            f"{database}: none of {trips:,} trips is of a known customer (all customer codes "
+            "are empty), and a model needs the trips of customers"
         )
     if first > training_weeks:
         raise ExportError(

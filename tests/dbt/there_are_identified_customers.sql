@@ -2,7 +2,7 @@
 {{ config(severity='warn') }}
 
 select
-    'none of ' || count(*) || ' trips is of a known customer (CUST_CODE is empty throughout):'
+    'none of ' || count(*) || ' trips is of a known customer (all customer codes are empty):'
     || ' a model needs the trips of customers' as problem
 from {{ ref('int_trips') }}
 having count(*) > 0 and count(customer_key) = 0

@@ -9,7 +9,7 @@ with counts as (
 select
     case
         when rows_read = 0
-            then 'the transactions files hold headers and no rows'
+            then 'the files of receipts hold headers and no rows'
         else 'all ' || rows_read || ' rows are rejected: see the table rejected_rows'
     end as problem
 from counts

@@ -40,10 +40,10 @@ SECOND_WEEK = {"shop_week": "200608", "shop_date": "20060420"}
             [line(cust_code=""), line(basket_id="2", cust_code="", **SECOND_WEEK)], (1, 1), 0,
             [
                 "warning: there_are_identified_customers: none of 2 trips is of a known customer "
-                "(CUST_CODE is empty throughout): a model needs the trips of customers"
+                "(all customer codes are empty): a model needs the trips of customers"
             ],
         ),
-        ([], (1, 1), 1, ["there_are_trips: the transactions files hold headers and no rows"]),
+        ([], (1, 1), 1, ["there_are_trips: the files of receipts hold headers and no rows"]),
         (
             [line(quantity="0")], (1, 1), 1,
             ["there_are_trips: all 1 rows are rejected: see the table rejected_rows"],
