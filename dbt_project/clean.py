@@ -78,7 +78,8 @@ def _is_ours(database: Path) -> bool:
         if "not a valid DuckDB database" in reason:
             return False
         raise ExpectedError(f"{database} cannot be opened: {reason}") from error
-    return names <= {"build_record", "build_files", *(node.split(".")[2] for (node,) in nodes)}
+    made = {"build_record", "build_files", "build_layout"}
+    return names <= made | {node.split(".")[2] for (node,) in nodes}
 
 
 def _remove_empty(folder: Path) -> None:

@@ -34,14 +34,15 @@ NAMES = {
     ),
     "paid": (
         "paid amountpaid netamount netsales netspend net spend linetotal salesvalue "
-        "salesamount netto nettobetrag umsatz"
+        "salesamount netto nettobetrag bezahlt zahlbetrag umsatz montantnet montantpaye"
     ),
     "amount": (
         "amount sales value revenue turnover total totalprice totalamount lineamount "
-        "extendedprice betrag summe montant importe"
+        "extendedprice betrag summe gesamt gesamtpreis montant importe"
     ),
     "gross": (
-        "gross grossamount grosssales grossvalue fullamount regularamount brutto bruttobetrag"
+        "gross grossamount grosssales grossvalue fullamount regularamount brutto bruttobetrag "
+        "montantbrut"
     ),
     "discount": (
         "discount discountamount discounts promotiondiscount loyaltydiscount markdown "

@@ -75,7 +75,8 @@
             '.orc', '.avro', '.feather', '.arrow'
         )) %}
             {% do raw_error(file.path ~ ': not read, since its name is neither transactions... nor '
-                ~ 'time.csv. Rename it, or move it to a subfolder.') %}
+                ~ 'time.csv. Rename it, move it to a subfolder, or choose another layout: '
+                ~ 'python -m dbt_project.check says which fits.') %}
         {% endif %}
     {% endfor %}
     {% for name in fromjson(run_query('select not_files(' ~ sql_string(folder) ~ ')').rows[0][0]) %}

@@ -2,7 +2,7 @@ select
     items.product_key,
     trips.store_key,
     items.week,
-    count(*)::integer as sales,
+    count(*)::integer as baskets,
     sum(items.quantity)::bigint as units,
     sum(items.coupon_pence)::bigint as coupon_pence
 from {{ ref('int_items') }} as items

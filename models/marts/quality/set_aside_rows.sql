@@ -2,6 +2,7 @@
 select
     source_file,
     line_id,
+    source_line,
     set_aside_reason,
     shop_week,
     shop_date,

@@ -122,7 +122,7 @@ def test_the_three_prices(built_journey):
         " join products using (product_key) where product_code = '11' order by trip_key"
     ) == [(2, 160, 210, 50), (1, 80, 100, 0)]
     assert built_journey.rows(
-        "select product_code, week, sales, units, coupon_pence from coupons_redeemed"
+        "select product_code, week, baskets, units, coupon_pence from coupons_redeemed"
         " join products using (product_key)"
     ) == [("11", 1, 1, 2, 50)]
 
