@@ -12,7 +12,7 @@ from toy import TRAIN_LAST, toy_columns, toy_manifest
 
 from trainer.baselines import baselines, counting_rules, registry
 from trainer.baselines.boosting import FIRST_WEEK, Boosting, recent_trips, task_of
-from trainer.baselines.cooccurrence import pair_lifts
+from trainer.baselines.cooccurrence import PairLifts
 from trainer.baselines.counts import COOCCURRENCE, DAYS, RATE, TIFU_KNN, UP_CF, Counts
 from trainer.baselines.frequency import in_groups, share_of_last
 from trainer.baselines.history import EarlierItems, Once
@@ -176,7 +176,7 @@ def test_pair_lifts_by_hand(tmp_path):
     columns["trips.item_offsets"] = np.array([0, 2, 4, 5, 7])
     columns["trips.week"] = np.array([1, 2, 3, TRAIN_LAST + 1])
     cache = write(tmp_path / "cache", columns)
-    lift = pair_lifts(cache, np.arange(3), 3.0)
+    lift = PairLifts(cache, np.arange(3), 3.0).of(torch.arange(cache.vocabulary.size))
     assert lift[1, 2].item() == lift[2, 1].item() == pytest.approx(math.log(5 / (2 * 2 / 3 + 3)))
     assert lift[1, 3].item() == pytest.approx(math.log(3 / (2 * 1 / 3 + 3)))
     assert lift[4].count_nonzero() == lift[0].count_nonzero() == 0
