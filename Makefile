@@ -39,7 +39,7 @@ demo-real: env  ## the same on real receipts: The Complete Journey, as a Python 
 	@python -m dbt_project.tour
 	python -m dbt_project.export --out cache
 	python -m trainer.fit --preset demo --cache cache --out runs/real --fresh
-	python -m trainer.report runs/real --cache cache
+	python -m trainer.report runs/real --cache cache --customers 300
 
 build: env  ## dbt build on RETAILSIM_RAW (default raw_data)
 	dbt build
