@@ -87,7 +87,7 @@
         {%- else -%}
             {%- set clock = iso_timestamp("'2000-01-01 ' || " ~ time) -%}
         {%- endif -%}
-        {%- set stamp = date_trunc_day(stamp) ~ ' + (' ~ clock ~ " - timestamp '2000-01-01')" -%}
+        {%- set stamp = "date_trunc('day', " ~ stamp ~ ") + (" ~ clock ~ " - timestamp '2000-01-01')" -%}
     {%- endif -%}
     {%- if zone -%}
     case when {{ line_has_time() }} then {{ local_time('(' ~ stamp ~ ')', zone) }} else {{ stamp }} end
@@ -104,10 +104,6 @@
     {%- else -%}
     {{ line_column(lines.date) }} like '%:%'
     {%- endif -%}
-{%- endmacro %}
-
-{% macro date_trunc_day(stamp) -%}
-    date_trunc('day', {{ stamp }})
 {%- endmacro %}
 
 {% macro line_amount(terms) -%}
