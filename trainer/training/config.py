@@ -96,6 +96,9 @@ class TrainingConfig:
     weight, with 0 every item (`trip_weights`)."""
     weight_decay: float = 0.01
     """Weight decay of AdamW, on matrices only."""
+    averaging: float = 0.995
+    """Decay a step of the average of the weights that is validated and used; with 0 it is the
+    weights themselves (`trainer.training.averaging`)."""
     patience: int = 6
     """Epochs without a better validation score after which training stops."""
     validation_customers: int = 400
@@ -113,6 +116,8 @@ class TrainingConfig:
         for name in ("tokens", "patience", "validation_customers"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: expected at least 1, not {getattr(self, name)}")
+        if not 0 <= self.averaging < 1:
+            raise InputError(f"averaging: expected from 0 to below 1, not {self.averaging}")
 
     @property
     def epochs(self) -> int:
@@ -186,7 +191,7 @@ SCHEDULES: dict[str, TrainingConfig] = {
     "demo": TrainingConfig(phases=two_phases(1e-3, (2, 1)), validation_customers=100),
     "small": TrainingConfig(),
     "base": TrainingConfig(model="base", phases=three_phases(5e-4), tokens=32768),
-    # The rates of the system that this one follows; they under-train it.
+    # The rates of the system that this one follows, without averaging; they under-train it.
     "original": TrainingConfig(
         model="base",
         phases=tuple(
@@ -194,6 +199,7 @@ SCHEDULES: dict[str, TrainingConfig] = {
             for phase, rate in zip(three_phases(1e-5), (1e-5, 5e-5, 1e-5), strict=True)
         ),
         tokens=2048,  # about 256 trips
+        averaging=0,
     ),
 }
 """Configurations by the name that `trainer.fit --preset` takes."""

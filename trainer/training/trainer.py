@@ -32,6 +32,7 @@ from trainer.model.checkpoint import (
 )
 from trainer.model.outputs import Predictions
 from trainer.model.world_model import WorldModel
+from trainer.training.averaging import AveragedWeights
 from trainer.training.config import Phase, TrainingConfig
 from trainer.training.folder import BEST, CURVES, EVENTS, LAST, TENSORBOARD, clear
 from trainer.training.losses import PARTS, WorldModelLoss
@@ -50,6 +51,9 @@ class Trainer:
         folder/best       the best on validation: what to evaluate and use
         folder/curves.jsonl   one line per epoch: losses, validation, speed
         folder/tensorboard    the same, where TensorBoard is installed
+
+    What is validated and saved as a model is the average of the weights over the last steps
+    (`AveragedWeights`); `last` holds those of the last step besides.
 
     Args:
         model: on any device; it is moved to that of `ranks`.
@@ -83,6 +87,7 @@ class Trainer:
             betas=(0.9, 0.98),
             fused=True,
         )
+        self.averaged = AveragedWeights(self.model, config.averaging)
         self.datasets = {
             phase: WorldModelDataset(cache, "train", first_week=_first_week(cache, phase))
             for phase in config.phases
@@ -144,6 +149,7 @@ class Trainer:
             )
         try:
             self.model.load_state_dict(checkpoint.weights)
+            self.averaged.load(checkpoint.training)
             self._load_optimiser(checkpoint.training)
             sums = checkpoint.training["sums"].to(self.ranks.device)
             self.epoch, self._start = progress["epoch"], progress["batch"]
@@ -210,7 +216,8 @@ class Trainer:
         self._check_finite(torch.tensor(sums), epoch)
         self.model.eval()
         if self.ranks.is_first:
-            row["score"], more = self.validate(self.model)
+            with self.averaged.in_model():
+                row["score"], more = self.validate(self.model)
             row |= more
         self.curves.append(row)
         self._sums = self._nothing()
@@ -256,15 +263,16 @@ class Trainer:
         return parts
 
     def step(self, batch: TimelineBatch) -> dict[str, Tensor]:
-        """One update of the weights from a batch of this epoch; returns what `gradients` does.
+        """One update of the weights, and of their average, from a batch of this epoch.
 
-        The learning rate is that of the optimiser's parameter groups, which `fit` sets before every
-        step. Every rank must call it.
+        Returns what `gradients` does. The learning rate is that of the optimiser's parameter
+        groups, which `fit` sets before every step. Every rank must call it.
         """
         parts = self.gradients(batch)
         phase, _ = self.config.phase(self.epoch)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), phase.clip)
         self.optimiser.step()
+        self.averaged.update()
         return parts
 
     def _summed(self, parts: dict[str, Tensor]) -> Tensor:
@@ -338,10 +346,11 @@ class Trainer:
             "batch": batch,
             "curves": self.curves,
         }
-        training = None
-        if name == LAST:
-            training = self._optimiser_state() | {"sums": self._sums}
-        save_checkpoint(self.folder / name, self.model, self.cache, progress, training)
+        training = self._optimiser_state() | {"sums": self._sums} if name == LAST else None
+        with self.averaged.in_model() as of_last_step:
+            if training is not None:
+                training |= of_last_step
+            save_checkpoint(self.folder / name, self.model, self.cache, progress, training)
 
     def _optimiser_state(self) -> dict[str, Tensor]:
         names = {p: name for name, p in self.model.named_parameters()}

@@ -119,6 +119,7 @@ def test_a_saved_configuration_that_does_not_fit_is_one_error(edit, message):
         ({"phases": ()}, "phases"),
         ({"tokens": 0}, "tokens"),
         ({"patience": 0}, "patience"),
+        ({"averaging": 1}, "averaging: expected from 0 to below 1, not 1"),
         ({"validation_customers": 0}, "validation_customers"),
     ],
 )
