@@ -42,11 +42,14 @@ def _parser() -> CommandParser:
         help="tiny: tests; demo: small in three epochs; small: CPU (default); base: GPU; original: "
         "base with the rates of the system this one follows",
     )  # fmt: skip
-    add("--epochs", type=whole(), help="epochs of all phases (default: the preset's)")
+    add("--epochs", type=whole(), help="most epochs of all phases (default: the preset's)")
     add("--learning-rate", type=positive, help="highest rate (default: the preset's)")
     add("--tokens", type=whole(), help="trips + items of a batch, over all processes")
     add("--seed", type=seed, help="of weights, order and masks (default: 0)")
-    add("--patience", type=whole(), help="epochs without improvement after which training stops")
+    add(
+        "--patience", type=whole(),
+        help="epochs without improvement after which a phase ends, and after the last one training",
+    )  # fmt: skip
     add(
         "--device", choices=("auto", "cpu", "cuda"), default="auto",
         help="auto takes a GPU where there is one",

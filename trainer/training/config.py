@@ -22,7 +22,7 @@ class Phase:
     name: str
     """Name of the phase in progress bars and curves."""
     epochs: int
-    """How many epochs it lasts, at least 1."""
+    """How many epochs it lasts at most, at least 1."""
     learning_rate: float
     """Learning rate at the beginning; it changes linearly to `final_rate` at the end."""
     final_rate: float
@@ -99,8 +99,9 @@ class TrainingConfig:
     averaging: float = 0.995
     """Decay a step of the average of the weights that is validated and used; with 0 it is the
     weights themselves (`trainer.training.averaging`)."""
-    patience: int = 6
-    """Epochs without a better validation score after which training stops."""
+    patience: int = 2
+    """Epochs without a better validation score after which a phase ends before its time: the next
+    one begins, and after the last one training stops. Rates do not depend on it."""
     validation_customers: int = 400
     """Customers whose validation trips are scored after every epoch."""
     checkpoint_seconds: float = 120.0

@@ -164,7 +164,7 @@ class Trainer:
         return True
 
     def fit(self) -> list[dict[str, Any]]:
-        """Train to the end, or until validation has not improved for `patience` epochs.
+        """Train through the phases, each until validation has not improved for `patience` epochs.
 
         Returns the curves: a dict per epoch. Raises NotFiniteError where the loss, a weight or a
         sum of the optimiser is not a finite number; `folder/last` is then from before. Raises
@@ -175,7 +175,8 @@ class Trainer:
             check_replaceable(self.folder / name)
         if self.ranks.is_first:
             self.folder.mkdir(parents=True, exist_ok=True)
-        while self.epoch < self.config.epochs and not self._is_stale():
+        while (epoch := self._next_epoch()) < self.config.epochs:
+            self.epoch = epoch
             self._epoch()
         return self.curves
 
@@ -300,14 +301,23 @@ class Trainer:
         """Index of the epoch with the highest score; of equals the first."""
         return max(range(len(self.curves)), key=lambda i: (self.curves[i]["score"], -i))
 
-    def _is_stale(self) -> bool:
-        """Whether validation has not improved for `patience` epochs, as the first rank says."""
-        stale = (
-            self.ranks.is_first
-            and bool(self.curves)
-            and len(self.curves) - 1 - self._best() >= self.config.patience
-        )
-        return self.ranks.agree(stale)
+    def _next_epoch(self) -> int:
+        """The epoch after the newest finished one; that in which the next phase begins where this
+        phase's last `patience` epochs brought no better score, as the first rank says.
+
+        The epochs in between are left out, and others stay as they are. It follows from the curves
+        alone, so that a resumed run decides as an uninterrupted one.
+        """
+        if not self.curves:
+            return 0
+        epoch = self.curves[-1]["epoch"] - 1
+        phase, number = self.config.phase(epoch)
+        without_gain = 0
+        if self.ranks.is_first:
+            without_gain = min(number + 1, len(self.curves) - 1 - self._best())
+        if self.ranks.agree(without_gain >= self.config.patience):
+            return epoch - number + phase.epochs
+        return epoch + 1
 
     def _is_due(self) -> bool:
         """Whether it is time to save."""

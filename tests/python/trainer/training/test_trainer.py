@@ -347,6 +347,52 @@ def test_best_is_the_best_and_patience_ends(cache, tmp_path):
     assert lines == curves
 
 
+@pytest.mark.parametrize(
+    "scores, epochs",
+    [
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        # Of the last phase: two epochs without a better one.
+        ([1, 2, 3, 4, 5, 5, 4], [1, 2, 3, 4, 5, 6, 7]),
+        # Of the first: the second begins at once, and has two epochs before it is judged.
+        ([1, 3, 2, 2, 2, 2], [1, 2, 3, 4, 5, 6]),
+        ([3, 2, 2, 2, 2], [1, 2, 3, 5, 6]),
+        ([3, 2, 2, 2, 4, 5, 5, 5], [1, 2, 3, 5, 6, 7, 8, 9]),
+    ],
+)
+def test_a_phase_ends_where_validation_does_not_gain(cache, tmp_path, scores, epochs):
+    """Rates are those of the epochs that remain; a run that is resumed after each epoch agrees."""
+    phases = (Phase("main", 4, 1e-3, 5e-4), Phase("late", 5, 5e-4, 1e-4))
+    config = replace(CONFIG, phases=phases, patience=2, tokens=5000)
+    rows = []
+
+    class Stop(BaseException):
+        pass
+
+    for number in range(len(scores) + 1):
+        trainer = make(cache, tmp_path, config, lambda model, done=number: (scores[done], {}))
+        assert trainer.resume() == bool(rows)
+
+        def save_and_stop(*arguments, save=trainer._save):
+            save(*arguments)
+            raise Stop
+
+        trainer._save = save_and_stop
+        try:
+            trainer.fit()
+        except Stop:
+            pass
+        else:
+            break
+        rows = trainer.curves
+    assert [row["epoch"] for row in rows] == epochs
+    assert [row["score"] for row in rows] == scores
+    for row in rows:
+        assert row["phase"] == config.phase(row["epoch"] - 1)[0].name
+        last_batch = 1 - 1 / len(trainer.loader(row["epoch"] - 1))
+        rate = config.learning_rate(row["epoch"] - 1, last_batch)
+        assert row["learning_rate"] == pytest.approx(rate)
+
+
 def test_another_cache_or_configuration_cannot_go_on(cache, tmp_path):
     make(cache, tmp_path / "run", replace(CONFIG, phases=CONFIG.phases[:1])).fit()
     with pytest.raises(CheckpointError, match=r"another configuration \(different: phases, seed\)"):
