@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainer.commands.errors import InputError
+from trainer.model.parts import PARTS
+
 
 @dataclass(frozen=True)
 class WorldModelConfig:
@@ -35,6 +38,17 @@ class WorldModelConfig:
     """Channels of the embeddings in the contrastive loss."""
     dropout: float = 0.1
     """Dropout in the layers of encoder and decoder."""
+    without: tuple[str, ...] = ()
+    """Parts that are left out, some of `trainer.model.parts.PARTS`."""
+
+    def __post_init__(self):
+        if unknown := set(self.without) - set(PARTS):
+            raise InputError(
+                f"without: expected some of {', '.join(PARTS)}, not {', '.join(sorted(unknown))}"
+            )
+        # One order, and no list, as JSON has it: equal configurations are equal.
+        ordered = tuple(part for part in PARTS if part in self.without)
+        object.__setattr__(self, "without", ordered)
 
 
 PRESETS: dict[str, WorldModelConfig] = {

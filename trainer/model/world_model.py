@@ -46,6 +46,7 @@ from trainer.model.embeddings import (
 from trainer.model.embeddings.product import INPUT_SCALE
 from trainer.model.encoder.mamba2 import Mamba2Encoder
 from trainer.model.outputs import Predictions
+from trainer.model.parts import leave_out
 from trainer.model.purchases.counting_prior import CountingPrior
 from trainer.model.purchases.repurchase_score import RepurchaseScore
 from trainer.model.state import CustomerState, EncoderState, split
@@ -75,7 +76,8 @@ class WorldModel(nn.Module):
         self._fingerprint: str | None = None
         d = config.width
         self.customer = CustomerEmbedding.from_cache(cache)
-        self.product = ProductEmbedding.from_cache(cache, _of_unit_length(vectors, cache))
+        vectors = None if "graph" in config.without else _of_unit_length(vectors, cache)
+        self.product = ProductEmbedding.from_cache(cache, vectors)
         self.time = TimeEmbedding.from_cache(cache)
         self.price = PriceEmbedding.from_cache(cache)
         self.store = StoreEmbedding.from_cache(cache)
@@ -106,6 +108,7 @@ class WorldModel(nn.Module):
         self.register_buffer("category_pence", torch.from_numpy(np.concatenate(pence, dtype="f4")))
         novel = torch.from_numpy(cache["products.is_novel"].copy())
         self.register_buffer("is_novel", F.pad(novel, (1, 2)))
+        leave_out(self, config.without)
 
     def forward(self, batch: TimelineBatch, dense: bool = True) -> Predictions:
         """Answer every question of a batch of packed timelines.
@@ -320,6 +323,8 @@ class WorldModel(nn.Module):
         before = self.from_state(past[slots[:, 0]]).masked_fill(~known[:, :1], 0)
         count = len(questions.trip)
         x = x.index_add(0, questions.logit[:count], (context + before).to(x.dtype))
+        if "memory" in self.config.without:
+            known = torch.zeros_like(known)
         present = torch.arange(len(past), len(past) + count, device=slots.device)
         memory = Memory(
             vectors=torch.cat([past, context.to(past.dtype)]),

@@ -140,8 +140,9 @@ class Trainer:
             raise CheckpointError(f"{last} holds no usable configuration: {error}") from None
         if changed := [
             field.name
-            for field in fields(config)
-            if getattr(config, field.name) != getattr(self.config, field.name)
+            for held, own in ((config, self.config), (checkpoint.config, self.model.config))
+            for field in fields(held)
+            if getattr(held, field.name) != getattr(own, field.name)
         ]:
             raise CheckpointError(
                 f"{last} was trained with another configuration (different: {', '.join(changed)}): "

@@ -38,16 +38,20 @@ def cache(tmp_path_factory):
     )
 
 
-@pytest.fixture
-def model(cache):
+def model_without(cache, parts=()):
     """A tiny model in float64 in which every parameter has an effect."""
     torch.manual_seed(0)
-    model = create_world_model("tiny", cache).double().eval()
+    model = create_world_model("tiny", cache, without=parts).double().eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("delta") or name == "output.weight":
                 parameter.normal_(std=0.3)
     return model
+
+
+@pytest.fixture
+def model(cache, request):
+    return model_without(cache, getattr(request, "param", ()))
 
 
 def double(part):
@@ -160,6 +164,9 @@ def test_other_customers_of_a_row_do_not_matter(cache, model):
     torch.testing.assert_close(found, expected, **EXACT)
 
 
+@pytest.mark.parametrize(
+    "model", [(), ("encoder",), ("encoder", "memory", "decoder")], indirect=True
+)
 @pytest.mark.parametrize("start", ["empty", "prefill"])
 def test_step_by_step_equals_the_full_pass(cache, model, start):
     customers = [0, 2, 7]

@@ -397,6 +397,9 @@ def test_another_cache_or_configuration_cannot_go_on(cache, tmp_path):
     make(cache, tmp_path / "run", replace(CONFIG, phases=CONFIG.phases[:1])).fit()
     with pytest.raises(CheckpointError, match=r"another configuration \(different: phases, seed\)"):
         make(cache, tmp_path / "run", replace(CONFIG, seed=4)).resume()
+    one_phase = replace(CONFIG, phases=CONFIG.phases[:1])
+    with pytest.raises(CheckpointError, match=r"another configuration \(different: without\)"):
+        make(cache, tmp_path / "run", one_phase, without=("graph",)).resume()
     other = toy_cache(tmp_path / "other", customers=24, seed=7)
     with pytest.raises(CheckpointError, match="another cache"):
         make(other, tmp_path / "run", replace(CONFIG, phases=CONFIG.phases[:1])).resume()

@@ -1,0 +1,105 @@
+"""Parts of the model that can be left out, to learn what each of them is worth.
+
+What remains has the initial weights that it has beside them, but where graph vectors are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainer.batches.batch import Baskets, Questions
+from trainer.model.decoder import Memory
+from trainer.model.encoder.backends import Backend
+
+PARTS = {
+    "encoder": "no state of the customer: a question has none to start from, and where it looks at "
+    "earlier trips it sees their context and basket",
+    "memory": "no look at earlier trips one by one: the decoder attends to the basket and to the "
+    "trip's context",
+    "decoder": "no attention at all: a hidden item is predicted from the trip's context and the "
+    "state before it, and visible items from themselves",
+    "repurchase": "no score of previously bought products beside their counts",
+    "graph": "random product vectors where those of the product graph are",
+    "counting": "no log-scores of earlier purchases, of the kind of trip and of what the chain "
+    "sold lately; the score of previously bought products still reads them",
+}
+"""What is left when a part is left out."""
+
+
+def leave_out(model: nn.Module, parts: Iterable[str]) -> None:
+    """Change a new world model so that it works without these parts.
+
+    The parameters of a part are gone, or frozen at 0, so that every parameter that can learn has a
+    gradient. `memory` and `graph` need no change here: the model asks its configuration.
+    """
+    if "encoder" in parts:
+        model.encoder = PassThrough()
+        _silence(model.from_state.weight)
+    if "decoder" in parts:
+        model.decoder = ByItself(model.config.width, model.config.dropout)
+    if "repurchase" in parts:
+        model.repurchase = NoScore()
+    if "counting" in parts:
+        model.prior.smoothing.requires_grad_(False)
+        _silence(model.prior.weight, model.prior.lift_weight, model.prior.sales_weight)
+
+
+class PassThrough(nn.Module):
+    """In the place of `Mamba2Encoder`: what goes in comes out, and nothing is remembered."""
+
+    def use(self, backend: Backend) -> None:
+        """Nothing to run."""
+
+    def forward(
+        self, u: Tensor, seq_idx: Tensor | None = None, return_cache: bool = False
+    ) -> Tensor | tuple[Tensor, tuple[()]]:
+        """u (B, L, width) as it is, with caches of no layers."""
+        return (u, ()) if return_cache else u
+
+    def step(self, u: Tensor, cache: tuple[()]) -> tuple[Tensor, tuple[()]]:
+        """u (B, width) as it is."""
+        return u, cache
+
+    def empty_cache(self, *_: Any, **__: Any) -> tuple[()]:
+        """Of no layers."""
+        return ()
+
+
+class ByItself(nn.Module):
+    """In the place of `BasketDecoder`: every token by itself, through its last norm."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.RMSNorm(width)
+
+    def forward(
+        self, x: Tensor, memory: Memory, baskets: Baskets, rows: Tensor, query_baskets: Baskets
+    ) -> Tensor:
+        """x (D, width) to (R, width), the tokens `rows`."""
+        return self.dropout(self.norm(x.index_select(0, rows)))
+
+
+class NoScore(nn.Module):
+    """In the place of `RepurchaseScore`: 0 for every product bought before."""
+
+    use_bfloat16 = False
+
+    def forward(self, questions: Questions, z: Tensor, *_: Tensor) -> Tensor:
+        """Zeros (E,)."""
+        return z.new_zeros(len(questions.history.token))
+
+    def count_weights(self) -> list[nn.Parameter]:
+        """None."""
+        return []
+
+
+@torch.no_grad()
+def _silence(*weights: nn.Parameter) -> None:
+    """0 for good."""
+    for weight in weights:
+        weight.zero_().requires_grad_(False)
