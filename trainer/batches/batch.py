@@ -13,6 +13,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from trainer.batches.candidates import Candidates
 from trainer.features.chain_sales import RecentSales
 from trainer.features.purchase_history import PurchaseHistory
 from trainer.features.tensors import TensorRecord
@@ -108,11 +109,20 @@ class Questions(TensorRecord):
     """(G,) int64 row of logits that predicts each target."""
     target_question: Tensor
     """(G,) int64 question of each target."""
+    candidates: Candidates | None = None
+    """The vocabulary whose tokens the batch holds, where that is not the whole one."""
+
+    def whole(self, token: Tensor) -> Tensor:
+        """These tokens (n,) of the questions in the whole vocabulary."""
+        return token if self.candidates is None else self.candidates.token[token]
 
 
 @dataclass(frozen=True)
 class TimelineBatch(TensorRecord):
-    """Whole timelines, packed into rows of one step per trip."""
+    """Whole timelines, packed into rows of one step per trip.
+
+    All tokens are those of `questions.candidates`, where the batch has a vocabulary of its own.
+    """
 
     trips: Trips
     items: Items

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from trainer.batches.batch import TimelineBatch
+from trainer.batches.candidates import Candidates, CandidateSampling
 from trainer.batches.masking import (
     MaskedItems,
     evaluation_mask,
@@ -47,6 +48,9 @@ class Masking:
     min_keep_probability: float = 0.15
     """Smallest probability that a previously bought product is scored (`HistorySampling`); 1 scores
     all."""
+    negatives: int = 4096
+    """About how many products are drawn to be compared with those that a batch reads
+    (`CandidateSampling`), where the chain has more than twice as many; elsewhere all are."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,11 @@ class Hidden:
     """(n,) bool: whether the kind of trip is."""
     store: torch.Tensor
     """(n,) bool: whether the store's identity is."""
+
+    def renumbered(self, candidates: Candidates) -> Hidden:
+        """The same in the tokens of a batch's vocabulary."""
+        tokens, targets = map(candidates.places, (self.items.tokens, self.items.targets))
+        return replace(self, items=replace(self.items, tokens=tokens, targets=targets))
 
     def of(self, trips: torch.Tensor, question: torch.Tensor) -> Hidden:
         """Of some trips only: trips (n,) bool, question (I,) the trip of each item."""
@@ -141,11 +150,13 @@ class _Loader(ABC):
             epoch,
             index,
         )
+        # For the whole batch too: every rank then has the same vocabulary.
+        candidates = self.candidates(spans, hidden.items, epoch, index)
         if self.ranks > 1:
             local = self._is_local(chosen)
             hidden = hidden.of(torch.from_numpy(np.repeat(local, target_counts)), question)
             spans, chosen = spans[local], chosen[local]
-        return self._pack(spans, hidden, self.sampling(chosen, epoch))
+        return self._pack(spans, hidden, self.sampling(chosen, epoch), candidates)
 
     def _is_local(self, chosen: np.ndarray) -> np.ndarray:
         """Which of the batch's timelines this rank takes, (n,) bool: about equal in size."""
@@ -155,8 +166,9 @@ class _Loader(ABC):
         return local
 
     def _pack(
-        self, spans: Spans, hidden: Hidden, sampling: HistorySampling | None
-    ) -> TimelineBatch:
+        self, spans: Spans, hidden: Hidden, sampling: HistorySampling | None,
+        candidates: Candidates | None,
+    ) -> TimelineBatch:  # fmt: skip
         lengths = spans.stop - spans.first
         rows = pack_rows(lengths, self.chunk)
         trips, items = read(self.dataset.cache, ranges(spans.first, lengths))
@@ -167,18 +179,23 @@ class _Loader(ABC):
         store_hidden = is_target.nonzero().squeeze(1)[hidden.store]
         trips.store[store_hidden, STORE_IDENTITY] = UNKNOWN
         week = self.dataset.cache["trips.week"][trips.row[is_target].numpy()]
+        vocabulary, predicted = self.vocabulary, None
+        if candidates:
+            vocabulary, predicted = candidates.vocabulary, candidates.predicted.numpy()
+            items = replace(items, token=candidates.places(items.token))
+            hidden = hidden.renumbered(candidates)
+        questions = build_questions(
+            torch.from_numpy(lengths), Circumstances.of(trips), items, is_target, hidden.items,
+            hidden.context, self.dataset.sales.as_of(week, predicted), vocabulary, sampling,
+        )  # fmt: skip
         return TimelineBatch(
             trips=trips,
             items=items,
             step=torch.from_numpy(ranges(rows.row * rows.length + rows.start, lengths)),
             sequence=torch.from_numpy(sequence_ids(rows, lengths)),
             position=torch.from_numpy(position),
-            questions=build_questions(
-                torch.from_numpy(lengths), Circumstances.of(trips), items, is_target, hidden.items,
-                hidden.context,
-                self.dataset.sales.as_of(week), self.vocabulary, sampling,
-            ),
-        )  # fmt: skip
+            questions=replace(questions, candidates=candidates),
+        )
 
     @abstractmethod
     def hide(
@@ -189,6 +206,12 @@ class _Loader(ABC):
 
     def sampling(self, chosen: np.ndarray, epoch: int) -> HistorySampling | None:
         """Which previously bought products are scored for these timelines; None for all."""
+        return None
+
+    def candidates(
+        self, spans: Spans, items: MaskedItems, epoch: int, index: int
+    ) -> Candidates | None:
+        """The vocabulary of a batch of these timelines; None for the whole one."""
         return None
 
     def _batches(self, plan: list[np.ndarray], epoch: int, first: int) -> Iterator[TimelineBatch]:
@@ -228,6 +251,10 @@ class WorldModelDataLoader(_Loader):
         """
         super().__init__(dataset, tokens, chunk, workers, pin_memory, rank, ranks)
         self.masking = masking or Masking()
+        self.candidate_sampling = None
+        """Draws the products that a batch compares; None compares all."""
+        if 2 * self.masking.negatives < self.vocabulary.products:
+            self.candidate_sampling = CandidateSampling(dataset.cache, self.masking.negatives)
         self.seed = seed
         self._epoch, self._next = 0, 0
         self._planned: tuple[int, list[np.ndarray]] | None = None
@@ -272,6 +299,19 @@ class WorldModelDataLoader(_Loader):
         # By timeline, not by batch, so that it does not depend on the number of ranks.
         seeds = [(self.seed, epoch, timeline) for timeline in chosen.tolist()]
         return HistorySampling(self.masking.min_keep_probability, seeds)
+
+    def candidates(self, spans, items, epoch, index):
+        if not self.candidate_sampling:
+            return None
+        offsets, tokens = (
+            self.dataset.cache[name] for name in ("trips.item_offsets", "items.token")
+        )
+        starts = offsets[spans.first].astype(np.int64)
+        read = tokens[ranges(starts, offsets[spans.stop] - starts)]
+        # The last number keeps these draws apart from those of `sampling`.
+        seed = (self.seed, epoch, index, 1)
+        read = np.concatenate([read, items.tokens.numpy()])
+        return self.candidate_sampling.draw(read, seed)
 
     def _plan(self) -> list[np.ndarray]:
         if self._planned is None or self._planned[0] != self._epoch:

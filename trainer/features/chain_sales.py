@@ -189,11 +189,16 @@ class SalesByWeek:
             self.table[row], self.shift[row] = sales.table(), sales.shift()
             sales.close_week(sold_in_week)
 
-    def as_of(self, week: np.ndarray) -> RecentSales:
-        """For weeks (n,), from 1."""
+    def as_of(self, week: np.ndarray, tokens: np.ndarray | None = None) -> RecentSales:
+        """For weeks (n,), from 1; of these tokens (C,) only, or of all V."""
         distinct, index = np.unique(week, return_inverse=True)
-        parts = self.table[distinct - 1], self.shift[distinct - 1], index
-        return RecentSales(*map(torch.from_numpy, parts))
+        row = distinct - 1
+        if tokens is None:
+            table, shift = self.table[row], self.shift[row]
+        else:
+            table = self.table[np.ix_(row, np.arange(len(COLUMNS)), tokens)]
+            shift = self.shift[np.ix_(row, tokens)]
+        return RecentSales(*map(torch.from_numpy, (table, shift, index)))
 
 
 def chain_sales_after(

@@ -17,7 +17,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.batches.batch import Questions, TimelineBatch
+from trainer.batches.candidates import Candidates
 from trainer.batches.questions import plan_questions
 from trainer.cache.reader import TensorCache
 from trainer.features.chain_sales import item_shares
@@ -56,6 +57,17 @@ STATES_PER_BATCH = 64
 """Customers whose timelines are encoded together."""
 CONTEXT = CustomerEmbedding.WIDTH + TimeEmbedding.WIDTH + StoreEmbedding.WIDTH + TripEmbedding.WIDTH
 ITEM = ProductEmbedding.WIDTH + PriceEmbedding.WIDTH
+
+
+class Tokens(NamedTuple):
+    """What is the same for all occurrences of a token: of the L tokens of a batch's vocabulary."""
+
+    rows: Tensor
+    """(L, 256) their vectors."""
+    category_pence: Tensor
+    """(L,) the usual price of their category."""
+    mapped: Tensor | None
+    """(L, d) the product part of `WorldModel._item`, where that is computed for all at once."""
 
 
 class WorldModel(nn.Module):
@@ -118,14 +130,13 @@ class WorldModel(nn.Module):
         `TokenScores`, which is what a loss needs.
         """
         questions = batch.questions
-        rows = self.product.rows()
-        mapped = self._mapped(rows, batch)
+        tokens = self._tokens(questions.candidates, len(batch.items.token) + len(questions.token))
         described = self._describe(batch.trips)
-        baskets = self._baskets(rows, batch.items, len(batch.trips), mapped)
+        baskets = self._baskets(tokens, batch.items, len(batch.trips))
         past = self._encode(described, baskets, batch)
         slots, known = self._slots(questions.trip, batch.position[questions.trip])
         answer = self._answer(
-            rows, described[questions.trip], questions, past, slots, known, baskets, mapped
+            tokens, described[questions.trip], questions, past, slots, known, baskets
         )
         return replace(answer, logits=answer.logits.dense()) if dense else answer
 
@@ -158,7 +169,7 @@ class WorldModel(nn.Module):
         sequence = torch.zeros(customers * longest, dtype=torch.int32, device=lengths.device)
         sequence[step] = 1
         u = self._steps(
-            self._describe(trips), self._baskets(self.product.rows(), items, len(trips)), trips
+            self._describe(trips), self._baskets(self._tokens(), items, len(trips)), trips
         )
         padded = u.new_zeros(customers * longest, u.shape[1]).index_copy(0, step, u)
         y, cache = self.encoder(
@@ -174,7 +185,7 @@ class WorldModel(nn.Module):
         Raises ValueError where the numbers of customers differ.
         """
         self._check_customers(state, trips)
-        baskets = self._baskets(self.product.rows(), items, len(trips))
+        baskets = self._baskets(self._tokens(), items, len(trips))
         u = self._steps(self._describe(trips), baskets, trips)
         y, encoder = self.encoder.step(u, state.layers)
         recent = torch.cat([y[:, None].to(state.recent.dtype), state.recent[:, :-1]], dim=1)
@@ -245,7 +256,7 @@ class WorldModel(nn.Module):
         slots = torch.arange(len(trips) * memory, device=state.trips.device).view(-1, memory)
         known = slots - slots[:, :1] < state.trips[:, None]
         answer = self._answer(
-            self.product.rows(), self._describe(trips), questions,
+            self._tokens(questions.candidates), self._describe(trips), questions,
             state.recent.flatten(0, 1), slots, known, None,
         )  # fmt: skip
         return replace(answer, logits=answer.logits.dense())
@@ -264,33 +275,36 @@ class WorldModel(nn.Module):
             dim=1,
         )  # fmt: skip
 
-    def _mapped(self, rows: Tensor, batch: TimelineBatch) -> Tensor | None:
-        """The product part of `_item` for all tokens, (tokens, d); None where a batch has fewer
-        items than there are tokens."""
-        if len(batch.items.token) + len(batch.questions.token) < len(rows):
-            return None
-        return F.linear(rows * INPUT_SCALE, self.item.weight[:, : ProductEmbedding.WIDTH])
+    def _tokens(self, candidates: Candidates | None = None, items: int = 0) -> Tokens:
+        """The tokens of a vocabulary, the whole one if left out.
 
-    def _item(
-        self, rows: Tensor, token: Tensor, pence: Tensor, hidden: Tensor,
-        mapped: Tensor | None = None,
-    ) -> Tensor:  # fmt: skip
+        items: how many will be read; where they are fewer than the tokens, tokens are not mapped.
+        """
+        if candidates is None:
+            rows, pence = self.product.rows(), self.category_pence
+        else:
+            rows = self.product.rows(candidates.token)
+            pence = self.category_pence.index_select(0, candidates.token)
+        mapped = None
+        if items >= len(rows):
+            mapped = F.linear(rows * INPUT_SCALE, self.item.weight[:, : ProductEmbedding.WIDTH])
+        return Tokens(rows, pence, mapped)
+
+    def _item(self, tokens: Tokens, token: Tensor, pence: Tensor, hidden: Tensor) -> Tensor:
         """T2 and T4 of items through one linear map: (I, d)."""
-        price = self.price(*pence.unbind(1), self.category_pence[token], hidden)
-        if mapped is None:
-            return self.item(torch.cat([self.product(token, rows), price], dim=1))
+        price = self.price(*pence.unbind(1), tokens.category_pence[token], hidden)
+        if tokens.mapped is None:
+            return self.item(torch.cat([self.product(token, tokens.rows), price], dim=1))
         of_price = self.item.weight[:, ProductEmbedding.WIDTH :]
-        return F.linear(price, of_price, self.item.bias) + mapped.index_select(0, token)
+        return F.linear(price, of_price, self.item.bias) + tokens.mapped.index_select(0, token)
 
-    def _baskets(
-        self, rows: Tensor, items: Items, trips: int, mapped: Tensor | None = None
-    ) -> Tensor:
+    def _baskets(self, tokens: Tokens, items: Items, trips: int) -> Tensor:
         """True baskets as sets, (T, d): a map of a sum over items (Zaheer et al., Deep Sets, 2017).
 
         The sum is divided by the root of the number of items, which keeps its scale.
         """
         hidden = torch.zeros_like(items.token, dtype=torch.bool)
-        vectors = F.silu(self._item(rows, items.token, items.pence, hidden, mapped))
+        vectors = F.silu(self._item(tokens, items.token, items.pence, hidden))
         size = occurrences(items.trip, trips).clamp_min(1).to(vectors.dtype)
         total = vectors.new_zeros(trips, vectors.shape[1]).index_add(0, items.trip, vectors)
         return self.basket(total * size.rsqrt()[:, None])
@@ -313,12 +327,12 @@ class WorldModel(nn.Module):
         return (trip[:, None] - back).where(known, 0), known
 
     def _answer(
-        self, rows: Tensor, described: Tensor, questions: Questions, past: Tensor, slots: Tensor,
-        known: Tensor, baskets: Tensor | None, mapped: Tensor | None = None,
+        self, tokens: Tokens, described: Tensor, questions: Questions, past: Tensor, slots: Tensor,
+        known: Tensor, baskets: Tensor | None,
     ) -> Predictions:  # fmt: skip
         """Decode: described (Q, 352), past (rows, d), slots and known (Q, memory)."""
         context = self.context(torch.cat([described, self.trip(questions.context)], dim=1))
-        x = self._item(rows, questions.token, questions.pence, questions.price_hidden, mapped)
+        x = self._item(tokens, questions.token, questions.pence, questions.price_hidden)
         # The [MASK] starts from the trip's context and from the state before it.
         before = self.from_state(past[slots[:, 0]]).masked_fill(~known[:, :1], 0)
         count = len(questions.trip)
@@ -339,19 +353,22 @@ class WorldModel(nn.Module):
             true = self.true_basket(baskets[questions.trip])
             embeddings = torch.cat([self.predicted_basket(of_masks), true.to(of_masks.dtype)])
         return Predictions(
-            logits=self._scores(rows, z, questions),
+            logits=self._scores(tokens.rows, z, questions),
             embeddings=embeddings,
             context=dict(zip(self._codes, kinds, strict=True)),
         )
 
     def _scores(self, rows: Tensor, z: Tensor, questions: Questions) -> TokenScores:
         """Logits (R, V): log-scores of counting, plus scores tied to the input's product vectors.
+        Of candidates (R, C), with the logarithm of their weights.
 
         In training, products first sold after the training weeks are excluded, so that they cannot
         affect learned parameters.
         """
         bias = self.bias.masked_fill(self.is_novel, -torch.inf) if self.training else self.bias
-        history = questions.history
+        history, candidates = questions.history, questions.candidates
+        if candidates is not None:
+            bias = bias.index_select(0, candidates.predicted) + candidates.log_weight
         share = self.prior.history_shares(questions)
         ratios = self.prior.log_ratios(questions, share)
         lifts = self.prior.log_lifts(questions)

@@ -89,6 +89,9 @@ class TrainingConfig:
     min_keep_probability: float = 0.15
     """Smallest probability with which a product of the purchase history is scored in training; with
     1 all are scored (`HistorySampling`)."""
+    negatives: int = 4096
+    """About how many products are drawn for each batch's softmax, where the chain has more than
+    twice as many (`CandidateSampling`)."""
     gamma: float = 2.0
     """Exponent of the focal loss; with 0 it is the cross-entropy."""
     trip_power: float = 0.5
@@ -114,7 +117,7 @@ class TrainingConfig:
     def __post_init__(self):
         if not self.phases:
             raise InputError("phases: at least one is needed")
-        for name in ("tokens", "patience", "validation_customers"):
+        for name in ("tokens", "negatives", "patience", "validation_customers"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: expected at least 1, not {getattr(self, name)}")
         if not 0 <= self.averaging < 1:
@@ -147,6 +150,7 @@ class TrainingConfig:
             self.fully_hidden,
             self.hide_context,
             min_keep_probability=self.min_keep_probability,
+            negatives=self.negatives,
         )
 
     def to_dict(self) -> dict[str, Any]:

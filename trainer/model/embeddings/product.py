@@ -101,14 +101,18 @@ class ProductEmbedding(nn.Module):
             vectors,
         )
 
-    def rows(self) -> Tensor:
-        """Vectors of all input tokens, (N + 3 + C, 256): compute once per step, then index."""
+    def rows(self, tokens: Tensor | None = None) -> Tensor:
+        """Vectors of all input tokens, (N + 3 + C, 256), or of these (L,): compute once per step,
+        then index."""
         # A row of zeros after the categories pads short paths.
         deltas = F.pad(self.category_delta, (0, 0, 0, 1))
         above = F.embedding(self.paths, deltas).sum(1)  # (C + 1, 256)
         # In place: the table is large, and otherwise each sum would make another copy.
-        rows = F.embedding(self.category, above).add_(self.graph)
-        return rows.addcmul_(self.token_delta, self.has_token_delta)
+        parts = self.category, self.graph, self.token_delta, self.has_token_delta
+        if tokens is not None:
+            parts = [part.index_select(0, tokens) for part in parts]
+        category, graph, token_delta, has_token_delta = parts
+        return F.embedding(category, above).add_(graph).addcmul_(token_delta, has_token_delta)
 
     def table(self) -> Tensor:
         """Vectors of the N + 3 tokens that are predicted, (N + 3, 256), of length near 1.

@@ -60,12 +60,14 @@ class CountingPrior(nn.Module):
     def tables(self, questions: Questions, bias: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
         """Log-scores of all tokens: tables (n, V) and each question's row of them, (Q,).
 
-        bias (V,): added for every question.
+        bias (V,): added for every question. V is C where the questions are about candidates.
         """
-        sales = questions.sales
+        sales, candidates = questions.sales, questions.candidates
         lift, row = self.lift, kind_index(questions.context, self.codes)
         if len(row) < len(lift):  # a few questions need only their kinds
             lift, row = lift.index_select(0, row), torch.arange(len(row), device=row.device)
+        if candidates is not None:
+            lift = lift.index_select(1, candidates.predicted)
         recent = torch.einsum("wcv,c->wv", sales.table, self.sales_weight) + sales.shift
         return (
             (self.lift_weight * lift, row),
@@ -83,13 +85,13 @@ class CountingPrior(nn.Module):
         product first sold after training."""
         history, sales = questions.history, questions.sales
         shift = sales.shift[sales.week[history.question], history.token]
-        return self.share[history.token] * shift.exp()
+        return self.share[questions.whole(history.token)] * shift.exp()
 
     def log_lifts(self, questions: Questions) -> Tensor:
         """Log lift of each product bought before, given the kind of trip, (E,)."""
         history = questions.history
         kind = kind_index(questions.context, self.codes)
-        return self.lift[kind[history.question], history.token]
+        return self.lift[kind[history.question], questions.whole(history.token)]
 
 
 def kind_index(context: Tensor, codes: Sequence[int]) -> Tensor:

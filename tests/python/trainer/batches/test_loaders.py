@@ -48,6 +48,8 @@ def same(first, second) -> bool:
 
 
 def _plain(part):
+    if part is None:
+        return None
     if isinstance(part, torch.Tensor):
         return part.numpy().tobytes(), str(part.dtype), tuple(part.shape)
     if isinstance(part, (tuple, list)):
