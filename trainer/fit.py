@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from trainer.batches.timelines import MOVE_SPLIT
 from trainer.cache.reader import CacheError, TensorCache
@@ -16,7 +19,7 @@ from trainer.commands.options import CommandParser, positive, seed, threads, who
 from trainer.evaluation import Evaluator
 from trainer.evaluation.calibration_fit import ScoreCounts
 from trainer.graph import product_embeddings
-from trainer.model.encoder.backends import NAMES, choose
+from trainer.model.encoder.backends import NAMES, Backend, choose
 from trainer.model.world_model import WorldModel, create_world_model
 from trainer.training import SCHEDULES, Trainer, TrainingConfig
 from trainer.training.allocator import keep_freed_memory
@@ -69,9 +72,7 @@ def _parser() -> CommandParser:
 
 def configuration(options: argparse.Namespace) -> TrainingConfig:
     """The preset with what the command line changes."""
-    config = SCHEDULES[options.preset]
-    if options.epochs is not None:
-        config = replace(config, phases=_stretched(config, options.epochs))
+    config = stretched(SCHEDULES[options.preset], options.epochs)
     if options.learning_rate is not None:
         factor = options.learning_rate / max(phase.learning_rate for phase in config.phases)
         config = replace(
@@ -93,8 +94,11 @@ def configuration(options: argparse.Namespace) -> TrainingConfig:
     return replace(config, **changes)
 
 
-def _stretched(config: TrainingConfig, epochs: int) -> tuple:
-    """The phases with epochs in the same proportions; one that gets none is left out."""
+def stretched(config: TrainingConfig, epochs: int | None) -> TrainingConfig:
+    """The configuration with this many epochs, its phases in the same proportions; one that gets
+    none is left out. As it is for None."""
+    if epochs is None:
+        return config
     phases, given, so_far = [], 0, 0
     for phase in config.phases:
         so_far += phase.epochs
@@ -102,7 +106,7 @@ def _stretched(config: TrainingConfig, epochs: int) -> tuple:
         if upto > given:
             phases.append(replace(phase, epochs=upto - given))
         given = max(given, upto)
-    return tuple(phases)
+    return replace(config, phases=tuple(phases))
 
 
 def validation(cache: TensorCache, config: TrainingConfig):
@@ -137,27 +141,53 @@ def validation(cache: TensorCache, config: TrainingConfig):
     return validate
 
 
+def train(
+    cache: TensorCache,
+    config: TrainingConfig,
+    folder: Path,
+    ranks: Ranks,
+    validate: Callable[[WorldModel], tuple[float, dict[str, float]]],
+    vectors: Callable[[], Tensor],
+    *,
+    backend: Backend,
+    fresh: bool = False,
+    without: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Train a model in a folder, or go on with what was begun there; returns the curves.
+
+    vectors: learns the product vectors, which only a new model needs. fresh: start anew whatever
+    the folder holds. without: parts of the model that are left out. Raises FolderError where the
+    folder is another's, and what `Trainer.resume` and `Trainer.fit` raise.
+    """
+    with run_folder(folder, ranks):
+        begun = not fresh and (folder / LAST).exists()
+        learnt = None if begun else vectors()
+        torch.manual_seed(config.seed)
+        model = create_world_model(config.model, cache, learnt, without=tuple(without))
+        model.encoder.use(backend)
+        if ranks.is_first:
+            print(backend.reason, file=sys.stderr)
+        trainer = Trainer(model, cache, config, folder, validate, ranks)
+        if fresh:
+            trainer.start_over()
+        elif trainer.resume() and ranks.is_first:
+            print(f"going on after epoch {trainer.epoch} of {folder / LAST}", file=sys.stderr)
+        return trainer.fit()
+
+
 def run(options: argparse.Namespace, ranks: Ranks) -> None:
     """Train as the command line says."""
     config = configuration(options)
     backend = choose(options.backend, ranks.device)
     cache = TensorCache(options.cache)
     validate = validation(cache, config)
-    with run_folder(options.out, ranks):
-        torch.manual_seed(config.seed)
-        vectors = None
-        if options.fresh or not (options.out / LAST).exists():
-            vectors = product_embeddings(cache, seed=config.seed, progress=ranks.is_first).vectors
-        model = create_world_model(config.model, cache, vectors)
-        model.encoder.use(backend)
-        if ranks.is_first:
-            print(backend.reason, file=sys.stderr)
-        trainer = Trainer(model, cache, config, options.out, validate, ranks)
-        if options.fresh:
-            trainer.start_over()
-        elif trainer.resume() and ranks.is_first:
-            print(f"going on after epoch {trainer.epoch} of {options.out / LAST}", file=sys.stderr)
-        curves = trainer.fit()
+
+    def vectors() -> Tensor:
+        return product_embeddings(cache, seed=config.seed, progress=ranks.is_first).vectors
+
+    curves = train(
+        cache, config, options.out, ranks, validate, vectors, backend=backend, fresh=options.fresh
+    )
     if ranks.is_first and curves:
         best = max(curves, key=lambda row: row["score"])
         epochs = "1 epoch" if len(curves) == 1 else f"{len(curves)} epochs"

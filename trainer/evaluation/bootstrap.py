@@ -46,26 +46,34 @@ class CustomerBootstrap:
 
         A NaN leaves its trip out of its column.
         """
+        sums, counts = self.sums(values, chosen)
+        with np.errstate(invalid="ignore"):  # 0 / 0: nothing to average
+            means = sums.sum(0) / counts.sum(0)
+        return [
+            Estimate(float(mean), *interval(column), int(trips))
+            for mean, column, trips in zip(
+                means, self.drawn(sums, counts).T, counts.sum(0), strict=True
+            )
+        ]
+
+    def sums(self, values: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of values (n, k) over the chosen (n,) bool trips of each customer, and the number
+        of trips that are no NaN: (customers, k) float64 both, customers ascending."""
         values, customer = values[chosen], self._customer[chosen]
         defined = ~np.isnan(values)
         sums, counts = (
-            self._per_customer(part, customer) for part in (np.where(defined, values, 0), defined)
+            np.stack([np.bincount(customer, column, self.customers) for column in part.T], axis=1)
+            for part in (np.where(defined, values, 0), defined)
         )
-        with np.errstate(invalid="ignore"):  # 0 / 0: nothing to average
-            means = sums.sum(0) / counts.sum(0)
-            drawn = (self._times @ sums) / (self._times @ counts)
-        edge = (1 - LEVEL) / 2
-        return [
-            Estimate(float(mean), *_quantiles(column, (edge, 1 - edge)), int(trips))
-            for mean, column, trips in zip(means, drawn.T, defined.sum(0), strict=True)
-        ]
+        return sums, counts
 
-    def _per_customer(self, values: np.ndarray, customer: np.ndarray) -> np.ndarray:
-        """(customers, k) sums of values (trips, k)."""
-        columns = [np.bincount(customer, column, self.customers) for column in values.T]
-        return np.stack(columns, axis=1)
+    def drawn(self, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """The means over trips of each draw of customers, (DRAWS, k), from `sums`."""
+        with np.errstate(invalid="ignore"):
+            return (self._times @ sums) / (self._times @ counts)
 
 
-def _quantiles(drawn: np.ndarray, at: tuple[float, float]) -> tuple[float, float]:
-    drawn = drawn[~np.isnan(drawn)]
-    return tuple(np.quantile(drawn, at).tolist()) if len(drawn) else (np.nan, np.nan)
+def interval(drawn: np.ndarray) -> tuple[float, float]:
+    """The middle `LEVEL` of draws (n,), without those that are NaN; NaN without any other."""
+    drawn, edge = drawn[~np.isnan(drawn)], (1 - LEVEL) / 2
+    return tuple(np.quantile(drawn, (edge, 1 - edge)).tolist()) if len(drawn) else (np.nan, np.nan)

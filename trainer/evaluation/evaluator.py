@@ -34,6 +34,7 @@ from trainer.evaluation.ranking import tie_breaker
 from trainer.evaluation.scorers import MODEL, ModelScorer
 from trainer.evaluation.store import BaselineStore, Measured, definition
 from trainer.evaluation.strata import EvaluatedTrips
+from trainer.evaluation.worth import TripSums
 from trainer.model.checkpoint import load_checkpoint, model_for
 from trainer.model.config import WorldModelConfig
 from trainer.model.encoder.backends import choose
@@ -126,6 +127,16 @@ class Evaluator:
             seconds=time.perf_counter() - start,
             tasks=tasks,
         )
+
+    def by_customer(self, model: WorldModel, metric: str) -> TripSums:
+        """One of `METRICS` of a model on fresh trips, added up by customer, a column per task."""
+        measured = [
+            self._measure(
+                task, [ModelScorer(model)], model, None, CalibrationTable(), CalibrationTable()
+            )[MODEL].values[:, METRICS.index(metric)]
+            for task in self.tasks
+        ]
+        return TripSums(*self._bootstrap.sums(np.stack(measured, axis=1), self._trips.fresh))
 
     def _loader(self, task: str, chunk: int) -> EvaluationDataLoader:
         return EvaluationDataLoader(
