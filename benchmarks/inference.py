@@ -35,7 +35,7 @@ from trainer.batches.timelines import Spans, WorldModelDataset
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
 from trainer.commands.options import whole
-from trainer.features.purchase_history import Circumstances
+from trainer.features.circumstances import Circumstances
 from trainer.features.trips import read
 from trainer.model.config import PRESETS
 from trainer.model.world_model import WorldModel, create_world_model
@@ -67,7 +67,7 @@ def next_basket(dataset: WorldModelDataset, spans: Spans) -> Questions:
     return build_questions(
         torch.from_numpy(lengths), Circumstances.of(trips), items, is_target, masked,
         masked.fully_hidden,
-        dataset.sales.as_of(week), dataset.cache.vocabulary,
+        dataset.sales.as_of(week), dataset.cache.vocabulary, dataset.categories,
     )  # fmt: skip
 
 

@@ -14,10 +14,10 @@ from trainer.baselines.cooccurrence import Cooccurrence
 from trainer.baselines.frequency import Weigh, by_days, by_trips, equally
 from trainer.baselines.history import EarlierItems, Once
 from trainer.baselines.neighbours import tifu_knn, up_cf
+from trainer.baselines.own_counts import COUNTS, own_counts
 from trainer.batches.batch import TimelineBatch
 from trainer.cache.reader import TensorCache
 from trainer.features.chain_sales import receipt_item_shares
-from trainer.features.purchase_history import COUNTS
 from trainer.model.purchases.counting_prior import CountingPrior, kind_index
 
 RATE = 0.95
@@ -28,7 +28,7 @@ UP_CF = {"last": 25, "asymmetry": 0.5, "locality": 30}
 TIFU_KNN = {"groups": 10, "within": 0.95, "between": 0.6, "neighbours": 300, "alpha": 0.7}
 COOCCURRENCE = {"strength": 0.25, "smoothing": 20}
 NEIGHBOURS = COUNTS.index("neighbours")
-"""Column of `PurchaseHistory.counts`."""
+"""Column of `own_counts`."""
 
 
 class Counts:
@@ -44,6 +44,7 @@ class Counts:
         vocabulary: of the cache.
         share: (N + 3,) share of each product among training items.
         purchases: earlier items of each question.
+        own: `own_counts`, of the pairs of the batch's `PurchaseHistory` only.
         plain: the customer's earlier trips with the product.
         by_trips, by_days: the same, recent trips weighing more.
         up_cf, tifu_knn: blended with those of customers with similar purchases.
@@ -58,6 +59,7 @@ class Counts:
         self._prior = CountingPrior(cache, receipt_item_shares(cache))
         self.share = self._prior.share
         self.purchases = Once(lambda batch: EarlierItems.of_questions(batch, cache.vocabulary))
+        self.own = Once(lambda batch: own_counts(batch.questions.history))
         self.plain = self.weighed(equally)
         self.by_trips = self.weighed(by_trips(RATE))
         self.by_days = self.weighed(by_days(DAYS))
@@ -86,9 +88,9 @@ class Counts:
         return Once(count)
 
     def _similar_trips(self, batch: TimelineBatch) -> Tensor:
-        history = batch.questions.history
-        counts = history.counts.new_zeros(len(batch.questions.trip), self.vocabulary.size)
-        return counts.index_put_((history.question, history.token), history.counts[:, NEIGHBOURS])
+        bought, own = batch.questions.history.products, self.own(batch)
+        counts = own.new_zeros(len(batch.questions.trip), self.vocabulary.size)
+        return counts.index_put_((bought.question, bought.token), own[:, NEIGHBOURS])
 
     def _context(self, batch: TimelineBatch) -> Tensor:
         context = batch.questions.context

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from trainer.baselines.counts import Counts
 from trainer.baselines.history import EarlierItems
+from trainer.baselines.own_counts import COUNTS
 from trainer.batches.batch import TimelineBatch
 from trainer.cache.schema import CONTEXT
 from trainer.features.chain_sales import COLUMNS
-from trainer.features.purchase_history import COUNTS, GAPS
+from trainer.features.purchase_history import GAPS
 
 POPULAR = 60
 """Candidates by popularity: the first products of G-TopFreq x context not bought before."""
@@ -107,12 +108,13 @@ class Signals:
         self, batch: TimelineBatch, question: Tensor, token: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Counts (n, counts) and gaps (n, gaps) of pairs: 0 and `NEVER` where never bought."""
-        history, tokens = batch.questions.history, self._counts.vocabulary.size
+        history, tokens = batch.questions.history.products, self._counts.vocabulary.size
         row = history.token.new_full((len(batch.questions.trip), tokens), len(history.token))
         row[history.question, history.token] = torch.arange(len(history.token), device=row.device)
         row = row[question, token]
         never = history.gaps.new_full((1, len(GAPS)), NEVER)
-        counts = torch.cat([history.counts, history.counts.new_zeros(1, len(COUNTS))])
+        own = self._counts.own(batch)
+        counts = torch.cat([own, own.new_zeros(1, len(COUNTS))])
         return counts[row], torch.cat([history.gaps, never])[row]
 
     def _of_category(self, purchases: EarlierItems, question: Tensor, token: Tensor) -> Tensor:

@@ -25,8 +25,8 @@ from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import Spans, WorldModelDataset
 from trainer.cache.ragged import ranges
 from trainer.cache.vocabulary import PAD, UNKNOWN
+from trainer.features.circumstances import Circumstances
 from trainer.features.history_sampling import HistorySampling
-from trainer.features.purchase_history import Circumstances
 from trainer.features.trips import read
 
 STORE_IDENTITY = 2
@@ -179,14 +179,16 @@ class _Loader(ABC):
         store_hidden = is_target.nonzero().squeeze(1)[hidden.store]
         trips.store[store_hidden, STORE_IDENTITY] = UNKNOWN
         week = self.dataset.cache["trips.week"][trips.row[is_target].numpy()]
-        vocabulary, predicted = self.vocabulary, None
+        vocabulary, category, predicted = self.vocabulary, self.dataset.categories, None
         if candidates:
             vocabulary, predicted = candidates.vocabulary, candidates.predicted.numpy()
+            category = category[candidates.token.numpy()]
             items = replace(items, token=candidates.places(items.token))
             hidden = hidden.renumbered(candidates)
         questions = build_questions(
             torch.from_numpy(lengths), Circumstances.of(trips), items, is_target, hidden.items,
-            hidden.context, self.dataset.sales.as_of(week, predicted), vocabulary, sampling,
+            hidden.context, self.dataset.sales.as_of(week, predicted), vocabulary, category,
+            sampling,
         )  # fmt: skip
         return TimelineBatch(
             trips=trips,

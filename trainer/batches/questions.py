@@ -17,10 +17,11 @@ from trainer.batches.packing import pack_baskets, pack_queries
 from trainer.cache.ragged import ranges
 from trainer.cache.vocabulary import Vocabulary
 from trainer.features.chain_sales import RecentSales
+from trainer.features.circumstances import Circumstances
 from trainer.features.customers import CustomerFeatures
 from trainer.features.history_sampling import HistorySampling
 from trainer.features.plans import UNDECLARED, TripPlan
-from trainer.features.purchase_history import Circumstances, purchase_history
+from trainer.features.purchase_history import purchase_history
 from trainer.features.trip_log import TRIP
 from trainer.features.trips import Items
 
@@ -34,6 +35,7 @@ def build_questions(
     hidden: Tensor,
     sales: RecentSales,
     vocabulary: Vocabulary,
+    category: np.ndarray,
     sampling: HistorySampling | None = None,
 ) -> Questions:
     """Questions about some of the trips of a batch.
@@ -42,8 +44,8 @@ def build_questions(
     circumstances of all T trips, and their items. is_target (T,) bool: the trips in question.
     masked: the items of the target trips only, in the same order, with trips counted among these.
     hidden (Q,) bool: whether the kind of a target trip is hidden. sales: recent sales of the chain,
-    as of the week of each target trip. sampling: which previously bought products are scored; all
-    if left out.
+    as of the week of each target trip. category: `category_of_token` of the vocabulary. sampling:
+    which previously bought products are scored; all if left out.
 
     A hidden product outside the vocabulary is no target; evaluation counts it as missed.
     """
@@ -90,11 +92,12 @@ def build_questions(
         (trip[visible_question].numpy(), masked.tokens[visible].numpy()),
         (trip[question[is_scored]].numpy(), target[is_scored].numpy()),
         vocabulary,
+        category,
         sampling,
     )
     # The question of each row of logits, and its previously bought products.
     of_row = torch.cat([torch.arange(questions), question[is_item_query]]).numpy()
-    entry_row, entry = _of_rows(history.question, of_row)
+    entry_row, entry = _of_rows(history.products.question, of_row)
     dropped_row, dropped = _of_rows(history.dropped_question, of_row)
     return Questions(
         trip=trip,
@@ -182,6 +185,7 @@ def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPl
         torch.tensor([plan.kind == UNDECLARED for plan in plans]),
         chain.sales.as_of(len(plans)),
         vocabulary,
+        chain.categories,
     )  # fmt: skip
 
 

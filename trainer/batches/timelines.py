@@ -12,6 +12,7 @@ from trainer.cache.held_out import held_out
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import CacheError, TensorCache
 from trainer.commands.errors import InputError
+from trainer.features.categories import category_of_token
 from trainer.features.chain_sales import SalesByWeek, item_shares
 from trainer.features.trips import Items, Trips, read
 
@@ -126,6 +127,11 @@ class WorldModelDataset(Dataset):
     def sales(self) -> SalesByWeek:
         """Recent sales of the chain, as of each week."""
         return SalesByWeek(self.cache, item_shares(self.cache))
+
+    @cached_property
+    def categories(self) -> np.ndarray:
+        """(input tokens,) row of each token's finest category."""
+        return category_of_token(self.cache)
 
     def __len__(self) -> int:
         return len(self.spans)

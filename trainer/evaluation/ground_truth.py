@@ -46,7 +46,7 @@ class GroundTruth:
         in_decoder = questions.token < tokens
         every = torch.arange(count, device=items.device)
         pad, eos = torch.full_like(every, PAD), torch.full_like(every, vocabulary.eos)
-        history = questions.history
+        history = questions.history.products
         return cls(
             row=batch.trips.row[questions.trip],
             hidden=items - visible,

@@ -26,7 +26,7 @@ from trainer.evaluation.per_trip import METRICS
 
 CONSTANTS_OF = (
     "baselines.boosting", "baselines.counts", "baselines.registry", "baselines.signals",
-    "features.purchase_history", "model.purchases.counting_prior",
+    "baselines.own_counts", "model.purchases.counting_prior",
 )  # fmt: skip
 """Modules of `trainer` whose constants decide what baselines answer."""
 CODE_OF = ("baselines", "batches", "cache", "evaluation", "features", "model/purchases")

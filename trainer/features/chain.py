@@ -11,6 +11,7 @@ from trainer.cache.reader import TensorCache
 from trainer.cache.schema import CONTEXT
 from trainer.features.as_of import department_of_token, store_order
 from trainer.features.calendar import Calendar
+from trainer.features.categories import category_of_token
 from trainer.features.chain_sales import ChainSales
 from trainer.features.plans import UNKNOWN_STORE, TripPlan
 from trainer.features.settings import FeatureSettings
@@ -41,6 +42,8 @@ class Chain:
         self.prices = prices
         self.departments = department_of_token(cache)
         """(input tokens,) department label of each token, 0 none."""
+        self.categories = category_of_token(cache)
+        """(input tokens,) row of each token's finest category."""
         self.store_order = store_order(cache)
         """(stores,) place of each store in the order of codes."""
         self._token_of = {code: row + 1 for row, code in enumerate(cache["products.code"].tolist())}

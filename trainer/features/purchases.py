@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.cache.ragged import offsets, ranges
+from trainer.features.circumstances import Circumstances
+from trainer.features.purchase_sequences import PurchaseSequences, purchase_sequences
 from trainer.features.trips import Items
 
 HISTORY_TRIPS = 1024
@@ -58,9 +60,7 @@ class PurchaseIndex:
         self._base = 1 + max(int(part.max(initial=0)) for part in (token, *tokens))
         # Unknown products share tokens: a token that is twice in a basket counts once.
         trip, token = np.divmod(np.unique(items.trip.numpy() * self._base + token), self._base)
-        self._key, product = np.unique(
-            pairs.timeline[trip] * self._base + token, return_inverse=True
-        )
+        self._key, key = np.unique(pairs.timeline[trip] * self._base + token, return_inverse=True)
         timeline = pairs.timeline[pairs.target_trip]
         first = np.searchsorted(self._key, np.arange(pairs.timeline[-1] + 2) * self._base)
         cells = np.diff(first)[timeline]
@@ -75,13 +75,20 @@ class PurchaseIndex:
         """(T,) number of distinct products of each trip."""
         self.items = np.bincount(items.trip.numpy(), minlength=len(self.sizes))
         """(T,) number of items of each trip."""
+        # Items by key, then by time: each key's are a sequence.
+        order = np.argsort(key, kind="stable")
+        self._sequence = key[order], token[order], trip[order]
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
         sizes = self.sizes[pairs.trip]
         self.pair = np.repeat(np.arange(len(sizes)), sizes)
         """(U,) the pair of each purchase."""
-        self.cell = (
-            self._shift[pairs.question[self.pair]] + product[ranges(item[pairs.trip], sizes)]
-        )
+        bought = ranges(item[pairs.trip], sizes)
+        self.cell = self._shift[pairs.question[self.pair]] + key[bought]
         """(U,) cell of each purchase."""
+        self.last = np.zeros(len(self.token), dtype=np.int64)
+        """(cells,) the last earlier purchase, an index into `sequences`; 0 where there is none."""
+        self.last[self.cell] = place[bought]  # assigned in ascending order, so the last one stays
         self.times = np.bincount(self.cell, minlength=len(self.token))
         """(cells,) number of earlier trips with the product."""
 
@@ -99,6 +106,15 @@ class PurchaseIndex:
         found = np.zeros(len(self.token), dtype=bool)
         found[self._shift[question] + place[known]] = True
         return found
+
+    def entries(self, question: np.ndarray, token: np.ndarray) -> np.ndarray:
+        """(n,) cells of these questions and tokens, all of which are there."""
+        key = self._pairs.timeline[self._pairs.target_trip[question]] * self._base + token
+        return self._shift[question] + np.searchsorted(self._key, key)
+
+    def sequences(self, trips: Circumstances) -> PurchaseSequences:
+        """All purchases of the timelines, by product, then by time."""
+        return purchase_sequences(*self._sequence, trips)
 
     def of_timelines(self) -> np.ndarray:
         """(n,) number of cells of each timeline."""

@@ -9,7 +9,6 @@ from typing import Any
 from trainer.cache.reader import CacheError, TensorCache
 from trainer.features.as_of import AsOfSettings
 from trainer.features.chain_sales import ChainSalesSettings
-from trainer.features.purchase_history import HistorySettings
 from trainer.features.shelf_prices import ShelfPriceSettings
 
 
@@ -20,8 +19,6 @@ class FeatureSettings:
     Those of `as_of` and `shelf_prices` are vars of the warehouse; the others are the trainer's own.
     """
 
-    history: HistorySettings = field(default_factory=HistorySettings)
-    """Counts of earlier purchases."""
     as_of: AsOfSettings = field(default_factory=AsOfSettings)
     """A customer as of a week."""
     chain_sales: ChainSalesSettings = field(default_factory=ChainSalesSettings)

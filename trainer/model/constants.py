@@ -5,11 +5,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainer.features import calendar, chain_sales, columns, purchase_history
+from trainer.features import (
+    calendar,
+    chain_sales,
+    columns,
+    purchase_history,
+    purchase_sequences,
+    purchases,
+)
 from trainer.model import calibration
 from trainer.model.embeddings import price, standardiser, time
 from trainer.model.encoder import mamba2
-from trainer.model.purchases import counting_prior
+from trainer.model.purchases import purchase_score, similar_trips
 
 GROUPS = ("HISTORY_COLUMNS", "AFFINITY_COLUMNS", "OPERATION_COLUMNS", "PRICE_COLUMNS")
 
@@ -23,11 +30,13 @@ def constants() -> dict[str, Any]:
             for name in GROUPS
         },
         "DAY_COLUMNS": list(calendar.DAY_COLUMNS),
-        "COUNTS": list(purchase_history.COUNTS),
+        "HISTORY_TRIPS": purchases.HISTORY_TRIPS,
         "GAPS": list(purchase_history.GAPS),
         "LIKENESS": list(purchase_history.LIKENESS),
+        "CIRCUMSTANCES": list(purchase_sequences.CIRCUMSTANCES),
+        "DECAY": similar_trips.DECAY,
         "SALES_COLUMNS": list(chain_sales.COLUMNS),
-        "SMOOTHING": counting_prior.SMOOTHING,
+        "SMOOTHING": purchase_score.SMOOTHING,
         "MAX_DEVIATION": standardiser.MAX_DEVIATION,
         "VELOCITY_UNIT": price.VELOCITY_UNIT,
         "CLOSENESS_DAYS": time.CLOSENESS_DAYS,

@@ -11,21 +11,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer.batches.batch import Baskets, Questions
+from trainer.batches.batch import Baskets
 from trainer.model.decoder import Memory
 from trainer.model.encoder.backends import Backend
 
 PARTS = {
-    "encoder": "no state of the customer: a question has none to start from, and where it looks at "
-    "earlier trips it sees their context and basket",
+    "encoder": "no scan, neither over trips nor over the purchases of a product",
+    "trip encoder": "no state of the customer: a question has none to start from, and where it "
+    "looks at earlier trips it sees their context and basket",
+    "purchase encoder": "no scan over the purchases of a product or category, whose counts and "
+    "gaps are still read",
     "memory": "no look at earlier trips one by one: the decoder attends to the basket and to the "
     "trip's context",
     "decoder": "no attention at all: a hidden item is predicted from the trip's context and the "
     "state before it, and visible items from themselves",
-    "repurchase": "no score of previously bought products beside their counts",
+    "repurchase": "no score of previously bought products and categories beside the products' "
+    "counts",
+    "categories": "no memory of categories",
     "graph": "random product vectors where those of the product graph are",
-    "counting": "no log-scores of earlier purchases, of the kind of trip and of what the chain "
-    "sold lately; the score of previously bought products still reads them",
+    "counting": "no log-scores of counts, of the kind of trip and of what the chain sold lately; "
+    "the score of previously bought products still reads them",
 }
 """What is left when a part is left out."""
 
@@ -36,16 +41,20 @@ def leave_out(model: nn.Module, parts: Iterable[str]) -> None:
     The parameters of a part are gone, or frozen at 0, so that every parameter that can learn has a
     gradient. `memory` and `graph` need no change here: the model asks its configuration.
     """
-    if "encoder" in parts:
+    purchases = model.purchases
+    if {"encoder", "trip encoder"} & set(parts):
         model.encoder = PassThrough()
         _silence(model.from_state.weight)
+    if {"encoder", "purchase encoder"} & set(parts):
+        _silence(purchases.product_encoder.out.weight, purchases.category_encoder.out.weight)
     if "decoder" in parts:
         model.decoder = ByItself(model.config.width, model.config.dropout)
     if "repurchase" in parts:
-        model.repurchase = NoScore()
+        _silence(purchases.product.score.weight, purchases.category.score.weight)
+    if "categories" in parts:
+        _silence(purchases.category.score.weight, purchases.of_category.weight)
     if "counting" in parts:
-        model.prior.smoothing.requires_grad_(False)
-        _silence(model.prior.weight, model.prior.lift_weight, model.prior.sales_weight)
+        _silence(purchases.weight, model.prior.lift_weight, model.prior.sales_weight)
 
 
 class PassThrough(nn.Module):
@@ -82,20 +91,6 @@ class ByItself(nn.Module):
     ) -> Tensor:
         """x (D, width) to (R, width), the tokens `rows`."""
         return self.dropout(self.norm(x.index_select(0, rows)))
-
-
-class NoScore(nn.Module):
-    """In the place of `RepurchaseScore`: 0 for every product bought before."""
-
-    use_bfloat16 = False
-
-    def forward(self, questions: Questions, z: Tensor, *_: Tensor) -> Tensor:
-        """Zeros (E,)."""
-        return z.new_zeros(len(questions.history.token))
-
-    def count_weights(self) -> list[nn.Parameter]:
-        """None."""
-        return []
 
 
 @torch.no_grad()

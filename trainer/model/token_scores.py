@@ -32,6 +32,9 @@ class TokenScores:
     """(V, C)."""
     tables: tuple[tuple[Tensor, Tensor], ...]
     """Pairs of a table (n, V) and, for each row of logits, the row of it to add, (R,) int64."""
+    groups: tuple[Tensor, Tensor, Tensor]
+    """A table (n, K) of scores that tokens share, the row of it for each row of logits, (R,) int64,
+    and the column for each token, (V,) int64."""
     history: Tensor
     """(E,) scores of previously bought products."""
     entries: tuple[Tensor, Tensor, Tensor]
@@ -44,6 +47,8 @@ class TokenScores:
         logits = self.z @ self.vectors.T
         for table, of_row in self.tables:
             logits = logits + table.index_select(0, of_row)
+        table, of_row, of_token = self.groups
+        logits = logits + table.index_select(0, of_row).index_select(1, of_token)
         row, token, entry = self.entries
         cell = row * logits.shape[1] + token
         added = self.history.to(logits.dtype).index_select(0, entry)
@@ -66,7 +71,7 @@ class TokenScores:
         with torch.autocast(device, enabled=False):
             return _Focal.apply(
                 self.z, self.vectors, self.history, self.entries, self.absent, ordered, index,
-                gamma, dtype or self.z.dtype, *tables,
+                gamma, dtype or self.z.dtype, *self.groups, *tables,
             )  # fmt: skip
 
 
@@ -75,13 +80,17 @@ class _Focal(torch.autograd.Function):
     so that the logits need not be kept."""
 
     @staticmethod
-    def forward(ctx, z, vectors, history, entries, absent, targets, index, gamma, dtype, *tables):
+    def forward(
+        ctx, z, vectors, history, entries, absent, targets, index, gamma, dtype, groups, group_row,
+        group_of_token, *tables,
+    ):  # fmt: skip
         wide = torch.promote_types(z.dtype, torch.float32)
         z_cast, vectors_cast = z.to(dtype), vectors.to(dtype)
         logits = z_cast @ vectors_cast.T
         total = logits.new_zeros((), dtype=wide)
         of_history = torch.zeros_like(history, dtype=wide)
         of_tables = [torch.zeros_like(table, dtype=wide) for table in tables]
+        of_groups = torch.zeros_like(groups, dtype=wide)
         for rows, (entry_row, entry_token, entry), out, (row, token, weight) in _blocks(
             logits, entries, absent, targets
         ):
@@ -89,6 +98,7 @@ class _Focal(torch.autograd.Function):
             flat = x.view(-1)
             for table, of_row in zip(tables, index, strict=True):
                 x += table.index_select(0, of_row[rows])
+            x += groups.index_select(0, group_row[rows]).index_select(1, group_of_token)
             width = x.shape[1]
             cell = (entry_row - rows.start) * width + entry_token
             flat.index_add_(0, cell, history[entry].to(wide))
@@ -111,12 +121,17 @@ class _Focal(torch.autograd.Function):
             of_history.index_add_(0, entry, flat[cell])
             for gradient, of_row in zip(of_tables, index, strict=True):
                 gradient.index_add_(0, of_row[rows], x)
+            # By rows of the transpose, which add up several times as fast as its columns.
+            by_group = x.new_zeros(groups.shape[1], len(x))
+            by_group.index_add_(0, group_of_token, x.T.contiguous())
+            of_groups.index_add_(0, group_row[rows], by_group.T)
             if dtype != wide:
                 logits[rows] = x
         ctx.save_for_backward(
             (logits @ vectors_cast).to(z.dtype),
             (logits.T @ z_cast).to(vectors.dtype),
             of_history.to(history.dtype),
+            of_groups.to(groups.dtype),
             *(of_table.to(table.dtype) for of_table, table in zip(of_tables, tables, strict=True)),
         )
         return total
@@ -125,10 +140,10 @@ class _Focal(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
         # Scaled before rounding: a factor rounded to bfloat16 would bias all gradients alike.
-        of_z, of_vectors, of_history, *of_tables = (
+        of_z, of_vectors, of_history, of_groups, *of_tables = (
             (part.to(gradient.dtype) * gradient).to(part.dtype) for part in ctx.saved_tensors
         )
-        return of_z, of_vectors, of_history, *[None] * 6, *of_tables
+        return of_z, of_vectors, of_history, *[None] * 6, of_groups, None, None, *of_tables
 
 
 def _blocks(logits: Tensor, *parts: tuple[Tensor, ...]):

@@ -28,6 +28,7 @@ from trainer.batches.batch import Questions, TimelineBatch
 from trainer.batches.candidates import Candidates
 from trainer.batches.questions import plan_questions
 from trainer.cache.reader import TensorCache
+from trainer.features.categories import category_of_token
 from trainer.features.chain_sales import item_shares
 from trainer.features.customers import describe
 from trainer.features.plans import TripPlan
@@ -49,7 +50,7 @@ from trainer.model.encoder.mamba2 import Mamba2Encoder
 from trainer.model.outputs import Predictions
 from trainer.model.parts import leave_out
 from trainer.model.purchases.counting_prior import CountingPrior
-from trainer.model.purchases.repurchase_score import RepurchaseScore
+from trainer.model.purchases.memory import PurchaseMemory
 from trainer.model.state import CustomerState, EncoderState, split
 from trainer.model.token_scores import TokenScores
 
@@ -111,8 +112,16 @@ class WorldModel(nn.Module):
         self.bias = nn.Parameter(torch.from_numpy(np.log(item_shares(cache))).float())
         self.prior = CountingPrior(cache)
         self.calibration = Calibration()
-        self.repurchase = RepurchaseScore(d, ProductEmbedding.WIDTH, config.repurchase)
         self._codes = cache.label_counts.codes
+        self.purchases = PurchaseMemory(
+            d, ProductEmbedding.WIDTH, config.purchases, tuple(self._codes.values())
+        )
+        self.register_buffer("category", torch.from_numpy(category_of_token(cache)))
+        shares = item_shares(cache)
+        share = np.bincount(
+            self.category[: len(shares)], shares, minlength=cache.rows("categories")
+        ).clip(min=shares.min())  # no product: only unknown ones are of it
+        self.register_buffer("category_share", torch.from_numpy(share).float())
         self.trip_kind = nn.Linear(d, sum(self._codes.values()))
         self.predicted_basket = nn.Linear(d, config.contrastive, bias=False)
         self.true_basket = nn.Linear(d, config.contrastive, bias=False)
@@ -369,29 +378,35 @@ class WorldModel(nn.Module):
         history, candidates = questions.history, questions.candidates
         if candidates is not None:
             bias = bias.index_select(0, candidates.predicted) + candidates.log_weight
-        share = self.prior.history_shares(questions)
-        ratios = self.prior.log_ratios(questions, share)
-        lifts = self.prior.log_lifts(questions)
         # The [MASK] rows come first, one per question.
-        of_masks = z[: len(questions.trip)]
-        again = self.repurchase(questions, of_masks, rows, share, ratios.detach(), lifts)
+        bought, of_category = self.purchases(
+            questions, z[: len(questions.trip)], rows, self.product.categories(),
+            (
+                self.prior.history_shares(questions),
+                self.category_share[history.categories.token],
+            ),
+            self.prior.log_lifts(questions),
+        )  # fmt: skip
         # Log-scores of counting reach 16, where bfloat16 would be wrong by .03.
         with torch.autocast(z.device.type, enabled=False):
-            counted = ratios @ self.prior.weight + history.log_weight
             tables = self.prior.tables(questions, bias)
         question = questions.question[questions.logit]
+        category = self.category[: len(self.bias)]
+        if candidates is not None:
+            category = category.index_select(0, candidates.predicted)
         return TokenScores(
             z=self.output(z),
             vectors=rows[: len(bias)],
             tables=tuple((table, row.index_select(0, question)) for table, row in tables),
-            history=counted + again,
-            entries=(questions.entry_row, history.token[questions.entry], questions.entry),
+            groups=(of_category, question, category),
+            history=bought,
+            entries=(questions.entry_row, history.products.token[questions.entry], questions.entry),
             absent=(questions.dropped_row, questions.dropped_token),
         )
 
     def count_weights(self) -> list[nn.Parameter]:
-        """The few weights of counts (see `CountingPrior` and `RepurchaseScore`)."""
-        return [*self.prior.parameters(), *self.repurchase.count_weights()]
+        """The few weights of counts (see `CountingPrior` and `PurchaseMemory`)."""
+        return [*self.prior.parameters(), *self.purchases.count_weights()]
 
     def auxiliary_heads(self) -> list[nn.Parameter]:
         """Parameters trained only by the losses on the kind of trip and on whole baskets."""

@@ -79,7 +79,7 @@ class Trainer:
         self.cache, self.config, self.folder, self.validate = cache, config, folder, validate
         self.model = model.to(self.ranks.device)
         self.precision = Precision.of(config.precision, self.ranks.device)
-        self.model.repurchase.use_bfloat16 = self.precision.large_products
+        self.model.purchases.use_bfloat16 = self.precision.large_products
         self.progress = progress and self.ranks.is_first
         self.optimiser = torch.optim.AdamW(
             _groups(self.model, config.weight_decay),

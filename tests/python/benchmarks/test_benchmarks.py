@@ -148,8 +148,8 @@ def test_profile_of_a_toy_chain(cache, capsys):
     lines = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
     found = {part: (float(ahead), float(back)) for part, ahead, back, _ in lines[2:]}
     assert {"customer", "store", "time", "price", "product", "encoder", "decoder"} <= set(found)
-    assert {"repurchase", "prior", "scores", "loss", "optimiser", "loader"} <= set(found)
-    for part in ("encoder", "decoder", "repurchase", "loss"):
+    assert {"purchases", "prior", "scores", "loss", "optimiser", "loader"} <= set(found)
+    for part in ("encoder", "decoder", "purchases", "loss"):
         assert min(found[part]) > 0
     assert found["loader"][1] == found["optimiser"][1] == 0
     total = found.pop("all")

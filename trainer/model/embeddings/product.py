@@ -114,6 +114,11 @@ class ProductEmbedding(nn.Module):
         category, graph, token_delta, has_token_delta = parts
         return F.embedding(category, above).add_(graph).addcmul_(token_delta, has_token_delta)
 
+    def categories(self) -> Tensor:
+        """Vectors of the C categories, (C, 256): those of their fallback tokens."""
+        tokens = torch.arange(self.vocabulary.size, len(self.category), device=self.category.device)
+        return self.rows(tokens)
+
     def table(self) -> Tensor:
         """Vectors of the N + 3 tokens that are predicted, (N + 3, 256), of length near 1.
 

@@ -1,9 +1,4 @@
-"""Counts of earlier purchases as log-scores with learned weights, to which the network's are added.
-
-A customer who bought product p on c of n earlier trips buys it with smoothed probability
-(c + a g_p) / (n + a), g_p its share of all training items. Its logarithm is, up to a constant,
-log g_p + log(1 + c / (a g_p)): the first term is the bias of the logits, the second is 0 for all
-products the customer never bought. So a few numbers per question hold the whole prior.
+"""What is known of every product without the customer: the kind of trip, and recent sales.
 
 The kind of trip changes the probability of every product: lift = P(p | kind) / P(p), smoothed as
 (m + 20 g) / (n + 20) for m of n training trips of the kind. Kinds are all combinations of the four
@@ -25,19 +20,13 @@ from trainer.cache.reader import TensorCache
 from trainer.cache.rows import items_of
 from trainer.cache.schema import CONTEXT
 from trainer.features.chain_sales import COLUMNS, item_shares
-from trainer.features.purchase_history import COUNTS
 
 LIFT_TRIPS = 20.0
 """Trips of the average kind added to those of each kind."""
-SMOOTHING = 60.0
-"""a at the start of training: items of the average customer added to those of each customer."""
 
 
 class CountingPrior(nn.Module):
-    """Log-scores of earlier purchases and of the kind of trip.
-
-    Starts as one strong rule: trips weighted by recency and by similarity to the visible items,
-    times the lift of the kind of trip. What the other counts add is learned.
+    """Log-scores of the kind of trip and of what the chain sold lately. Starts as the lift alone.
 
     Args:
         cache: shares and lifts are those of its training weeks.
@@ -50,10 +39,6 @@ class CountingPrior(nn.Module):
         self.codes = tuple(cache.label_counts.codes.values())
         self.register_buffer("share", torch.from_numpy(share).float())
         self.register_buffer("lift", _lifts(cache))
-        weight = torch.zeros(len(COUNTS))
-        weight[-1] = 1
-        self.weight = nn.Parameter(weight)
-        self.smoothing = nn.Parameter(torch.full((len(COUNTS),), SMOOTHING).log())
         self.lift_weight = nn.Parameter(torch.ones(()))
         self.sales_weight = nn.Parameter(torch.zeros(len(COLUMNS)))
 
@@ -74,24 +59,18 @@ class CountingPrior(nn.Module):
             (recent + bias, sales.week),
         )
 
-    def log_ratios(self, questions: Questions, share: Tensor) -> Tensor:
-        """log(1 + c / (a g)) of each count, (E, counts); share (E,): g, from `history_shares`."""
-        # exp keeps the smoothing positive.
-        floor = share[:, None] * self.smoothing.exp()
-        return (questions.history.counts / floor).log1p()
-
     def history_shares(self, questions: Questions) -> Tensor:
         """g of the products bought before, (E,): share of training items, or of recent items for a
         product first sold after training."""
-        history, sales = questions.history, questions.sales
-        shift = sales.shift[sales.week[history.question], history.token]
-        return self.share[questions.whole(history.token)] * shift.exp()
+        bought, sales = questions.history.products, questions.sales
+        shift = sales.shift[sales.week[bought.question], bought.token]
+        return self.share[questions.whole(bought.token)] * shift.exp()
 
     def log_lifts(self, questions: Questions) -> Tensor:
         """Log lift of each product bought before, given the kind of trip, (E,)."""
-        history = questions.history
+        bought = questions.history.products
         kind = kind_index(questions.context, self.codes)
-        return self.lift[kind[history.question], questions.whole(history.token)]
+        return self.lift[kind[bought.question], questions.whole(bought.token)]
 
 
 def kind_index(context: Tensor, codes: Sequence[int]) -> Tensor:

@@ -99,18 +99,27 @@ def compare(cache, model, chains, task, batch, expected):
         planned = plan_questions([state.features], [plan])
         assert torch.equal(planned.token[1:], visible)
         assert torch.equal(planned.pence[1:], questions.pence[in_question][1:])
-        of_question = questions.history.question == number
-        for name in ("token", "counts", "gaps"):
-            vectorised = getattr(questions.history, name)[of_question]
-            assert torch.equal(getattr(planned.history, name), vectorised), name
-        pairs = questions.history.trips.question == number
-        assert torch.equal(planned.history.trips.likeness, questions.history.trips.likeness[pairs])
+        same_purchases(planned.history, questions.history, number)
         assert torch.equal(
             planned.sales.table[0], questions.sales.table[questions.sales.week[number]]
         )
         answer = model.answer([state], [plan])
         torch.testing.assert_close(answer.logits[0], expected[number], **TOLERANCE)
         state.observe(replace(trip, pence=None))
+
+
+def same_purchases(planned, history, number):
+    """The purchases before a plan and those before a question of a batch are equal to the bit."""
+    pairs = history.trips.question == number
+    assert torch.equal(planned.trips.likeness, history.trips.likeness[pairs])
+    for part in ("products", "categories"):
+        one, other = getattr(planned, part), getattr(history, part)
+        of_question = other.question == number
+        for name in ("token", "times", "gaps"):
+            assert torch.equal(getattr(one, name), getattr(other, name)[of_question]), (part, name)
+        for name in ("gaps", "circumstances"):  # of the last purchases
+            last = getattr(other.sequences, name)[other.last[of_question]]
+            assert torch.equal(getattr(one.sequences, name)[one.last], last), (part, name)
 
 
 def same_features(described, trips, place):

@@ -6,8 +6,8 @@ import math
 from collections import defaultdict
 from statistics import fmean
 
+from trainer.baselines.own_counts import NEIGHBOUR_GAIN, NEIGHBOUR_RATE
 from trainer.cache.held_out import held_out
-from trainer.features.purchase_history import HISTORY
 
 CONTEXT = ("size", "sensitivity", "type", "focus")
 
@@ -68,8 +68,8 @@ class SlowBaselines:
         for ago, trip in enumerate(reversed(self.earlier(row))):
             shared = len(self.tokens[trip] & set(visible))
             cosine = shared / math.sqrt(max(1, len(self.tokens[trip]) * len(visible)))
-            weight = HISTORY.neighbour_rate**ago * math.exp(HISTORY.neighbour_gain * cosine)
-            weights, plain = weights + weight, plain + HISTORY.neighbour_rate**ago
+            weight = NEIGHBOUR_RATE**ago * math.exp(NEIGHBOUR_GAIN * cosine)
+            weights, plain = weights + weight, plain + NEIGHBOUR_RATE**ago
             for product in self.baskets[trip]:
                 count[product] += weight
         return {product: value * plain / weights for product, value in count.items()}

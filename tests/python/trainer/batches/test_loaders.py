@@ -320,7 +320,7 @@ def test_workers_do_not_change_a_batch(loader):
 
 def test_rows_of_logits_have_the_purchase_history_of_their_question(loader):
     questions = next(iter(loader())).questions
-    history, rows = questions.history, questions.entry_row
+    history, rows = questions.history.products, questions.entry_row
     assert len(questions.logit) > len(questions.trip)  # some targets are visible
     assert (rows.diff() >= 0).all()
     for row, question in enumerate(questions.question[questions.logit].tolist()):

@@ -9,10 +9,10 @@ import pytest
 import torch
 from toy import toy_cache
 
+from trainer.baselines.own_counts import COUNTS, own_counts
 from trainer.batches.loaders import EvaluationDataLoader, Masking, WorldModelDataLoader
 from trainer.batches.timelines import WorldModelDataset
 from trainer.features.history_sampling import FREQUENT_TRIPS, HistorySampling
-from trainer.features.purchase_history import COUNTS
 from trainer.model.world_model import create_world_model
 
 MIN_PROBABILITY = 0.2
@@ -72,33 +72,46 @@ def test_draws_of_a_timeline_do_not_depend_on_the_others_of_its_batch():
 
 def test_every_previously_bought_product_is_either_scored_or_dropped(cache):
     for whole, part in zip(questions(cache, 1), questions(cache, MIN_PROBABILITY), strict=True):
-        every = pairs(whole.history.question, whole.history.token)
-        scored = pairs(part.history.question, part.history.token)
+        every = pairs(whole.history.products.question, whole.history.products.token)
+        scored = pairs(part.history.products.question, part.history.products.token)
         dropped = pairs(part.history.dropped_question, part.history.dropped_token)
         assert scored | dropped == every and not scored & dropped
         assert 0 < len(dropped) < len(every)
         assert not len(whole.history.dropped_token) and not whole.history.log_weight.any()
         targets = pairs(part.target_question, part.target)
         assert not targets & dropped
-        often = part.history.counts[:, COUNTS.index("trips 0.95")] >= FREQUENT_TRIPS
+        often = own_counts(part.history)[:, COUNTS.index("trips 0.95")] >= FREQUENT_TRIPS
         assert often.any() and not part.history.log_weight[often].any()
 
 
 def test_features_of_scored_products_are_those_without_sampling(cache):
     for whole, part in zip(questions(cache, 1), questions(cache, MIN_PROBABILITY), strict=True):
+        one, other = part.history.products, whole.history.products
         row_of = {
             pair: row
             for row, pair in enumerate(
-                zip(whole.history.question.tolist(), whole.history.token.tolist(), strict=True)
+                zip(other.question.tolist(), other.token.tolist(), strict=True)
             )
         }
-        scored = zip(part.history.question.tolist(), part.history.token.tolist(), strict=True)
+        scored = zip(one.question.tolist(), one.token.tolist(), strict=True)
         rows = torch.tensor([row_of[pair] for pair in scored])
-        assert torch.equal(part.history.counts, whole.history.counts[rows])
-        assert torch.equal(part.history.gaps, whole.history.gaps[rows])
-        assert torch.equal(part.history.trips.likeness, whole.history.trips.likeness)
-        times = torch.bincount(part.history.trips.entry, minlength=len(rows))
-        assert torch.equal(times.float(), part.history.counts[:, COUNTS.index("trips 1")])
+        for name in ("times", "gaps", "last"):
+            assert torch.equal(getattr(one, name), getattr(other, name)[rows]), name
+        assert same(one.sequences, other.sequences)
+        assert same(part.history.trips, whole.history.trips)
+        assert same(part.history.categories, whole.history.categories)
+        times = torch.bincount(one.entry, minlength=len(rows))
+        assert torch.equal(times.float(), one.times)
+
+
+def same(one, other):
+    """Whether two records are equal to the bit."""
+    return one.__dict__.keys() == other.__dict__.keys() and all(
+        torch.equal(value, other.__dict__[name])
+        if isinstance(value, torch.Tensor)
+        else same(value, other.__dict__[name])
+        for name, value in one.__dict__.items()
+    )
 
 
 def test_every_epoch_draws_anew(cache):
@@ -142,8 +155,9 @@ def test_logits_include_weights_and_exclude_dropped_products(cache):
         assert set((logits[row] == -torch.inf).nonzero().flatten().tolist()) == set(
             dropped.tolist()
         )
-        history = questions.history.question == question[row]
+        bought = questions.history.products
+        history = bought.question == question[row]
         expected = without[row].index_add(
-            0, questions.history.token[history], questions.history.log_weight[history]
+            0, bought.token[history], questions.history.log_weight[history]
         )
         torch.testing.assert_close(logits[row], expected)

@@ -152,15 +152,15 @@ def test_a_pickle_is_not_loaded(cache, saved):
 
 
 def test_other_settings_of_features_are_refused(saved, cache, tmp_path):
-    """Of this version (decay of the purchase history) and of the warehouse (a var)."""
+    """Of this version (decay of recent sales) and of the warehouse (a var)."""
     columns = {column.name: np.array(cache[column.name]) for column in COLUMNS}
     manifest = toy_manifest()
     manifest["settings"]["switching_weeks"] = 5
     write_cache(tmp_path / "other", columns, manifest)
     with pytest.raises(CheckpointError, match="built with another as_of.switching_weeks than"):
         load_model(saved, TensorCache(tmp_path / "other"))
-    edit(saved, lambda facts: facts["features"]["history"].update(kind_gain=2.0))
-    with pytest.raises(CheckpointError, match="with another history.kind_gain of the features"):
+    edit(saved, lambda facts: facts["features"]["chain_sales"].update(decay=0.5))
+    with pytest.raises(CheckpointError, match="with another chain_sales.decay of the features"):
         load_checkpoint(saved).model()
 
 
@@ -182,6 +182,19 @@ def test_other_constants_are_refused(saved):
     load_checkpoint(saved)
     edit(saved, lambda facts: facts["constants"]["GAPS"].reverse())
     with pytest.raises(CheckpointError, match="trained with GAPS"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HISTORY_TRIPS", 512), ("DECAY", 0.9), ("SMOOTHING", 30.0),
+        ("LIKENESS", ["cosine"]), ("CIRCUMSTANCES", ["hour"]),
+    ],
+)  # fmt: skip
+def test_constants_of_the_memory_of_purchases_are_kept(saved, name, value):
+    edit(saved, lambda facts: facts["constants"].update({name: value}))
+    with pytest.raises(CheckpointError, match=f"trained with {name}"):
         load_checkpoint(saved)
 
 

@@ -12,6 +12,8 @@ from toy import toy_cache
 from trainer.model.checkpoint import load_model, save_checkpoint
 from trainer.model.config import PRESETS
 from trainer.model.parts import PARTS
+from trainer.model.purchases.purchase_score import log_ratios
+from trainer.model.purchases.similar_trips import weighted_counts
 from trainer.model.world_model import create_world_model
 from trainer.training.losses import WorldModelLoss
 from trainer.training.targets import targets
@@ -47,7 +49,9 @@ def reached_by_prices(model, batch, changed):
     [
         ((), True, True),
         (("memory",), True, True),  # by the state
-        (("encoder",), True, False),  # by the look at the last trips
+        (("trip encoder",), True, False),  # by the look at the last trips
+        (("encoder",), True, False),
+        (("purchase encoder",), True, True),
         (("encoder", "memory"), False, False),
         (("decoder",), True, True),  # by the state
         (("encoder", "decoder"), False, False),
@@ -75,17 +79,82 @@ def test_without_decoder_visible_items_do_not_meet(cache, batch, without):
     assert reached[~questions.fully_hidden].any() == (not without)
 
 
-def test_without_scores_of_products_counts_remain(cache, batch):
-    model, whole = model_without(cache, ("repurchase",)), model_without(cache)
-    history = batch.questions.history
+def of_memory(model, batch):
+    """Scores of products (E,) and of categories (Q, C + 1)."""
     with torch.no_grad():
-        whole.repurchase.score.weight.normal_()
-        scores = model(batch, dense=False)
-        ratios = model.prior.log_ratios(
-            batch.questions, model.prior.history_shares(batch.questions)
-        )
-        assert torch.equal(scores.logits.history, ratios @ model.prior.weight + history.log_weight)
-        assert not torch.equal(whole(batch, dense=False).logits.history, scores.logits.history)
+        scores = model(batch, dense=False).logits
+    return scores.history, scores.groups[0]
+
+
+def stirred(cache, without=()):
+    """A model whose memory of purchases is away from its start, but for what is left out."""
+    model = model_without(cache, without)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.purchases.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+    return model
+
+
+def test_without_scores_of_products_counts_remain(cache, batch):
+    model, whole = stirred(cache, ("repurchase",)), stirred(cache)
+    questions, history = batch.questions, batch.questions.history
+    (scores, of_category), (other, _) = (of_memory(each, batch) for each in (model, whole))
+    assert not of_category.any()
+    torch.nn.init.zeros_(model.purchases.similar.question.weight)
+    scores, _ = of_memory(model, batch)
+    nobody = scores.new_zeros(len(questions.trip), model.config.width)
+    with torch.no_grad():
+        counts = weighted_counts(history.products, model.purchases.similar(history.trips, nobody))
+        ratios = log_ratios(counts, model.prior.history_shares(questions))
+    torch.testing.assert_close(scores, ratios @ model.purchases.weight + history.log_weight)
+    assert (other - scores).abs().max() > 0.1
+
+
+def reached_by_rhythm(model, batch):
+    """Products (E,) and categories (Q, C + 1) whose score depends on the gaps between purchases."""
+    history = batch.questions.history
+    changed = {}
+    for name in ("products", "categories"):
+        bought = getattr(history, name)
+        sequences = replace(bought.sequences, gaps=bought.sequences.gaps * 2 + 3)
+        changed[name] = replace(bought, sequences=sequences)
+    other = replace(batch, questions=replace(batch.questions, history=replace(history, **changed)))
+    return [
+        (one != two).flatten()
+        for one, two in zip(of_memory(model, batch), of_memory(model, other), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    "without, products, categories",
+    [
+        ((), True, True),
+        (("trip encoder",), True, True),
+        (("categories",), True, False),
+        (("purchase encoder",), False, False),
+        (("encoder",), False, False),
+        (("repurchase",), False, False),
+    ],
+)
+def test_who_reads_the_rhythm_of_purchases(cache, batch, without, products, categories):
+    of_product, of_category = reached_by_rhythm(stirred(cache, without), batch)
+    assert of_product.all() if products else not of_product.any()
+    assert of_category.any() == categories
+
+
+def test_without_categories_nothing_is_read_of_them(cache, batch):
+    history = batch.questions.history
+    above = replace(history.categories, gaps=history.categories.gaps * 2 + 3)
+    other = replace(
+        batch, questions=replace(batch.questions, history=replace(history, categories=above))
+    )
+    for without in ((), ("categories",)):
+        model = stirred(cache, without)
+        (one, of_category), (two, of_other) = (of_memory(model, b) for b in (batch, other))
+        assert torch.equal(one, two) == torch.equal(of_category, of_other) == bool(without)
+        assert of_category.any() == (not without)
 
 
 def test_without_counting_nobody_s_past_and_no_kind_is_counted(cache, batch):

@@ -110,6 +110,17 @@ def test_a_stranger_is_answered_about_from_the_checkpoint_alone(cache, model, tr
     assert logits.shape == (1, cache.vocabulary.size) and logits[:, 1:-2].isfinite().all()
 
 
+def test_a_first_trip_ever_is_answered_about(chain, model, trips):
+    """Nothing was bought before, by anybody who is asked about, and nothing is visible."""
+    stranger, known = CustomerState(chain), observed(chain, trips[:5])
+    plan = replace(trips[5].plan, visible=())
+    alone = model.answer([stranger], [plan]).logits
+    assert alone[:, 1:-2].isfinite().all()
+    both = model.answer([stranger, known], [plan, plan]).logits
+    torch.testing.assert_close(both[:1], alone, rtol=1e-4, atol=1e-4)
+    assert (both[0] - both[1])[1:-2].abs().max() > 0.01
+
+
 def test_the_chains_sales_of_later_weeks_are_refused(cache, model, trips):
     """Whoever knows what the chain sold after a trip may not answer about it."""
     chain = Chain(cache, chain_sales_after(cache, 20))

@@ -10,7 +10,7 @@ import torch
 from trainer.model.token_scores import TokenScores
 from trainer.training.losses import FocalLoss
 
-ROWS, QUESTIONS, CHANNELS, TOKENS = 7, 5, 4, 11
+ROWS, QUESTIONS, CHANNELS, TOKENS, GROUPS = 7, 5, 4, 11, 4
 
 
 def made(dtype=torch.float64, seed=0):
@@ -28,6 +28,11 @@ def made(dtype=torch.float64, seed=0):
             (random(3, TOKENS), torch.tensor([2, 0, 0, 1, 2])[question]),
             (random(2, TOKENS), torch.tensor([0, 1, 1, 0, 1])[question]),
         ),
+        groups=(
+            random(2, GROUPS),
+            torch.tensor([1, 0, 0, 1, 1])[question],
+            torch.tensor([3, 0, 1, 0, 2, 2, 0, 1, 1, 0, 3]),
+        ),
         history=random(8),
         entries=(
             torch.tensor([0, 0, 1, 3, 3, 3, 4, 4, 5, 5, 6, 6]),
@@ -39,7 +44,8 @@ def made(dtype=torch.float64, seed=0):
 
 
 def leaves(scores):
-    return [scores.z, scores.vectors, scores.history, *(t for t, _ in scores.tables)]
+    tables = (table for table, _ in scores.tables)
+    return [scores.z, scores.vectors, scores.history, scores.groups[0], *tables]
 
 
 TARGETS = (
@@ -52,9 +58,13 @@ TARGETS = (
 def test_dense_by_hand():
     scores = made()
     (kinds, kind), (weeks, week) = scores.tables
+    table, of_row, group = scores.groups
     for row in range(ROWS):
         expected = scores.vectors @ scores.z[row]
         expected = expected + kinds[kind[row]] + weeks[week[row]]
+        for token in range(TOKENS):
+            shared = table[of_row[row], group[token]]
+            expected = expected + shared * torch.eye(TOKENS)[token]
         for of, token, entry in zip(*scores.entries, strict=True):
             if of == row:
                 expected = expected + scores.history[entry] * torch.eye(TOKENS)[token]

@@ -18,8 +18,9 @@ from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
+from trainer.features.categories import category_of_token
 from trainer.features.chain_sales import RecentSales
-from trainer.features.purchase_history import Circumstances
+from trainer.features.circumstances import Circumstances
 from trainer.features.tensors import map_tensors
 from trainer.features.trips import Items, read
 from trainer.model.config import PRESETS
@@ -70,13 +71,14 @@ def timelines(cache, customers, task="completion", hidden=None):
 def build(cache, starts, lengths, task="completion", hidden=None, last_only=False) -> TimelineBatch:
     rows = pack_rows(lengths, CHUNK)
     trips, items = read(cache, ranges(starts, lengths))
-    return arrange(trips, items, rows, lengths, cache.vocabulary, task, hidden, last_only)
+    return arrange(trips, items, rows, lengths, cache, task, hidden, last_only)
 
 
 def arrange(
-    trips, items, rows, lengths, vocabulary, task="completion", hidden=None, last_only=False
+    trips, items, rows, lengths, cache, task="completion", hidden=None, last_only=False
 ) -> TimelineBatch:
     """A batch in which every trip is a target, or the last of each timeline."""
+    vocabulary = cache.vocabulary
     position = torch.from_numpy(ranges(np.zeros_like(lengths), lengths))
     is_target = torch.ones(len(trips), dtype=torch.bool)
     if last_only:
@@ -104,6 +106,7 @@ def arrange(
         questions=build_questions(
             torch.from_numpy(lengths), Circumstances.of(trips), items, is_target, masked,
             hidden[is_target], sales(trips.row[is_target], vocabulary), vocabulary,
+            category_of_token(cache),
         ),
     )  # fmt: skip
 
@@ -225,7 +228,7 @@ def test_a_shuffled_basket_gives_the_same_logits(cache, model):
     items = Items(*(getattr(batch.items, n)[order] for n in ("trip", "token", "pence")))
     lengths = np.bincount(batch.position.eq(0).cumsum(0) - 1)
     rows = pack_rows(lengths, CHUNK)
-    shuffled = double(arrange(batch.trips, items, rows, lengths, cache.vocabulary))
+    shuffled = double(arrange(batch.trips, items, rows, lengths, cache))
     assert not torch.equal(shuffled.questions.token, batch.questions.token)
     before, after = model(batch), model(shuffled)
     torch.testing.assert_close(first_logits(before, batch), first_logits(after, shuffled), **EXACT)
@@ -366,7 +369,7 @@ def test_every_parameter_learns(cache):
     loader = WorldModelDataLoader(
         WorldModelDataset(cache), tokens=10**6, chunk=CHUNK, masking=masking
     )
-    # The output map starts small and the product deltas at zero: one step opens every path.
+    # One step opens every path: output maps and product deltas start at zero.
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
     for batch in [*loader, *loader]:
         optimiser.zero_grad()
@@ -404,6 +407,7 @@ def test_fifty_trips_can_be_memorised(tmp_path):
         hidden,
         sales(batch.trips.row, cache.vocabulary),
         cache.vocabulary,
+        category_of_token(cache),
     )
     batch = replace(batch, questions=questions)
     assert len(questions.target) == 50

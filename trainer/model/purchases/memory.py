@@ -1,0 +1,86 @@
+"""What is remembered of everything that a customer bought, asked by each product.
+
+A product bought before reads its own purchases and those of its category, any other product those
+of its category alone.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from trainer.batches.batch import Questions
+from trainer.features.chain_sales import COLUMNS
+from trainer.model.purchases.purchase_encoder import PurchaseEncoder
+from trainer.model.purchases.purchase_score import PurchaseScore, log_ratios
+from trainer.model.purchases.similar_trips import HEADS, SimilarTrips, weighted_counts
+
+
+class PurchaseMemory(nn.Module):
+    """Log-scores of products, and of categories, from the customer's earlier purchases.
+
+    They start as one strong rule: trips weighted by recency and by similarity to the visible items.
+
+    Args:
+        width: channels of question vectors.
+        product: channels of product vectors.
+        hidden: inner channels.
+        codes: number of codes of each column of the kind of trip, 0 (unknown) included.
+    """
+
+    def __init__(self, width: int, product: int, hidden: int, codes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.similar = SimilarTrips(width)
+        self.weight = nn.Parameter(torch.zeros(len(HEADS)))
+        nn.init.ones_(self.weight[:1])
+        self.category_encoder = PurchaseEncoder(product, codes, hidden)
+        self.category = PurchaseScore(width, product, hidden)
+        self.product_encoder = PurchaseEncoder(product, codes, hidden)
+        self.product = PurchaseScore(width, product, hidden, extra=len(COLUMNS) + 1)
+        self.of_category = nn.Linear(hidden, hidden, bias=False)
+        self.use_bfloat16 = False
+        """Whether training computes the largest tensors in bfloat16, under any other precision."""
+
+    def forward(
+        self, questions: Questions, z: Tensor, products: Tensor, categories: Tensor,
+        shares: tuple[Tensor, Tensor], lifts: Tensor,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Scores of the products bought before, (E,), and of all categories, (Q, C + 1), 0 where
+        never bought; the last column is for tokens without a category.
+
+        z (Q, width) question vectors; products (tokens, product) and categories (C, product)
+        vectors; shares of training items: of the entries of products (E,) and of categories;
+        lifts (E,): log lift of each product bought before.
+        """
+        history, sales = questions.history, questions.sales
+        bought, above = history.products, history.categories
+        weights = self.similar(history.trips, z)
+        counts = weighted_counts(bought, weights)
+        share, share_above = shares
+        rhythm = self.product_encoder(bought.sequences, products).index_select(0, bought.last)
+        rhythm_above = self.category_encoder(above.sequences, categories)
+        recent = sales.table[sales.week[bought.question], :, bought.token]
+        low = torch.autocast(z.device.type, torch.bfloat16)
+        with low if self.use_bfloat16 and self.training else nullcontext():
+            score_above, inner = self.category(
+                questions, above, z, categories, share_above, weighted_counts(above, weights),
+                rhythm_above.index_select(0, above.last),
+            )  # fmt: skip
+            rhythm = rhythm + self.of_category(inner).index_select(0, history.category)
+            score, _ = self.product(
+                questions, bought, z, products, share, counts, rhythm,
+                torch.cat([recent, lifts[:, None]], dim=1),
+            )  # fmt: skip
+        # Log-scores of counting reach 16, where bfloat16 would be wrong by .03.
+        with torch.autocast(z.device.type, enabled=False):
+            counted = log_ratios(counts.float(), share) @ self.weight + history.log_weight
+        width = len(categories) + 1
+        of_category = score_above.new_zeros(len(z) * width)
+        of_category = of_category.index_add(0, above.question * width + above.token, score_above)
+        return counted + score, of_category.view(len(z), width)
+
+    def count_weights(self) -> list[nn.Parameter]:
+        """The weights of counts, and of the similarity of trips."""
+        return [self.weight, self.similar.weight]
