@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from trainer.baselines import baselines
 from trainer.batches.tasks import TASKS
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
@@ -19,6 +20,7 @@ from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, measured_split, seed, whole
 from trainer.evaluation import EvaluationMetrics, run_evaluation
+from trainer.evaluation.oracle import Oracle
 from trainer.evaluation.store import BaselineStore
 from trainer.evaluation.text_report import report
 from trainer.model.encoder.backends import NAMES
@@ -43,6 +45,11 @@ def _parser() -> CommandParser:
         "trips (default: beside the cache, CACHE.baselines)",
     )  # fmt: skip
     add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
+    add(
+        "--oracle", type=Path, metavar="FILE",
+        help="true probabilities of a synthetic chain, from python -m dbt_project.oracle: how much "
+        "of the way from the best rule to them is gone",
+    )  # fmt: skip
     add("--split", type=measured_split, default="test", help="test or validation (default: test)")
     add("--detailed", action="store_true", help="print strata and calibration as well")
     add("--json", type=Path, metavar="FILE", help="write everything measured to this file")
@@ -78,6 +85,9 @@ def measure(options: argparse.Namespace) -> EvaluationMetrics:
     check_output("--json", options.json, rb'"cache_digest": ')
     check_output("--predictions", options.predictions, rb"top20")  # a column, in the file's footer
     cache = TensorCache(options.cache)
+    if options.oracle:
+        oracle = Oracle(options.oracle, cache, options.seed)
+        scorers = [*(baselines(cache) if scorers is None else scorers), oracle]
     chosen = {name: getattr(options, name) for name in ("tasks", "customers", "tokens", "seed")}
     if options.baseline_results:
         chosen["store"] = BaselineStore(options.baseline_results)

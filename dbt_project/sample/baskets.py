@@ -25,8 +25,9 @@ FORMAT_SHIFT = np.array([0.135, -0.10, -0.33, 0.11])
 ITEMS_SCORE = normal_quantile(shape.ITEMS_CDF[:-1])
 # Relative probability of each focus in baskets of 1-2, 3-9, and 10 or more items.
 FOCUS_BY_SIZE = np.array([[0.8, 1.25, 0.8, 1.3], [1.0, 0.9, 1.0, 0.6], [0.65, 0.5, 2.3, 0.2]])
-# Share of errands among one-item baskets.
+# Share of errands among one-item baskets, and their place among the focuses.
 ERRANDS = 0.045
+ERRAND = FOCUS.shape[0] - 1
 PORTION_SPREAD = 0.35
 
 
@@ -79,8 +80,26 @@ def draw_trips(seed: int, week: int, h: Households, stores: Stores):
     return household, h.store[at], day, hour
 
 
-def _favourites(week: int, h: Households, catalogue: Catalogue, demand: Demand, owners):
-    """Running total of this week's repertoire weights, (pairs, focuses) laid out by focus."""
+def draws_for(wanted: np.ndarray) -> np.ndarray:
+    """Draws for a number of items: more than items, because a product counts once in a basket."""
+    return np.where(wanted == 1, 1, wanted + 2 * wanted // 3 + 3)
+
+
+def focus_mix(of_household: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Relative probability of each focus but an errand, for a number of items: (n, 4)."""
+    return of_household * FOCUS_BY_SIZE[np.digitize(wanted, [3, 10])]
+
+
+def errands_possible(catalogue: Catalogue, demand: Demand) -> bool:
+    """Whether anything is on sale that errands are for."""
+    return bool((demand.on_sale & (catalogue.mission == shape.UNCLASSIFIED)).any())
+
+
+def favourites(week: int, h: Households, catalogue: Catalogue, demand: Demand, owners):
+    """Running total of this week's repertoire weights, (pairs, focuses) laid out by focus.
+
+    Returns it, the first pair of each owner, pairs of each owner, and the product of each pair.
+    """
     size = h.favourite_start[owners + 1] - h.favourite_start[owners]
     pair = np.repeat(h.favourite_start[owners], size) + within(size)
     owner, product = np.repeat(owners, size), h.favourite[pair]
@@ -93,7 +112,7 @@ def _favourites(week: int, h: Households, catalogue: Catalogue, demand: Demand, 
     return cumulate(by_focus), np.cumsum(size) - size, size, product
 
 
-def _first_of(trip, product, products, wanted):
+def first_of(trip, product, products, wanted):
     """Keep the first occurrence of each product in a trip, and at most `wanted` per trip."""
     _, first = np.unique(trip * products + product, return_index=True)
     first.sort()
@@ -109,15 +128,13 @@ def draw_items(seed, week, trips, h: Households, catalogue: Catalogue, stores, d
     of_household = np.sqrt(HOUSEHOLD_PART) * h.basket[household]
     score = of_household + np.sqrt(1 - HOUSEHOLD_PART) * rng.normal(0, 1, count)
     wanted = 1 + np.searchsorted(ITEMS_SCORE, score + FORMAT_SHIFT[stores.format[store]])
-    mix = h.focus[household] * FOCUS_BY_SIZE[np.digitize(wanted, [3, 10])]
+    mix = focus_mix(h.focus[household], wanted)
     turn = np.cumsum(mix, axis=1)
     focus = (rng.random(count)[:, None] * turn[:, -1:] >= turn[:, :-1]).sum(1)
-    possible = (demand.on_sale & (catalogue.mission == shape.UNCLASSIFIED)).any()
-    errand = possible & (wanted == 1) & (rng.random(count) < ERRANDS)
-    focus[errand] = FOCUS.shape[0] - 1
+    errand = errands_possible(catalogue, demand) & (wanted == 1) & (rng.random(count) < ERRANDS)
+    focus[errand] = ERRAND
 
-    # More draws than items, because a product counts once in a basket.
-    draws = np.where(wanted == 1, 1, wanted + 2 * wanted // 3 + 3)
+    draws = draws_for(wanted)
     trip = np.repeat(np.arange(count), draws)
     who, focus_of = household[trip], focus[trip]
     region, sensitivity = h.region[who], h.sensitivity[who]
@@ -125,7 +142,7 @@ def draw_items(seed, week, trips, h: Households, catalogue: Catalogue, stores, d
     product = demand.draw(region, sensitivity, focus_of, u[0])
 
     owners, place = np.unique(household, return_inverse=True)
-    total, first, size, favourite = _favourites(week, h, catalogue, demand, owners)
+    total, first, size, favourite = favourites(week, h, catalogue, demand, owners)
     repeat = np.flatnonzero(u[1] < h.loyalty[who])  # draws from the household's repertoire
     row = first[place[trip[repeat]]] + focus_of[repeat] * favourite.size
     at = pick(total, row, row + size[place[trip[repeat]]], u[0, repeat])
@@ -139,7 +156,7 @@ def draw_items(seed, week, trips, h: Households, catalogue: Catalogue, stores, d
     second = within(copies) == 1
     product = np.where(second, catalogue.partner[product[source]], product[source])
     trip = trip[source]
-    chosen = _first_of(trip, product, catalogue.need.size, wanted)
+    chosen = first_of(trip, product, catalogue.need.size, wanted)
     return trip[chosen], product[chosen]
 
 
@@ -148,16 +165,24 @@ def draw_amounts(seed, week, trips, items, catalogue: Catalogue, stores, demand:
     rng = stream(seed, "amounts", week)
     store = trips[1][items[0]]
     product = items[1]
-    more = rng.random(product.size) < catalogue.multiple[product]
-    share = np.cumsum(shape.MULTIPLE_SHARE) / shape.MULTIPLE_SHARE.sum()
-    many = np.searchsorted(share, rng.random(product.size), side="right")
-    many = shape.MULTIPLES[np.minimum(many, shape.MULTIPLES.size - 1)]
-    quantity = np.where(more, many, 1)
     price = demand.price[stores.region[store], stores.format[store], product]
-    portion = catalogue.portion[product] * np.exp(rng.normal(0, PORTION_SPREAD, product.size))
-    weighed = np.maximum(np.rint(price * portion), 1).astype(np.int64)
-    spend = np.where(catalogue.random_weight[product], weighed, quantity * price)
-    return quantity, spend
+    more, many = rng.random(product.size), rng.random(product.size)
+    return amounts(catalogue, product, price, more, many, rng.normal(0, 1, product.size))
+
+
+def amounts(catalogue: Catalogue, product, price, more, many, portion):
+    """Quantity and spend in pence of items at a price, from draws of each.
+
+    more, many: uniform on [0, 1), whether there is more than one, and how many; portion: standard
+    normal, of the weight. All arguments broadcast.
+    """
+    share = np.cumsum(shape.MULTIPLE_SHARE) / shape.MULTIPLE_SHARE.sum()
+    several = np.searchsorted(share, many, side="right")
+    several = shape.MULTIPLES[np.minimum(several, shape.MULTIPLES.size - 1)]
+    quantity = np.where(more < catalogue.multiple[product], several, 1)
+    kilograms = catalogue.portion[product] * np.exp(PORTION_SPREAD * portion)
+    weighed = np.maximum(np.rint(price * kilograms), 1).astype(np.int64)
+    return quantity, np.where(catalogue.random_weight[product], weighed, quantity * price)
 
 
 def draw_week(seed, week, h: Households, catalogue: Catalogue, stores: Stores, demand) -> Week:

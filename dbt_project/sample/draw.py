@@ -53,3 +53,8 @@ _PHI = np.array([0.5 * (1 + math.erf(z / math.sqrt(2))) for z in _GRID])
 def normal_quantile(p: np.ndarray) -> np.ndarray:
     """Standard normal quantile, good to four decimals within +-6."""
     return np.interp(p, _PHI, _GRID)
+
+
+def normal_cdf(z: np.ndarray) -> np.ndarray:
+    """Standard normal distribution function, as `normal_quantile` has it."""
+    return np.interp(z, _GRID, _PHI)

@@ -21,6 +21,8 @@ TOP_UP_GROUPS, FULL_GROUPS, TOP_UP_UNITS, FULL_UNITS = 4, 8, 10, 15
 DOMINANT = np.array([0.63, 0.62, 0.67])
 # Share of items in the value (premium) tier that makes a basket LA (UM), if it is the larger.
 TIER_ITEMS = 0.25
+# Classes of items that name a mission: Fresh, Grocery, Nonfood.
+CLASSES = 3
 
 
 def label(basket, baskets, units, spend, group, mission, tier) -> tuple[np.ndarray, ...]:
@@ -30,29 +32,43 @@ def label(basket, baskets, units, spend, group, mission, tier) -> tuple[np.ndarr
     `tier` (0, 1, 2) have one element per item. Returns indices into `SIZES`, `SENSITIVITIES`,
     `TYPES` and `MISSIONS`, one element per basket.
     """
-    total = np.bincount(basket, units, baskets)
-    size = np.digitize(total, [2.5, 9.5])
-
     groups = len(shape.GROUPS)
     known = mission != shape.UNCLASSIFIED
     pairs = np.unique((basket * groups + group)[known])
-    distinct = np.bincount(pairs // groups, minlength=baskets)
-    kind = np.where((distinct >= TOP_UP_GROUPS) | (total >= TOP_UP_UNITS), 1, 0)
-    kind = np.where((distinct >= FULL_GROUPS) & (total >= FULL_UNITS), 2, kind)
-
-    part = np.bincount(basket * 4 + mission, spend, baskets * 4).reshape(baskets, 4)
-    counted = part[:, :3].sum(1)
-    share = part[:, :3] / np.maximum(counted, 1)[:, None]
-    focus = np.full(baskets, MISSIONS.index("Mixed"))
-    for item_class, name in enumerate(("Fresh", "Grocery", "Nonfood")):
-        focus[share[:, item_class] >= DOMINANT[item_class]] = MISSIONS.index(name)
-
-    items = np.bincount(basket, known, baskets)
     value, premium = (np.bincount(basket, known & (tier == t), baskets) for t in (0, 2))
-    price = np.ones(baskets, dtype=np.int64)
-    price[(value > premium) & (value >= TIER_ITEMS * items)] = 0
-    price[(premium > value) & (premium >= TIER_ITEMS * items)] = 2
+    return decide(
+        np.bincount(basket, units, baskets),
+        np.bincount(pairs // groups, minlength=baskets),
+        [np.bincount(basket, spend * (mission == c), baskets) for c in range(CLASSES)],
+        np.bincount(basket, known, baskets),
+        value,
+        premium,
+    )
+
+
+def decide(units, groups, spend, items, value, premium) -> tuple[np.ndarray, ...]:
+    """Labels of baskets from their totals, arrays that broadcast.
+
+    All but `units` are of items of a known class: distinct product groups, spend in pence of each
+    of the `CLASSES`, items, and those in the value and in the premium tier.
+    """
+    size = np.digitize(units, [2.5, 9.5])
+
+    kind = np.where((groups >= TOP_UP_GROUPS) | (units >= TOP_UP_UNITS), 1, 0)
+    kind = np.where((groups >= FULL_GROUPS) & (units >= FULL_UNITS), 2, kind)
+
+    counted = spend[0] + spend[1] + spend[2]
+    focus = np.full(counted.shape, MISSIONS.index("Mixed"))
+    for part, dominant, name in zip(spend, DOMINANT, ("Fresh", "Grocery", "Nonfood"), strict=True):
+        focus = np.where(part / np.maximum(counted, 1) >= dominant, MISSIONS.index(name), focus)
+
+    price = np.where((value > premium) & (value >= TIER_ITEMS * items), 0, 1)
+    price = np.where((premium > value) & (premium >= TIER_ITEMS * items), 2, price)
 
     unlabelled = counted == 0
-    kind[unlabelled], focus[unlabelled], price[unlabelled] = 3, 4, 3
-    return size, price, kind, focus
+    return (
+        size,
+        np.where(unlabelled, SENSITIVITIES.index("XX"), price),
+        np.where(unlabelled, TYPES.index("XX"), kind),
+        np.where(unlabelled, MISSIONS.index("XX"), focus),
+    )

@@ -72,6 +72,23 @@ class CustomerBootstrap:
         with np.errstate(invalid="ignore"):
             return (self._times @ sums) / (self._times @ counts)
 
+    def share(
+        self, values: np.ndarray, low: np.ndarray, high: np.ndarray, chosen: np.ndarray
+    ) -> Estimate:
+        """Where the mean of values lies between those of low (0) and high (1), over chosen trips.
+
+        All are (n,); a NaN in any leaves its trip out. Draws in which low and high have one mean
+        have no share.
+        """
+        parts = np.stack([values - low, high - low], axis=1)
+        parts[np.isnan(parts).any(1)] = np.nan
+        sums, counts = self.sums(parts, chosen)
+        gone, whole = sums.sum(0)
+        with np.errstate(divide="ignore"):
+            drawn = self.drawn(sums[:, :1], sums[:, 1:])
+        share = gone / whole if whole else np.nan
+        return Estimate(share, *interval(drawn[np.isfinite(drawn)]), int(counts[:, 0].sum()))
+
 
 def interval(drawn: np.ndarray) -> tuple[float, float]:
     """The middle `LEVEL` of draws (n,), without those that are NaN; NaN without any other."""

@@ -78,10 +78,7 @@ class Evaluator:
         store: BaselineStore | None = None,
         progress: bool = True,
     ) -> None:
-        self.dataset = WorldModelDataset(cache, split)
-        if customers is not None:
-            chosen = sample_customers(cache, self.dataset.customers, customers)
-            self.dataset = WorldModelDataset(cache, split, customers=chosen)
+        self.dataset = evaluated(cache, split, customers)
         self.scorers = _scorers(cache, scorers)
         names = [MODEL, *(scorer.name for scorer in self.scorers)]
         if len(set(names)) < len(names):
@@ -243,6 +240,15 @@ class Evaluator:
                     calibration.add(log_p, slopes, truth, fresh)
                     raw.add(scores.log_softmax(1), torch.ones_like(slopes), truth, fresh)
         return {name: Measured(found, hidden, unknown) for name, found in values.items()}
+
+
+def evaluated(cache: TensorCache, split: str, customers: int | None) -> WorldModelDataset:
+    """The timelines that are evaluated; arguments and errors as of `Evaluator`."""
+    dataset = WorldModelDataset(cache, split)
+    if customers is None:
+        return dataset
+    chosen = sample_customers(cache, dataset.customers, customers)
+    return WorldModelDataset(cache, split, customers=chosen)
 
 
 def _scorers(cache: TensorCache, chosen: Sequence[Scorer | str] | None) -> tuple[Scorer, ...]:

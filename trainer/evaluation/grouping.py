@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainer.baselines.boosting import Boosting
 from trainer.evaluation.bootstrap import CustomerBootstrap, Estimate
 from trainer.evaluation.metrics import GroupMetrics
 from trainer.evaluation.per_trip import METRICS
-from trainer.evaluation.scorers import MODEL
+from trainer.evaluation.scorers import MODEL, ORACLE
+
+GAPS = ("recall@10", "ndcg@10")
+"""Metrics whose gap is measured. The likelihoods of rules and boosting are not the best that they
+can reach (docs/evaluation.md)."""
 
 
 @dataclass(frozen=True)
@@ -50,4 +55,20 @@ class Grouping:
                 for name, values in self.values.items()
                 if model is not None and name != MODEL
             },
+            gap_closed=self._gap_closed(chosen, metrics),
         )
+
+    def _gap_closed(
+        self, chosen: np.ndarray, metrics: Sequence[str]
+    ) -> dict[str, dict[str, Estimate]]:
+        """See `GroupMetrics`; of `GAPS`, where there are rules and an oracle."""
+        rules = [name for name in self.values if name not in (MODEL, ORACLE, Boosting.name)]
+        if ORACLE not in self.values or not rules:
+            return {}
+        found: dict[str, dict[str, Estimate]] = {name: {} for name in self.values if name != ORACLE}
+        for metric in set(GAPS) & set(metrics):
+            of = {name: part[:, METRICS.index(metric)] for name, part in self.values.items()}
+            low = of[max(rules, key=lambda name: of[name][chosen].mean())]
+            for name, shares in found.items():
+                shares[metric] = self.bootstrap.share(of[name], low, of[ORACLE], chosen)
+        return found

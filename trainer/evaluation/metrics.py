@@ -10,6 +10,7 @@ from typing import Any
 from trainer.commands.errors import InputError
 from trainer.evaluation.bootstrap import Estimate
 from trainer.evaluation.calibration_table import CalibrationRow
+from trainer.evaluation.scorers import ORACLE
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,13 @@ class GroupMetrics:
     """scorer -> metric -> mean over trips."""
     model_minus: dict[str, dict[str, Estimate]]
     """scorer -> metric -> mean over trips of the model's value less the scorer's, paired."""
+    gap_closed: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    """scorer -> metric -> share of the way from the group's best rule (0) to the oracle (1). Empty
+    without an oracle."""
 
     def best(self, metric: str, but: str | None = None) -> str:
         """The baseline with the highest mean of a metric, one left out; of equals the first."""
-        names = (name for name in self.model_minus if name != but)
+        names = (name for name in self.model_minus if name not in (but, ORACLE))
         return max(names, key=lambda name: self.scorers[name][metric].value)
 
 
@@ -131,6 +135,7 @@ def _group(group: Mapping[str, Any]) -> GroupMetrics:
         **sizes,
         scorers=_estimates(group["scorers"]),
         model_minus=_estimates(group["model_minus"]),
+        gap_closed=_estimates(group["gap_closed"]),
     )
 
 

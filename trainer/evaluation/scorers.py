@@ -1,4 +1,4 @@
-"""The model as a scorer."""
+"""The model as a scorer, and the names of what is no baseline."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from trainer.model.world_model import WorldModel
 
 MODEL = "model"
 """Name of the model among the scorers."""
+ORACLE = "oracle"
+"""Name of the one who knows the true probabilities (`trainer.evaluation.oracle`): it is compared
+with, and never the best of anything."""
 
 
 @dataclass(frozen=True)

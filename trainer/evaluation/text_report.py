@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from trainer.baselines.boosting import Boosting
 from trainer.evaluation.bootstrap import Estimate
 from trainer.evaluation.calibration_table import CalibrationRow
 from trainer.evaluation.metrics import EvaluationMetrics, GroupMetrics, TaskMetrics
-from trainer.evaluation.scorers import MODEL
+from trainer.evaluation.scorers import MODEL, ORACLE
 
 TITLES = {
     "next_unknown": "Next basket, mission unknown",
@@ -37,7 +38,7 @@ def report(metrics: EvaluationMetrics, detailed: bool = False) -> str:
             ("replayed weeks (copies of earlier trips)", task.replayed),
         ):
             if group:
-                lines += ["", f"{title}: {_size(group)}", *_headline(group)]
+                lines += ["", f"{title}: {_size(group)}", *_headline(group), *_gap_closed(group)]
         if detailed:
             lines += _details(task)
     return "\n".join(lines)
@@ -58,15 +59,28 @@ def _headline(group: GroupMetrics) -> Iterator[str]:
     return aligned(rows)
 
 
+def _gap_closed(group: GroupMetrics) -> Iterator[str]:
+    """A row per scorer that is no rule, where the oracle is known."""
+    rows = [
+        [scorer, *(_cell(group.gap_closed[scorer], HEADLINE[name], True) for name in WITH_INTERVAL)]
+        for scorer in (MODEL, Boosting.name)
+        if scorer in group.gap_closed
+    ]
+    if rows:
+        yield from ("", "share of the way from the best rule to the oracle")
+        yield from aligned([["", *WITH_INTERVAL], *rows])
+
+
 def best_scorers(group: GroupMetrics) -> list[str]:
-    """The model and the baselines that are best in the metrics with an interval, each once.
+    """The model, the baselines that are best in the metrics with an interval, each once, and the
+    oracle if it is there.
 
     Without a model all scorers: none of them is what the others are compared with.
     """
     if not group.model_minus:
         return [*group.scorers]
     best = (group.best(HEADLINE[name]) for name in WITH_INTERVAL)
-    return list(dict.fromkeys([MODEL, *best]))
+    return list(dict.fromkeys([MODEL, *best, *(name for name in group.scorers if name == ORACLE)]))
 
 
 def _details(task: TaskMetrics) -> Iterator[str]:
@@ -106,10 +120,12 @@ def _details(task: TaskMetrics) -> Iterator[str]:
 
 
 def _strata(task: TaskMetrics, metric: str) -> Iterator[str]:
-    """A row per kind of trip: the model, the best baseline over all trips, and the difference."""
+    """A row per kind of trip: the model, the best baseline over all trips, and the difference; with
+    an oracle, how much of the gap the model closes."""
+    oracle = [ORACLE] if ORACLE in task.fresh.scorers else []
     if task.fresh.model_minus:
-        listed = [MODEL, best := task.fresh.best(metric)]
-        heads = [*listed, "model - baseline"]
+        listed = [MODEL, best := task.fresh.best(metric), *oracle]
+        heads = [*listed, "model - baseline", *(["model's share of the gap"] if oracle else [])]
     else:
         listed, heads, best = [*task.fresh.scorers], [*task.fresh.scorers], None
     rows = [["", "trips", *heads]]
@@ -119,6 +135,7 @@ def _strata(task: TaskMetrics, metric: str) -> Iterator[str]:
             row += [_cell(group.scorers[scorer], metric, False) for scorer in listed]
             if best is not None:
                 row.append(_cell(group.model_minus[best], metric, True, "+"))
+                row += [_cell(group.gap_closed.get(MODEL, {}), metric, True)] * bool(oracle)
             rows.append(row)
     yield from aligned(rows)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trainer.baselines.boosting import Boosting
 from trainer.evaluation.bootstrap import Estimate
 from trainer.evaluation.metrics import GroupMetrics
-from trainer.evaluation.scorers import MODEL
+from trainer.evaluation.scorers import MODEL, ORACLE
 
 COMPARED = ("recall@10", "ndcg@10")
 NAMES = {"recall@10": "recall@10", "ndcg@10": "NDCG@10"}
@@ -61,7 +61,7 @@ def comparisons(group: GroupMetrics) -> dict[str, list[Lead]]:
     the highest mean of that metric, and with gradient boosting; what was not measured is left
     out."""
     found = {}
-    if set(group.model_minus) - {BOOSTING}:
+    if set(group.model_minus) - {BOOSTING, ORACLE}:
         found[BEST_RULE] = [lead(group, name, group.best(name, but=BOOSTING)) for name in COMPARED]
     if BOOSTING in group.model_minus:
         found[BOOSTING] = [lead(group, name, BOOSTING) for name in COMPARED]
