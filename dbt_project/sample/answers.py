@@ -174,14 +174,17 @@ class Answers:
         found = zip(self._labels(law, sets, rng), kind, strict=True)
         return np.logical_and.reduce([part == code for part, code in found])
 
+    def _amounts(self, law: Law, product: np.ndarray, draws: tuple[int, ...], rng):
+        """Quantity and spend of products, from draws of a shape that broadcasts with them."""
+        more, many = rng.random((2, *draws))
+        portion = rng.normal(0, 1, draws)
+        return amounts(self._catalogue, product, law.price[product], more, many, portion)
+
     def _labels(self, law: Law, sets: np.ndarray, rng) -> tuple[np.ndarray, ...]:
         """Kinds of baskets (S, N) with amounts drawn: `labels.label`."""
         basket, product = np.nonzero(sets)
         c = self._catalogue
-        quantity, spend = amounts(
-            c, product, law.price[product], *rng.random((2, product.size)),
-            rng.normal(0, 1, product.size),
-        )  # fmt: skip
+        quantity, spend = self._amounts(law, product, product.shape, rng)
         return labels.label(
             basket, len(sets), quantity, spend, c.group[product], c.mission[product],
             c.tier[product],
@@ -194,15 +197,9 @@ class Answers:
         """
         c, rows = self._catalogue, len(others)
         basket, product = np.nonzero(others)
-        quantity, spend = amounts(
-            c, product, law.price[product], *rng.random((2, product.size)),
-            rng.normal(0, 1, product.size),
-        )  # fmt: skip
+        quantity, spend = self._amounts(law, product, product.shape, rng)
         every = np.arange(others.shape[1])
-        more, many = rng.random((2, rows, 1))
-        quantity_of, spend_of = amounts(
-            c, every, law.price, more, many, rng.normal(0, 1, (rows, 1))
-        )
+        quantity_of, spend_of = self._amounts(law, every, (rows, 1), rng)
         known = c.mission != shape.UNCLASSIFIED
 
         def counted(weight: np.ndarray) -> np.ndarray:

@@ -66,46 +66,56 @@ def basket_laws(
     week: int, h: Households, catalogue: Catalogue, demand: Demand, household, store_format
 ) -> Iterator[Law]:
     """The law of each trip of a week, given the household and the format of its store."""
-    products, needs = catalogue.need.size, int(catalogue.need.max()) + 1
+    products = catalogue.need.size
     owners, place = np.unique(household, return_inverse=True)
     total, first, size, favourite = favourites(week, h, catalogue, demand, owners)
     repertoire = np.diff(total).reshape(FOCUS.shape[0], -1)
     on_sale = (catalogue.partner >= 0) & demand.on_sale[np.maximum(catalogue.partner, 0)]
     pull = np.where(on_sale, catalogue.pull, 0.0)
     partner = np.where(pull > 0, catalogue.partner, -1)
-    score = np.sqrt(HOUSEHOLD_PART) * h.basket[household] + FORMAT_SHIFT[store_format]
-    below = normal_cdf((ITEMS_SCORE - score[:, None]) / np.sqrt(1 - HOUSEHOLD_PART))
-    items = np.diff(below, axis=1, prepend=0, append=1)
     errands = ERRANDS if errands_possible(catalogue, demand) else 0.0
-
-    def shares(weights: np.ndarray) -> np.ndarray:
-        return weights / np.maximum(weights.sum(-1, keepdims=True), 1e-300)
-
-    for who, at, of_items, form in zip(household, place, items, store_format, strict=True):
-        row = int(h.region[who]) * len(CLASSES) + int(h.sensitivity[who])
+    for who, at, form in zip(household, place, store_format, strict=True):
+        region, sensitivity = int(h.region[who]), int(h.sensitivity[who])
+        row = region * len(CLASSES) + sensitivity
         begin = row * FOCUS.shape[0] * products
         base = np.diff(demand.base[begin : begin + FOCUS.shape[0] * products + 1])
-        rate = shares(base.reshape(FOCUS.shape[0], products))
         pairs = slice(first[at], first[at] + size[at])
-        own = shares(_summed(repertoire[:, pairs], favourite[pairs], products))
+        own = _shares(_summed(repertoire[:, pairs], favourite[pairs], products))
         loyalty = np.where(own.any(1), h.loyalty[who], 0.0)[:, None]
-        rate = loyalty * own + (1 - loyalty) * rate
+        drawn = loyalty * own + (1 - loyalty) * _shares(base.reshape(FOCUS.shape[0], products))
+        rate = _after_prices(drawn, demand, region, sensitivity)
+        wanted = _wanted(h.basket[who], FORMAT_SHIFT[form], h.focus[who], errands)
+        yield Law(wanted, rate, partner, pull, demand.price[region, form])
 
-        keep = demand.keep[h.region[who], h.sensitivity[who]]
-        rivals = np.empty(products)
-        begin = row * products
-        rivals[demand.order] = np.diff(demand.rivals[begin : begin + products + 1])
-        of_need = np.bincount(catalogue.need, rivals, needs)[catalogue.need]
-        keep = np.where(of_need > 0, keep, 1.0)
-        moved = _summed(rate * (1 - keep), catalogue.need, needs)[:, catalogue.need]
-        rate = rate * keep + moved * rivals / np.maximum(of_need, 1e-300)
 
-        mix = shares(focus_mix(h.focus[who], WANTED))
-        mix = np.column_stack([mix, np.zeros(WANTED.size)])
-        mix[0] *= 1 - errands
-        mix[0, ERRAND] = errands
-        price = demand.price[h.region[who], form]
-        yield Law(of_items[:, None] * mix, rate, partner, pull, price)
+def _wanted(basket: float, shift: float, focus: np.ndarray, errands: float) -> np.ndarray:
+    """(W, F) probability of a number of items and a focus."""
+    score = np.sqrt(HOUSEHOLD_PART) * basket + shift
+    below = normal_cdf((ITEMS_SCORE - score) / np.sqrt(1 - HOUSEHOLD_PART))
+    items = np.diff(below, prepend=0, append=1)
+    mix = np.zeros((WANTED.size, FOCUS.shape[0]))
+    mix[:, :ERRAND] = _shares(focus_mix(focus, WANTED))
+    mix[0] *= 1 - errands
+    mix[0, ERRAND] = errands
+    return items[:, None] * mix
+
+
+def _after_prices(drawn: np.ndarray, demand: Demand, region: int, sensitivity: int) -> np.ndarray:
+    """(F, N) what is bought instead of what is drawn, given this week's prices
+    (`Demand.respond`)."""
+    products, need = demand.need.size, demand.need
+    begin = (region * len(CLASSES) + sensitivity) * products
+    rivals = np.empty(products)
+    rivals[demand.order] = np.diff(demand.rivals[begin : begin + products + 1])
+    of_need = np.bincount(need, rivals)[need]
+    keep = np.where(of_need > 0, demand.keep[region, sensitivity], 1.0)
+    moved = _summed(drawn * (1 - keep), need, int(need.max()) + 1)[:, need]
+    return drawn * keep + moved * rivals / np.maximum(of_need, 1e-300)
+
+
+def _shares(weights: np.ndarray) -> np.ndarray:
+    """Weights divided by the sum over their last axis."""
+    return weights / np.maximum(weights.sum(-1, keepdims=True), 1e-300)
 
 
 def _summed(weights: np.ndarray, product: np.ndarray, products: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from dbt_project.sample.chain import build_chain
 from dbt_project.sample.demand import build_demand
 from dbt_project.sample.law import basket_laws
 
-WEEK, TRIPS, PRODUCTS = 9, 200_000, 62
+WEEK, TRIPS, PRODUCTS = 9, 100_000, 62
 
 
 class Drawn:
@@ -54,7 +54,7 @@ def drawn(request) -> Drawn:
 
 @pytest.fixture(scope="module")
 def answers(drawn) -> Answers:
-    return Answers(drawn.catalogue, [drawn.law], np.random.default_rng(0), samples=2000)
+    return Answers(drawn.catalogue, [drawn.law], np.random.default_rng(0), samples=1000)
 
 
 def test_rates_and_sizes_add_up(drawn):
@@ -103,7 +103,7 @@ def test_the_next_basket_is_as_the_chain_draws_it(drawn, answers):
     expected, _ = frequencies(drawn)
     p = answers.next_basket(drawn.law, np.random.default_rng(1))
     assert p.sum() == pytest.approx(1)
-    assert np.abs(p - expected).sum() / 2 < 0.012
+    assert np.abs(p - expected).sum() / 2 < 0.015
 
 
 def test_the_next_basket_of_a_declared_kind_is_as_the_chain_draws_it(drawn, answers):
