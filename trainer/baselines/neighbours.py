@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.baselines.frequency import Weigh, in_groups, share_of_last
@@ -53,13 +54,15 @@ class Neighbours:
         self._cache, self._purchases, self._weigh, self._blend = cache, purchases, weigh, blend
         self._last = last
         training = EarlierItems.of_training(cache)
-        vectors = training.sums(weigh(training), cache.vocabulary.size)
-        self._squares = vectors.square().sum(1)
+        customers, tokens = len(training.trips), cache.vocabulary.size
         # A customer bought a few hundred of thousands of products: sparse is six times as fast.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sparse CSR", UserWarning)
-            self._vectors = vectors.to_sparse_csr()
-            self._by_product = vectors.T.contiguous().to_sparse_csr()
+        cell, place = (training.owner * tokens + training.token).unique(return_inverse=True)
+        weights = torch.zeros(len(cell)).index_add_(0, place, weigh(training))
+        owner, product = cell // tokens, cell % tokens
+        self._squares = torch.zeros(customers).index_add_(0, owner, weights.square())
+        self._vectors = _csr(owner, product, weights, (customers, tokens))
+        order = product.argsort(stable=True)
+        self._by_product = _csr(product[order], owner[order], weights[order], (tokens, customers))
 
     def __call__(self, batch: TimelineBatch) -> Tensor:
         """c, (Q, V) float32."""
@@ -77,6 +80,17 @@ class Neighbours:
         others = (self._by_product.to(device) @ weights).T
         trips = purchases.trips if self._last is None else purchases.trips.clamp(max=self._last)
         return (vector * weight[:, None] + others) * trips[:, None]
+
+
+def _csr(row: Tensor, column: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """A sparse matrix from its cells, in the order of rows, then columns; cells of 0 left out."""
+    row, column, values = (part[values != 0] for part in (row, column, values))
+    ends = torch.bincount(row, minlength=shape[0]).cumsum(0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR", UserWarning)
+        return torch.sparse_csr_tensor(
+            F.pad(ends, (1, 0)), column, values, shape, check_invariants=True
+        )
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ class Scorer(Protocol):
     """The tasks of `trainer.batches.tasks.TASKS` it applies to."""
 
     def scores(self, batch: TimelineBatch) -> Predictions:
-        """Logits (Q, N + 3) for a batch's questions, higher is better; context logits if any.
+        """Logits for a batch's questions, higher is better; context logits if any.
 
-        Log-probabilities but for a constant per question. Tensors are on the batch's device.
+        Logits are log-probabilities but for a constant per question, (Q, N + 3), or as
+        `TokenScores`. A batch of an evaluation has few enough questions for several matrices of
+        that shape (`EvaluationDataLoader`). Tensors are on the batch's device.
         """
         ...

@@ -29,6 +29,8 @@ from trainer.features.circumstances import Circumstances
 from trainer.features.history_sampling import HistorySampling
 from trainer.features.trips import read
 
+SCORES = 1 << 23
+"""Questions times tokens of an evaluation's batch, at most: 32 MB in each matrix of that shape."""
 STORE_IDENTITY = 2
 """Column of `Trips.store`."""
 
@@ -99,6 +101,9 @@ class _Batches(Dataset):
 class _Loader(ABC):
     """What both loaders share: a token budget, packing, worker processes."""
 
+    most_questions: int | None = None
+    """Questions of a batch, at most; None for any number."""
+
     def __init__(
         self, dataset: WorldModelDataset, tokens: int, chunk: int, workers: int, pin_memory: bool,
         rank: int = 0, ranks: int = 1,
@@ -116,18 +121,22 @@ class _Loader(ABC):
     def plan(self, order: np.ndarray) -> list[np.ndarray]:
         """Batches of timelines (indices into the dataset), in this order, within the budget.
 
-        The size of a timeline is its trips plus its items. One that exceeds the budget is a batch
-        by itself: histories are never cut. With several ranks every batch has at least one timeline
-        for each.
+        The size of a timeline is its trips plus its items. One that exceeds the budget, or has more
+        than `most_questions`, is a batch by itself: histories are never cut. With several ranks
+        every batch has at least one timeline for each.
         """
         size = (self.dataset.trips + self.dataset.items)[order].tolist()
-        starts, filled = [0], 0
-        for index, tokens in enumerate(size):
+        spans = self.dataset.spans[order]
+        asked = (spans.stop - spans.first_target).tolist()
+        most = self.most_questions or sum(asked)
+        starts, filled, questions = [0], 0, 0
+        for index, (tokens, more) in enumerate(zip(size, asked, strict=True)):
             enough = starts[-1] + self.ranks <= index <= len(size) - self.ranks
-            if enough and filled + tokens > self.tokens:
+            if enough and (filled + tokens > self.tokens or questions + more > most):
                 starts.append(index)
-                filled = 0
+                filled, questions = 0, 0
             filled += tokens
+            questions += more
         return np.split(order, starts[1:])
 
     def make(self, chosen: np.ndarray, epoch: int, index: int) -> TimelineBatch:
@@ -323,7 +332,10 @@ class WorldModelDataLoader(_Loader):
 
 
 class EvaluationDataLoader(_Loader):
-    """Every trip of the split once, with the same items hidden each time, as one task asks."""
+    """Every trip of the split once, with the same items hidden each time, as one task asks.
+
+    Batches have few enough questions for several matrices of scores of all tokens (`SCORES`).
+    """
 
     def __init__(
         self,
@@ -345,6 +357,7 @@ class EvaluationDataLoader(_Loader):
         if task not in TASKS:
             raise ValueError(f"task: expected one of {', '.join(TASKS)}, not {task!r}")
         self.task, self.seed, self.share = task, seed, share
+        self.most_questions = max(1, SCORES // self.vocabulary.size)
         # Timelines of similar length need the least padding. Ties keep their order.
         self._order = np.argsort(-dataset.trips, kind="stable")
 

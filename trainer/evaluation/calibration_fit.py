@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainer.batches.batch import TimelineBatch
 from trainer.batches.tasks import TASKS
 from trainer.cache.reader import TensorCache
 from trainer.evaluation.ground_truth import GroundTruth
@@ -37,10 +36,9 @@ class ScoreCounts:
         self._counts: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
 
     def record(
-        self, task: str, scorer: str, batch: TimelineBatch, truth: GroundTruth, scores: Tensor,
-        tie: Tensor,
-    ) -> None:  # fmt: skip
-        """Count one batch of the model's (see `Evaluator.run`)."""
+        self, task: str, scorer: str, truth: GroundTruth, scores: Tensor, tie: Tensor
+    ) -> None:
+        """Count some answers of the model's (see `Evaluator.run`)."""
         if scorer != MODEL:
             return
         week = torch.from_numpy(self._week[truth.row.cpu().numpy()].astype(np.int64))

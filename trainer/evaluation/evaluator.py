@@ -38,6 +38,7 @@ from trainer.evaluation.worth import TripSums
 from trainer.model.checkpoint import load_checkpoint, model_for
 from trainer.model.config import WorldModelConfig
 from trainer.model.encoder.backends import choose
+from trainer.model.token_scores import row_blocks
 from trainer.model.world_model import WorldModel
 
 OF_STRATA = ("recall@10", "ndcg@10")
@@ -225,20 +226,23 @@ class Evaluator:
             hidden[place] = truth.hidden.cpu().numpy()
             unknown[place] = (truth.hidden - truth.sums(truth.target > 0)).cpu().numpy()
             fresh = torch.from_numpy(trips.fresh[place]).to(device)
+            blocks = [(rows, truth.cut(rows)) for rows in row_blocks(len(truth.row), len(tie))]
             for scorer in scorers:
                 answer = scorer.scores(batch)
-                scores = truth.possible(answer.logits)
-                log_p = None
-                if isinstance(scorer, ModelScorer):
-                    log_p = scorer.calibration.items(scores, task)
-                found = metrics_per_trip(scores, answer.context, truth, tie, log_p)
-                values[scorer.name][place] = found.cpu().numpy()
-                if record is not None:
-                    record(task, scorer.name, batch, truth, scores, tie)
-                if scorer.name == MODEL and task != "completion":
-                    slopes = scorer.calibration.slopes(task)
-                    calibration.add(log_p, slopes, truth, fresh)
-                    raw.add(scores.log_softmax(1), torch.ones_like(slopes), truth, fresh)
+                for rows, part in blocks:
+                    scores = part.possible(answer.logits_of(rows))
+                    log_p = None
+                    if isinstance(scorer, ModelScorer):
+                        log_p = scorer.calibration.items(scores, task)
+                    context = {name: logits[rows] for name, logits in answer.context.items()}
+                    found = metrics_per_trip(scores, context, part, tie, log_p)
+                    values[scorer.name][place[rows]] = found.cpu().numpy()
+                    if record is not None:
+                        record(task, scorer.name, part, scores, tie)
+                    if scorer.name == MODEL and task != "completion":
+                        slopes = scorer.calibration.slopes(task)
+                        calibration.add(log_p, slopes, part, fresh[rows])
+                        raw.add(scores.log_softmax(1), torch.ones_like(slopes), part, fresh[rows])
         return {name: Measured(found, hidden, unknown) for name, found in values.items()}
 
 

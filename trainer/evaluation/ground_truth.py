@@ -29,6 +29,9 @@ class GroundTruth:
     """(G,) int64 question of each target."""
     before: Tensor
     """(G,) bool: the customer bought it on an earlier trip."""
+    visible: tuple[Tensor, Tensor]
+    """Question and token of each visible item, two (n,) int64, products outside the vocabulary
+    among them."""
     removed: tuple[Tensor, Tensor]
     """Pairs of question and token that cannot be an answer, two (n,) int64: `[PAD]`, `[MASK]`,
     `[EOS]` and the visible items."""
@@ -46,6 +49,7 @@ class GroundTruth:
         in_decoder = questions.token < tokens
         every = torch.arange(count, device=items.device)
         pad, eos = torch.full_like(every, PAD), torch.full_like(every, vocabulary.eos)
+        is_item = questions.token != vocabulary.mask
         history = questions.history.products
         return cls(
             row=batch.trips.row[questions.trip],
@@ -56,11 +60,32 @@ class GroundTruth:
                 questions.target_question * tokens + questions.target,
                 history.question * tokens + history.token,
             ),
+            visible=(questions.question[is_item], questions.token[is_item]),
             removed=(
                 torch.cat([questions.question[in_decoder], every, every]),
                 torch.cat([questions.token[in_decoder], pad, eos]),
             ),
             kinds=batch.trips.context[questions.trip] * questions.hidden[:, None],
+        )
+
+    def cut(self, rows: slice) -> GroundTruth:
+        """The same of consecutive questions, numbered from 0."""
+        start, stop, _ = rows.indices(len(self.row))
+
+        def within(question: Tensor, *columns: Tensor) -> tuple[Tensor, ...]:
+            chosen = (question >= start) & (question < stop)
+            return question[chosen] - start, *(column[chosen] for column in columns)
+
+        question, target, before = within(self.question, self.target, self.before)
+        return GroundTruth(
+            row=self.row[rows],
+            hidden=self.hidden[rows],
+            target=target,
+            question=question,
+            before=before,
+            visible=within(*self.visible),
+            removed=within(*self.removed),
+            kinds=self.kinds[rows],
         )
 
     def possible(self, logits: Tensor) -> Tensor:
@@ -73,6 +98,6 @@ class GroundTruth:
         return total.index_add(0, self.question, values.double())
 
 
-Record = Callable[[str, str, TimelineBatch, GroundTruth, Tensor, Tensor], None]
-"""Called with every answer: the task, the scorer's name, a batch, its ground truth, scores (Q, V)
-of `GroundTruth.possible`, and the tie-breaker (V,)."""
+Record = Callable[[str, str, GroundTruth, Tensor, Tensor], None]
+"""Called with every answer: the task, the scorer's name, the ground truth of some questions, their
+scores (Q, V) of `GroundTruth.possible`, and the tie-breaker (V,)."""

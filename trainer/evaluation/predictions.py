@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from trainer.batches.batch import TimelineBatch
 from trainer.cache.atomic import new_file
 from trainer.cache.reader import TensorCache
 from trainer.evaluation.ground_truth import GroundTruth, Record
@@ -65,13 +64,12 @@ def prediction_file(path: Path, cache: TensorCache) -> Iterator[Record]:
         def record(
             task: str,
             scorer: str,
-            batch: TimelineBatch,
             truth: GroundTruth,
             scores: Tensor,
             tie: Tensor,
         ) -> None:
             top = first_tokens(scores, truth, tie, GUESSES)
-            held.append(_rows(task, scorer, batch, truth, top, cache))
+            held.append(_rows(task, scorer, truth, top, cache))
             if sum(len(rows.basket) for rows in held) >= ROWS:
                 flush()
 
@@ -81,7 +79,7 @@ def prediction_file(path: Path, cache: TensorCache) -> Iterator[Record]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The rows of one batch and scorer."""
+    """The rows of some questions and one scorer."""
 
     task: str
     scorer: str
@@ -91,14 +89,10 @@ class _Rows:
     """Column -> (n,) lengths of its lists, and all their tokens one after the other."""
 
 
-def _rows(
-    task: str, scorer: str, batch: TimelineBatch, truth: GroundTruth, top: Tensor,
-    cache: TensorCache,
-) -> _Rows:  # fmt: skip
+def _rows(task: str, scorer: str, truth: GroundTruth, top: Tensor, cache: TensorCache) -> _Rows:
     """top (Q, guesses) the first tokens of each question, 0 where none is left."""
     mask = cache.vocabulary.mask
     questions = len(truth.row)
-    visible = batch.questions.token != mask
     unknown = truth.hidden - torch.bincount(truth.question, minlength=questions)
     every = torch.arange(questions, device=unknown.device)
     # Any token after the products stands for a product without a code.
@@ -109,9 +103,7 @@ def _rows(
         scorer,
         cache["trips.basket_id"][truth.row.cpu().numpy()],
         {
-            "visible": _in_order(
-                batch.questions.question[visible], batch.questions.token[visible], questions
-            ),
+            "visible": _in_order(*truth.visible, questions),
             "target": _in_order(of_target, target, questions),
             "top20": ((top > 0).sum(1).cpu().numpy(), top[top > 0].cpu().numpy()),
         },

@@ -33,13 +33,14 @@ class ModelScorer:
         return self.model.calibration
 
     def scores(self, batch: TimelineBatch) -> Predictions:
-        """The logits of the `[MASK]` of each question, and those of the trip context."""
+        """The logits of the `[MASK]` of each question, as `TokenScores`, and those of the trip
+        context."""
         was_training = self.model.training
         self.model.eval()
         try:
             with torch.no_grad():
-                answer = self.model(batch)
+                answer = self.model(batch, dense=False)
         finally:
             self.model.train(was_training)
-        # The first rows are those of the questions' [MASK], the only ones with targets here.
-        return Predictions(answer.logits[: len(batch.questions.trip)], context=answer.context)
+        # Rows are those of the questions' [MASK]: nothing else has targets here.
+        return Predictions(answer.logits, context=answer.context)

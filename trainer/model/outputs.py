@@ -20,3 +20,9 @@ class Predictions:
     """(M, D) embeddings of baskets, or of views or items of baskets."""
     context: Mapping[str, Tensor] = field(default_factory=dict)
     """Logits (Q, codes) by column of the trip context, one per code including `unknown`."""
+
+    def logits_of(self, rows: slice) -> Tensor:
+        """The token logits of consecutive rows, (n, V)."""
+        if isinstance(self.logits, TokenScores):
+            return self.logits.cut(rows).dense()
+        return self.logits[rows]

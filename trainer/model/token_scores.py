@@ -12,7 +12,7 @@ targets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,17 @@ from torch import Tensor
 
 BLOCK = 1 << 19
 """Logits per block on a CPU: two megabytes, which stay in its cache."""
+
+
+DENSE = 1 << 21
+"""Logits that are worked with at a time outside training: eight megabytes, and as much for each
+further matrix of their shape."""
+
+
+def row_blocks(rows: int, width: int) -> list[slice]:
+    """Consecutive rows of a matrix, `DENSE` cells or one row at a time; one empty block of none."""
+    step = max(1, DENSE // width)
+    return [slice(first, first + step) for first in range(0, max(rows, 1), step)]
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,34 @@ class TokenScores:
         absent = row * logits.shape[1] + token
         flat = logits.flatten().index_add(0, cell, added).index_fill(0, absent, -torch.inf)
         return flat.view_as(logits)
+
+    def cut(self, rows: slice) -> TokenScores:
+        """The scores of consecutive rows, whose logits may be computed without those of others."""
+        start, stop, _ = rows.indices(len(self.z))
+        edges = torch.tensor([start, stop], device=self.z.device)
+
+        def within(row: Tensor, *columns: Tensor) -> tuple[Tensor, ...]:
+            first, last = torch.searchsorted(row, edges).tolist()
+            return row[first:last] - start, *(column[first:last] for column in columns)
+
+        table, of_row, of_token = self.groups
+        return replace(
+            self,
+            z=self.z[rows],
+            tables=tuple((table, of_row[rows]) for table, of_row in self.tables),
+            groups=(table, of_row[rows], of_token),
+            entries=within(*self.entries),
+            absent=within(*self.absent),
+        )
+
+    def top(self, k: int) -> tuple[Tensor, Tensor]:
+        """The k highest logits of each row, highest first, and their tokens: (R, k) each.
+
+        Exact, and computed block by block; of equal logits any may be left out.
+        """
+        blocks = row_blocks(len(self.z), len(self.vectors))
+        found = [self.cut(rows).dense().topk(k, dim=1) for rows in blocks]
+        return torch.cat([top.values for top in found]), torch.cat([top.indices for top in found])
 
     def focal(self, targets: Tensor, weights: Tensor, rows: Tensor, gamma: float) -> Tensor:
         """The weighted sum of focal losses, 0-dimensional: see `trainer.training.losses.FocalLoss`.

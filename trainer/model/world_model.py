@@ -28,6 +28,7 @@ from trainer.batches.batch import Questions, TimelineBatch
 from trainer.batches.candidates import Candidates
 from trainer.batches.questions import plan_questions
 from trainer.cache.reader import TensorCache
+from trainer.cache.vocabulary import PAD
 from trainer.features.categories import category_of_token
 from trainer.features.chain_sales import item_shares
 from trainer.features.customers import describe
@@ -237,6 +238,38 @@ class WorldModel(nn.Module):
         by name. Raises ValueError where the numbers differ, and what `encode`, `describe` and
         `plan_questions` raise.
         """
+        answer, _ = self._asked(states, plans)
+        return replace(answer, logits=answer.logits.dense())
+
+    def best(
+        self, states: Sequence[CustomerState], plans: Sequence[TripPlan], k: int
+    ) -> tuple[Tensor, Tensor]:
+        """The k products that are likeliest in the next trip's basket of each of n customers,
+        besides its visible ones: their logits, highest first, and their tokens, (n, k) each.
+
+        As `answer` says, but in the memory of a few baskets' logits. Of equal logits any may be
+        left out. Where fewer than k products are left, the rest have a logit of minus infinity.
+        Raises ValueError where there are no k products, and what `answer` raises.
+        """
+        vocabulary = self.product.vocabulary
+        if not 1 <= k <= vocabulary.products:
+            raise ValueError(f"k: expected 1..{vocabulary.products}, not {k}")
+        answer, questions = self._asked(states, plans)
+        every = torch.arange(len(plans), device=questions.token.device)
+        visible = questions.token < vocabulary.size  # and the [MASK]s
+        row = torch.cat([questions.question[visible], every, every])
+        token = torch.cat(
+            [questions.token[visible], torch.full_like(every, PAD),
+             torch.full_like(every, vocabulary.eos)]
+        )  # fmt: skip
+        order = row.argsort(stable=True)
+        with self._in_use():
+            return replace(answer.logits, absent=(row[order], token[order])).top(k)
+
+    def _asked(
+        self, states: Sequence[CustomerState], plans: Sequence[TripPlan]
+    ) -> tuple[Predictions, Questions]:
+        """`answer`, with logits as `TokenScores`, and the questions it is to."""
         if len(states) != len(plans):
             raise ValueError(f"plans: expected one for each of {len(states)}, not {len(plans)}")
         self.encode(states)
@@ -247,16 +280,17 @@ class WorldModel(nn.Module):
             empty = self.empty_state(1)
             past = [empty if state.encoder is None else state.encoder for state in states]
             past = concatenate(self._here(*past))  # restored states are on the CPU
-            return self.answer_questions(past, *self._here(trips, questions))
+            trips, questions = self._here(trips, questions)
+            return self.answer_questions(past, trips, questions, dense=False), questions
 
     def answer_questions(
-        self, state: EncoderState, trips: Trips, questions: Questions
+        self, state: EncoderState, trips: Trips, questions: Questions, dense: bool = True
     ) -> Predictions:
         """Answer questions about the customers' next trips, given the encoder's state.
 
         trips (n), one per customer in order, of which only features known in advance are read;
-        questions about all of them in order. Embeddings are left out. Raises ValueError where the
-        numbers of customers differ.
+        questions about all of them in order. Embeddings are left out. With dense=False logits stay
+        `TokenScores`. Raises ValueError where the numbers of customers differ.
         """
         self._check_customers(state, trips)
         if len(questions.trip) != len(trips):
@@ -268,7 +302,7 @@ class WorldModel(nn.Module):
             self._tokens(questions.candidates), self._describe(trips), questions,
             state.recent.flatten(0, 1), slots, known, None,
         )  # fmt: skip
-        return replace(answer, logits=answer.logits.dense())
+        return replace(answer, logits=answer.logits.dense()) if dense else answer
 
     def _describe(self, trips: Trips) -> Tensor:
         """T1, T3 and T5 side by side, (T, 352): what is known before a trip, except its kind."""

@@ -75,19 +75,21 @@ def _of_batch(
 ) -> dict[int, Answer]:
     device = next(model.parameters()).device
     batch = batch.to(device)
-    truth = GroundTruth.of(batch, cache.vocabulary)
-    scores = truth.possible(ModelScorer(model).scores(batch).logits)
-    keys = sort_keys(scores, tie_breaker(cache).to(device))
-    first = keys.topk(min(GUESSES, cache.products), dim=1).indices.cpu()
-    chances = model.calibration.items(scores, task).exp().cpu()
+    truth, tie = GroundTruth.of(batch, cache.vocabulary), tie_breaker(cache).to(device)
+    answer = ModelScorer(model).scores(batch)
     found = {}
     for question, row in enumerate(truth.row.tolist()):
         if row not in rows:
             continue
+        one = slice(question, question + 1)
+        scores = truth.cut(one).possible(answer.logits_of(one))
+        first = sort_keys(scores, tie)[0].topk(min(GUESSES, cache.products)).indices
+        chances = model.calibration.items(scores, task)[0].exp()
         hidden = _tokens(cache, row) - _visible(batch, question)
-        tokens = [token for token in first[question].tolist() if chances[question, token] > 0]
         guesses = (
-            Guess(token, float(chances[question, token]), token in hidden) for token in tokens
+            Guess(token, float(chances[token]), token in hidden)
+            for token in first.tolist()
+            if chances[token] > 0
         )
         found[row] = Answer(frozenset(hidden), tuple(guesses))
     return found

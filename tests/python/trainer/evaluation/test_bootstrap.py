@@ -94,6 +94,7 @@ def questions(targets, products, removed=()) -> GroundTruth:
         target=torch.tensor(targets),
         question=every,
         before=torch.zeros(count, dtype=torch.bool),
+        visible=(every[:0], every[:0]),
         removed=(every.repeat_interleave(len(removed)), torch.tensor(removed).repeat(count)),
         kinds=torch.zeros(count, 4, dtype=torch.long),
     )
@@ -139,7 +140,7 @@ def test_expected_counts_grow_with_the_basket():
     two = GroundTruth(
         row=truth.row, hidden=torch.tensor([2]), target=torch.tensor([1, 2]),
         question=torch.tensor([0, 0]), before=torch.zeros(2, dtype=torch.bool),
-        removed=truth.removed, kinds=truth.kinds,
+        visible=truth.visible, removed=truth.removed, kinds=truth.kinds,
     )  # fmt: skip
     calibration = CalibrationTable()
     add(calibration, torch.zeros(1, 6), two)

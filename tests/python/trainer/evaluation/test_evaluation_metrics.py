@@ -41,6 +41,7 @@ def question(products, hidden, visible=(), unknown=0, before=()) -> GroundTruth:
         target=torch.tensor(hidden, dtype=torch.long),
         question=torch.zeros(len(hidden), dtype=torch.long),
         before=torch.tensor([token in before for token in hidden], dtype=torch.bool),
+        visible=(torch.zeros(len(visible), dtype=torch.long), torch.tensor(visible)),
         removed=(torch.zeros(len(removed), dtype=torch.long), torch.tensor(removed)),
         kinds=torch.zeros(1, 4, dtype=torch.long),
     )

@@ -58,7 +58,7 @@ class Truth(nn.Module):
         self.weight = nn.Parameter(torch.zeros(()))
         self.calibration = Calibration()
 
-    def forward(self, batch):
+    def forward(self, batch, dense):
         q = batch.questions
         logits = torch.zeros(len(q.trip), self.tokens)
         logits[q.target_question, q.target] = 20

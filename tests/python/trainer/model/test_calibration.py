@@ -72,11 +72,12 @@ def fitted_values(scores: torch.Tensor, bought: torch.Tensor, cache) -> torch.Te
     truth = GroundTruth(
         row=rows, hidden=bought.sum(1), target=targets, question=questions,
         before=torch.zeros(len(targets), dtype=torch.bool),
+        visible=(torch.zeros(0, dtype=torch.long),) * 2,
         removed=(torch.zeros(0, dtype=torch.long),) * 2, kinds=torch.zeros(n, 4),
     )  # fmt: skip
     counts = ScoreCounts(cache)
-    counts.record("next_known", "model", None, truth, scores, None)
-    counts.record("next_unknown", "G-TopFreq", None, truth, scores, None)  # not the model's
+    counts.record("next_known", "model", truth, scores, None)
+    counts.record("next_unknown", "G-TopFreq", truth, scores, None)  # not the model's
     return counts.fitted()
 
 
