@@ -54,6 +54,10 @@ ROWS = 256
 """Products whose lifts are worked out at a time: of 70,000 products they take 70 MB."""
 
 
+PAIRS = 2_000_000
+"""About how many pairs of items are counted at a time."""
+
+
 class PairLifts:
     """Log lifts of pairs of products in trips (n,).
 
@@ -67,24 +71,29 @@ class PairLifts:
         self._specials = vocabulary.specials
         self._smoothing = np.float32(smoothing)
         lengths, token = items_of(cache, rows)
-        cells, counts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        # Every item with all items of its trip, a few thousand trips at a time.
-        for part in np.array_split(np.arange(len(rows)), max(1, len(rows) // 5000)):
-            begin = (lengths.cumsum() - lengths)[part]
-            size = lengths[part]
-            first = np.repeat(token[ranges(begin, size)], np.repeat(size, size)).astype(np.int64)
-            second = token[ranges(np.repeat(begin, size), np.repeat(size, size))]
-            known = vocabulary.is_product(first) & vocabulary.is_product(second)
-            cell, count = np.unique(first[known] * self.tokens + second[known], return_counts=True)
-            cells.append(cell)
-            counts.append(count)
-        cell, place = np.unique(np.concatenate(cells), return_inverse=True)
-        self._together = np.bincount(place, np.concatenate(counts)).astype(np.float32)
-        self._second = cell % self.tokens
-        self._offsets = np.searchsorted(cell, np.arange(self.tokens + 1) * self.tokens)
+        known = vocabulary.is_product(token)
+        token, trip = token[known].astype(np.int64), np.repeat(np.arange(len(rows)), lengths)[known]
+        size = np.bincount(trip, minlength=len(rows))
+        begin = size.cumsum() - size
+        # Every item with all items of its trip, for some products at a time.
+        order = np.argsort(token, kind="stable")
+        part = np.bincount(token, size[trip], self.tokens).cumsum() // PAIRS
+        ends = np.searchsorted(part[token[order]], np.arange(part[-1] + 1), side="right")
+        seconds, counts = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
+        pairs = np.zeros(self.tokens, np.int64)
         self._alone = np.zeros(self.tokens, np.float32)
-        itself = cell // self.tokens == self._second
-        self._alone[self._second[itself]] = self._together[itself]
+        for chosen in np.split(order, ends):
+            sizes = size[trip[chosen]]
+            first = np.repeat(token[chosen], sizes)
+            second = token[ranges(begin[trip[chosen]], sizes)]
+            cell, count = np.unique(first * self.tokens + second, return_counts=True)
+            first, second = np.divmod(cell, self.tokens)
+            pairs += np.bincount(first, minlength=self.tokens)
+            self._alone[first[first == second]] = count[first == second]
+            seconds.append(second.astype(np.int32))
+            counts.append(count.astype(np.float32))
+        self._second, self._together = np.concatenate(seconds), np.concatenate(counts)
+        self._offsets = np.concatenate([[0], pairs.cumsum()])
         self._share = self._alone / np.float32(max(len(rows), 1))
 
     def of(self, products: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -123,10 +124,12 @@ class WorldModelDataset(Dataset):
         self.items = item_offsets[spans.stop].astype(np.int64) - item_offsets[spans.first]
         """(n,) items of each timeline, history included."""
 
-    @cached_property
+    @property
     def sales(self) -> SalesByWeek:
-        """Recent sales of the chain, as of each week."""
-        return SalesByWeek(self.cache, item_shares(self.cache))
+        """Recent sales of the chain, as of each week; one for all datasets of a cache."""
+        if self.cache not in _SALES:
+            _SALES[self.cache] = SalesByWeek(self.cache, item_shares(self.cache))
+        return _SALES[self.cache]
 
     @cached_property
     def categories(self) -> np.ndarray:
@@ -144,6 +147,8 @@ class WorldModelDataset(Dataset):
         return trips, items, int((span.stop - span.first_target).item())
 
 
+_SALES: WeakKeyDictionary[TensorCache, SalesByWeek] = WeakKeyDictionary()
+"""As large as weeks times products, so made once per cache."""
 _PAIRS = (slice(None, -1), slice(1, None))
 
 

@@ -40,7 +40,10 @@ from trainer.model.config import WorldModelConfig
 from trainer.model.encoder.backends import choose
 from trainer.model.token_scores import row_blocks
 from trainer.model.world_model import WorldModel
+from trainer.training.allocator import return_freed_memory
 
+TRIM_BATCHES = 10
+"""Batches after which freed memory is returned to the system."""
 OF_STRATA = ("recall@10", "ndcg@10")
 """Metrics of the strata."""
 
@@ -217,9 +220,10 @@ class Evaluator:
         trips, tie = self._trips, self._tie.to(device)
         values = {s.name: np.full((len(trips.row), len(METRICS)), np.nan) for s in scorers}
         hidden, unknown = np.zeros((2, len(trips.row)), dtype=np.int64)
-        for batch in tqdm(
-            loader, desc=task, unit="batch", file=sys.stderr, disable=not self.progress
-        ):
+        bar = tqdm(loader, desc=task, unit="batch", file=sys.stderr, disable=not self.progress)
+        for number, batch in enumerate(bar):
+            if number % TRIM_BATCHES == 0:
+                return_freed_memory()
             batch = batch.to(device)
             truth = GroundTruth.of(batch, self.dataset.cache.vocabulary)
             place = np.searchsorted(trips.row, truth.row.cpu().numpy())

@@ -32,6 +32,7 @@ from trainer.model.checkpoint import (
 )
 from trainer.model.outputs import Predictions
 from trainer.model.world_model import WorldModel
+from trainer.training.allocator import return_freed_memory
 from trainer.training.averaging import AveragedWeights
 from trainer.training.config import Phase, TrainingConfig
 from trainer.training.folder import BEST, CURVES, EVENTS, LAST, TENSORBOARD, clear
@@ -41,7 +42,8 @@ from trainer.training.ranks import Ranks
 from trainer.training.targets import targets
 
 CHECK_BATCHES = 20
-"""Batches after which the ranks agree whether to save. Not after each: to agree is to wait."""
+"""Batches after which the ranks agree whether to save, and freed memory is returned. Not after
+each: to agree is to wait."""
 
 
 class Trainer:
@@ -204,8 +206,10 @@ class Trainer:
                 if bar.update() or number + 1 == total:
                     seconds = time.perf_counter() - start
                     bar.set_postfix(loss=f"{self._loss():.3f}", items_s=f"{items / seconds:.0f}")
-                if (number + 1) % CHECK_BATCHES == 0 and number + 1 < total and self._is_due():
-                    self._save(epoch, number + 1)
+                if (number + 1) % CHECK_BATCHES == 0 and number + 1 < total:
+                    return_freed_memory()
+                    if self._is_due():
+                        self._save(epoch, number + 1)
         seconds = time.perf_counter() - start
         sums = self.ranks.sum(self._sums).tolist()
         row = {"epoch": epoch + 1, "phase": phase.name, "learning_rate": rate}
@@ -217,6 +221,7 @@ class Trainer:
         row |= {"seconds": seconds, "items_per_s": items * self.ranks.count / seconds}
         self._check_finite(torch.tensor(sums), epoch)
         self.model.eval()
+        return_freed_memory()
         if self.ranks.is_first:
             with self.averaged.in_model():
                 row["score"], more = self.validate(self.model)

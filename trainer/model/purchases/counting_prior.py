@@ -93,14 +93,20 @@ def _lifts(cache: TensorCache) -> Tensor:
     of_trip = kind_index(torch.stack(context, dim=1), codes_of).numpy()
     lengths, token = items_of(cache, rows)
     known = token < tokens  # not a category's fallback
-    cell = np.repeat(of_trip, lengths)[known] * tokens + token[known]
-    bought = np.bincount(cell, minlength=kinds * tokens).reshape(kinds, tokens)
-    trips = np.bincount(of_trip, minlength=kinds)[:, None]
+    of_item, token = np.repeat(of_trip, lengths)[known], token[known]
+    order = np.argsort(of_item, kind="stable")
+    bounds = np.searchsorted(of_item[order], np.arange(kinds + 1))
+    trips, sold = np.bincount(of_trip, minlength=kinds), np.bincount(token, minlength=tokens)
     # P(p) per trip, not per item: the number of items of a trip is part of its kind.
-    average = (bought.sum(0) + 0.5) / max(len(rows), 1)
-    lift = np.log((bought + LIFT_TRIPS * average) / ((trips + LIFT_TRIPS) * average))
-    # Special tokens and products first sold later: nothing is known of their kinds of trip.
-    lift[:, ~bought.any(0)] = 0
+    average = (sold + 0.5) / max(len(rows), 1)
     codes = torch.cartesian_prod(*(torch.arange(count) for count in codes_of))
-    lift[~codes.gt(0).all(1).numpy()] = 0
-    return torch.from_numpy(lift).float()
+    lift = torch.zeros(kinds, tokens)
+    # One kind at a time: of many products, all would take gigabytes in float64.
+    for kind in codes.gt(0).all(1).nonzero().squeeze(1).tolist():
+        of_kind = order[bounds[kind] : bounds[kind + 1]]
+        bought = np.bincount(token[of_kind], minlength=tokens)
+        log = np.log((bought + LIFT_TRIPS * average) / ((trips[kind] + LIFT_TRIPS) * average))
+        lift[kind] = torch.from_numpy(log)
+    # Special tokens and products first sold later: nothing is known of their kinds of trip.
+    lift[:, torch.from_numpy(sold == 0)] = 0
+    return lift
