@@ -197,6 +197,22 @@ def test_batches_stay_within_the_budget_unless_a_timeline_does_not(cache):
     assert max(s for s in sizes if s <= budget) > budget / 2
 
 
+def test_an_evaluation_asks_few_questions_at_a_time(cache, monkeypatch):
+    monkeypatch.setattr("trainer.batches.loaders.SCORES", 9 * cache.vocabulary.size)
+    loader = EvaluationDataLoader(WorldModelDataset(cache, "test"), "next_known", tokens=10**6)
+    batches = [batch.questions for batch in loader]
+    assert len(batches) > 2
+    timelines = loader.dataset.spans.stop - loader.dataset.spans.first_target
+    assert sum(len(questions.trip) for questions in batches) == timelines.sum()
+    for chosen in loader.plan(np.arange(len(loader.dataset))):
+        assert len(chosen) == 1 or timelines[chosen].sum() <= 9
+
+
+def test_datasets_of_a_cache_share_what_was_sold(cache):
+    train, test = (WorldModelDataset(cache, split) for split in ("train", "test"))
+    assert train.sales is test.sales
+
+
 def test_targets_and_visible_items_make_up_the_basket(loader):
     batch = next(iter(loader(masking=Masking(rate=0.5, fully_hidden=0.3))))
     questions, mask = batch.questions, torch.tensor(loader().vocabulary.mask)

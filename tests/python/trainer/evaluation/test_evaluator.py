@@ -188,6 +188,23 @@ def test_the_token_budget_changes_nothing(cache, metrics, model):
             )
 
 
+@pytest.mark.parametrize("cells", [1, 3 * 43])
+def test_blocks_of_questions_change_nothing(cache, metrics, model, monkeypatch, cells):
+    """Neither those that are measured at a time nor those of a batch."""
+    monkeypatch.setattr("trainer.model.token_scores.DENSE", cells)
+    monkeypatch.setattr("trainer.batches.loaders.SCORES", 5 * cells)
+    other = Evaluator(cache, "test", progress=False).run(model)
+    for task in TASKS:
+        one, two = (m.tasks[task] for m in (metrics, other))
+        for scorer, found in one.fresh.scorers.items():
+            for metric, expected in found.items():
+                value = two.fresh.scorers[scorer][metric].value
+                assert value == pytest.approx(expected.value, rel=1e-5), (scorer, metric)
+        assert [row.observed for row in one.calibration] == [
+            row.observed for row in two.calibration
+        ]
+
+
 def test_the_seed_hides_other_items(cache, metrics):
     rules = counting_rules(Counts(cache))
     runs = [

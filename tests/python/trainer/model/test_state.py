@@ -305,3 +305,23 @@ def test_prices_that_are_observed_later_are_the_chains(cache):
     prices = ShelfPrices.static(cache)
     chain = Chain(cache, chain_sales_after(cache, 0), prices)
     assert not len(prices) and chain.prices is prices
+
+
+def test_the_best_products_are_those_of_the_answer(cache, chain, model, trips, monkeypatch):
+    """In blocks of one row too; without special tokens and what is visible."""
+    monkeypatch.setattr("trainer.model.token_scores.DENSE", 1)
+    state, plan = observed(chain, trips[:-1]), trips[-1].plan
+    visible = tuple(trips[-1].tokens[:2].tolist())
+    plans = [plan, replace(plan, visible=visible)]
+    possible = model.answer([state] * 2, plans).logits
+    possible[:, cache.vocabulary.specials] = -torch.inf
+    possible[1, list(visible)] = -torch.inf
+    logits, tokens = model.best([state] * 2, plans, 12)
+    expected = possible.topk(12, dim=1)
+    torch.testing.assert_close(logits, expected.values)
+    assert torch.equal(tokens, expected.indices)
+    every, _ = model.best([state] * 2, plans, cache.products)
+    assert every.isneginf().sum(1).tolist() == [0, 2]
+    for wrong in (0, cache.products + 1):
+        with pytest.raises(ValueError, match="k: expected 1..40"):
+            model.best([state], [plan], wrong)

@@ -133,3 +133,19 @@ def test_without_targets_the_loss_is_zero():
     loss.backward()
     assert loss == 0
     assert not any(leaf.grad.any() for leaf in leaves(scores))
+
+
+@pytest.mark.parametrize("rows", [slice(0, 3), slice(2, 6), slice(5, 99), slice(3, 3)])
+def test_a_part_of_the_rows(rows):
+    scores = made()
+    torch.testing.assert_close(scores.cut(rows).dense(), scores.dense()[rows])
+
+
+@pytest.mark.parametrize("cells", [1, 3 * TOKENS, 1 << 21])
+def test_the_highest_are_those_of_the_dense_logits(monkeypatch, cells):
+    monkeypatch.setattr("trainer.model.token_scores.DENSE", cells)
+    scores = made()
+    values, tokens = scores.top(4)
+    expected = scores.dense().topk(4, dim=1)
+    torch.testing.assert_close(values, expected.values)
+    assert torch.equal(tokens, expected.indices)
