@@ -168,7 +168,10 @@ def test_groups_by_hand():
     assert vector[1:].tolist() == pytest.approx([*oldest, *newest])
 
 
-def test_pair_lifts_by_hand(tmp_path):
+@pytest.mark.parametrize("pairs", [1, 5, 10**6])
+def test_pair_lifts_by_hand(tmp_path, monkeypatch, pairs):
+    """Whatever the number of pairs that are counted at a time."""
+    monkeypatch.setattr("trainer.baselines.cooccurrence.PAIRS", pairs)
     columns = toy_columns(customers=1, products=5, trips_of=[4], seed=1)
     columns["items.token"] = np.array([1, 2, 1, 2, 3, 1, 3])
     columns["items.quantity"] = np.ones(7, dtype=int)
