@@ -22,7 +22,7 @@ from benchmarks.common import processor
 from trainer.evaluate import machine
 from trainer.model.encoder.backends import NAMES, choose
 from trainer.model.encoder.mamba2 import Mamba2Encoder
-from trainer.training.allocator import keep_freed_memory
+from trainer.training.allocator import keep_few_kernels, keep_freed_memory
 from trainer.training.ranks import Ranks, join_ranks
 
 Name = TypeVar("Name")
@@ -33,6 +33,7 @@ def joined(options: argparse.Namespace) -> Iterator[Ranks]:
     """This process, on the device and with the threads that the command line asks for."""
     if options.threads:
         torch.set_num_threads(options.threads)
+    keep_few_kernels()
     keep_freed_memory()
     with join_ranks(options.device) as ranks:
         yield ranks

@@ -40,7 +40,7 @@ from trainer.model.config import PRESETS
 from trainer.model.encoder.backends import choose
 from trainer.model.parts import PARTS
 from trainer.training import SCHEDULES, TrainingConfig
-from trainer.training.allocator import keep_freed_memory
+from trainer.training.allocator import keep_few_kernels, keep_freed_memory
 from trainer.training.folder import BEST, LAST
 from trainer.training.ranks import Ranks
 
@@ -247,6 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
+    keep_few_kernels()
     keep_freed_memory()
     print("\n".join(markdown(measure(options))))
 

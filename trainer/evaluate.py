@@ -24,6 +24,7 @@ from trainer.evaluation.oracle import Oracle
 from trainer.evaluation.store import BaselineStore
 from trainer.evaluation.text_report import report
 from trainer.model.encoder.backends import NAMES
+from trainer.training.allocator import keep_few_kernels
 
 
 def _parser() -> CommandParser:
@@ -120,6 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
+    keep_few_kernels()
     metrics = measure(options)
     if options.json:
         checkpoint = str(options.checkpoint) if options.checkpoint else None

@@ -22,7 +22,7 @@ from trainer.graph import product_embeddings
 from trainer.model.encoder.backends import NAMES, Backend, choose
 from trainer.model.world_model import WorldModel, create_world_model
 from trainer.training import SCHEDULES, Trainer, TrainingConfig
-from trainer.training.allocator import keep_freed_memory
+from trainer.training.allocator import keep_few_kernels, keep_freed_memory
 from trainer.training.folder import BEST, LAST, run_folder
 from trainer.training.precision import PRECISIONS
 from trainer.training.ranks import Ranks, join_ranks
@@ -207,6 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
+    keep_few_kernels()
     keep_freed_memory()
     with join_ranks(options.device) as ranks:
         run(options, ranks)

@@ -1,8 +1,9 @@
-"""Memory that a training step frees is kept for the next ones, but not forever."""
+"""How much memory a process holds on a CPU beyond what it needs at the moment."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4
 """Options of mallopt(3)."""
@@ -19,6 +20,15 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return bool(mallopt(MMAP_MAX, 0) and mallopt(TRIM_THRESHOLD, -1) and mallopt(TOP_PAD, 1 << 28))
+
+
+def keep_few_kernels() -> None:
+    """Tell oneDNN to keep the kernels of the last few shapes only; before its first operation.
+
+    By default it keeps those of 1,024 shapes, with what they work in. Every batch has shapes of its
+    own, so that most are never seen again, and a run would hold gigabytes of them.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8")
 
 
 def return_freed_memory() -> bool:
