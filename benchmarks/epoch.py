@@ -37,6 +37,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         memory = ranks.sum(torch.tensor(peak_memory_gb(ranks.device))) / ranks.count
         return {
             "customers": len(dataset),
+            "products": cache.products,
             "items": items,
             "items_per_s": items / seconds,
             "peak_memory_gb": float(memory),

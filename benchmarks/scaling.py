@@ -1,13 +1,14 @@
-"""Time and memory of training against the number of customers and of processes.
+"""Time and memory of training against the number of customers, of products and of processes.
 
     python -m benchmarks.scaling [--customers 60] [--times 1 2 4 8] [--ranks 1 2]
+    python -m benchmarks.scaling --customers 400 --products 5000 99999 --ranks 1
     python -m benchmarks.scaling --caches A B C D
 
-Generates synthetic chains of 1, 2, ... times --customers, with their warehouses (`dbt run`) and
-caches, in a temporary folder, and trains on each: two epochs in a separate process, of which the
-second counts. On the largest chain, training is also run with several processes that share every
-batch: on a CPU with --threads threads each, on GPUs with one process per GPU. Figures are medians
-over rounds; each round runs every case once.
+Generates synthetic chains of 1, 2, ... times --customers, or of some numbers of products, with
+their warehouses (`dbt run`) and caches, in a temporary folder, and trains on each: two epochs in a
+separate process, of which the second counts. On the largest chain, training is also run with
+several processes that share every batch: on a CPU with --threads threads each, on GPUs with one
+process per GPU. Figures are medians over rounds; each round runs every case once.
 """
 
 from __future__ import annotations
@@ -31,13 +32,17 @@ from trainer.model.encoder.backends import choose
 from trainer.training import SCHEDULES
 
 
-def make_cache(customers: int, folder: Path) -> Path:
-    """The cache of a new synthetic chain; everything is written into `folder`."""
+def make_cache(customers: int, products: int | None, folder: Path) -> Path:
+    """The cache of a new synthetic chain; everything is written into `folder`.
+
+    products: as many as the chain has by default if left out.
+    """
     raw, cache = folder / "raw", folder / "cache"
     python = [sys.executable, "-m"]
     command, environment = dbt(raw, folder)
     number = str(customers)
     sample = ["dbt_project.sample", "--customers", number, "--out", str(raw), "--workers", "1"]
+    sample += ["--products", str(products)] if products else []
     measure([*python, *sample], {})
     measure([*command, "run"], environment)
     measure([*python, "dbt_project.export", "--out", str(cache)], environment)
@@ -71,9 +76,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     for cache in options.caches or ():
         TensorCache(cache)
     with tempfile.TemporaryDirectory() as folder:
+        chains = [(options.customers * times, None) for times in sorted(options.times)]
+        if options.products:
+            chains = [(options.customers, products) for products in sorted(options.products)]
         caches = options.caches or [
-            make_cache(options.customers * times, Path(folder) / str(times))
-            for times in tqdm(sorted(options.times), desc="chains", unit="chain")
+            make_cache(*chain, Path(folder) / str(number))
+            for number, chain in enumerate(tqdm(chains, desc="chains", unit="chain"))
         ]
         runs = [(number, 1) for number in range(len(caches))]
         runs += [(len(caches) - 1, count) for count in counts if count > 1]
@@ -147,6 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
         default=[1, 2, 4, 8],
         help="its multiples (default: 1 2 4 8)",
     )
+    add("--products", type=whole(), nargs="+", help="of chains of --customers, in place of --times")
     add("--caches", type=Path, nargs="+", help="caches to train on instead, the smallest first")
     add("--preset", choices=SCHEDULES, default="small", help="what to train (default: small)")
     add("--tokens", type=whole(), help="trips + items of a batch (default: the preset's)")
