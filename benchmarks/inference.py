@@ -5,7 +5,7 @@
 - prefill: a customer's whole past, per trip.
 - step: a finished trip is added to the past of one customer, and of a batch of them.
 - query: the next basket of one customer, and of a batch, given their state; preparing the
-  questions with the counts of purchases (`questions`) and the model's `answer` separately.
+  questions with the earlier purchases (`questions`) and the model's `answer` separately.
 - all: the same for every customer of the validation weeks, in batches; seconds of one pass.
 
 Medians over customers of the validation weeks. Weights are initial ones: they do not change the

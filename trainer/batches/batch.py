@@ -96,7 +96,7 @@ class Questions(TensorRecord):
     """(R,) int64 decoder tokens that get logits: first the Q `[MASK]` tokens in order, then the
     targets that are visible, replaced or kept."""
     entry: Tensor
-    """(n,) int64 index into `history`: for each row of logits, the products of its question."""
+    """(n,) int64 index into `history.products`: for each row of logits, those of its question."""
     entry_row: Tensor
     """(n,) int64 row of logits of each entry, ascending."""
     dropped_row: Tensor

@@ -8,6 +8,9 @@
                    |
                logits over N + 3 tokens; kind of trip where it was hidden
 
+The logits are the network's, plus log-scores of the kind of trip and of recent sales
+(`CountingPrior`), plus those of the customer's earlier purchases (`PurchaseMemory`).
+
 Shape letters: those of `trainer.batches.batch`, and d width, M memory slots, V = N + 3 tokens.
 """
 

@@ -398,7 +398,8 @@ def _first_week(cache: TensorCache, phase: Phase) -> int:
 
 COUNT_WEIGHT_RATE = 20.0
 """Learning rate of the weights of counts, as a multiple of the others' rate. They have further to
-go: a smoothing may end at 60 trips, and until it does the network learns to make up for it."""
+go: those of the likeness of trips start at up to 14, and until they have moved the network learns
+to make up for them."""
 
 
 def _groups(model: WorldModel, weight_decay: float) -> list[dict[str, Any]]:

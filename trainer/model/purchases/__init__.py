@@ -1,1 +1,1 @@
-"""Scores of what a customer bought before: counting with learned weights, and what it misses."""
+"""Scores beside the network's: a memory of what a customer bought, kinds of trip, recent sales."""
