@@ -49,8 +49,8 @@ LOSSES = {"contrastive": ("contrastive",), "auxiliary": ("size", "sensitivity", 
 NAMES = (*PARTS, *LOSSES)
 TOGETHER = "+"
 VARIANTS = (
-    "encoder", "memory", "encoder+memory", "encoder+memory+decoder", "decoder", "repurchase",
-    "graph", "counting", "contrastive", "auxiliary",
+    "encoder", "trip-encoder", "purchase-encoder", "memory", "encoder+memory", "decoder",
+    "repurchase", "categories", "graph", "counting", "contrastive", "auxiliary",
 )  # fmt: skip
 SCORES, TABLE, TEXT = "scores.json", "worth.json", "worth.md"
 MARK = rf'"metric": "{METRIC}"|{TITLE}'.encode()

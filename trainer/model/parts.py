@@ -17,9 +17,9 @@ from trainer.model.encoder.backends import Backend
 
 PARTS = {
     "encoder": "no scan, neither over trips nor over the purchases of a product",
-    "trip encoder": "no state of the customer: a question has none to start from, and where it "
+    "trip-encoder": "no state of the customer: a question has none to start from, and where it "
     "looks at earlier trips it sees their context and basket",
-    "purchase encoder": "no scan over the purchases of a product or category, whose counts and "
+    "purchase-encoder": "no scan over the purchases of a product or category, whose counts and "
     "gaps are still read",
     "memory": "no look at earlier trips one by one: the decoder attends to the basket and to the "
     "trip's context",
@@ -42,10 +42,10 @@ def leave_out(model: nn.Module, parts: Iterable[str]) -> None:
     gradient. `memory` and `graph` need no change here: the model asks its configuration.
     """
     purchases = model.purchases
-    if {"encoder", "trip encoder"} & set(parts):
+    if {"encoder", "trip-encoder"} & set(parts):
         model.encoder = PassThrough()
         _silence(model.from_state.weight)
-    if {"encoder", "purchase encoder"} & set(parts):
+    if {"encoder", "purchase-encoder"} & set(parts):
         _silence(purchases.product_encoder.out.weight, purchases.category_encoder.out.weight)
     if "decoder" in parts:
         model.decoder = ByItself(model.config.width, model.config.dropout)

@@ -49,9 +49,9 @@ def reached_by_prices(model, batch, changed):
     [
         ((), True, True),
         (("memory",), True, True),  # by the state
-        (("trip encoder",), True, False),  # by the look at the last trips
+        (("trip-encoder",), True, False),  # by the look at the last trips
         (("encoder",), True, False),
-        (("purchase encoder",), True, True),
+        (("purchase-encoder",), True, True),
         (("encoder", "memory"), False, False),
         (("decoder",), True, True),  # by the state
         (("encoder", "decoder"), False, False),
@@ -131,9 +131,9 @@ def reached_by_rhythm(model, batch):
     "without, products, categories",
     [
         ((), True, True),
-        (("trip encoder",), True, True),
+        (("trip-encoder",), True, True),
         (("categories",), True, False),
-        (("purchase encoder",), False, False),
+        (("purchase-encoder",), False, False),
         (("encoder",), False, False),
         (("repurchase",), False, False),
     ],
