@@ -123,7 +123,7 @@ def test_a_run_that_was_stopped_goes_on(finished, cache, tmp_path, capsys, monke
 @pytest.mark.parametrize(
     "more, message",
     [
-        (["--parts", "attention"], "expected encoder, trip-encoder, .* joined by \\+, not 'attention'"),
+        (["--parts", "attention"], "expected encoder, trip-encoder, .* by \\+, not 'attention'"),
         (["--parts", "encoder+"], "joined by \\+, not ''"),
         (["--seeds", "-1"], "--seeds: expected a whole number from 0"),
         (["--customers", "0"], "--customers: expected a whole number from 1"),

@@ -35,7 +35,7 @@ def test_the_truth_promises_the_recall_that_it_has(oracle, default_cache):
     """R@10 is, in expectation, the probability of the first ten products."""
     promised = {task: [] for task in TASKS}
 
-    def record(task, scorer, batch, truth, scores, tie):
+    def record(task, scorer, truth, scores, tie):
         promised[task] += scores.softmax(1).topk(10).values.sum(1).tolist()
 
     found = Evaluator(

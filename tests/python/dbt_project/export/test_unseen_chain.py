@@ -128,7 +128,8 @@ def differences(one, other, path: str = "") -> set[str]:
     elif isinstance(one, tuple):
         parts = {str(i): pair for i, pair in enumerate(zip(one, other, strict=True))}
     else:
-        return set() if torch.equal(one, other) else {path}
+        same = one is other if one is None else torch.equal(one, other)
+        return set() if same else {path}
     return {
         name
         for part, pair in parts.items()

@@ -416,7 +416,7 @@ def test_a_foreign_folder_is_not_replaced(cache, tmp_path):
 @pytest.mark.parametrize(
     "edit, message",
     [
-        (lambda facts: facts["features"]["history"].update(days=30), "another history.days of the"),
+        (lambda facts: facts["features"]["chain_sales"].update(decay=0.7), "chain_sales.decay"),
         (lambda facts: facts["sha256"].pop("training.safetensors"), "nothing to go on from"),
         (lambda facts: facts["progress"].pop("epoch"), "nothing to go on from"),
     ],
