@@ -60,6 +60,8 @@ from trainer.model.token_scores import TokenScores
 
 STATES_PER_BATCH = 64
 """Customers whose timelines are encoded together."""
+VISIBLE = 31
+"""Visible items are counted up to this number."""
 CONTEXT = CustomerEmbedding.WIDTH + TimeEmbedding.WIDTH + StoreEmbedding.WIDTH + TripEmbedding.WIDTH
 ITEM = ProductEmbedding.WIDTH + PriceEmbedding.WIDTH
 
@@ -107,6 +109,9 @@ class WorldModel(nn.Module):
             chunk=config.chunk, dropout=config.dropout,
         )  # fmt: skip
         self.from_state = nn.Linear(d, d, bias=False)
+        self.visible = nn.Linear(d, d, bias=False)
+        self.visible_count = nn.Embedding(VISIBLE + 1, d)
+        nn.init.zeros_(self.visible_count.weight)
         self.decoder = BasketDecoder(
             d, config.decoder_layers, config.heads, config.hidden, config.memory + 1,
             config.dropout,
@@ -379,10 +384,11 @@ class WorldModel(nn.Module):
         """Decode: described (Q, 352), past (rows, d), slots and known (Q, memory)."""
         context = self.context(torch.cat([described, self.trip(questions.context)], dim=1))
         x = self._item(tokens, questions.token, questions.pence, questions.price_hidden)
-        # The [MASK] starts from the trip's context and from the state before it.
+        # The [MASK] starts from the trip's context, the state before it and what is visible.
         before = self.from_state(past[slots[:, 0]]).masked_fill(~known[:, :1], 0)
         count = len(questions.trip)
-        x = x.index_add(0, questions.logit[:count], (context + before).to(x.dtype))
+        start = context + before + self._visible(x, questions)
+        x = x.index_add(0, questions.logit[:count], start.to(x.dtype))
         if "memory" in self.config.without:
             known = torch.zeros_like(known)
         present = torch.arange(len(past), len(past) + count, device=slots.device)
@@ -403,6 +409,21 @@ class WorldModel(nn.Module):
             embeddings=embeddings,
             context=dict(zip(self._codes, kinds, strict=True)),
         )
+
+    def _visible(self, x: Tensor, questions: Questions) -> Tensor:
+        """How many items are visible, and their sum, (Q, d); x (D, d) decoder tokens.
+
+        Attention averages, so that it cannot count. But the kind of a trip is a matter of amounts:
+        next to the visible ones it says how much is missing, and of what.
+        """
+        count = len(questions.trip)
+        is_item = torch.ones_like(questions.token, dtype=torch.bool)
+        is_item[questions.logit[:count]] = False
+        items = (F.silu(x) * is_item[:, None]).to(x.dtype)
+        number = occurrences(questions.question, count) - 1
+        total = x.new_zeros(count, x.shape[1]).index_add(0, questions.question, items)
+        total = total * number.clamp_min(1).to(x.dtype).rsqrt()[:, None]
+        return self.visible(total) + self.visible_count(number.clamp_max(VISIBLE))
 
     def _scores(self, rows: Tensor, z: Tensor, questions: Questions) -> TokenScores:
         """Logits (R, V): log-scores of counting, plus scores tied to the input's product vectors.
