@@ -49,6 +49,7 @@ def leave_out(model: nn.Module, parts: Iterable[str]) -> None:
         _silence(purchases.product_encoder.out.weight, purchases.category_encoder.out.weight)
     if "decoder" in parts:
         model.decoder = ByItself(model.config.width, model.config.dropout)
+        _silence(model.visible.weight, model.visible_count.weight)
     if "repurchase" in parts:
         _silence(purchases.product.score.weight, purchases.category.score.weight)
     if "categories" in parts:
