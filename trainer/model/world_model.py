@@ -350,15 +350,10 @@ class WorldModel(nn.Module):
         return F.linear(price, of_price, self.item.bias) + tokens.mapped.index_select(0, token)
 
     def _baskets(self, tokens: Tokens, items: Items, trips: int) -> Tensor:
-        """True baskets as sets, (T, d): a map of a sum over items (Zaheer et al., Deep Sets, 2017).
-
-        The sum is divided by the root of the number of items, which keeps its scale.
-        """
+        """True baskets as sets, (T, d): a map of sums (Zaheer et al., Deep Sets, 2017)."""
         hidden = torch.zeros_like(items.token, dtype=torch.bool)
         vectors = F.silu(self._item(tokens, items.token, items.pence, hidden))
-        size = occurrences(items.trip, trips).clamp_min(1).to(vectors.dtype)
-        total = vectors.new_zeros(trips, vectors.shape[1]).index_add(0, items.trip, vectors)
-        return self.basket(total * size.rsqrt()[:, None])
+        return self.basket(_sums(vectors, items.trip, occurrences(items.trip, trips)))
 
     def _steps(self, described: Tensor, baskets: Tensor, trips: Trips) -> Tensor:
         """The encoder's input for finished trips, (T, d)."""
@@ -421,9 +416,8 @@ class WorldModel(nn.Module):
         is_item[questions.logit[:count]] = False
         items = (F.silu(x) * is_item[:, None]).to(x.dtype)
         number = occurrences(questions.question, count) - 1
-        total = x.new_zeros(count, x.shape[1]).index_add(0, questions.question, items)
-        total = total * number.clamp_min(1).to(x.dtype).rsqrt()[:, None]
-        return self.visible(total) + self.visible_count(number.clamp_max(VISIBLE))
+        total = self.visible(_sums(items, questions.question, number))
+        return total + self.visible_count(number.clamp_max(VISIBLE))
 
     def _scores(self, rows: Tensor, z: Tensor, questions: Questions) -> TokenScores:
         """Logits (R, V): log-scores of counting, plus scores tied to the input's product vectors.
@@ -518,6 +512,13 @@ class WorldModel(nn.Module):
     def _check_customers(self, state: EncoderState, trips: Trips) -> None:
         if len(trips) != len(state.trips):
             raise ValueError(f"trips: expected one for each of {len(state.trips)} customers")
+
+
+def _sums(vectors: Tensor, owner: Tensor, size: Tensor) -> Tensor:
+    """Sums of vectors (n, d) by owner (n,), (owners, d), divided by the root of the number of items
+    of each, size (owners,), which keeps their scale."""
+    total = vectors.new_zeros(len(size), vectors.shape[1]).index_add(0, owner, vectors)
+    return total * size.clamp_min(1).to(vectors.dtype).rsqrt()[:, None]
 
 
 def _joined(parts: Sequence[tuple[Trips, Items]]) -> tuple[Trips, Items]:
