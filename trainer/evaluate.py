@@ -21,6 +21,8 @@ from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, measured_split, seed, whole
 from trainer.evaluation import EvaluationMetrics, run_evaluation
 from trainer.evaluation.oracle import Oracle
+from trainer.evaluation.seeds import SeedMetrics, run_seeds
+from trainer.evaluation.seeds_report import seeds_report
 from trainer.evaluation.store import BaselineStore
 from trainer.evaluation.text_report import report
 from trainer.model.encoder.backends import NAMES
@@ -34,7 +36,11 @@ def _parser() -> CommandParser:
         "that it was not trained on. What the figures mean: docs/evaluation.md.",
     )
     add = parser.add_argument
-    add("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="folder of the model")
+    add(
+        "checkpoints", type=Path, nargs="*", metavar="CHECKPOINT",
+        help="folder of the model; of several that differ in their seed alone, their mean is "
+        "compared with boosting and the best rule, in Markdown",
+    )  # fmt: skip
     add("--baselines-only", action="store_true", help="measure the baselines alone")
     add(
         "--baselines", nargs="+", metavar="NAME",
@@ -74,10 +80,14 @@ def _parser() -> CommandParser:
     return parser
 
 
-def measure(options: argparse.Namespace) -> EvaluationMetrics:
+def measure(options: argparse.Namespace) -> EvaluationMetrics | SeedMetrics:
     """Run the evaluation. Raises InputError for options that contradict each other."""
-    if (options.checkpoint is None) != options.baselines_only:
+    checkpoint, *others = options.checkpoints or [None]
+    if (checkpoint is None) != options.baselines_only:
         raise InputError("give either a CHECKPOINT or --baselines-only")
+    for name in ("oracle", "predictions") if others else ():
+        if getattr(options, name):
+            raise InputError(f"--{name}: with one CHECKPOINT only, not with {len(others) + 1}")
     scorers = options.baselines
     if scorers == ["none"]:
         if options.baselines_only:
@@ -92,10 +102,10 @@ def measure(options: argparse.Namespace) -> EvaluationMetrics:
     chosen = {name: getattr(options, name) for name in ("tasks", "customers", "tokens", "seed")}
     if options.baseline_results:
         chosen["store"] = BaselineStore(options.baseline_results)
-    return run_evaluation(
-        options.checkpoint, cache, options.split, options.predictions, options.backend,
-        scorers=scorers, **chosen,
-    )  # fmt: skip
+    chosen |= {"scorers": scorers, "backend": options.backend}
+    if others:
+        return run_seeds(options.checkpoints, cache, options.split, **chosen)
+    return run_evaluation(checkpoint, cache, options.split, options.predictions, **chosen)
 
 
 def machine() -> dict:
@@ -123,12 +133,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     keep_few_kernels()
     metrics = measure(options)
+    of_seeds = isinstance(metrics, SeedMetrics)
     if options.json:
-        checkpoint = str(options.checkpoint) if options.checkpoint else None
-        content = {"checkpoint": checkpoint} | machine() | metrics.to_dict()
+        names = [str(folder) for folder in options.checkpoints]
+        named = {"checkpoints": names} if of_seeds else {"checkpoint": names[0] if names else None}
         with new_file(options.json) as fresh:
-            write_json(fresh, content)
-    print(report(metrics, options.detailed))
+            write_json(fresh, named | machine() | metrics.to_dict())
+    print((seeds_report if of_seeds else report)(metrics, options.detailed))
     print(f"\n{metrics.seconds:.1f} s, cache {metrics.cache_digest[:12]}")
 
 

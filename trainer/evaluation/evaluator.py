@@ -35,9 +35,9 @@ from trainer.evaluation.scorers import MODEL, ModelScorer
 from trainer.evaluation.store import BaselineStore, Measured, definition
 from trainer.evaluation.strata import EvaluatedTrips
 from trainer.evaluation.worth import TripSums
-from trainer.model.checkpoint import load_checkpoint, model_for
+from trainer.model.checkpoint import Checkpoint, load_checkpoint, model_for
 from trainer.model.config import WorldModelConfig
-from trainer.model.encoder.backends import choose
+from trainer.model.encoder.backends import Backend, choose
 from trainer.model.token_scores import row_blocks
 from trainer.model.world_model import WorldModel
 from trainer.training.allocator import return_freed_memory
@@ -46,6 +46,8 @@ TRIM_BATCHES = 10
 """Batches after which freed memory is returned to the system."""
 OF_STRATA = ("recall@10", "ndcg@10")
 """Metrics of the strata."""
+Calibrations = tuple[CalibrationTable, CalibrationTable]
+"""Of one model in one task: with what was fitted on validation weeks, and without it."""
 
 
 class Evaluator:
@@ -64,6 +66,10 @@ class Evaluator:
         store: where results of baselines are looked up, and kept if they are not there; none if
             left out.
         progress: show a bar on stderr, and say there what came from the store.
+
+    Attributes:
+        trips: what is evaluated, in the order of all values.
+        bootstrap: of their customers.
 
     Raises ValueError for an unknown split, task or baseline, a number out of range or scorers of
     one name, CacheError where no customer shops in the split.
@@ -90,15 +96,15 @@ class Evaluator:
         self.tasks, self.tokens, self.seed, self.progress = tuple(tasks), tokens, seed, progress
         self.store = store
         self._tie = tie_breaker(cache)
-        self._trips = EvaluatedTrips.of(self.dataset)
-        self._bootstrap = CustomerBootstrap(self._trips.customer, seed)
+        self.trips = EvaluatedTrips.of(self.dataset)
+        self.bootstrap = CustomerBootstrap(self.trips.customer, seed)
         for task in self.tasks:
             self._loader(task, 1)  # so that what is wrong shows at once
 
     @property
     def has_fresh_trips(self) -> bool:
         """Whether any trip lies outside replayed weeks: without one there is no headline."""
-        return bool(self._trips.fresh.any())
+        return bool(self.trips.fresh.any())
 
     def run(
         self, model: WorldModel | None = None, record: Record | None = None
@@ -132,92 +138,38 @@ class Evaluator:
     def by_customer(self, model: WorldModel, metric: str) -> TripSums:
         """One of `METRICS` of a model on fresh trips, added up by customer, a column per task."""
         measured = [
-            self._measure(
-                task, [ModelScorer(model)], model, None, CalibrationTable(), CalibrationTable()
-            )[MODEL].values[:, METRICS.index(metric)]
-            for task in self.tasks
+            self.measure(task, [ModelScorer(model)])[0][MODEL].values for task in self.tasks
         ]
-        return TripSums(*self._bootstrap.sums(np.stack(measured, axis=1), self._trips.fresh))
+        values = np.stack(measured, axis=1)[..., METRICS.index(metric)]
+        return TripSums(*self.bootstrap.sums(values, self.trips.fresh))
 
-    def _loader(self, task: str, chunk: int) -> EvaluationDataLoader:
-        return EvaluationDataLoader(
-            self.dataset, task, tokens=self.tokens, chunk=chunk, seed=self.seed
-        )
-
-    def _task(self, task: str, model: WorldModel | None, record: Record | None) -> TaskMetrics:
+    def measure_all(
+        self, task: str, model: WorldModel | None = None, record: Record | None = None
+    ) -> tuple[dict[str, Measured], dict[str, Calibrations]]:
+        """`measure` for a model, if there is one, and all scorers of a task, in this order; what
+        the store has is taken from it. record: as of `run`."""
+        models = [] if model is None else [ModelScorer(model)]
         scorers = [scorer for scorer in self.scorers if task in scorer.tasks]
         keys = self._keys(task, scorers)
         found = self._stored(task, keys) if record is None else {}
-        remaining = [scorer for scorer in scorers if scorer.name not in found]
-        if model is not None:
-            scorers, remaining = ([ModelScorer(model), *each] for each in (scorers, remaining))
-        calibration, raw = CalibrationTable(), CalibrationTable()
+        remaining = [*models, *(each for each in scorers if each.name not in found)]
+        calibrations: dict[str, Calibrations] = {}
         if remaining:
-            measured = self._measure(task, remaining, model, record, calibration, raw)
+            measured, calibrations = self.measure(task, remaining, record)
             self._keep(task, {name: measured[name] for name in keys if name in measured}, keys)
             found |= measured
-        some = next(iter(found.values()))
-        values = {scorer.name: found[scorer.name].values for scorer in scorers}
-        trips = self._trips
-        group = Grouping(trips.customer, self._bootstrap, values, some.hidden, some.unknown)
-        return TaskMetrics(
-            fresh=group(trips.fresh, METRICS),
-            replayed=group(~trips.fresh, METRICS),
-            strata={
-                name: {
-                    label: found
-                    for number, label in enumerate(labels)
-                    if (found := group(trips.fresh & (code == number), OF_STRATA))
-                }
-                for name, (labels, code) in trips.strata.items()
-            },
-            calibration=calibration.rows(),
-            raw_calibration=raw.rows(),
-        )
+        return {scorer.name: found[scorer.name] for scorer in (*models, *scorers)}, calibrations
 
-    def _keys(self, task: str, scorers: list[Scorer]) -> dict[str, dict[str, Any]]:
-        """What the results of each baseline among the scorers depend on, by name."""
-        if self.store is None:
-            return {}
-        common = {
-            "cache": self.dataset.cache.digest,
-            # Not in the digest, but decides what shares are counted from (`receipt_item_shares`).
-            "like": bool(self.dataset.cache.manifest.get("reference_vocabulary")),
-            "split": self.dataset.split,
-            "trips": hashlib.sha256(self._trips.row.astype("<i8").tobytes()).hexdigest(),
-            "seed": self.seed,
-            "task": task,
-            "definition": definition(),
-        }
-        names = [scorer.name for scorer in scorers if isinstance(scorer, Baseline)]
-        return {name: common | {"baseline": name} for name in names}
-
-    def _stored(self, task: str, keys: dict[str, dict[str, Any]]) -> dict[str, Measured]:
-        """What the store has of these baselines."""
-        read = {name: self.store.read(key) for name, key in keys.items()}
-        found = {name: measured for name, measured in read.items() if measured is not None}
-        if found and self.progress:
-            count = f"{len(found)} of {len(keys)} baselines"
-            print(f"{task}: {count} reused from {self.store.folder}", file=sys.stderr)
-        return found
-
-    def _keep(
-        self, task: str, measured: dict[str, Measured], keys: dict[str, dict[str, Any]]
-    ) -> None:
-        try:
-            for name, found in measured.items():
-                self.store.write(keys[name], found)
-        except OSError as error:
-            print(f"{task}: results of baselines cannot be kept: {error}", file=sys.stderr)
-
-    def _measure(
-        self, task: str, scorers: list[Scorer], model: WorldModel | None, record: Record | None,
-        calibration: CalibrationTable, raw: CalibrationTable,
-    ) -> dict[str, Measured]:  # fmt: skip
-        """Measure these scorers on every trip."""
-        device = torch.device("cpu") if model is None else next(model.parameters()).device
-        loader = self._loader(task, (model.config if model else WorldModelConfig()).chunk)
-        trips, tie = self._trips, self._tie.to(device)
+    def measure(
+        self, task: str, scorers: Sequence[Scorer], record: Record | None = None
+    ) -> tuple[dict[str, Measured], dict[str, Calibrations]]:
+        """What is measured of scorers on every trip, by name; and of models among them, which are
+        on one device, how well calibrated they are on fresh trips. record: as of `run`."""
+        models = [scorer.model for scorer in scorers if isinstance(scorer, ModelScorer)]
+        device = next(models[0].parameters()).device if models else torch.device("cpu")
+        loader = self._loader(task, (models[0].config if models else WorldModelConfig()).chunk)
+        trips, tie = self.trips, self._tie.to(device)
+        calibrations = {s.name: _no_calibrations() for s in scorers if isinstance(s, ModelScorer)}
         values = {s.name: np.full((len(trips.row), len(METRICS)), np.nan) for s in scorers}
         hidden, unknown = np.zeros((2, len(trips.row)), dtype=np.int64)
         bar = tqdm(loader, desc=task, unit="batch", file=sys.stderr, disable=not self.progress)
@@ -243,11 +195,79 @@ class Evaluator:
                     values[scorer.name][place[rows]] = found.cpu().numpy()
                     if record is not None:
                         record(task, scorer.name, part, scores, tie)
-                    if scorer.name == MODEL and task != "completion":
+                    if log_p is not None and task != "completion":
+                        calibration, raw = calibrations[scorer.name]
                         slopes = scorer.calibration.slopes(task)
                         calibration.add(log_p, slopes, part, fresh[rows])
                         raw.add(scores.log_softmax(1), torch.ones_like(slopes), part, fresh[rows])
-        return {name: Measured(found, hidden, unknown) for name, found in values.items()}
+        measured = {name: Measured(found, hidden, unknown) for name, found in values.items()}
+        return measured, calibrations
+
+    def _loader(self, task: str, chunk: int) -> EvaluationDataLoader:
+        return EvaluationDataLoader(
+            self.dataset, task, tokens=self.tokens, chunk=chunk, seed=self.seed
+        )
+
+    def _task(self, task: str, model: WorldModel | None, record: Record | None) -> TaskMetrics:
+        found, calibrations = self.measure_all(task, model, record)
+        calibration, raw = calibrations.get(MODEL, _no_calibrations())
+        some = next(iter(found.values()))
+        values = {name: measured.values for name, measured in found.items()}
+        trips = self.trips
+        group = Grouping(trips.customer, self.bootstrap, values, some.hidden, some.unknown)
+        return TaskMetrics(
+            fresh=group(trips.fresh, METRICS),
+            replayed=group(~trips.fresh, METRICS),
+            strata={
+                name: {
+                    label: found
+                    for number, label in enumerate(labels)
+                    if (found := group(trips.fresh & (code == number), OF_STRATA))
+                }
+                for name, (labels, code) in trips.strata.items()
+            },
+            calibration=calibration.rows(),
+            raw_calibration=raw.rows(),
+        )
+
+    def _keys(self, task: str, scorers: list[Scorer]) -> dict[str, dict[str, Any]]:
+        """What the results of each baseline among the scorers depend on, by name."""
+        if self.store is None:
+            return {}
+        common = {
+            "cache": self.dataset.cache.digest,
+            # Not in the digest, but decides what shares are counted from (`receipt_item_shares`).
+            "like": bool(self.dataset.cache.manifest.get("reference_vocabulary")),
+            "split": self.dataset.split,
+            "trips": hashlib.sha256(self.trips.row.astype("<i8").tobytes()).hexdigest(),
+            "seed": self.seed,
+            "task": task,
+            "definition": definition(),
+        }
+        names = [scorer.name for scorer in scorers if isinstance(scorer, Baseline)]
+        return {name: common | {"baseline": name} for name in names}
+
+    def _stored(self, task: str, keys: dict[str, dict[str, Any]]) -> dict[str, Measured]:
+        """What the store has of these baselines."""
+        read = {name: self.store.read(key) for name, key in keys.items()}
+        found = {name: measured for name, measured in read.items() if measured is not None}
+        if found and self.progress:
+            count = f"{len(found)} of {len(keys)} baselines"
+            print(f"{task}: {count} reused from {self.store.folder}", file=sys.stderr)
+        return found
+
+    def _keep(
+        self, task: str, measured: dict[str, Measured], keys: dict[str, dict[str, Any]]
+    ) -> None:
+        try:
+            for name, found in measured.items():
+                self.store.write(keys[name], found)
+        except OSError as error:
+            print(f"{task}: results of baselines cannot be kept: {error}", file=sys.stderr)
+
+
+def _no_calibrations() -> Calibrations:
+    return CalibrationTable(), CalibrationTable()
 
 
 def evaluated(cache: TensorCache, split: str, customers: int | None) -> WorldModelDataset:
@@ -289,12 +309,21 @@ def run_evaluation(
     model = digest = None
     if checkpoint is not None:
         chosen, read = choose(backend), load_checkpoint(checkpoint)
-        model, digest = model_for(read, cache), read.weights_digest
-        model.to("cuda" if torch.cuda.is_available() else "cpu")
-        model.encoder.use(chosen)
+        model, digest = ready(read, cache, chosen), read.weights_digest
     options = {"store": BaselineStore.beside(cache)} | options
     evaluator = Evaluator(cache, split, **options)
     if checkpoint is not None and evaluator.progress:
         print(chosen.reason, file=sys.stderr)
     with prediction_file(predictions, cache) if predictions else nullcontext() as record:
         return replace(evaluator.run(model, record), weights_digest=digest)
+
+
+def ready(checkpoint: Checkpoint, cache: TensorCache, backend: Backend) -> WorldModel:
+    """A checkpoint's model for this cache, on a GPU where there is one.
+
+    Raises CheckpointError where it does not fit the cache.
+    """
+    model = model_for(checkpoint, cache)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model.encoder.use(backend)
+    return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from trainer.baselines.boosting import Boosting
 from trainer.evaluation.bootstrap import Estimate
@@ -110,13 +110,7 @@ def _details(task: TaskMetrics) -> Iterator[str]:
             "fresh: purchases the model expects in tenths, and those observed; NLL "
             f"{_cell(model, 'nll', False)}, as trained {_cell(model, 'raw_nll', False)}",
         )
-        heads = ["", "pairs", "expected", "observed", "ratio", "ratio as trained"]
-        pairs = zip(task.calibration, task.raw_calibration, strict=True)
-        rows = [
-            [str(number), *_calibration(row), f"{raw.ratio:.2f}"]
-            for number, (row, raw) in enumerate(pairs, start=1)
-        ]
-        yield from aligned([heads, *rows])
+        yield from aligned(calibration_rows(task.calibration, task.raw_calibration))
 
 
 def _strata(task: TaskMetrics, metric: str) -> Iterator[str]:
@@ -140,8 +134,18 @@ def _strata(task: TaskMetrics, metric: str) -> Iterator[str]:
     yield from aligned(rows)
 
 
-def _calibration(row: CalibrationRow) -> list[str]:
-    return [f"{row.pairs:,}", f"{row.expected:,.1f}", f"{row.observed:,}", f"{row.ratio:.2f}"]
+def calibration_rows(
+    calibration: Sequence[CalibrationRow], raw: Sequence[CalibrationRow]
+) -> list[list[str]]:
+    """A table, heads first, of a model's calibration and of what it is as trained."""
+    heads = ["", "pairs", "expected", "observed", "ratio", "ratio as trained"]
+    return [heads] + [
+        [
+            str(number), f"{row.pairs:,}", f"{row.expected:,.1f}", f"{row.observed:,}",
+            f"{row.ratio:.2f}", f"{as_trained.ratio:.2f}",
+        ]
+        for number, (row, as_trained) in enumerate(zip(calibration, raw, strict=True), start=1)
+    ]  # fmt: skip
 
 
 def _size(group: GroupMetrics) -> str:
@@ -153,11 +157,21 @@ def _cell(found: Mapping[str, Estimate], metric: str, interval: bool, sign: str 
     if metric not in found:
         return ""
     estimate = found[metric]
+    return with_interval(estimate, sign) if interval else fixed(estimate.value, sign)
+
+
+def with_interval(estimate: Estimate, sign: str = "") -> str:
+    """A value and its interval."""
     value, low, high = (
-        f"{number:{sign}.3f}".replace("0.", ".", 1) if abs(number) < 1 else f"{number:{sign}.3f}"
-        for number in (estimate.value, estimate.low, estimate.high)
+        fixed(number, sign) for number in (estimate.value, estimate.low, estimate.high)
     )
-    return f"{value} [{low}, {high}]" if interval else value
+    return f"{value} [{low}, {high}]"
+
+
+def fixed(number: float, sign: str = "") -> str:
+    """Three decimals, without a zero before the point."""
+    text = f"{number:{sign}.3f}"
+    return text.replace("0.", ".", 1) if abs(number) < 1 else text
 
 
 def aligned(rows: list[list[str]]) -> Iterator[str]:

@@ -1,4 +1,5 @@
 """What one model is ahead of another, each trained with several seeds: a mean with its interval.
+In the other's place may be a baseline, the same for every seed.
 
 Two things make such a difference uncertain, and the interval holds both:
 
@@ -31,20 +32,21 @@ REPEATED = 100
 
 @dataclass(frozen=True)
 class TripSums:
-    """A metric of one model, added up over the trips of each customer."""
+    """A metric of one scorer, added up over the trips of each customer, in columns: by task, or by
+    group of trips."""
 
     sums: np.ndarray
-    """(customers, tasks) float64."""
+    """(customers, columns) float64."""
     trips: np.ndarray
-    """(customers, tasks) float64: how many trips the metric is defined for."""
+    """(customers, columns) float64: how many trips the metric is defined for."""
 
     def means(self) -> np.ndarray:
-        """The mean over trips of each task, and the mean of the tasks: (tasks + 1,)."""
+        """The mean over trips of each column, and the mean of these: (columns + 1,)."""
         return _with_mean(self.sums.sum(0) / self.trips.sum(0))
 
 
 def worth(ahead: Sequence[TripSums], behind: Sequence[TripSums], seed: int = 0) -> list[Estimate]:
-    """By how much models are ahead of others: one estimate per task, and one of their mean.
+    """By how much models are ahead of others: one estimate per column, and one of their mean.
 
     ahead, behind: one each per training seed, in the same order, measured on the same trips. seed:
     of the draws. Raises ValueError where numbers of seeds or trips differ.
@@ -69,5 +71,5 @@ def worth(ahead: Sequence[TripSums], behind: Sequence[TripSums], seed: int = 0) 
 
 
 def _with_mean(values: np.ndarray) -> np.ndarray:
-    """(..., tasks) and their mean, (..., tasks + 1)."""
+    """(..., columns) and their mean, (..., columns + 1)."""
     return np.concatenate([values, values.mean(-1, keepdims=True)], axis=-1)

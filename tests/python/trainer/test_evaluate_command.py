@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 from toy import toy_cache
 
+from trainer.cache.reader import TensorCache
 from trainer.evaluate import main
 from trainer.model.checkpoint import save_checkpoint
 from trainer.model.world_model import create_world_model
+from trainer.training import SCHEDULES
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +126,83 @@ def test_results_of_baselines_are_kept_where_it_is_said(folder, tmp_path, capsys
     again, error = capsys.readouterr()
     assert f"next_known: 2 of 2 baselines reused from {tmp_path / 'kept'}\n" == error
     assert again.splitlines()[:-1] == printed.splitlines()[:-1]  # but the seconds
+
+
+@pytest.fixture(scope="module")
+def seeds(folder):
+    """Checkpoints of two seeds, of the first again, of another preset, and of another cache."""
+    cache = TensorCache(folder / "cache")
+    other = toy_cache(folder / "other", customers=20, products=41)
+    for name, preset, seed, of in (
+        ("seed0", "tiny", 0, cache), ("seed1", "tiny", 1, cache), ("again", "tiny", 0, cache),
+        ("small", "small", 1, cache), ("elsewhere", "tiny", 1, other),
+    ):  # fmt: skip
+        torch.manual_seed(seed)
+        training = replace(SCHEDULES[preset], seed=seed).to_dict()
+        save_checkpoint(folder / name, create_world_model(preset, of), of, {"training": training})
+    return [str(folder / "seed0"), str(folder / "seed1")]
+
+
+def test_several_seeds(folder, seeds, tmp_path, capsys):
+    out = tmp_path / "figures.json"
+    options = ["--cache", str(folder / "cache"), "--json", str(out), "--detailed", "--baselines"]
+    options += ["gradient boosting", "G-TopFreq", "--baseline-results", str(tmp_path / "kept")]
+    assert main([*seeds, *options]) == 0
+    printed, error = capsys.readouterr()
+    assert "reused" not in error
+    assert printed.startswith("`tiny`, ") and "mean of seeds 0, 1 (and each)" in printed
+    for part in ("| task ", "best rule", "model / boosting", "| basket: 1 item", "seed 1 expects"):
+        assert part in printed
+    content = json.loads(out.read_text())
+    assert content["checkpoints"] == seeds and content["training_seeds"] == [0, 1]
+    assert content["weights_digests"] == [
+        hashlib.sha256((folder / name / "model.safetensors").read_bytes()).hexdigest()
+        for name in ("seed0", "seed1")
+    ]
+    assert content["versions"]["torch"] == torch.__version__ and content["split"] == "test"
+    recall = content["tasks"]["completion"]["fresh"]["metrics"]["recall@10"]
+    assert recall["rule"]["baseline"] == "G-TopFreq"
+    assert f"| {recall['boosting']['ratio']:.3f} ".replace(" 0.", " .") in printed
+
+    # Baselines are measured once, and figures are replaced, whatever the order of arguments.
+    assert main(["--tasks", "completion", *options, "--seed", "0", *seeds]) == 0
+    again, error = capsys.readouterr()
+    assert "completion: 2 of 2 baselines reused" in error and "next basket" not in again
+    assert "seed 0, scan: " in error and "seed 1, scan: " in error
+    again = json.loads(out.read_text())
+    assert again["tasks"] == {"completion": content["tasks"]["completion"]}
+
+
+def test_help_says_what_several_checkpoints_give(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "[CHECKPOINT ...]" in printed and "differ in their seed alone" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["seed0", "seed0"], "seed0 and seed0 were both trained with seed 0: name one checkpoint"),
+        (["seed0", "seed1", "again"], "seed0 and again were both trained with seed 0"),
+        (["seed0", "small"], "small was trained with another sizes, model, phases, tokens"),
+        (["seed0", "elsewhere"], "elsewhere was trained with another cache than seed0"),
+        (["elsewhere", "elsewhere"], "were both trained with seed 1"),
+        (["seed0", "best"], "best does not say how it was trained"),
+        (["seed0", "nowhere"], "nowhere is no checkpoint"),
+        (["seed0", "seed1", "--cache", "other"], "other has another vocabulary than seed0"),
+        (["seed0", "seed1", "--baselines-only"], "either a CHECKPOINT or --baselines-only"),
+        (["seed0", "seed1", "--predictions", "a.parquet"], "--predictions: with one CHECKPOINT"),
+        (["seed0", "seed1", "--oracle", "o.npz"], "--oracle: with one CHECKPOINT only, not with 2"),
+    ],
+)
+def test_several_seeds_that_cannot_be_compared(folder, seeds, monkeypatch, capsys, arguments,
+                                               message):  # fmt: skip
+    monkeypatch.chdir(folder)
+    assert main(arguments) == 2
+    printed, error = capsys.readouterr()
+    assert printed == "" and error.count("\n") == 1
+    assert error.startswith("error: ") and message in error
 
 
 @pytest.mark.parametrize(
