@@ -86,7 +86,7 @@ def calls(
         "prefill": lambda: model.prefill(*before, lengths),
         "step": lambda: model.step(state, *last),
         "questions": lambda: next_basket(dataset, spans),
-        "answer": lambda: model.answer_questions(state, last[0], questions),
+        "answer": lambda: model.answer_questions(last[0], questions),
     }
 
 

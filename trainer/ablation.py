@@ -48,10 +48,8 @@ LOSSES = {"contrastive": ("contrastive",), "auxiliary": ("size", "sensitivity", 
 """Parts of the loss that can be left out, and what `LossWeights` calls them."""
 NAMES = (*PARTS, *LOSSES)
 TOGETHER = "+"
-VARIANTS = (
-    "encoder", "trip-encoder", "purchase-encoder", "memory", "encoder+memory", "decoder",
-    "repurchase", "categories", "graph", "counting", "contrastive", "auxiliary",
-)  # fmt: skip
+VARIANTS = tuple(name for name in NAMES if name != "trip-encoder")
+"""What is left out unless the command line says otherwise: all that baskets depend on."""
 SCORES, TABLE, TEXT = "scores.json", "worth.json", "worth.md"
 MARK = rf'"metric": "{METRIC}"|{TITLE}'.encode()
 """In the files that the command writes to its folder, so that it replaces no others."""

@@ -30,8 +30,6 @@ class WorldModelConfig:
     """Attention heads of the decoder."""
     hidden: int = 2048
     """Inner channels of the decoder's feed-forward part."""
-    memory: int = 32
-    """Earlier trips that the decoder attends to one by one; older ones are in the state only."""
     purchases: int = 128
     """Channels of the scores of earlier purchases."""
     contrastive: int = 128
@@ -54,11 +52,11 @@ class WorldModelConfig:
 PRESETS: dict[str, WorldModelConfig] = {
     "tiny": WorldModelConfig(
         width=48, encoder_layers=1, state=16, head=16, chunk=16, decoder_layers=1, heads=4,
-        hidden=96, memory=4, purchases=16, contrastive=32,
+        hidden=96, purchases=16, contrastive=32,
     ),
     "small": WorldModelConfig(
         width=128, encoder_layers=2, state=32, head=32, chunk=32, decoder_layers=1, heads=4,
-        hidden=384, memory=16, purchases=64, contrastive=64,
+        hidden=384, purchases=64, contrastive=64,
     ),
     "base": WorldModelConfig(),
 }  # fmt: skip

@@ -12,19 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from trainer.batches.batch import Baskets
-from trainer.model.decoder import Memory
 from trainer.model.encoder.backends import Backend
 
 PARTS = {
-    "encoder": "no scan, neither over trips nor over the purchases of a product",
-    "trip-encoder": "no state of the customer: a question has none to start from, and where it "
-    "looks at earlier trips it sees their context and basket",
+    "trip-encoder": "no state of the customer: the next visit is predicted from the trip before it",
     "purchase-encoder": "no scan over the purchases of a product or category, whose counts and "
     "gaps are still read",
-    "memory": "no look at earlier trips one by one: the decoder attends to the basket and to the "
-    "trip's context",
-    "decoder": "no attention at all: a hidden item is predicted from the trip's context and the "
-    "state before it, and visible items from themselves",
+    "decoder": "no attention at all: a hidden item is predicted from the trip's context, and "
+    "visible items from themselves",
     "repurchase": "no score of previously bought products and categories beside the products' "
     "counts",
     "categories": "no memory of categories",
@@ -39,13 +34,12 @@ def leave_out(model: nn.Module, parts: Iterable[str]) -> None:
     """Change a new world model so that it works without these parts.
 
     The parameters of a part are gone, or frozen at 0, so that every parameter that can learn has a
-    gradient. `memory` and `graph` need no change here: the model asks its configuration.
+    gradient. `graph` needs no change here: the model asks its configuration.
     """
     purchases = model.purchases
-    if {"encoder", "trip-encoder"} & set(parts):
+    if "trip-encoder" in parts:
         model.encoder = PassThrough()
-        _silence(model.from_state.weight)
-    if {"encoder", "purchase-encoder"} & set(parts):
+    if "purchase-encoder" in parts:
         _silence(purchases.product_encoder.out.weight, purchases.category_encoder.out.weight)
     if "decoder" in parts:
         model.decoder = ByItself(model.config.width, model.config.dropout)
@@ -87,9 +81,7 @@ class ByItself(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.RMSNorm(width)
 
-    def forward(
-        self, x: Tensor, memory: Memory, baskets: Baskets, rows: Tensor, query_baskets: Baskets
-    ) -> Tensor:
+    def forward(self, x: Tensor, baskets: Baskets, rows: Tensor, query_baskets: Baskets) -> Tensor:
         """x (D, width) to (R, width), the tokens `rows`."""
         return self.dropout(self.norm(x.index_select(0, rows)))
 

@@ -26,10 +26,8 @@ class EncoderState(TensorRecord):
 
     layers: tuple[Mamba2Cache, ...]
     """One cache per layer, of batch n."""
-    recent: Tensor
-    """(n, memory, d) the encoder's outputs after the last trips, newest first."""
-    trips: Tensor
-    """(n,) int64 number of trips so far."""
+    output: Tensor
+    """(n, d) the encoder's output after the last trip; 0 before the first."""
 
 
 class CustomerState:
@@ -96,8 +94,7 @@ class CustomerState:
         if self.encoder is not None:
             arrays |= {
                 "model": np.frombuffer(bytes.fromhex(self.model), np.uint8),
-                "encoder.recent": self.encoder.recent.numpy(force=True),
-                "encoder.trips": self.encoder.trips.numpy(force=True),
+                "encoder.output": self.encoder.output.numpy(force=True),
             }
             for number, layer in enumerate(self.encoder.layers):
                 arrays[f"encoder.{number}.conv"] = layer.conv.numpy(force=True)
@@ -114,7 +111,7 @@ class CustomerState:
                 raise ValueError("its digest differs")
             state = cls(chain)
             state.features = CustomerFeatures.from_arrays(chain, arrays)
-            if "encoder.recent" in arrays:
+            if "encoder.output" in arrays:
                 state.encoder = _encoder_state(arrays)
                 state.model = arrays["model"].tobytes().hex()
         except (
@@ -146,13 +143,12 @@ def _encoder_state(arrays: Mapping[str, np.ndarray]) -> EncoderState:
             )
         )
         number += 1
-    recent, trips = (torch.from_numpy(arrays[f"encoder.{name}"]) for name in ("recent", "trips"))
-    return EncoderState(tuple(layers), recent, trips)
+    return EncoderState(tuple(layers), torch.from_numpy(arrays["encoder.output"]))
 
 
 def split(state: EncoderState) -> list[EncoderState]:
     """The states of a batch one by one, as independent copies."""
     return [
         map_tensors(state, lambda tensor, place=place: tensor[place : place + 1].clone())
-        for place in range(len(state.trips))
+        for place in range(len(state.output))
     ]

@@ -1,17 +1,19 @@
 """The world model: what a customer will buy, given their past, the time, the store and the trip.
 
+    question   [MASK] + visible items of trip t, each with the trip's context
+                   |
+               Transformer over the basket as a set
+                   |
+               logits over N + 3 tokens; kind of trip where it was hidden
+
     timeline   trip 1 -> trip 2 -> ... -> trip t-1        a step per trip: its context + its basket
                    |          |                |
                Mamba-2 encoder, causal over the customer's years
-                   |          |                |
-    question   [MASK] + visible items of trip t  attend to  [context of t, trip t-1, t-2, ...]
-                   |
-               logits over N + 3 tokens; kind of trip where it was hidden
 
 The logits are the network's, plus log-scores of the kind of trip and of recent sales
 (`CountingPrior`), plus those of the customer's earlier purchases (`PurchaseMemory`).
 
-Shape letters: those of `trainer.batches.batch`, and d width, M memory slots, V = N + 3 tokens.
+Shape letters: those of `trainer.batches.batch`, and d width, V = N + 3 tokens.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from trainer.features.tensors import concatenate, map_tensors, occurrences
 from trainer.features.trips import Items, Trips
 from trainer.model.calibration import Calibration
 from trainer.model.config import PRESETS, WorldModelConfig
-from trainer.model.decoder import BasketDecoder, Memory
+from trainer.model.decoder import BasketDecoder
 from trainer.model.embeddings import (
     CustomerEmbedding,
     PriceEmbedding,
@@ -108,14 +110,12 @@ class WorldModel(nn.Module):
             d, config.encoder_layers, config.state, config.conv, config.head, config.expand,
             chunk=config.chunk, dropout=config.dropout,
         )  # fmt: skip
-        self.from_state = nn.Linear(d, d, bias=False)
         self.visible = nn.Linear(d, d, bias=False)
         self.visible_count = nn.Embedding(VISIBLE + 1, d)
         nn.init.zeros_(self.visible_count.weight)
         self.decoder = BasketDecoder(
-            d, config.decoder_layers, config.heads, config.hidden, config.memory + 1,
-            config.dropout,
-        )  # fmt: skip
+            d, config.decoder_layers, config.heads, config.hidden, config.dropout
+        )
         self.output = nn.Linear(d, ProductEmbedding.WIDTH, bias=False)
         nn.init.zeros_(self.output.weight)  # training starts from the counting prior alone
         self.bias = nn.Parameter(torch.from_numpy(np.log(item_shares(cache))).float())
@@ -151,19 +151,13 @@ class WorldModel(nn.Module):
         tokens = self._tokens(questions.candidates, len(batch.items.token) + len(questions.token))
         described = self._describe(batch.trips)
         baskets = self._baskets(tokens, batch.items, len(batch.trips))
-        past = self._encode(described, baskets, batch)
-        slots, known = self._slots(questions.trip, batch.position[questions.trip])
-        answer = self._answer(
-            tokens, described[questions.trip], questions, past, slots, known, baskets
-        )
+        answer = self._answer(tokens, described[questions.trip], questions, baskets[questions.trip])
         return replace(answer, logits=answer.logits.dense()) if dense else answer
 
     def empty_state(self, customers: int) -> EncoderState:
         """The encoder's state of customers before their first trip."""
-        weight = self.context.weight
-        recent = weight.new_zeros(customers, self.config.memory, self.config.width)
-        trips = torch.zeros(customers, dtype=torch.long, device=weight.device)
-        return EncoderState(self.encoder.empty_cache(customers), recent, trips)
+        output = self.context.weight.new_zeros(customers, self.config.width)
+        return EncoderState(self.encoder.empty_cache(customers), output)
 
     def prefill(self, trips: Trips, items: Items, lengths: Tensor) -> EncoderState:
         """The encoder's state after whole timelines.
@@ -193,8 +187,7 @@ class WorldModel(nn.Module):
         y, cache = self.encoder(
             padded.view(customers, longest, -1), sequence.view(customers, longest), True
         )
-        recent = F.pad(y.flip(1), (0, 0, 0, self.config.memory))[:, : self.config.memory]
-        return EncoderState(cache, recent, lengths.clone())
+        return EncoderState(cache, y[:, -1])
 
     def step(self, state: EncoderState, trips: Trips, items: Items) -> EncoderState:
         """Add one finished trip to each customer's state, in time that does not depend on the past.
@@ -202,12 +195,12 @@ class WorldModel(nn.Module):
         state of n customers, unchanged; trips (n), one per customer in order; items of them.
         Raises ValueError where the numbers of customers differ.
         """
-        self._check_customers(state, trips)
+        if len(trips) != len(state.output):
+            raise ValueError(f"trips: expected one for each of {len(state.output)} customers")
         baskets = self._baskets(self._tokens(), items, len(trips))
         u = self._steps(self._describe(trips), baskets, trips)
         y, encoder = self.encoder.step(u, state.layers)
-        recent = torch.cat([y[:, None].to(state.recent.dtype), state.recent[:, :-1]], dim=1)
-        return EncoderState(encoder, recent, state.trips + 1)
+        return EncoderState(encoder, y)
 
     def encode(self, states: Sequence[CustomerState]) -> None:
         """Encode the finished trips that the encoder has not read.
@@ -219,8 +212,7 @@ class WorldModel(nn.Module):
         for state in states:
             if state.encoder is not None and state.model != self.fingerprint:
                 raise ValueError("states: encoded by other weights than this model's")
-            if (known := state.chain.vocabulary) != self.product.vocabulary:
-                raise ValueError(f"states: of a chain with {known}, not the model's vocabulary")
+        self._check_chains(states)
         with self._in_use():
             new = [state for state in states if state.waiting and state.encoder is None]
             new.sort(key=lambda state: len(state.waiting))  # similar lengths need less padding
@@ -241,10 +233,9 @@ class WorldModel(nn.Module):
     def answer(self, states: Sequence[CustomerState], plans: Sequence[TripPlan]) -> Predictions:
         """What will be in the basket of the next trip of each of n customers?
 
-        states and plans (n), one plan per customer; all states are of one chain. Trips that the
-        encoder has not read are encoded first. Returns logits (n, V) and context logits (n, codes)
-        by name. Raises ValueError where the numbers differ, and what `encode`, `describe` and
-        `plan_questions` raise.
+        states and plans (n), one plan per customer; all states are of one chain. Returns logits
+        (n, V) and context logits (n, codes) by name. Raises ValueError where the numbers differ or
+        the chain has another vocabulary, and what `describe` and `plan_questions` raise.
         """
         answer, _ = self._asked(states, plans)
         return replace(answer, logits=answer.logits.dense())
@@ -280,36 +271,27 @@ class WorldModel(nn.Module):
         """`answer`, with logits as `TokenScores`, and the questions it is to."""
         if len(states) != len(plans):
             raise ValueError(f"plans: expected one for each of {len(states)}, not {len(plans)}")
-        self.encode(states)
+        self._check_chains(states)
         customers = [state.features for state in states]
         with self._in_use():
             trips, questions = describe(customers, plans), plan_questions(customers, plans)
             questions = replace(questions, trip=torch.arange(len(plans)))
-            empty = self.empty_state(1)
-            past = [empty if state.encoder is None else state.encoder for state in states]
-            past = concatenate(self._here(*past))  # restored states are on the CPU
             trips, questions = self._here(trips, questions)
-            return self.answer_questions(past, trips, questions, dense=False), questions
+            return self.answer_questions(trips, questions, dense=False), questions
 
     def answer_questions(
-        self, state: EncoderState, trips: Trips, questions: Questions, dense: bool = True
+        self, trips: Trips, questions: Questions, dense: bool = True
     ) -> Predictions:
-        """Answer questions about the customers' next trips, given the encoder's state.
+        """Answer questions about trips to come.
 
-        trips (n), one per customer in order, of which only features known in advance are read;
-        questions about all of them in order. Embeddings are left out. With dense=False logits stay
-        `TokenScores`. Raises ValueError where the numbers of customers differ.
+        trips (n), of which only features known in advance are read; questions about all of them in
+        order. Embeddings are left out. With dense=False logits stay `TokenScores`. Raises
+        ValueError where the numbers differ.
         """
-        self._check_customers(state, trips)
         if len(questions.trip) != len(trips):
             raise ValueError(f"questions: expected {len(trips)}, not {len(questions.trip)}")
-        memory = state.recent.shape[1]
-        slots = torch.arange(len(trips) * memory, device=state.trips.device).view(-1, memory)
-        known = slots - slots[:, :1] < state.trips[:, None]
-        answer = self._answer(
-            self._tokens(questions.candidates), self._describe(trips), questions,
-            state.recent.flatten(0, 1), slots, known, None,
-        )  # fmt: skip
+        tokens = self._tokens(questions.candidates)
+        answer = self._answer(tokens, self._describe(trips), questions, None)
         return replace(answer, logits=answer.logits.dense()) if dense else answer
 
     def _describe(self, trips: Trips) -> Tensor:
@@ -366,38 +348,21 @@ class WorldModel(nn.Module):
         y = self.encoder(rows.view(*batch.sequence.shape, -1), batch.sequence)
         return y.flatten(0, 1)[batch.step]
 
-    def _slots(self, trip: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
-        """The trips before each of these, newest first, (Q, memory), and whether they exist."""
-        back = torch.arange(1, self.config.memory + 1, device=trip.device)
-        known = back <= position[:, None]
-        return (trip[:, None] - back).where(known, 0), known
-
     def _answer(
-        self, tokens: Tokens, described: Tensor, questions: Questions, past: Tensor, slots: Tensor,
-        known: Tensor, baskets: Tensor | None,
-    ) -> Predictions:  # fmt: skip
-        """Decode: described (Q, 352), past (rows, d), slots and known (Q, memory)."""
+        self, tokens: Tokens, described: Tensor, questions: Questions, baskets: Tensor | None
+    ) -> Predictions:
+        """Decode: described (Q, 352), baskets (Q, d) true ones."""
         context = self.context(torch.cat([described, self.trip(questions.context)], dim=1))
-        x = self._item(tokens, questions.token, questions.pence, questions.price_hidden)
-        # The [MASK] starts from the trip's context, the state before it and what is visible.
-        before = self.from_state(past[slots[:, 0]]).masked_fill(~known[:, :1], 0)
+        items = self._item(tokens, questions.token, questions.pence, questions.price_hidden)
+        x = items + context.index_select(0, questions.question)
         count = len(questions.trip)
-        start = context + before + self._visible(x, questions)
-        x = x.index_add(0, questions.logit[:count], start.to(x.dtype))
-        if "memory" in self.config.without:
-            known = torch.zeros_like(known)
-        present = torch.arange(len(past), len(past) + count, device=slots.device)
-        memory = Memory(
-            vectors=torch.cat([past, context.to(past.dtype)]),
-            slots=torch.cat([present[:, None], slots], dim=1),
-            known=F.pad(known, (1, 0), value=True),
-        )
-        z = self.decoder(x, memory, questions.baskets, questions.logit, questions.query_baskets)
+        x = x.index_add(0, questions.logit[:count], self._visible(items, questions).to(x.dtype))
+        z = self.decoder(x, questions.baskets, questions.logit, questions.query_baskets)
         of_masks = z[:count]
         kinds = self.trip_kind(of_masks).split(list(self._codes.values()), 1)
         embeddings = None
         if baskets is not None:
-            true = self.true_basket(baskets[questions.trip])
+            true = self.true_basket(baskets)
             embeddings = torch.cat([self.predicted_basket(of_masks), true.to(of_masks.dtype)])
         return Predictions(
             logits=self._scores(tokens.rows, z, questions),
@@ -406,7 +371,7 @@ class WorldModel(nn.Module):
         )
 
     def _visible(self, x: Tensor, questions: Questions) -> Tensor:
-        """How many items are visible, and their sum, (Q, d); x (D, d) decoder tokens.
+        """How many items are visible, and their sum, (Q, d); x (D, d) items and `[MASK]`s.
 
         Attention averages, so that it cannot count. But the kind of a trip is a matter of amounts:
         next to the visible ones it says how much is missing, and of what.
@@ -509,9 +474,10 @@ class WorldModel(nn.Module):
         for state, part in zip(states, split(encoded), strict=True):
             state.encoder, state.model = part, self.fingerprint
 
-    def _check_customers(self, state: EncoderState, trips: Trips) -> None:
-        if len(trips) != len(state.trips):
-            raise ValueError(f"trips: expected one for each of {len(state.trips)} customers")
+    def _check_chains(self, states: Sequence[CustomerState]) -> None:
+        for state in states:
+            if (known := state.chain.vocabulary) != self.product.vocabulary:
+                raise ValueError(f"states: of a chain with {known}, not the model's vocabulary")
 
 
 def _sums(vectors: Tensor, owner: Tensor, size: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def cache(tmp_path_factory):
     return toy_cache(tmp_path_factory.mktemp("cache"), customers=16, seed=9)
 
 
-PARTS = ["encoder+memory", "auxiliary"]
+PARTS = ["categories+graph", "auxiliary"]
 
 
 def command(cache, out, *more):
@@ -48,11 +48,14 @@ def table(folder):
 def test_every_variant_is_trained_with_every_seed(finished, cache):
     assert sorted(path.name for path in finished.iterdir()) == [
         "whole-seed0", "whole-seed4", "without-auxiliary-seed0", "without-auxiliary-seed4",
-        "without-encoder+memory-seed0", "without-encoder+memory-seed4", "worth.json", "worth.md",
+        "without-categories+graph-seed0", "without-categories+graph-seed4", "worth.json", "worth.md",
     ]  # fmt: skip
     runs = {path.name: load_checkpoint(path / "best") for path in finished.glob("*-seed*")}
     assert not list(finished.glob("*/last"))
-    assert runs["without-encoder+memory-seed4"].config.without == ("encoder", "memory")
+    assert runs["without-categories+graph-seed4"].config.without == (
+        "purchase-encoder",
+        "categories",
+    )
     assert runs["without-auxiliary-seed0"].config == runs["whole-seed0"].config
     for name, run in runs.items():
         config = TrainingConfig.from_dict(run.progress["training"])
@@ -123,8 +126,8 @@ def test_a_run_that_was_stopped_goes_on(finished, cache, tmp_path, capsys, monke
 @pytest.mark.parametrize(
     "more, message",
     [
-        (["--parts", "attention"], "expected encoder, trip-encoder, .* by \\+, not 'attention'"),
-        (["--parts", "encoder+"], "joined by \\+, not ''"),
+        (["--parts", "attention"], "expected trip-encoder, .* by \\+, not 'attention'"),
+        (["--parts", "decoder+"], "joined by \\+, not ''"),
         (["--seeds", "-1"], "--seeds: expected a whole number from 0"),
         (["--customers", "0"], "--customers: expected a whole number from 1"),
         (["--cache", "nowhere"], "nowhere/manifest.json does not exist"),
@@ -173,7 +176,7 @@ def test_damaged_scores_and_foreign_files(finished, cache, tmp_path, capsys):
 
 
 def test_parts_have_one_order_and_name():
-    assert ablation.variant("memory+encoder") == ablation.variant("encoder+memory")
+    assert ablation.variant("graph+categories") == ablation.variant("categories+graph")
     run = ablation.Run.of("graph+contrastive", SCHEDULES["tiny"], 3, Path("out"))
     assert run.without == ("graph",) and str(run.folder) == "out/without-graph+contrastive-seed3"
     assert {phase.losses.contrastive for phase in run.config.phases} == {0}
@@ -186,11 +189,11 @@ def test_the_table_as_text(finished):
     content = {
         "weeks": [81, 95], "preset": "small", "trips": 5429, "customers": 400,
         "split": "validation", "seeds": [0, 1], "whole": value,
-        "without": {"encoder+memory": {"value": value, "costs": cost}},
+        "without": {"categories+graph": {"value": value, "costs": cost}},
     }  # fmt: skip
     lines = list(markdown(content))
     assert "5,429 fresh trips of 400 customers in validation weeks 81-95" in lines[2]
     assert lines[-2:] == [
         "| nothing | .3200 | .3800 | .2900 | .3300 | | |",
-        "| encoder + memory | .3200 | .3800 | .2900 | .3300 | +.0042 | -.0010 to +.0100 |",
+        "| categories + graph | .3200 | .3800 | .2900 | .3300 | +.0042 | -.0010 to +.0100 |",
     ]

@@ -7,35 +7,29 @@ import pytest
 import torch
 
 from trainer.batches.packing import pack_baskets, pack_queries
-from trainer.model.decoder import BasketDecoder, Memory
+from trainer.model.decoder import BasketDecoder
 
-WIDTH, SLOTS = 16, 5
+WIDTH = 16
 LENGTHS = np.array([1, 4, 1, 9, 2, 30])
 
 
 @pytest.fixture(params=[1, 2])
 def decoder(request):
     torch.manual_seed(0)
-    made = BasketDecoder(WIDTH, request.param, heads=4, hidden=24, slots=SLOTS, dropout=0.1)
+    made = BasketDecoder(WIDTH, request.param, heads=4, hidden=24, dropout=0.1)
     return made.double().eval()
 
 
 def inputs():
     draw = torch.Generator().manual_seed(1)
-    x = torch.randn(int(LENGTHS.sum()), WIDTH, generator=draw, dtype=torch.float64)
-    vectors = torch.randn(20, WIDTH, generator=draw, dtype=torch.float64)
-    slots = torch.randint(20, (len(LENGTHS), SLOTS), generator=draw)
-    known = torch.rand(len(LENGTHS), SLOTS, generator=draw) < 0.6
-    known[:, 0] = True
-    return x, Memory(vectors, slots, known)
+    return torch.randn(int(LENGTHS.sum()), WIDTH, generator=draw, dtype=torch.float64)
 
 
 def answers(decoder, rows):
     """The decoder's output for these tokens."""
-    x, memory = inputs()
     question = np.repeat(np.arange(len(LENGTHS)), LENGTHS)[rows]
     query_baskets = pack_queries(LENGTHS, question)
-    return decoder(x, memory, pack_baskets(LENGTHS), torch.from_numpy(rows), query_baskets)
+    return decoder(inputs(), pack_baskets(LENGTHS), torch.from_numpy(rows), query_baskets)
 
 
 def test_some_tokens_are_as_among_all(decoder):

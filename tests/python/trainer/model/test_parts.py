@@ -19,7 +19,7 @@ from trainer.training.losses import WorldModelLoss
 from trainer.training.targets import targets
 
 CUSTOMERS = [0, 1, 3]
-MIXTURES = [(part,) for part in PARTS] + [("encoder", "memory"), tuple(PARTS)]
+MIXTURES = [(part,) for part in PARTS] + [tuple(PARTS)]
 
 
 @pytest.fixture(scope="module")
@@ -35,39 +35,6 @@ def batch(cache):
 def of_masks(model, batch):
     with torch.no_grad():
         return model(batch).logits[: len(batch.questions.trip)]
-
-
-def reached_by_prices(model, batch, changed):
-    """Questions (Q,) whose answer depends on what these trips' items cost; counts do not."""
-    pence = batch.items.pence * torch.where(changed[batch.items.trip], 3, 1)[:, None]
-    other = replace(batch, items=replace(batch.items, pence=pence))
-    return (of_masks(model, batch) != of_masks(model, other)).any(1)
-
-
-@pytest.mark.parametrize(
-    "without, at_once, much_later",
-    [
-        ((), True, True),
-        (("memory",), True, True),  # by the state
-        (("trip-encoder",), True, False),  # by the look at the last trips
-        (("encoder",), True, False),
-        (("purchase-encoder",), True, True),
-        (("encoder", "memory"), False, False),
-        (("decoder",), True, True),  # by the state
-        (("encoder", "decoder"), False, False),
-    ],
-)
-def test_how_far_a_trip_reaches(cache, batch, without, at_once, much_later):
-    """The first trip of each timeline is changed."""
-    model = model_without(cache, without)
-    first = batch.position == 0
-    reached = reached_by_prices(model, batch, first)
-    position = batch.position[batch.questions.trip]
-    assert reached[position == 1].all() == at_once
-    later = position > model.config.memory
-    assert later.any()
-    # The state forgets: of far trips some trace is enough.
-    assert reached[later].any() == much_later
 
 
 @pytest.mark.parametrize("without", [(), ("decoder",)])
@@ -131,10 +98,8 @@ def reached_by_rhythm(model, batch):
     "without, products, categories",
     [
         ((), True, True),
-        (("trip-encoder",), True, True),
         (("categories",), True, False),
         (("purchase-encoder",), False, False),
-        (("encoder",), False, False),
         (("repurchase",), False, False),
     ],
 )
@@ -196,7 +161,7 @@ def test_what_remains_starts_the_same_and_can_learn(cache, batch, without):
     assert {id(p) for p in counts} <= {id(p) for p in model.values()}
 
 
-@pytest.mark.parametrize("without", [("encoder",), tuple(PARTS)])
+@pytest.mark.parametrize("without", [("trip-encoder",), tuple(PARTS)])
 def test_checkpoints_remember_what_is_left_out(cache, tmp_path, without):
     torch.manual_seed(0)
     model = create_world_model("tiny", cache, without=without).eval()
@@ -210,6 +175,8 @@ def test_checkpoints_remember_what_is_left_out(cache, tmp_path, without):
 
 def test_parts_are_checked_and_have_one_order():
     tiny = PRESETS["tiny"]
-    assert replace(tiny, without=["graph", "encoder"]).without == ("encoder", "graph")
-    with pytest.raises(ValueError, match="without: expected some of encoder, .*, not attention"):
+    assert replace(tiny, without=["graph", "decoder"]).without == ("decoder", "graph")
+    with pytest.raises(
+        ValueError, match="without: expected some of trip-encoder, .*, not attention"
+    ):
         replace(tiny, without=("attention",))
