@@ -15,7 +15,7 @@ ROOMS = (
 """Each room of `trainer/` may import those before it."""
 SIDE_BY_SIDE = {("baselines", "training"), ("training", "baselines")}
 """Neighbours that must not import each other either."""
-ENTRY_POINTS = {"__init__.py", "fit.py", "evaluate.py", "ablation.py"}
+ENTRY_POINTS = {"__init__.py", "fit.py", "evaluate.py", "ablation.py", "visits.py"}
 
 
 def imported(path: Path) -> set[str]:

@@ -18,6 +18,7 @@ from trainer.features.chain_sales import RecentSales
 from trainer.features.purchase_history import PurchaseHistory
 from trainer.features.tensors import TensorRecord
 from trainer.features.trips import Items, Trips
+from trainer.features.visits import Visits
 
 Part = TypeVar("Part")
 
@@ -132,4 +133,7 @@ class TimelineBatch(TensorRecord):
     """(B, L) int32 id of the timeline of each step; 0 for padding at a row's end."""
     position: Tensor
     """(T,) int64 trips of the same timeline before this one, in this batch."""
-    questions: Questions
+    questions: Questions | None = None
+    """What is asked of baskets; None where only visits are."""
+    visits: Visits | None = None
+    """What follows each target trip; None where it is not asked."""

@@ -27,7 +27,8 @@ from trainer.cache.ragged import ranges
 from trainer.cache.vocabulary import PAD, UNKNOWN
 from trainer.features.circumstances import Circumstances
 from trainer.features.history_sampling import HistorySampling
-from trainer.features.trips import read
+from trainer.features.trips import Trips, read
+from trainer.features.visits import Visits, visits_after
 
 SCORES = 1 << 23
 """Questions times tokens of an evaluation's batch, at most: 32 MB in each matrix of that shape."""
@@ -103,6 +104,8 @@ class _Loader(ABC):
 
     most_questions: int | None = None
     """Questions of a batch, at most; None for any number."""
+    asks_visits = False
+    """Whether batches hold what follows each target trip."""
 
     def __init__(
         self, dataset: WorldModelDataset, tokens: int, chunk: int, workers: int, pin_memory: bool,
@@ -179,12 +182,10 @@ class _Loader(ABC):
         candidates: Candidates | None,
     ) -> TimelineBatch:  # fmt: skip
         lengths = spans.stop - spans.first
-        rows = pack_rows(lengths, self.chunk)
-        trips, items = read(self.dataset.cache, ranges(spans.first, lengths))
-        position = ranges(np.zeros_like(lengths), lengths)
-        is_target = torch.from_numpy(
-            position >= np.repeat(spans.first_target - spans.first, lengths)
-        )
+        batch, is_target = self._timelines(spans)
+        trips, items = batch.trips, batch.items
+        # Before any store is hidden.
+        visits = self._visits(lengths, trips, is_target) if self.asks_visits else None
         store_hidden = is_target.nonzero().squeeze(1)[hidden.store]
         trips.store[store_hidden, STORE_IDENTITY] = UNKNOWN
         week = self.dataset.cache["trips.week"][trips.row[is_target].numpy()]
@@ -199,14 +200,28 @@ class _Loader(ABC):
             hidden.context, self.dataset.sales.as_of(week, predicted), vocabulary, category,
             sampling,
         )  # fmt: skip
-        return TimelineBatch(
+        questions = replace(questions, candidates=candidates)
+        return replace(batch, items=items, questions=questions, visits=visits)
+
+    def _timelines(self, spans: Spans) -> tuple[TimelineBatch, torch.Tensor]:
+        """Packed timelines of which nothing is asked, and which trips are targets, (T,) bool."""
+        lengths = spans.stop - spans.first
+        rows = pack_rows(lengths, self.chunk)
+        trips, items = read(self.dataset.cache, ranges(spans.first, lengths))
+        position = ranges(np.zeros_like(lengths), lengths)
+        batch = TimelineBatch(
             trips=trips,
             items=items,
             step=torch.from_numpy(ranges(rows.row * rows.length + rows.start, lengths)),
             sequence=torch.from_numpy(sequence_ids(rows, lengths)),
             position=torch.from_numpy(position),
-            questions=replace(questions, candidates=candidates),
         )
+        is_target = position >= np.repeat(spans.first_target - spans.first, lengths)
+        return batch, torch.from_numpy(is_target)
+
+    def _visits(self, lengths: np.ndarray, trips: Trips, is_target: torch.Tensor) -> Visits:
+        """What follows the target trips of timelines of these lengths (n,)."""
+        return visits_after(lengths, Circumstances.of(trips), is_target.numpy(), self.dataset.days)
 
     @abstractmethod
     def hide(
@@ -241,6 +256,8 @@ class WorldModelDataLoader(_Loader):
     Iterating yields what is left of the current epoch and then moves on to the next. The same
     seed, epoch and index give the same batch, with any number of workers.
     """
+
+    asks_visits = True
 
     def __init__(
         self,
@@ -382,6 +399,20 @@ class EvaluationDataLoader(_Loader):
             fully_hidden=torch.bincount(trip[~chosen], minlength=trips) == 0,
         )
         return Hidden(masked, hidden, torch.zeros(trips, dtype=torch.bool))
+
+
+class VisitDataLoader(EvaluationDataLoader):
+    """Every trip of the split once: what follows it? Nothing is asked of baskets."""
+
+    def __init__(self, dataset: WorldModelDataset, *, tokens: int = 8192, chunk: int = 64) -> None:
+        super().__init__(dataset, "next_unknown", tokens=tokens, chunk=chunk)
+        self.most_questions = None
+
+    def make(self, chosen, epoch, index):
+        spans = self.dataset.spans[chosen]
+        batch, is_target = self._timelines(spans)
+        visits = self._visits(spans.stop - spans.first, batch.trips, is_target)
+        return replace(batch, visits=visits)
 
 
 def padding_waste(batch: TimelineBatch) -> dict[str, float]:

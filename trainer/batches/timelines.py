@@ -16,6 +16,7 @@ from trainer.commands.errors import InputError
 from trainer.features.categories import category_of_token
 from trainer.features.chain_sales import SalesByWeek, item_shares
 from trainer.features.trips import Items, Trips, read
+from trainer.features.visits import RecordedDays
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,11 @@ class WorldModelDataset(Dataset):
         if self.cache not in _SALES:
             _SALES[self.cache] = SalesByWeek(self.cache, item_shares(self.cache))
         return _SALES[self.cache]
+
+    @cached_property
+    def days(self) -> RecordedDays:
+        """The calendar, up to the end of the split."""
+        return RecordedDays.of(self.cache, self.cache.split[self.split][1])
 
     @cached_property
     def categories(self) -> np.ndarray:

@@ -66,6 +66,23 @@ class Calendar:
         features = {name: int(values[row]) for name, values in self._columns.items()}
         return Day(int(self._weeks[row]), row - self._first_index, features)
 
+    def columns(self, first: int, stop: int) -> dict[str, np.ndarray]:
+        """`DAY_COLUMNS` of the days from one index to before another (`Day.index`), (days,) int64
+        each. Raises ValueError for days before the calendar."""
+        rows = np.arange(first, stop) + self._first_index
+        if (rows < 0).any():
+            raise ValueError(f"day {first} lies before the chain's calendar")
+        known = rows[rows < len(self._dates)]
+        last = int(self._dates[-1])
+        later = [
+            self._later(EPOCH + timedelta(number), number).features
+            for number in range(last + 1, last + 1 + len(rows) - len(known))
+        ]
+        return {
+            name: np.concatenate([values[known], [day[name] for day in later]]).astype(np.int64)
+            for name, values in self._columns.items()
+        }
+
     def first_day(self, week: int) -> int:
         """The first day of a week, in days since 1970-01-01."""
         row = int(np.searchsorted(self._weeks, week))

@@ -32,6 +32,8 @@ class WorldModelConfig:
     """Inner channels of the decoder's feed-forward part."""
     purchases: int = 128
     """Channels of the scores of earlier purchases."""
+    visits: int = 128
+    """Channels of the predictions of the next visit."""
     contrastive: int = 128
     """Channels of the embeddings in the contrastive loss."""
     dropout: float = 0.1
@@ -52,11 +54,11 @@ class WorldModelConfig:
 PRESETS: dict[str, WorldModelConfig] = {
     "tiny": WorldModelConfig(
         width=48, encoder_layers=1, state=16, head=16, chunk=16, decoder_layers=1, heads=4,
-        hidden=96, purchases=16, contrastive=32,
+        hidden=96, purchases=16, visits=16, contrastive=32,
     ),
     "small": WorldModelConfig(
         width=128, encoder_layers=2, state=32, head=32, chunk=32, decoder_layers=1, heads=4,
-        hidden=384, purchases=64, contrastive=64,
+        hidden=384, purchases=64, visits=64, contrastive=64,
     ),
     "base": WorldModelConfig(),
 }  # fmt: skip

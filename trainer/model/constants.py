@@ -12,6 +12,7 @@ from trainer.features import (
     purchase_history,
     purchase_sequences,
     purchases,
+    visits,
 )
 from trainer.model import calibration
 from trainer.model.embeddings import price, standardiser, time
@@ -35,6 +36,8 @@ def constants() -> dict[str, Any]:
         "LIKENESS": list(purchase_history.LIKENESS),
         "CIRCUMSTANCES": list(purchase_sequences.CIRCUMSTANCES),
         "DECAY": similar_trips.DECAY,
+        "HORIZON": visits.HORIZON,
+        "WHEN": list(visits.WHEN),
         "SALES_COLUMNS": list(chain_sales.COLUMNS),
         "SMOOTHING": purchase_score.SMOOTHING,
         "MAX_DEVIATION": standardiser.MAX_DEVIATION,

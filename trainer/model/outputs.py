@@ -18,6 +18,9 @@ class Predictions:
     """(R, V) token logits; R = T unless the targets name rows."""
     embeddings: Tensor | None = None
     """(M, D) embeddings of baskets, or of views or items of baskets."""
+    visits: Tensor | None = None
+    """(V, parts) minus the log-likelihood of what follows each target trip, see `VisitHead.nats`;
+    None where the batch does not ask for it."""
     context: Mapping[str, Tensor] = field(default_factory=dict)
     """Logits (Q, codes) by column of the trip context, one per code including `unknown`."""
 

@@ -10,6 +10,8 @@
                    |          |                |
                Mamba-2 encoder, causal over the customer's years
 
+The encoder's output after a trip also predicts the next visit (`VisitHead`).
+
 The logits are the network's, plus log-scores of the kind of trip and of recent sales
 (`CountingPrior`), plus those of the customer's earlier purchases (`PurchaseMemory`).
 
@@ -53,12 +55,14 @@ from trainer.model.embeddings import (
 )
 from trainer.model.embeddings.product import INPUT_SCALE
 from trainer.model.encoder.mamba2 import Mamba2Encoder
+from trainer.model.next_visits import NextVisits
 from trainer.model.outputs import Predictions
 from trainer.model.parts import leave_out
 from trainer.model.purchases.counting_prior import CountingPrior
 from trainer.model.purchases.memory import PurchaseMemory
 from trainer.model.state import CustomerState, EncoderState, split
 from trainer.model.token_scores import TokenScores
+from trainer.model.visits import VisitHead
 
 STATES_PER_BATCH = 64
 """Customers whose timelines are encoded together."""
@@ -138,6 +142,9 @@ class WorldModel(nn.Module):
         self.register_buffer("category_pence", torch.from_numpy(np.concatenate(pence, dtype="f4")))
         novel = torch.from_numpy(cache["products.is_novel"].copy())
         self.register_buffer("is_novel", F.pad(novel, (1, 2)))
+        self.visits = VisitHead(
+            d, StoreEmbedding.WIDTH, len(cache.labels["holiday"]), self._codes, config.visits
+        )
         leave_out(self, config.without)
 
     def forward(self, batch: TimelineBatch, dense: bool = True) -> Predictions:
@@ -145,14 +152,25 @@ class WorldModel(nn.Module):
 
         Returns logits (R, V), context logits by name (Q, codes) and embeddings (2 Q, contrastive),
         those of the predicted baskets before those of the true ones. With dense=False logits stay
-        `TokenScores`, which is what a loss needs.
+        `TokenScores`, which is what a loss needs. Where the batch asks what follows its trips,
+        visits are (V, parts).
         """
         questions = batch.questions
         tokens = self._tokens(questions.candidates, len(batch.items.token) + len(questions.token))
         described = self._describe(batch.trips)
         baskets = self._baskets(tokens, batch.items, len(batch.trips))
         answer = self._answer(tokens, described[questions.trip], questions, baskets[questions.trip])
+        answer = replace(answer, visits=self._visits(described, baskets, batch))
         return replace(answer, logits=answer.logits.dense()) if dense else answer
+
+    def visit_nats(self, batch: TimelineBatch) -> Tensor:
+        """Minus the log-likelihood of what follows the trips that a batch asks for, (V, parts),
+        see `VisitHead.nats`; questions about baskets are not read."""
+        candidates = None if batch.questions is None else batch.questions.candidates
+        described = self._describe(batch.trips)
+        tokens = self._tokens(candidates, len(batch.items.token))
+        baskets = self._baskets(tokens, batch.items, len(batch.trips))
+        return self._visits(described, self._encode(described, baskets, batch), batch)
 
     def empty_state(self, customers: int) -> EncoderState:
         """The encoder's state of customers before their first trip."""
@@ -279,6 +297,22 @@ class WorldModel(nn.Module):
             trips, questions = self._here(trips, questions)
             return self.answer_questions(trips, questions, dense=False), questions
 
+    def next_visits(self, states: Sequence[CustomerState]) -> NextVisits:
+        """When, where and of which kind will the next trip of each of n customers be?
+
+        Trips that the encoder has not read are encoded first. Raises ValueError for no customers,
+        customers of several chains or without a trip, and what `encode` raises.
+        """
+        if not states or any(state.chain is not states[0].chain for state in states):
+            raise ValueError("states: expected those of customers of one and the same Chain")
+        if not all(state.features.trips for state in states):
+            raise ValueError("states: what follows a trip is known after the first one only")
+        self.encode(states)
+        recent = concatenate([state.encoder for state in states]).recent[:, 0]
+        customers = [state.features for state in states]
+        with self._in_use():
+            return NextVisits(self.visits, self.store, *self._here(recent), customers)
+
     def answer_questions(
         self, trips: Trips, questions: Questions, dense: bool = True
     ) -> Predictions:
@@ -347,6 +381,20 @@ class WorldModel(nn.Module):
         rows = u.new_zeros(batch.sequence.numel(), u.shape[1]).index_copy(0, batch.step, u)
         y = self.encoder(rows.view(*batch.sequence.shape, -1), batch.sequence)
         return y.flatten(0, 1)[batch.step]
+
+    def _visits(self, described: Tensor, baskets: Tensor, batch: TimelineBatch) -> Tensor | None:
+        """`Predictions.visits`: described (T, 352), baskets (T, d)."""
+        if batch.visits is None:
+            return None
+        past = self._encode(described, baskets, batch)
+        store = described[:, -StoreEmbedding.WIDTH :]
+        # Sums of many small numbers, which half precision would lose.
+        wide = torch.promote_types(past.dtype, torch.float32)
+        with torch.autocast(past.device.type, enabled=False):
+            return self.visits.nats(
+                past[batch.visits.trip].to(wide), batch.visits, store.to(wide),
+                batch.trips.calendar["hour"], batch.trips.context,
+            )  # fmt: skip
 
     def _answer(
         self, tokens: Tokens, described: Tensor, questions: Questions, baskets: Tensor | None
@@ -426,8 +474,9 @@ class WorldModel(nn.Module):
         return [*self.prior.parameters(), *self.purchases.count_weights()]
 
     def auxiliary_heads(self) -> list[nn.Parameter]:
-        """Parameters trained only by the losses on the kind of trip and on whole baskets."""
-        heads = (self.trip_kind, self.predicted_basket, self.true_basket)
+        """Parameters trained only by the losses on the kind of trip, on whole baskets and on the
+        next visit."""
+        heads = (self.trip_kind, self.predicted_basket, self.true_basket, self.visits)
         return [parameter for head in heads for parameter in head.parameters()]
 
     @property

@@ -12,7 +12,7 @@ from trainer.training.losses import LossWeights
 
 Config = TypeVar("Config")
 
-FOCAL_ONLY = LossWeights(focal=1.0, contrastive=0, size=0, sensitivity=0, mission=0)
+FOCAL_ONLY = LossWeights(focal=1.0, contrastive=0, size=0, sensitivity=0, mission=0, visit=0)
 
 
 @dataclass(frozen=True)

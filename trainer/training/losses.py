@@ -1,4 +1,5 @@
-"""The training loss: focal over tokens, contrastive over baskets, cross-entropy over trip context.
+"""The training loss: focal over tokens, contrastive over baskets, cross-entropy over trip context,
+and the likelihood of the next visit.
 
 Every part is a sum and a number of targets, never a mean: ranks and micro-batches hold different
 numbers of targets, so the mean of their means would not be the mean of the batch.
@@ -50,6 +51,8 @@ class LossWeights:
     """Auxiliary: price sensitivity."""
     mission: float = 0.04
     """Auxiliary: trip type and focus together."""
+    visit: float = 0.05
+    """The visit that follows each target trip: day, store, hour and kind together."""
 
     def __post_init__(self):
         for name in PARTS:
@@ -76,6 +79,8 @@ class Targets:
     """(T,) weight of each token, one each if left out (see `trip_weights`)."""
     rows: Tensor | None = None
     """(T,) row of the logits that predicts each token; one row each, in order, if left out."""
+    visits: Tensor | None = None
+    """(V,) bool: whether each visit that is asked for came, or its gap is censored."""
 
 
 class FocalLoss(nn.Module):
@@ -233,6 +238,9 @@ class WorldModelLoss(nn.Module):
             counts["contrastive"] = contrastive_count(
                 _needed("basket_ids", targets.basket_ids, "contrastive")
             )
+        if self.weights.visit:
+            visits = _needed("visits", targets.visits, "visit")
+            counts["visit"] = visits.new_tensor(len(visits), dtype=torch.float64)
         for column, part in self._context_columns(targets):
             counts[part] = counts[part] + context_count(targets.context[column], targets.hidden)
         return torch.stack([counts[part].double() for part in PARTS])
@@ -291,6 +299,9 @@ class WorldModelLoss(nn.Module):
             basket_ids = _needed("basket_ids", targets.basket_ids, "contrastive")
             others = _of_other_ranks(embeddings)
             sums["contrastive"], _ = self.contrastive(embeddings, basket_ids, others)
+        if self.weights.visit:
+            nats = _needed("visits", predictions.visits, "visit")
+            sums["visit"] = _at_least_float32(nats).sum()
         for column, part in self._context_columns(targets):
             logits = _needed(f"context[{column!r}]", predictions.context.get(column), part)
             value, _ = context_cross_entropy(logits, targets.context[column], targets.hidden)

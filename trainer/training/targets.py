@@ -22,5 +22,6 @@ def targets(batch: TimelineBatch, power: float = 1.0) -> Targets:
         hidden=questions.hidden,
         context=dict(zip(CONTEXT, codes.unbind(1), strict=True)),
         basket_ids=questions.trip.repeat(2),
+        visits=None if batch.visits is None else batch.visits.came,
         token_weights=trip_weights(questions.target, questions.target_question, trips, power),
     )

@@ -427,7 +427,7 @@ def _touch(predictions: Predictions) -> Tensor:
     Without any gradient, DistributedDataParallel would wait for one, and weight decay would apply
     with several ranks but not with one.
     """
-    parts = [predictions.embeddings, *predictions.context.values()]
+    parts = [predictions.embeddings, predictions.visits, *predictions.context.values()]
     return sum(part.sum() for part in parts) * 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.batches.loaders import EvaluationDataLoader
+from trainer.batches.loaders import EvaluationDataLoader, VisitDataLoader
 from trainer.batches.questions import plan_questions
 from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
@@ -106,6 +106,55 @@ def compare(cache, model, chains, task, batch, expected):
         answer = model.answer([state], [plan])
         torch.testing.assert_close(answer.logits[0], expected[number], **TOLERANCE)
         state.observe(replace(trip, pence=None))
+
+
+def test_next_visits_trip_by_trip(default_cache, model, chains):
+    """The chances of what came next are those of the pass over whole timelines."""
+    cache = default_cache
+    whole = WorldModelDataset(cache, "test")
+    lengths = whole.spans.stop - whole.spans.first
+    chosen = np.flatnonzero((lengths > 8) & (lengths < 60))[:3]
+    spans = replace(whole.spans[chosen], first_target=whole.spans.first[chosen])
+    dataset = WorldModelDataset.from_spans(cache, "test", whole.customers[chosen], spans)
+    (batch,) = VisitDataLoader(dataset, tokens=10**6, chunk=model.config.chunk)
+    with torch.no_grad():
+        expected = model.visit_nats(batch)
+    visits = batch.visits
+    assert visits.came.any() and not visits.came.all() and (visits.gap[visits.came] == 0).any()
+    chain = chains(int(cache["weeks.shop_week"].shape[0]) + 1)
+    trips = list(finished_trips(cache, batch.trips.row.numpy()))
+    state = None
+    for number, trip in enumerate(trips):
+        if int(batch.position[number]) == 0:
+            row = cache["trips.customer_week"][int(batch.trips.row[number])]
+            customer = cache["customer_weeks.customer"][row]
+            segments = (
+                cache[f"customers.{n}"][customer] for n in ("price_sensitivity", "lifestage")
+            )
+            state = CustomerState(chain, tuple(map(int, segments)))
+        state.observe(trip)
+        if visits.came[number]:
+            following = trips[number + 1].plan
+            found = nats_of(model.next_visits([state]), trip.plan, following, chain)
+            torch.testing.assert_close(torch.tensor(found), expected[number], **TOLERANCE)
+
+
+def nats_of(visits, last, plan, chain):
+    """Minus the logarithms of the chances of a visit, part by part."""
+    days, stores = [plan.date], visits.stores([plan.date])
+    identity = int(chain.stores.identity(np.array([plan.store]))[0, 2])
+    known = stores.identity.tolist()
+    chances = [
+        visits.days[0, (plan.date - last.date).days],
+        stores.p[known.index(identity)] if identity in known else stores.new[0],
+        visits.hours(days, [plan.store])[0, plan.hour],
+    ]
+    codes = []
+    for code in plan.kind:
+        p = visits.kind(days, [plan.store], torch.tensor([plan.hour]), *codes)[0]
+        chances.append(p[code - 1] if code else torch.tensor(1.0))
+        codes.append(torch.tensor([code]))
+    return [-float(chance.log()) for chance in chances]
 
 
 def same_purchases(planned, history, number):

@@ -23,6 +23,7 @@ from trainer.features.chain_sales import RecentSales
 from trainer.features.circumstances import Circumstances
 from trainer.features.tensors import map_tensors
 from trainer.features.trips import Items, read
+from trainer.features.visits import RecordedDays, visits_after
 from trainer.model.config import PRESETS
 from trainer.model.world_model import create_world_model
 from trainer.training.losses import WorldModelLoss
@@ -109,6 +110,10 @@ def arrange(
             hidden[is_target], sales(trips.row[is_target], vocabulary), vocabulary,
             category_of_token(cache),
         ),
+        visits=visits_after(
+            lengths, Circumstances.of(trips), is_target.numpy(),
+            RecordedDays.of(cache, cache.rows("weeks")),
+        ),
     )  # fmt: skip
 
 
@@ -145,7 +150,7 @@ def test_packed_equals_one_by_one_with_every_gradient(cache, model):
     value = (first_logits(predictions, packed) * weight).sum() + sum(
         part.square().sum() for part in predictions.context.values()
     )
-    value = value + predictions.embeddings.square().sum()
+    value = value + predictions.embeddings.square().sum() + predictions.visits.sum()
     together = torch.autograd.grad(value, model.parameters())
 
     alone, logits = None, []
@@ -157,7 +162,7 @@ def test_packed_equals_one_by_one_with_every_gradient(cache, model):
         n = len(batch.questions.trip)
         v = (first_logits(p, batch) * weight[at : at + n]).sum()
         v = v + sum(part.square().sum() for part in p.context.values())
-        v = v + p.embeddings.square().sum()
+        v = v + p.embeddings.square().sum() + p.visits.sum()
         at += n
         grads = torch.autograd.grad(v, model.parameters())
         alone = grads if alone is None else [a + g for a, g in zip(alone, grads, strict=True)]

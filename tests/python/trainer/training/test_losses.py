@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import socket
+from dataclasses import replace
 
 import pytest
 import torch
@@ -29,6 +30,7 @@ PART_WEIGHTS = {
     "size": 0.08,
     "sensitivity": 0.08,
     "mission": 0.04,
+    "visit": 0.05,
 }
 
 
@@ -47,6 +49,7 @@ def make_batch(items: int, trips: int, seed: int) -> tuple[Predictions, Targets]
     predictions = Predictions(
         logits=normal(items, 12),
         embeddings=normal(2 * trips, 6),
+        visits=normal(trips, 7),
         context={column: normal(trips, codes) for column, codes in CODES.items()},
     )
     targets = Targets(
@@ -57,12 +60,16 @@ def make_batch(items: int, trips: int, seed: int) -> tuple[Predictions, Targets]
             for column, codes in CODES.items()
         },
         basket_ids=torch.arange(trips).repeat(2) + 100 * seed,
+        visits=torch.arange(trips) % 3 > 0,
     )
     return predictions, targets
 
 
 def leaves(predictions: Predictions) -> list[torch.Tensor]:
-    return [predictions.logits, predictions.embeddings, *predictions.context.values()]
+    return [
+        predictions.logits, predictions.embeddings, predictions.visits,
+        *predictions.context.values(),
+    ]  # fmt: skip
 
 
 # focal
@@ -290,6 +297,7 @@ def test_total_is_the_weighted_sum_of_means():
         "size": mean([context("size")]),
         "sensitivity": mean([context("sensitivity")]),
         "mission": mean([context("type"), context("focus")]),
+        "visit": predictions.visits.sum() / 15,  # whether they came or not
     }
     for part, value in expected.items():
         torch.testing.assert_close(parts[part], value.detach())
@@ -305,7 +313,7 @@ def test_token_weights_reach_the_focal_part():
     predictions, targets = make_batch(items=10, trips=4, seed=2)
     weights = torch.rand(10, dtype=torch.float64)
     weighted = Targets(tokens=targets.tokens, hidden=targets.hidden, token_weights=weights)
-    total, parts = WorldModelLoss(LossWeights(1, 0, 0, 0, 0))(predictions, weighted)
+    total, parts = WorldModelLoss(LossWeights(1, 0, 0, 0, 0, 0))(predictions, weighted)
     value, count = FocalLoss()(predictions.logits, targets.tokens, weights)
     torch.testing.assert_close(total, value / count)
     torch.testing.assert_close(parts["focal_count"], weights[targets.tokens != 0].sum())
@@ -313,7 +321,7 @@ def test_token_weights_reach_the_focal_part():
 
 def test_parts_of_weight_zero_are_not_computed():
     predictions, targets = make_batch(items=10, trips=4, seed=3)
-    warm_up = WorldModelLoss(LossWeights(1, 0, 0, 0, 0))
+    warm_up = WorldModelLoss(LossWeights(1, 0, 0, 0, 0, 0))
     total, parts = warm_up(
         Predictions(logits=predictions.logits), Targets(targets.tokens, targets.hidden)
     )
@@ -322,7 +330,7 @@ def test_parts_of_weight_zero_are_not_computed():
     torch.testing.assert_close(total, value / count)
 
 
-@pytest.mark.parametrize("name", ["logits", "embeddings", "context"])
+@pytest.mark.parametrize("name", ["logits", "embeddings", "context", "visits"])
 def test_a_missing_prediction_is_named(name):
     predictions, targets = make_batch(items=10, trips=4, seed=3)
     kept = {key: value for key, value in vars(predictions).items() if key != name}
@@ -339,10 +347,12 @@ def test_micro_batches_add_up_to_one_batch():
     sum(totals).backward()
 
     ones = [leaves(predictions) for predictions, _ in batches]
-    logits, _, *context = (
+    logits, _, visits, *context = (
         torch.cat(values).detach().requires_grad_() for values in zip(*ones, strict=True)
     )
-    whole = Predictions(logits=logits, context=dict(zip(CODES, context, strict=True)))
+    whole = Predictions(
+        logits=logits, visits=visits, context=dict(zip(CODES, context, strict=True))
+    )
     whole_targets = Targets(
         tokens=torch.cat([targets.tokens for _, targets in batches]),
         hidden=torch.cat([targets.hidden for _, targets in batches]),
@@ -350,6 +360,7 @@ def test_micro_batches_add_up_to_one_batch():
             column: torch.cat([targets.context[column] for _, targets in batches])
             for column in CODES
         },
+        visits=torch.cat([targets.visits for _, targets in batches]),
     )
     total, whole_parts = loss(whole, whole_targets)
     total.backward()
@@ -359,11 +370,11 @@ def test_micro_batches_add_up_to_one_batch():
             torch.testing.assert_close(sum(each[part] for each in parts), value)
     torch.testing.assert_close(torch.cat([one[0].grad for one in ones]), logits.grad)
     for i, column in enumerate(context):
-        torch.testing.assert_close(torch.cat([one[2 + i].grad for one in ones]), column.grad)
+        torch.testing.assert_close(torch.cat([one[3 + i].grad for one in ones]), column.grad)
 
 
 def test_contrastive_micro_batches_share_one_divisor():
-    loss = WorldModelLoss(LossWeights(0, 1, 0, 0, 0))
+    loss = WorldModelLoss(LossWeights(0, 1, 0, 0, 0, 0))
     batches = [make_batch(items=1, trips=trips, seed=trips) for trips in (2, 6)]
     counts = sum(loss.count(targets) for _, targets in batches)
     total = sum(loss(*batch, counts)[0] for batch in batches)
@@ -426,11 +437,11 @@ def _merged(batches) -> tuple[Predictions, Targets]:
     return (
         Predictions(
             joined(predictions, "logits"), joined(predictions, "embeddings"),
-            joined_context(predictions),
+            joined(predictions, "visits"), joined_context(predictions),
         ),
         Targets(
             joined(targets, "tokens"), joined(targets, "hidden"), joined_context(targets),
-            joined(targets, "basket_ids"),
+            joined(targets, "basket_ids"), visits=joined(targets, "visits"),
         ),
     )  # fmt: skip
 
@@ -441,8 +452,10 @@ def test_no_targets_is_zero(items, trips):
     targets.tokens.zero_()
     targets.hidden.zero_()
     targets = Targets(
-        targets.tokens, targets.hidden, targets.context, basket_ids=torch.arange(2 * trips)
-    )
+        targets.tokens, targets.hidden, targets.context, basket_ids=torch.arange(2 * trips),
+        visits=targets.visits[:0],
+    )  # fmt: skip
+    predictions = replace(predictions, visits=torch.zeros(0, 7, requires_grad=True))
     total, parts = WorldModelLoss()(predictions, targets)
     total.backward()
     assert total == 0
@@ -456,10 +469,10 @@ def test_autocast_computes_in_float32():
     predictions, targets = make_batch(items=30, trips=10, seed=5)
 
     def cast(dtype):
-        logits, embeddings, *context = (
+        logits, embeddings, visits, *context = (
             leaf.detach().bfloat16().to(dtype).requires_grad_() for leaf in leaves(predictions)
         )
-        return Predictions(logits, embeddings, dict(zip(CODES, context, strict=True)))
+        return Predictions(logits, embeddings, visits, dict(zip(CODES, context, strict=True)))
 
     expected, _ = WorldModelLoss()(cast(torch.float32), targets)
     for dtype in (torch.float32, torch.bfloat16):

@@ -1,0 +1,162 @@
+"""The next visits of customers in use: chances of one thing after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.cache.schema import CONTEXT
+from trainer.features.circumstances import Circumstances
+from trainer.features.customers import CustomerFeatures
+from trainer.features.tensors import map_tensors
+from trainer.features.visits import (
+    HORIZON,
+    TAIL,
+    OwnTrips,
+    RecordedDays,
+    days_after,
+    find_stores,
+    own_trips,
+)  # fmt: skip
+from trainer.model.embeddings import StoreEmbedding
+from trainer.model.visits import VisitHead
+
+
+@dataclass(frozen=True)
+class StoreChances:
+    """Where the next trips of n customers go."""
+
+    customer: Tensor
+    """(C,) int64 which of the n customers, ascending."""
+    identity: Tensor
+    """(C,) int64 a store where they were before: row + 1; 0 for all outside the vocabulary."""
+    p: Tensor
+    """(C,) its probability."""
+    new: Tensor
+    """(n,) probability of a store where the customer never was."""
+
+
+class NextVisits:
+    """What the next trips of n customers will be: made by `WorldModel.next_visits`.
+
+        visits = model.next_visits(states)
+        visits.days                               on which day, counted from the last trip
+        visits.stores(dates)                      where, if on these dates
+        visits.hours(dates, stores)               when, if there
+        visits.kind(dates, stores, hours)         of which size
+        visits.kind(dates, stores, hours, size)   of which sensitivity, and so on
+
+    Each is given what comes before it. Their product is the probability of a visit.
+    """
+
+    def __init__(
+        self, head: VisitHead, embedding: StoreEmbedding, x: Tensor,
+        customers: Sequence[CustomerFeatures],
+    ) -> None:  # fmt: skip
+        """x (n, d) outputs of the encoder after the last trips of the customers."""
+        self._head, self._embedding, self._x = head, embedding, x
+        self._customers, self._chain = customers, customers[0].chain
+        logs = [customer.log.trips for customer in customers]
+        self._lengths = np.array([len(log) for log in logs])
+        log = np.concatenate(logs)
+        self._trips = Circumstances(
+            *(log[name].astype(np.int64) for name in ("day", "hour", "store", "kind"))
+        )
+        self._last = self._lengths.cumsum() - 1
+        start = self._trips.day[self._last]
+        self._days = self._calendar(int(start.max()) + HORIZON)
+        start = start - self._days.first
+        days = days_after(
+            start, start + TAIL, np.zeros(len(start), bool),
+            np.ones(start.max() + TAIL + 1, bool),
+        )  # fmt: skip
+        with torch.no_grad():
+            days = self._here(days)
+            logit = head.hazards(x, days, self._vectors()).view(len(x), TAIL + 1)
+            hazard, stays = logit.sigmoid(), torch.sigmoid(-logit)
+        before = torch.cat([torch.ones_like(stays[:, :1]), stays.cumprod(1)[:, :-1]], 1)
+        self.days: Tensor = (hazard * before)[:, :-1]
+        """(n, HORIZON + 1) probabilities that the next trip is on the day of the last one, the day
+        after, and so on. What is missing to 1 is that of later days."""
+        self.later: Tensor = hazard[:, -1]
+        """(n,) probability of each later day, given that the customer has not come before it."""
+
+    @torch.no_grad()
+    def stores(self, dates: Sequence[date]) -> StoreChances:
+        """Where, if the next trips are on these dates, one per customer. Raises ValueError for a
+        date before a customer's last trip."""
+        context, own, _ = self._on(dates)
+        log_own, log_new = self._head.log_stores(context, own)
+        return StoreChances(own.store_visit, own.identity, log_own.exp(), log_new.exp())
+
+    @torch.no_grad()
+    def hours(self, dates: Sequence[date], stores: Sequence[int]) -> Tensor:
+        """At which hour, (n, 24) probabilities: dates as for `stores`; stores, rows of the chain's
+        or `UNKNOWN_STORE`, one per customer."""
+        context, own, same_day = self._on(dates)
+        place, known = self._known(context, own, stores)
+        earliest = torch.from_numpy(np.where(same_day, self._trips.hour[self._last], 0))
+        logits = self._head.hour_logits(known, context, own, *self._here((place, earliest)))
+        return logits.softmax(1)
+
+    @torch.no_grad()
+    def kind(
+        self, dates: Sequence[date], stores: Sequence[int], hours: Tensor, *codes: Tensor
+    ) -> Tensor:
+        """Of which kind, (n, codes) probabilities of codes 1 onwards of the next column of
+        `CONTEXT`: that after those of `codes`, (n,) each. hours (n,)."""
+        if len(codes) >= len(CONTEXT):
+            raise ValueError(f"codes: at most {len(CONTEXT) - 1} of {', '.join(CONTEXT)}")
+        context, own, _ = self._on(dates)
+        _, known = self._known(context, own, stores)
+        for number, code in enumerate([hours, *(code - 1 for code in codes)]):
+            known = self._head.with_chosen(known, number, code.to(known.device))
+        return self._head.columns[1 + len(codes)](known).softmax(1)
+
+    def _on(self, dates: Sequence[date]) -> tuple[Tensor, OwnTrips, np.ndarray]:
+        """Context, own trips, and whether it is the day of the last trip."""
+        if len(dates) != len(self._customers):
+            raise ValueError(f"dates: expected {len(self._customers)}, not {len(dates)}")
+        until = np.array([self._chain.calendar.day(day).index for day in dates])
+        gap = until - self._trips.day[self._last]
+        if (gap < 0).any():
+            raise ValueError(
+                f"dates: {dates[int(gap.argmin())]} lies before the customer's last trip"
+            )
+        if until.max() >= self._days.first + len(self._days.recorded):
+            self._days = self._calendar(int(until.max()))
+        until = until - self._days.first
+        own = own_trips(self._lengths, self._trips, self._last, until, self._days)
+        own, until, gaps = self._here(
+            (own, torch.from_numpy(until), torch.from_numpy(gap).clamp_max(TAIL))
+        )
+        return self._head.context(self._x, self._vectors(), until, gaps), own, gap == 0
+
+    def _known(
+        self, context: Tensor, own: OwnTrips, stores: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Which of their own stores these are, (n,), and what hour and kind are predicted from."""
+        rows = np.array(stores)
+        identity = self._chain.stores.identity(rows)
+        place = torch.from_numpy(find_stores(map_tensors(own, Tensor.cpu), identity[:, 2]))
+        figures = torch.from_numpy(self._chain.stores.figures(rows))
+        vectors = self._embedding(*self._here((*torch.from_numpy(identity).unbind(1), figures)))
+        return place, self._head.known(context, vectors, self._here(place) >= 0)
+
+    def _calendar(self, last: int) -> RecordedDays:
+        first = int(self._trips.day.min())
+        columns = self._chain.calendar.columns(first, last + 1)
+        return RecordedDays(columns, first, np.ones(last + 1 - first, bool), last)
+
+    def _vectors(self) -> Tensor:
+        """(days, h) of the days of the calendar."""
+        columns = {name: torch.from_numpy(values) for name, values in self._days.calendar.items()}
+        return self._head.calendar(self._here(columns))
+
+    def _here(self, part):
+        return map_tensors(part, lambda tensor: tensor.to(self._x.device))

@@ -1,0 +1,223 @@
+"""The customer's next visit: on which day, in which store, at which hour, of which kind.
+
+One thing after the other, each given those before it, from the encoder's output after a trip:
+
+    day      does the customer come on this day, given that they have not come before it?
+    store    one of their own, by when they were there, or a new one
+    hour     of the day
+    kind     size, price sensitivity, type, focus
+
+The days have a discrete hazard each, so that a gap that has not ended counts as far as it is known
+(Singer and Willett, It's about time: using discrete-time survival analysis, 1993). A store's score
+is the sum of learned weights of the trips to it (pointer sum: Kadlec et al., Text understanding
+with the attention sum reader network, 2016); the hours of earlier trips are weighed alike.
+
+Shape letters: those of `trainer.features.visits`, d width, h hidden channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainer.cache.schema import CONTEXT
+from trainer.features.tensors import occurrences
+from trainer.features.visits import NEW_STORE, TAIL, WHEN, DaysAfter, OwnTrips, Visits
+from trainer.model.embeddings.time import HOURS, SEASON, WEEKDAYS, closeness, harmonics, hats
+
+PARTS = ("day", "store", "hour", *CONTEXT)
+"""What a visit is made of, in the order in which it is predicted."""
+STORE_HEADS: tuple[dict[str, float], ...] = tuple(
+    {"trips back / 20": -decay} for decay in (0.2, 1, 4, 14)
+)
+"""Initial weights of earlier trips for the choice of a store, one dict per head."""
+HOUR_HEADS: tuple[dict[str, float], ...] = (
+    {"trips back / 20": -0.2, "same weekday": 1, "weekend": 1, "same store": 1},
+    {"trips back / 20": -1},
+)
+"""Those for the hour, of which the store is known."""
+GAP_HATS, HATS_PER_DOUBLING = 14, 2
+"""Knots of the curve in days since the trip, from 0 to 90."""
+CHOSEN = 8
+"""Channels of an hour or code that was chosen before."""
+SMOOTHING = 0.01
+"""Added to the shares of hours."""
+
+
+class VisitHead(nn.Module):
+    """Probabilities of the next visit.
+
+    Args:
+        width: d, channels of the encoder's output.
+        store: channels of the vector of a store.
+        holidays: number of holiday labels, none not counted.
+        codes: number of codes of each column of the kind of trip, unknown included.
+        hidden: inner channels.
+    """
+
+    def __init__(
+        self, width: int, store: int, holidays: int, codes: Mapping[str, int], hidden: int
+    ) -> None:
+        super().__init__()
+        self.weekday = nn.Embedding(WEEKDAYS, hidden)
+        self.holiday = nn.Embedding(holidays + 1, hidden)
+        self.season = nn.Linear(2 + SEASON, hidden, bias=False)
+        self.gap_curve = nn.Linear(GAP_HATS, hidden, bias=False)
+        self.gap = nn.Embedding(TAIL + 1, hidden)
+        self.of_day = nn.Linear(width, hidden)
+        self.hazard = nn.Linear(hidden, 1)
+        context = width + hidden
+        self.stores = OwnTripWeights(context, STORE_HEADS, WHEN)
+        self.new_store = _network(context + 2, hidden, 1)
+        self.hours = OwnTripWeights(context, HOUR_HEADS, (*WHEN, "same store"))
+        self.own_hours = nn.Linear(len(HOUR_HEADS) * HOURS, HOURS, bias=False)
+        sizes = [HOURS, *(count - 1 for count in codes.values())]  # unknown is never predicted
+        known = context + store + 1
+        self.columns = nn.ModuleList(
+            _network(known + CHOSEN * number, hidden, size) for number, size in enumerate(sizes)
+        )
+        self.chosen = nn.ModuleList(nn.Embedding(size + 1, CHOSEN) for size in sizes[:-1])
+        with torch.no_grad():
+            for small in (self.weekday, self.holiday, self.gap):
+                small.weight.mul_(0.1)
+            one_each = torch.eye(HOURS).repeat(1, len(HOUR_HEADS))
+            self.own_hours.weight.copy_(one_each / (2 * len(HOUR_HEADS)))
+
+    def nats(self, x: Tensor, visits: Visits, store: Tensor, hour: Tensor, kind: Tensor) -> Tensor:
+        """Minus the log-likelihood of the visits, (V, parts); 0 where a part is not known.
+
+        x (V, d) outputs of the encoder after the trips; store (T, channels) vectors of stores,
+        hour (T,) and kind (T, 4), those of all trips of the batch. Of a censored gap only the days
+        without a visit count.
+        """
+        calendar, days = self.calendar(visits.calendar), visits.days
+        logit = self.hazards(x, days, calendar)
+        lost = days.stayed * F.softplus(logit) + days.came * F.softplus(-logit)
+        day = lost.new_zeros(len(visits)).index_add(0, days.visit, lost)
+
+        context = self.context(x, calendar, visits.day, visits.gap)
+        log_own, log_new = self.log_stores(context, visits.own)
+        is_own = visits.store != NEW_STORE
+        where = torch.where(is_own, log_own[visits.store.clamp_min(0)], log_new)
+        columns = [day, -where.where(visits.came, 0)]
+
+        known = self.known(context, store[visits.next], is_own)
+        earliest = hour[visits.trip].where(visits.gap == 0, 0)
+        codes = torch.cat([hour[visits.next, None], kind[visits.next] - 1], 1)
+        for number, code in enumerate(codes.unbind(1)):
+            if number == 0:
+                logits = self.hour_logits(known, context, visits.own, visits.store, earliest)
+            else:
+                logits = self.columns[number](known)
+            silent = ~visits.came | (code < 0)
+            columns.append(
+                F.cross_entropy(logits, code.masked_fill(silent, -100), reduction="none")
+            )
+            known = self.with_chosen(known, number, code)
+        return torch.stack(columns, 1)
+
+    def calendar(self, calendar: Mapping[str, Tensor]) -> Tensor:
+        """Vectors of days, (days, h): `DAY_COLUMNS` by name, (days,) each."""
+        dtype = self.season.weight.dtype
+        near = closeness(calendar["until_holiday"], calendar["since_holiday"], dtype)
+        season = self.season(torch.cat([near, harmonics(calendar["day_of_year"], dtype)], 1))
+        return season + self.weekday(calendar["weekday"] - 1) + self.holiday(calendar["holiday"])
+
+    def since(self, gap: Tensor) -> Tensor:
+        """Vectors of days since the trip, (n, h); gap (n,) 0 to `TAIL`."""
+        place = (gap + 1).to(self.gap_curve.weight.dtype).log2() * HATS_PER_DOUBLING
+        return self.gap_curve(hats(place, GAP_HATS)) + self.gap(gap)
+
+    def hazards(self, x: Tensor, days: DaysAfter, calendar: Tensor) -> Tensor:
+        """Logits (P,) of coming on each day, given that the customer has not come before it.
+
+        calendar (days, h) vectors of days. The days of the tail are all alike: they have none.
+        """
+        of_day = calendar.index_select(0, days.day) * (days.gap < TAIL)[:, None]
+        since = self.since(torch.arange(TAIL + 1, device=x.device))
+        of_state = self.of_day(x).index_select(0, days.visit)
+        return self.hazard(F.silu(of_state + of_day + since.index_select(0, days.gap))).squeeze(1)
+
+    def context(self, x: Tensor, calendar: Tensor, day: Tensor, gap: Tensor) -> Tensor:
+        """The state and the day of the next trip, (V, d + h); day (V,) index into calendar."""
+        return torch.cat([x, calendar[day] + self.since(gap)], 1)
+
+    def log_stores(self, context: Tensor, own: OwnTrips) -> tuple[Tensor, Tensor]:
+        """Log-probabilities (C,) of each customer's stores, and (V,) of a new one."""
+        score = self.stores(context, own, own.when).logsumexp(1)
+        stores = occurrences(own.store_visit, len(context))
+        seen = torch.stack([own.trips, stores], 1).to(context.dtype).log()
+        new = self.new_store(torch.cat([context, seen], 1)).squeeze(1)
+        top = new.detach().scatter_reduce(0, own.visit, score.detach(), "amax")
+        weight = (score - top.index_select(0, own.visit)).exp()
+        of_store = weight.new_zeros(len(own.identity)).index_add(0, own.store, weight)
+        of_new = (new - top).exp()
+        log_total = of_new.index_add(0, own.store_visit, of_store).log()
+        tiny = torch.finfo(of_new.dtype).tiny
+        log_own = of_store.clamp_min(tiny).log() - log_total.index_select(0, own.store_visit)
+        return log_own, of_new.clamp_min(tiny).log() - log_total
+
+    def known(self, context: Tensor, store: Tensor, is_own: Tensor) -> Tensor:
+        """What hour and kind are predicted from: store (V, channels) vectors of the next trips'
+        stores, is_own (V,) bool."""
+        return torch.cat([context, store, is_own[:, None].to(context.dtype)], 1)
+
+    def with_chosen(self, known: Tensor, number: int, code: Tensor) -> Tensor:
+        """`known` and the choice (V,) in one of `columns`, from 0, -1 where unknown."""
+        if number == len(self.chosen):
+            return known
+        return torch.cat([known, self.chosen[number](code + 1)], 1)
+
+    def hour_logits(
+        self, known: Tensor, context: Tensor, own: OwnTrips, store: Tensor, earliest: Tensor
+    ) -> Tensor:
+        """Logits (V, 24) of the hour, at or after `earliest` (V,); store (V,) which of the C stores
+        it is, or `NEW_STORE`."""
+        same = own.store == store.index_select(0, own.visit)
+        score = self.hours(context, own, torch.cat([own.when, same[:, None].to(own.when)], 1))
+        index = own.visit[:, None].expand_as(score)
+        top = score.new_full((len(known), score.shape[1]), -torch.inf)
+        top = top.scatter_reduce(0, index, score.detach(), "amax")
+        weight = (score - top.index_select(0, own.visit)).exp()
+        shares = weight.new_zeros(len(known) * HOURS, weight.shape[1])
+        shares = shares.index_add(0, own.visit * HOURS + own.hour, weight)
+        shares = shares.view(len(known), HOURS, -1)
+        shares = shares / shares.sum(1, keepdim=True) + SMOOTHING
+        logits = self.columns[0](known) + self.own_hours(shares.log().transpose(1, 2).flatten(1))
+        closed = torch.arange(HOURS, device=known.device) < earliest[:, None]
+        return logits.masked_fill(closed, -torch.inf)
+
+
+class OwnTripWeights(nn.Module):
+    """Logarithms of the weights of earlier trips, linear in what is known of them.
+
+    The weights of the columns are those of each head plus what the context adds (0 at the start).
+
+    Args:
+        context: channels of the context.
+        heads: initial weights, one dict per head.
+        columns: names of what is known of an earlier trip.
+    """
+
+    def __init__(
+        self, context: int, heads: tuple[dict[str, float], ...], columns: tuple[str, ...]
+    ) -> None:
+        super().__init__()
+        start = [[head.get(name, 0.0) for name in columns] + [0.0] for head in heads]
+        self.weight = nn.Parameter(torch.tensor(start, dtype=torch.get_default_dtype()))
+        self.context = nn.Linear(context, self.weight.numel(), bias=False)
+        nn.init.zeros_(self.context.weight)
+
+    def forward(self, context: Tensor, own: OwnTrips, columns: Tensor) -> Tensor:
+        """context (V, channels), columns (E, columns) to (E, heads)."""
+        weight = self.weight + self.context(context).view(-1, *self.weight.shape)
+        weight = weight.index_select(0, own.visit)
+        columns = F.pad(columns.to(weight.dtype), (0, 1), value=1)
+        return (weight @ columns[:, :, None]).squeeze(2)
+
+
+def _network(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
