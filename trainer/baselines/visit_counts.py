@@ -32,6 +32,8 @@ PARTS = ("day", "store", "hour", "kind")
 HOURS = 24
 WEEKDAYS = 7
 EM_STEPS = 100
+UNSEEN = 1e-5
+"""Share of an hour or kind that training never saw."""
 TRIPS_SO_FAR = (3, 8, 20, 60, 150)
 """Mixtures differ between customers with fewer earlier trips than these."""
 GAPS = (1, 2, 3, 4, 5, 6, 7, 8, 14, 15, 21, 22, 28, 29)
@@ -342,8 +344,9 @@ class VisitCounts:
         rows = self._training if chosen is None else self._training[chosen[self._training]]
         cells = np.bincount(key[rows] * size + value[rows], minlength=(key.max() + 1) * size)
         counts = cells.reshape(-1, size).astype(np.float64)
-        counts += 20 * (counts.sum(0) + 0.1) / (len(rows) + 0.1 * size)
-        return counts / counts.sum(1, keepdims=True)
+        counts += 20 * counts.sum(0) / max(len(rows), 1)
+        # What training never saw may come all the same.
+        return 0.999 * counts / np.maximum(counts.sum(1, keepdims=True), 1e-9) + UNSEEN
 
 
 def _weights(chances: np.ndarray) -> np.ndarray:

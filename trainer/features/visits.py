@@ -87,6 +87,11 @@ class OwnTrips(TensorRecord):
     """(E,) int64 where: one of the C stores."""
     hour: Tensor
     """(E,) int64 at which hour of the day."""
+    weekday: Tensor
+    """(E,) int64 on which day of the week, 0 to 6."""
+    gap: Tensor
+    """(E,) int64 days until the customer's next trip, at most `TAIL`; -1 for the last of each
+    customer, of which that is asked."""
     when: Tensor
     """(E, columns) float32, see `WHEN`."""
     store_visit: Tensor
@@ -201,6 +206,7 @@ def own_trips(
     weekday = np.asarray(days.calendar["weekday"])
     now, then = weekday[until[visit]], weekday[day]
     last = trips.store[trip[visit]]
+    gap = np.minimum(np.append(np.diff(trips.day), 0), TAIL)[earlier]
     when = [
         back / 20, np.log1p(back), since / 60, np.log1p(since), now == then,
         np.isin(now, WEEKEND) == np.isin(then, WEEKEND), trips.store[earlier] == last,
@@ -210,6 +216,8 @@ def own_trips(
         visit=_numbers(visit),
         store=_numbers(cell),
         hour=_numbers(trips.hour[earlier]),
+        weekday=_numbers(then - 1),
+        gap=_numbers(np.where(back == 0, -1, gap)),
         when=torch.from_numpy(np.stack(when, axis=1).astype(np.float32)),
         store_visit=_numbers(cells // base),
         identity=_numbers(cells % base),

@@ -76,8 +76,10 @@ class NextVisits:
             np.ones(start.max() + TAIL + 1, bool),
         )  # fmt: skip
         with torch.no_grad():
-            days = self._here(days)
-            logit = head.hazards(x, days, self._vectors()).view(len(x), TAIL + 1)
+            own = own_trips(self._lengths, self._trips, self._last, start, self._days)
+            weekday = torch.from_numpy(self._days.calendar["weekday"])
+            days, own, weekday = self._here((days, own, weekday))
+            logit = head.hazards(x, days, own, self._vectors(), weekday).view(len(x), TAIL + 1)
             hazard, stays = logit.sigmoid(), torch.sigmoid(-logit)
         before = torch.cat([torch.ones_like(stays[:, :1]), stays.cumprod(1)[:, :-1]], 1)
         self.days: Tensor = (hazard * before)[:, :-1]

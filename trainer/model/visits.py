@@ -30,6 +30,8 @@ from trainer.model.embeddings.time import HOURS, SEASON, WEEKDAYS, closeness, ha
 
 PARTS = ("day", "store", "hour", *CONTEXT)
 """What a visit is made of, in the order in which it is predicted."""
+ALWAYS = "always"
+"""A column of ones beside those of `WHEN`."""
 STORE_HEADS: tuple[dict[str, float], ...] = tuple(
     {"trips back / 20": -decay} for decay in (0.2, 1, 4, 14)
 )
@@ -39,6 +41,14 @@ HOUR_HEADS: tuple[dict[str, float], ...] = (
     {"trips back / 20": -1},
 )
 """Those for the hour, of which the store is known."""
+RHYTHM = ("trips back / 20", "log trips back")
+"""What the day reads of when an earlier trip was: the others of `WHEN` know the next day."""
+RHYTHM_HEADS: tuple[dict[str, float], ...] = (
+    {"trips back / 20": -0.2, ALWAYS: 3}, {"trips back / 20": -2, ALWAYS: 2},
+)  # fmt: skip
+"""Those for the days and gaps of earlier trips, of which the sigmoid is taken."""
+FEW = 0.1
+"""Added to sums of weights before their logarithm is taken."""
 GAP_HATS, HATS_PER_DOUBLING = 14, 2
 """Knots of the curve in days since the trip, from 0 to 90."""
 CHOSEN = 8
@@ -68,6 +78,8 @@ class VisitHead(nn.Module):
         self.gap_curve = nn.Linear(GAP_HATS, hidden, bias=False)
         self.gap = nn.Embedding(TAIL + 1, hidden)
         self.of_day = nn.Linear(width, hidden)
+        self.rhythm = OwnTripWeights(width, RHYTHM_HEADS, RHYTHM)
+        self.of_rhythm = nn.Linear(3 * len(RHYTHM_HEADS), hidden, bias=False)
         self.hazard = nn.Linear(hidden, 1)
         context = width + hidden
         self.stores = OwnTripWeights(context, STORE_HEADS, WHEN)
@@ -94,7 +106,7 @@ class VisitHead(nn.Module):
         without a visit count.
         """
         calendar, days = self.calendar(visits.calendar), visits.days
-        logit = self.hazards(x, days, calendar)
+        logit = self.hazards(x, days, visits.own, calendar, visits.calendar["weekday"])
         lost = days.stayed * F.softplus(logit) + days.came * F.softplus(-logit)
         day = lost.new_zeros(len(visits)).index_add(0, days.visit, lost)
 
@@ -131,15 +143,39 @@ class VisitHead(nn.Module):
         place = (gap + 1).to(self.gap_curve.weight.dtype).log2() * HATS_PER_DOUBLING
         return self.gap_curve(hats(place, GAP_HATS)) + self.gap(gap)
 
-    def hazards(self, x: Tensor, days: DaysAfter, calendar: Tensor) -> Tensor:
+    def hazards(
+        self, x: Tensor, days: DaysAfter, own: OwnTrips, calendar: Tensor, weekday: Tensor
+    ) -> Tensor:
         """Logits (P,) of coming on each day, given that the customer has not come before it.
 
-        calendar (days, h) vectors of days. The days of the tail are all alike: they have none.
+        calendar (days, h) vectors of days, weekday (days,) from 1. The days of the tail are all
+        alike: they have none.
         """
         of_day = calendar.index_select(0, days.day) * (days.gap < TAIL)[:, None]
         since = self.since(torch.arange(TAIL + 1, device=x.device))
         of_state = self.of_day(x).index_select(0, days.visit)
-        return self.hazard(F.silu(of_state + of_day + since.index_select(0, days.gap))).squeeze(1)
+        rhythm = self.of_rhythm(self._rhythm(x, days, own, weekday))
+        h = of_state + of_day + since.index_select(0, days.gap) + rhythm
+        return self.hazard(F.silu(h)).squeeze(1)
+
+    def _rhythm(self, x: Tensor, days: DaysAfter, own: OwnTrips, weekday: Tensor) -> Tensor:
+        """Logarithms of sums over earlier trips for each day, (P, 3 heads): how often the customer
+        came after such a gap, after one at least as long, and on this day of the week."""
+        weight = self.rhythm(x, own, own.when[:, : len(RHYTHM)]).sigmoid()
+        counts = weight.new_zeros(len(x) * (TAIL + 1), weight.shape[1])
+        known = own.gap.ge(0)[:, None].to(weight.dtype)  # weighed by 0, not picked
+        place = own.visit * (TAIL + 1) + own.gap.clamp_min(0)
+        exact = counts.index_add(0, place, weight * known).view(len(x), TAIL + 1, -1)
+        longer = exact.flip(1).cumsum(1).flip(1)
+        of_weekday = weight.new_zeros(len(x) * WEEKDAYS, weight.shape[1])
+        of_weekday = of_weekday.index_add(0, own.visit * WEEKDAYS + own.weekday, weight)
+        gaps = days.visit * (TAIL + 1) + days.gap
+        parts = [
+            exact.flatten(0, 1).index_select(0, gaps),
+            longer.flatten(0, 1).index_select(0, gaps),
+            of_weekday.index_select(0, days.visit * WEEKDAYS + weekday[days.day] - 1),
+        ]
+        return (torch.cat(parts, 1) + FEW).log()
 
     def context(self, x: Tensor, calendar: Tensor, day: Tensor, gap: Tensor) -> Tensor:
         """The state and the day of the next trip, (V, d + h); day (V,) index into calendar."""
@@ -206,7 +242,7 @@ class OwnTripWeights(nn.Module):
         self, context: int, heads: tuple[dict[str, float], ...], columns: tuple[str, ...]
     ) -> None:
         super().__init__()
-        start = [[head.get(name, 0.0) for name in columns] + [0.0] for head in heads]
+        start = [[head.get(name, 0.0) for name in (*columns, ALWAYS)] for head in heads]
         self.weight = nn.Parameter(torch.tensor(start, dtype=torch.get_default_dtype()))
         self.context = nn.Linear(context, self.weight.numel(), bias=False)
         nn.init.zeros_(self.context.weight)

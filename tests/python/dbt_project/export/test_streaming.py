@@ -113,7 +113,9 @@ def test_next_visits_trip_by_trip(default_cache, model, chains):
     cache = default_cache
     whole = WorldModelDataset(cache, "test")
     lengths = whole.spans.stop - whole.spans.first
-    chosen = np.flatnonzero((lengths > 8) & (lengths < 60))[:3]
+    again = np.append(0, (cache["trips.days_since_previous"] == 0).cumsum())
+    again = again[whole.spans.stop] - again[whole.spans.first]
+    chosen = np.flatnonzero((lengths > 8) & (lengths < 60) & (again > 0))[:3]
     spans = replace(whole.spans[chosen], first_target=whole.spans.first[chosen])
     dataset = WorldModelDataset.from_spans(cache, "test", whole.customers[chosen], spans)
     (batch,) = VisitDataLoader(dataset, tokens=10**6, chunk=model.config.chunk)

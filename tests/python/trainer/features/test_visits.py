@@ -58,6 +58,9 @@ def test_by_hand():
     assert list(zip(own.store_visit.tolist(), own.identity.tolist(), strict=True)) == [
         (0, 5), (1, 5), (1, 6), (2, 5), (2, 6), (3, 2), (3, 5),
     ]  # fmt: skip
+    assert own.hour[own.visit == 2].tolist() == [9, 17, 12]
+    assert own.gap[own.visit == 2].tolist() == [0, 5, -1]
+    assert own.weekday[own.visit == 2].tolist() == [1, 1, 6]
     assert own.store.tolist() == [0, 1, 2, 3, 4, 3, 5, 6]
     # A new store, an old one; where nothing follows, that of the trip itself is not read.
     assert found.store.tolist() == [NEW_STORE, 1, 3, 6]
