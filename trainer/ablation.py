@@ -44,7 +44,10 @@ from trainer.training.allocator import keep_few_kernels, keep_freed_memory
 from trainer.training.folder import BEST, LAST
 from trainer.training.ranks import Ranks
 
-LOSSES = {"contrastive": ("contrastive",), "auxiliary": ("size", "sensitivity", "mission")}
+LOSSES = {
+    "contrastive": ("contrastive",), "auxiliary": ("size", "sensitivity", "mission"),
+    "visit": ("visit",),
+}  # fmt: skip
 """Parts of the loss that can be left out, and what `LossWeights` calls them."""
 NAMES = (*PARTS, *LOSSES)
 TOGETHER = "+"
@@ -105,6 +108,7 @@ def _described() -> dict[str, str]:
     return PARTS | {
         "contrastive": "no contrastive loss on whole baskets",
         "auxiliary": "no losses on the kind of trip",
+        "visit": "no loss on the next visit",
     }
 
 

@@ -21,6 +21,7 @@ PANELS = {
         "cross-entropy, nats",
         {name: name for name in ("size", "sensitivity", "mission")},
     ),
+    "Loss on the next visit": ("nats per trip", {"visit": "visit"}),
     "Validation, NDCG@10": ("NDCG@10", {f"{task}_ndcg@10": task for task in TITLES}),
     "Validation, recall@10": ("recall@10", {f"{task}_recall@10": task for task in TITLES}),
 }
@@ -66,7 +67,8 @@ def _series(curves: Sequence[dict[str, Any]], columns: dict[str, str]) -> list[S
 
 def _table(curves: Sequence[dict[str, Any]], best: int | None) -> Markup:
     heads = {"focal": "focal loss", "contrastive": "contrastive", "size": "size",
-             "sensitivity": "sensitivity", "mission": "mission", "score": "validation score",
+             "sensitivity": "sensitivity", "mission": "mission", "visit": "next visit",
+             "score": "validation score",
              "learning_rate": "last learning rate", "seconds": "seconds",
              "items_per_s": "items/s"}  # fmt: skip
     digits = {"learning_rate": 6, "seconds": 0, "items_per_s": 0, "score": 4}
