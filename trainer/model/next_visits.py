@@ -84,8 +84,10 @@ class NextVisits:
         before = torch.cat([torch.ones_like(stays[:, :1]), stays.cumprod(1)[:, :-1]], 1)
         self.days: Tensor = (hazard * before)[:, :-1]
         """(n, HORIZON + 1) probabilities that the next trip is on the day of the last one, the day
-        after, and so on. What is missing to 1 is that of later days."""
-        self.later: Tensor = hazard[:, -1]
+        after, and so on."""
+        self.later: Tensor = stays[:, :-1].prod(1)
+        """(n,) probability that it is later."""
+        self.each_later: Tensor = hazard[:, -1]
         """(n,) probability of each later day, given that the customer has not come before it."""
 
     @torch.no_grad()

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from trainer.cache.schema import CONTEXT
 from trainer.features.tensors import occurrences
 from trainer.features.visits import NEW_STORE, TAIL, WHEN, DaysAfter, OwnTrips, Visits
-from trainer.model.embeddings.time import HOURS, SEASON, WEEKDAYS, closeness, harmonics, hats
+from trainer.model.embeddings.time import HOURS, WEEKDAYS, closeness, hats
 
 PARTS = ("day", "store", "hour", *CONTEXT)
 """What a visit is made of, in the order in which it is predicted."""
@@ -66,15 +66,18 @@ class VisitHead(nn.Module):
         holidays: number of holiday labels, none not counted.
         codes: number of codes of each column of the kind of trip, unknown included.
         hidden: inner channels.
+        dropout: of the encoder's output, in training.
     """
 
     def __init__(
-        self, width: int, store: int, holidays: int, codes: Mapping[str, int], hidden: int
-    ) -> None:
+        self, width: int, store: int, holidays: int, codes: Mapping[str, int], hidden: int,
+        dropout: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.weekday = nn.Embedding(WEEKDAYS, hidden)
         self.holiday = nn.Embedding(holidays + 1, hidden)
-        self.season = nn.Linear(2 + SEASON, hidden, bias=False)
+        self.near = nn.Linear(2, hidden, bias=False)
         self.gap_curve = nn.Linear(GAP_HATS, hidden, bias=False)
         self.gap = nn.Embedding(TAIL + 1, hidden)
         self.of_day = nn.Linear(width, hidden)
@@ -105,6 +108,7 @@ class VisitHead(nn.Module):
         hour (T,) and kind (T, 4), those of all trips of the batch. Of a censored gap only the days
         without a visit count.
         """
+        x = self.dropout(x)
         calendar, days = self.calendar(visits.calendar), visits.days
         logit = self.hazards(x, days, visits.own, calendar, visits.calendar["weekday"])
         lost = days.stayed * F.softplus(logit) + days.came * F.softplus(-logit)
@@ -132,11 +136,13 @@ class VisitHead(nn.Module):
         return torch.stack(columns, 1)
 
     def calendar(self, calendar: Mapping[str, Tensor]) -> Tensor:
-        """Vectors of days, (days, h): `DAY_COLUMNS` by name, (days,) each."""
-        dtype = self.season.weight.dtype
-        near = closeness(calendar["until_holiday"], calendar["since_holiday"], dtype)
-        season = self.season(torch.cat([near, harmonics(calendar["day_of_year"], dtype)], 1))
-        return season + self.weekday(calendar["weekday"] - 1) + self.holiday(calendar["holiday"])
+        """Vectors of days, (days, h): `DAY_COLUMNS` by name, (days,) each.
+
+        Nothing of the season, which repeats in no training of less than a year.
+        """
+        until, since = calendar["until_holiday"], calendar["since_holiday"]
+        near = self.near(closeness(until, since, self.near.weight.dtype))
+        return near + self.weekday(calendar["weekday"] - 1) + self.holiday(calendar["holiday"])
 
     def since(self, gap: Tensor) -> Tensor:
         """Vectors of days since the trip, (n, h); gap (n,) 0 to `TAIL`."""
@@ -252,7 +258,7 @@ class OwnTripWeights(nn.Module):
         weight = self.weight + self.context(context).view(-1, *self.weight.shape)
         weight = weight.index_select(0, own.visit)
         columns = F.pad(columns.to(weight.dtype), (0, 1), value=1)
-        return (weight * columns[:, None]).sum(2)  # faster than products of such small matrices
+        return (weight @ columns[:, :, None]).squeeze(2)
 
 
 def _network(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

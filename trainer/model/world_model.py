@@ -143,7 +143,12 @@ class WorldModel(nn.Module):
         novel = torch.from_numpy(cache["products.is_novel"].copy())
         self.register_buffer("is_novel", F.pad(novel, (1, 2)))
         self.visits = VisitHead(
-            d, StoreEmbedding.WIDTH, len(cache.labels["holiday"]), self._codes, config.visits
+            d,
+            StoreEmbedding.WIDTH,
+            len(cache.labels["holiday"]),
+            self._codes,
+            config.visits,
+            config.dropout,
         )
         leave_out(self, config.without)
 

@@ -19,6 +19,7 @@ from trainer.features.customers import describe
 from trainer.features.plans import UNDECLARED
 from trainer.features.replay import finished_trips
 from trainer.features.shelf_prices import ShelfPrices
+from trainer.features.visits import HORIZON
 from trainer.model.state import CustomerState
 from trainer.model.world_model import create_world_model
 
@@ -146,8 +147,10 @@ def nats_of(visits, last, plan, chain):
     days, stores = [plan.date], visits.stores([plan.date])
     identity = int(chain.stores.identity(np.array([plan.store]))[0, 2])
     known = stores.identity.tolist()
+    gap, each = (plan.date - last.date).days, visits.each_later[0]
+    later = visits.later[0] * (1 - each) ** (gap - HORIZON - 1) * each
     chances = [
-        visits.days[0, (plan.date - last.date).days],
+        visits.days[0, gap] if gap <= HORIZON else later,
         stores.p[known.index(identity)] if identity in known else stores.new[0],
         visits.hours(days, [plan.store])[0, plan.hour],
     ]

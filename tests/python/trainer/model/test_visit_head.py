@@ -80,8 +80,8 @@ def test_chances_add_up(cache, model):
     model = create_world_model("tiny", cache).eval()
     visits = model.next_visits(states)
     assert visits.days.shape == (2, HORIZON + 1)
-    later = 1 - visits.days.sum(1)
-    assert (visits.days > 0).all() and (later > -1e-6).all() and (visits.later > 0).all()
+    assert (visits.days > 0).all() and (visits.each_later > 0).all()
+    torch.testing.assert_close(visits.days.sum(1) + visits.later, torch.ones(2))
     days = [state.features.last[0] for state in states]
     dates = [days[0], days[1] + timedelta(weeks=100)]  # after the end of the calendar
     stores = visits.stores(dates)
