@@ -87,6 +87,8 @@ class OwnTrips(TensorRecord):
     """(E,) int64 where: one of the C stores."""
     hour: Tensor
     """(E,) int64 at which hour of the day."""
+    kind: Tensor
+    """(E, 4) int64 codes of its kind, 0 unknown."""
     weekday: Tensor
     """(E,) int64 on which day of the week, 0 to 6."""
     gap: Tensor
@@ -216,6 +218,7 @@ def own_trips(
         visit=_numbers(visit),
         store=_numbers(cell),
         hour=_numbers(trips.hour[earlier]),
+        kind=_numbers(trips.kind[earlier]),
         weekday=_numbers(then - 1),
         gap=_numbers(np.where(back == 0, -1, gap)),
         when=torch.from_numpy(np.stack(when, axis=1).astype(np.float32)),

@@ -103,10 +103,9 @@ class NextVisits:
         """At which hour, (n, 24) probabilities: dates as for `stores`; stores, rows of the chain's
         or `UNKNOWN_STORE`, one per customer."""
         context, own, same_day = self._on(dates)
-        place, known = self._known(context, own, stores)
+        known, weight = self._known(context, own, stores)
         earliest = torch.from_numpy(np.where(same_day, self._trips.hour[self._last], 0))
-        logits = self._head.hour_logits(known, context, own, *self._here((place, earliest)))
-        return logits.softmax(1)
+        return self._head.hour_logits(known, own, weight, self._here(earliest)).softmax(1)
 
     @torch.no_grad()
     def kind(
@@ -117,7 +116,7 @@ class NextVisits:
         if len(codes) >= len(CONTEXT):
             raise ValueError(f"codes: at most {len(CONTEXT) - 1} of {', '.join(CONTEXT)}")
         context, own, _ = self._on(dates)
-        _, known = self._known(context, own, stores)
+        known, _ = self._known(context, own, stores)
         for number, code in enumerate([hours, *(code - 1 for code in codes)]):
             known = self._head.with_chosen(known, number, code.to(known.device))
         return self._head.columns[1 + len(codes)](known).softmax(1)
@@ -144,13 +143,15 @@ class NextVisits:
     def _known(
         self, context: Tensor, own: OwnTrips, stores: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
-        """Which of their own stores these are, (n,), and what hour and kind are predicted from."""
+        """What hour and kind are predicted from, and the weights of earlier trips."""
         rows = np.array(stores)
         identity = self._chain.stores.identity(rows)
         place = torch.from_numpy(find_stores(map_tensors(own, Tensor.cpu), identity[:, 2]))
         figures = torch.from_numpy(self._chain.stores.figures(rows))
         vectors = self._embedding(*self._here((*torch.from_numpy(identity).unbind(1), figures)))
-        return place, self._head.known(context, vectors, self._here(place) >= 0)
+        place = self._here(place)
+        weight = self._head.at_store(context, own, place)
+        return self._head.known(context, vectors, place >= 0, own, weight), weight
 
     def _calendar(self, last: int) -> RecordedDays:
         first = int(self._trips.day.min())

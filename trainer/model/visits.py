@@ -10,7 +10,7 @@ One thing after the other, each given those before it, from the encoder's output
 The days have a discrete hazard each, so that a gap that has not ended counts as far as it is known
 (Singer and Willett, It's about time: using discrete-time survival analysis, 1993). A store's score
 is the sum of learned weights of the trips to it (pointer sum: Kadlec et al., Text understanding
-with the attention sum reader network, 2016); the hours of earlier trips are weighed alike.
+with the attention sum reader network, 2016); hours and kinds of earlier trips are weighed alike.
 
 Shape letters: those of `trainer.features.visits`, d width, h hidden channels.
 """
@@ -36,11 +36,11 @@ STORE_HEADS: tuple[dict[str, float], ...] = tuple(
     {"trips back / 20": -decay} for decay in (0.2, 1, 4, 14)
 )
 """Initial weights of earlier trips for the choice of a store, one dict per head."""
-HOUR_HEADS: tuple[dict[str, float], ...] = (
+VISITED_HEADS: tuple[dict[str, float], ...] = (
     {"trips back / 20": -0.2, "same weekday": 1, "weekend": 1, "same store": 1},
     {"trips back / 20": -1},
 )
-"""Those for the hour, of which the store is known."""
+"""Those for hour and kind, of which the store is known."""
 RHYTHM = ("trips back / 20", "log trips back")
 """What the day reads of when an earlier trip was: the others of `WHEN` know the next day."""
 RHYTHM_HEADS: tuple[dict[str, float], ...] = (
@@ -54,7 +54,7 @@ GAP_HATS, HATS_PER_DOUBLING = 14, 2
 CHOSEN = 8
 """Channels of an hour or code that was chosen before."""
 SMOOTHING = 0.01
-"""Added to the shares of hours."""
+"""Added to shares before their logarithm is taken."""
 
 
 class VisitHead(nn.Module):
@@ -87,10 +87,14 @@ class VisitHead(nn.Module):
         context = width + hidden
         self.stores = OwnTripWeights(context, STORE_HEADS, WHEN)
         self.new_store = _network(context + 2, hidden, 1)
-        self.hours = OwnTripWeights(context, HOUR_HEADS, (*WHEN, "same store"))
-        self.own_hours = nn.Linear(len(HOUR_HEADS) * HOURS, HOURS, bias=False)
+        heads = len(VISITED_HEADS)
+        self.visited = OwnTripWeights(context, VISITED_HEADS, (*WHEN, "same store"))
+        self.own_hours = nn.Linear(heads * HOURS, HOURS, bias=False)
+        self.kinds = sum(codes.values())
+        before = torch.tensor([0, *codes.values()])[:-1].cumsum(0)
+        self.register_buffer("first_code", before, persistent=False)
         sizes = [HOURS, *(count - 1 for count in codes.values())]  # unknown is never predicted
-        known = context + store + 1
+        known = context + store + 1 + heads * self.kinds
         self.columns = nn.ModuleList(
             _network(known + CHOSEN * number, hidden, size) for number, size in enumerate(sizes)
         )
@@ -98,8 +102,7 @@ class VisitHead(nn.Module):
         with torch.no_grad():
             for small in (self.weekday, self.holiday, self.gap):
                 small.weight.mul_(0.1)
-            one_each = torch.eye(HOURS).repeat(1, len(HOUR_HEADS))
-            self.own_hours.weight.copy_(one_each / (2 * len(HOUR_HEADS)))
+            self.own_hours.weight.copy_(torch.eye(HOURS).repeat(1, heads) / (2 * heads))
 
     def nats(self, x: Tensor, visits: Visits, store: Tensor, hour: Tensor, kind: Tensor) -> Tensor:
         """Minus the log-likelihood of the visits, (V, parts); 0 where a part is not known.
@@ -120,12 +123,13 @@ class VisitHead(nn.Module):
         where = torch.where(is_own, log_own[visits.store.clamp_min(0)], log_new)
         columns = [day, -where.where(visits.came, 0)]
 
-        known = self.known(context, store[visits.next], is_own)
+        weight = self.at_store(context, visits.own, visits.store)
+        known = self.known(context, store[visits.next], is_own, visits.own, weight)
         earliest = hour[visits.trip].where(visits.gap == 0, 0)
         codes = torch.cat([hour[visits.next, None], kind[visits.next] - 1], 1)
         for number, code in enumerate(codes.unbind(1)):
             if number == 0:
-                logits = self.hour_logits(known, context, visits.own, visits.store, earliest)
+                logits = self.hour_logits(known, visits.own, weight, earliest)
             else:
                 logits = self.columns[number](known)
             silent = ~visits.came | (code < 0)
@@ -202,10 +206,25 @@ class VisitHead(nn.Module):
         log_own = of_store.clamp_min(tiny).log() - log_total.index_select(0, own.store_visit)
         return log_own, of_new.clamp_min(tiny).log() - log_total
 
-    def known(self, context: Tensor, store: Tensor, is_own: Tensor) -> Tensor:
+    def at_store(self, context: Tensor, own: OwnTrips, store: Tensor) -> Tensor:
+        """How much each earlier trip says of a visit to a store, (E, heads), those of a customer
+        adding up to 1; store (V,) which of the C stores it is, or `NEW_STORE`."""
+        same = own.store == store.index_select(0, own.visit)
+        score = self.visited(context, own, torch.cat([own.when, same[:, None].to(own.when)], 1))
+        index = own.visit[:, None].expand_as(score)
+        top = score.new_full((len(context), score.shape[1]), -torch.inf)
+        top = top.scatter_reduce(0, index, score.detach(), "amax")
+        weight = (score - top.index_select(0, own.visit)).exp()
+        total = torch.zeros_like(top).index_add(0, own.visit, weight)
+        return weight / total.index_select(0, own.visit)
+
+    def known(
+        self, context: Tensor, store: Tensor, is_own: Tensor, own: OwnTrips, weight: Tensor
+    ) -> Tensor:
         """What hour and kind are predicted from: store (V, channels) vectors of the next trips'
-        stores, is_own (V,) bool."""
-        return torch.cat([context, store, is_own[:, None].to(context.dtype)], 1)
+        stores, is_own (V,) bool, weight (E, heads) of `at_store`."""
+        kinds = _log_shares(weight, own, own.kind + self.first_code, self.kinds, len(context))
+        return torch.cat([context, store, is_own[:, None].to(context.dtype), kinds], 1)
 
     def with_chosen(self, known: Tensor, number: int, code: Tensor) -> Tensor:
         """`known` and the choice (V,) in one of `columns`, from 0, -1 where unknown."""
@@ -213,22 +232,10 @@ class VisitHead(nn.Module):
             return known
         return torch.cat([known, self.chosen[number](code + 1)], 1)
 
-    def hour_logits(
-        self, known: Tensor, context: Tensor, own: OwnTrips, store: Tensor, earliest: Tensor
-    ) -> Tensor:
-        """Logits (V, 24) of the hour, at or after `earliest` (V,); store (V,) which of the C stores
-        it is, or `NEW_STORE`."""
-        same = own.store == store.index_select(0, own.visit)
-        score = self.hours(context, own, torch.cat([own.when, same[:, None].to(own.when)], 1))
-        index = own.visit[:, None].expand_as(score)
-        top = score.new_full((len(known), score.shape[1]), -torch.inf)
-        top = top.scatter_reduce(0, index, score.detach(), "amax")
-        weight = (score - top.index_select(0, own.visit)).exp()
-        shares = weight.new_zeros(len(known) * HOURS, weight.shape[1])
-        shares = shares.index_add(0, own.visit * HOURS + own.hour, weight)
-        shares = shares.view(len(known), HOURS, -1)
-        shares = shares / shares.sum(1, keepdim=True) + SMOOTHING
-        logits = self.columns[0](known) + self.own_hours(shares.log().transpose(1, 2).flatten(1))
+    def hour_logits(self, known: Tensor, own: OwnTrips, weight: Tensor, earliest: Tensor) -> Tensor:
+        """Logits (V, 24) of the hour, at or after `earliest` (V,); weight (E, heads)."""
+        shares = _log_shares(weight, own, own.hour[:, None], HOURS, len(known))
+        logits = self.columns[0](known) + self.own_hours(shares)
         closed = torch.arange(HOURS, device=known.device) < earliest[:, None]
         return logits.masked_fill(closed, -torch.inf)
 
@@ -263,3 +270,15 @@ class OwnTripWeights(nn.Module):
 
 def _network(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
+
+
+def _log_shares(weight: Tensor, own: OwnTrips, code: Tensor, codes: int, visits: int) -> Tensor:
+    """Logarithms of smoothed shares of codes among earlier trips, (V, heads * codes).
+
+    weight (E, heads) of the trips, code (E, columns) of each.
+    """
+    heads, columns = weight.shape[1], code.shape[1]
+    place = (own.visit[:, None] * codes + code).flatten()
+    each = weight.repeat_interleave(columns, dim=0) if columns > 1 else weight
+    shares = weight.new_zeros(visits * codes, heads).index_add(0, place, each)
+    return (shares.view(visits, codes, heads) + SMOOTHING).log().transpose(1, 2).flatten(1)

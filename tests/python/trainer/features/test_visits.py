@@ -59,6 +59,7 @@ def test_by_hand():
         (0, 5), (1, 5), (1, 6), (2, 5), (2, 6), (3, 2), (3, 5),
     ]  # fmt: skip
     assert own.hour[own.visit == 2].tolist() == [9, 17, 12]
+    assert own.kind.shape == (8, 4)
     assert own.gap[own.visit == 2].tolist() == [0, 5, -1]
     assert own.weekday[own.visit == 2].tolist() == [1, 1, 6]
     assert own.store.tolist() == [0, 1, 2, 3, 4, 3, 5, 6]
