@@ -10,7 +10,7 @@ import torch
 from futures import cut, scramble
 
 from dbt_project import prepare_tensor_cache
-from trainer.batches.loaders import EvaluationDataLoader
+from trainer.batches.loaders import EvaluationDataLoader, VisitDataLoader
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.reader import TensorCache
 from trainer.graph import product_embeddings
@@ -47,16 +47,21 @@ def stir(model: WorldModel, other: WorldModel | None = None) -> None:
 
 
 def answers(model: WorldModel, cache: TensorCache, task: str) -> dict[bytes, torch.Tensor]:
-    """Logits by basket id, of all validation trips."""
-    found = {}
+    """Logits by basket id, of all validation trips; for `visits` what follows them."""
+    found, dataset = {}, WorldModelDataset(cache, "validation")
+    if task == "visits":
+        loader = VisitDataLoader(dataset, tokens=2000, chunk=16)
+    else:
+        loader = EvaluationDataLoader(dataset, task, tokens=2000, chunk=16)
     with torch.no_grad():
-        for batch in EvaluationDataLoader(
-            WorldModelDataset(cache, "validation"), task, tokens=2000, chunk=16
-        ):
-            trips = batch.questions.trip
-            logits = model(batch).logits[: len(trips)]
+        for batch in loader:
+            if task == "visits":
+                trips, values = batch.visits.trip, model.visit_nats(batch)
+            else:
+                trips = batch.questions.trip
+                values = model(batch).logits[: len(trips)]
             baskets = cache["trips.basket_id"][batch.trips.row[trips].numpy()].tolist()
-            found |= dict(zip(baskets, logits, strict=True))
+            found |= dict(zip(baskets, values, strict=True))
     return found
 
 
@@ -67,7 +72,7 @@ def before(default_cache):
     return model
 
 
-@pytest.mark.parametrize("task", ["next_known", "completion"])
+@pytest.mark.parametrize("task", ["next_known", "completion", "visits"])
 @pytest.mark.parametrize("change", [cut, scramble])
 def test_in_the_first_vocabulary_to_the_bit(
     before, default_cache, changed_future, tmp_path, change, task

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from datetime import timedelta
 
+import numpy as np
+import pytest
+from toy import toy_cache
+
+from trainer.features.calendar import DAY_COLUMNS, EPOCH, Calendar
 from trainer.features.circumstances import Circumstances
 from trainer.features.visits import (
     HORIZON,
@@ -97,3 +102,17 @@ def test_the_tail_is_counted_and_not_listed():
     assert days_of(days, 0)[-1] == (HORIZON, HORIZON, 0, 1)
     assert days_of(days, 1)[-1] == (HORIZON, TAIL, 0, 1)  # on the first day of the tail
     assert days_of(days, 2)[-1] == (HORIZON, TAIL, 200 - HORIZON - 7, 0)
+
+
+def test_days_of_a_calendar_by_index(tmp_path):
+    """Those of the cache, and those after its end as one looks them up by date."""
+    cache = toy_cache(tmp_path / "cache", customers=3)
+    days, first = Calendar(cache), int(cache["days.date"][0])
+    found = days.columns(200, 220)
+    assert len(cache["days.date"]) == 210
+    for number in range(20):
+        day = days.day(EPOCH + timedelta(first + 200 + number))
+        assert day.index == 200 + number
+        assert {name: int(found[name][number]) for name in DAY_COLUMNS} == day.features
+    with pytest.raises(ValueError, match="before the chain's calendar"):
+        days.columns(-1, 3)
