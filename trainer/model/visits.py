@@ -99,6 +99,7 @@ class VisitHead(nn.Module):
             _network(known + CHOSEN * number, hidden, size) for number, size in enumerate(sizes)
         )
         self.chosen = nn.ModuleList(nn.Embedding(size + 1, CHOSEN) for size in sizes[:-1])
+        nn.init.constant_(self.hazard.bias, -2.0)  # about once a week to begin with
         with torch.no_grad():
             for small in (self.weekday, self.holiday, self.gap):
                 small.weight.mul_(0.1)

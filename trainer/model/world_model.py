@@ -175,7 +175,7 @@ class WorldModel(nn.Module):
         described = self._describe(batch.trips)
         tokens = self._tokens(candidates, len(batch.items.token))
         baskets = self._baskets(tokens, batch.items, len(batch.trips))
-        return self._visits(described, self._encode(described, baskets, batch), batch)
+        return self._visits(described, baskets, batch)
 
     def empty_state(self, customers: int) -> EncoderState:
         """The encoder's state of customers before their first trip."""
@@ -313,10 +313,10 @@ class WorldModel(nn.Module):
         if not all(state.features.trips for state in states):
             raise ValueError("states: what follows a trip is known after the first one only")
         self.encode(states)
-        recent = concatenate([state.encoder for state in states]).recent[:, 0]
+        output = concatenate([state.encoder for state in states]).output
         customers = [state.features for state in states]
         with self._in_use():
-            return NextVisits(self.visits, self.store, *self._here(recent), customers)
+            return NextVisits(self.visits, self.store, *self._here(output), customers)
 
     def answer_questions(
         self, trips: Trips, questions: Questions, dense: bool = True

@@ -93,7 +93,7 @@ def test_another_models_state_is_refused(cache, chain, model, trips):
     torch.manual_seed(1)
     other = create_world_model("tiny", cache).eval()
     with pytest.raises(ValueError, match="other weights"):
-        other.answer([state], [trips[3].plan])
+        other.next_visits([state])
 
 
 def test_a_stranger_is_answered_about_from_the_checkpoint_alone(cache, model, trips, tmp_path):
