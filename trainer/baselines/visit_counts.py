@@ -36,6 +36,8 @@ UNSEEN = 1e-5
 """Share of an hour or kind that training never saw."""
 TRIPS_SO_FAR = (3, 8, 20, 60, 150)
 """Mixtures differ between customers with fewer earlier trips than these."""
+LONG_GAP = 35
+"""Days after which hazards are smoothed over a week."""
 GAPS = (1, 2, 3, 4, 5, 6, 7, 8, 14, 15, 21, 22, 28, 29)
 """First days of the gaps that have a ratio of their own."""
 RATES: dict[str, tuple[float, ...]] = {
@@ -127,30 +129,25 @@ class VisitCounts:
         """(TAIL + 1, 7): the chain's, by days since the last trip and weekday."""
         days = RecordedDays.of(self._cache, self._cache.split["train"][1])
         customers = np.unique(self._customer[self._training])
-        came, stayed = (np.zeros((TAIL + 1, WEEKDAYS)) for _ in range(2))
-        counted = {"came": came, "asked": stayed}
+        came, asked = (np.zeros((TAIL + 1, WEEKDAYS)) for _ in range(2))
 
         def count(_: int, weekday: int, gap: np.ndarray, seen: np.ndarray, comes: np.ndarray):
-            known = seen[customers]
-            gaps = gap[customers]
-            counted["asked"][:, weekday] += np.bincount(gaps[known], minlength=TAIL + 1)
-            gaps = gaps[known & comes[customers]]
-            counted["came"][:, weekday] += np.bincount(gaps, minlength=TAIL + 1)
+            for counts, chosen in ((asked, seen), (came, seen & comes)):
+                gaps = gap[customers[chosen[customers]]]
+                counts[:, weekday] += np.bincount(gaps, minlength=TAIL + 1)
 
         self._each_day(days, count)
-        # Long gaps are rare: their curve is that of the days around them.
-        window = np.ones(7)
-        smooth = [np.convolve(counted[name].sum(1), window, "same") for name in ("came", "asked")]
-        exact = [counted[name].sum(1) for name in ("came", "asked")]
+        # Long gaps are rare: theirs is the hazard of the days around them.
         gap = np.arange(TAIL + 1)
-        numerator, denominator = (
-            np.where((gap > 35) & (gap < TAIL), blurred, sharp)
-            for blurred, sharp in zip(smooth, exact, strict=True)
+        is_long = (gap > LONG_GAP) & (gap < TAIL)
+        times, days_asked = (
+            np.where(is_long, np.convolve(counts.sum(1), np.ones(7), "same"), counts.sum(1))
+            for counts in (came, asked)
         )
-        curve = numerator / np.maximum(denominator, 1)
-        of_weekday = came.sum(0) / np.maximum(stayed.sum(0), 1)
-        of_weekday = of_weekday / (came.sum() / max(stayed.sum(), 1))
-        return (came + 50 * curve[:, None] * of_weekday) / (stayed + 50)
+        of_gap = times / np.maximum(days_asked, 1)
+        of_weekday = came.sum(0) / np.maximum(asked.sum(0), 1)
+        of_weekday = of_weekday * asked.sum() / max(came.sum(), 1)
+        return (came + 50 * of_gap[:, None] * of_weekday) / (asked + 50)
 
     def _each_day(self, days: RecordedDays, visit: Callable[..., None]) -> None:
         """Call `visit(day, weekday, gap, seen, comes)` for every recorded day: days since the last
@@ -312,16 +309,16 @@ class VisitCounts:
                 self._format, (self._format * 5 + time) * 2 + self._weekend, gap * 5 + time,
             )
         ]  # fmt: skip
-        there, then, gaps = store, same(time), same(gap)
+        then, gaps = same(time), same(gap)
         kinds += [
             share(weight * complete, kind)
             for weight in (
-                decay[0.6], decay[0.9], decay[0.98], decay[0.995], decay[0.98] * there,
+                decay[0.6], decay[0.9], decay[0.98], decay[0.995], decay[0.98] * store,
                 decay[0.98] * then, decay[0.98] * weekend, decay[0.98] * gaps,
-                decay[0.98] * there * then,
+                decay[0.98] * store * then,
             )
         ]  # fmt: skip
-        for weight in (decay[0.9], decay[0.98], decay[0.98] * there):
+        for weight in (decay[0.9], decay[0.98], decay[0.98] * store):
             product, total = np.ones(len(rows)), np.bincount(visit, weight * complete, len(rows))
             for column in self._columns.T:
                 of_chain = np.bincount(column[self._training]) / len(self._training)
