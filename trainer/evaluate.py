@@ -98,7 +98,9 @@ def measure(options: argparse.Namespace) -> EvaluationMetrics | SeedMetrics:
     cache = TensorCache(options.cache)
     if options.oracle:
         oracle = Oracle(options.oracle, cache, options.seed)
-        scorers = [*(baselines(cache) if scorers is None else scorers), oracle]
+        if scorers is None:
+            scorers = [baseline.name for baseline in baselines(cache)]
+        scorers = [*scorers, oracle]
     chosen = {name: getattr(options, name) for name in ("tasks", "customers", "tokens", "seed")}
     if options.baseline_results:
         chosen["store"] = BaselineStore(options.baseline_results)

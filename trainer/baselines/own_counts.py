@@ -47,6 +47,11 @@ def own_counts(history: PurchaseHistory) -> Tensor:
     return weighted_counts(history.products, _weights(history))
 
 
+def category_counts(history: PurchaseHistory) -> Tensor:
+    """The same of the finest categories bought before."""
+    return weighted_counts(history.categories, _weights(history))
+
+
 def _weights(history: PurchaseHistory) -> Tensor:
     """(P, counts) weight of each earlier trip."""
     trips = history.trips

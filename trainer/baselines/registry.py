@@ -11,7 +11,7 @@ from functools import cached_property
 
 import torch
 
-from trainer.baselines.boosting import Boosting, is_installed
+from trainer.baselines.boosting import Boosting, Choices, is_installed
 from trainer.baselines.counts import DAYS, RATE, UP_CF, Counts
 from trainer.baselines.rule import Rule
 from trainer.baselines.scorer import Scorer
@@ -69,12 +69,14 @@ class Baseline:
         return self._scorer.scores(batch)
 
 
-def baselines(cache: TensorCache, names: Sequence[str] | None = None) -> tuple[Baseline, ...]:
+def baselines(
+    cache: TensorCache, names: Sequence[str] | None = None, choices: Choices | None = None
+) -> tuple[Baseline, ...]:
     """Baselines that count a cache's training weeks, in the order of `names`.
 
     names: all if left out, from the simplest on. Gradient boosting is then left out where LightGBM
-    is not installed, and a line on stderr says so. Raises ValueError for an unknown name, and where
-    boosting is named without LightGBM.
+    is not installed, and a line on stderr says so. choices: as of `Boosting`. Raises ValueError for
+    an unknown name, and where boosting is named without LightGBM.
     """
     counts = once(lambda: Counts(cache))
     known = {
@@ -83,7 +85,9 @@ def baselines(cache: TensorCache, names: Sequence[str] | None = None) -> tuple[B
         )
         for recipe in recipes()
     }
-    known[Boosting.name] = Baseline(Boosting.name, Boosting.tasks, lambda: Boosting(counts()))
+    known[Boosting.name] = Baseline(
+        Boosting.name, Boosting.tasks, lambda: Boosting(counts(), choices)
+    )
     if names is None:
         if not is_installed():
             print("LightGBM is not installed: gradient boosting is left out", file=sys.stderr)

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from trainer.baselines.counts import Counts
 from trainer.baselines.history import EarlierItems
-from trainer.baselines.own_counts import COUNTS
+from trainer.baselines.own_counts import COUNTS, category_counts
 from trainer.batches.batch import TimelineBatch
 from trainer.cache.schema import CONTEXT
+from trainer.features.categories import category_of_token
 from trainer.features.chain_sales import COLUMNS
-from trainer.features.purchase_history import GAPS
+from trainer.features.purchase_history import GAPS, Bought
 
 POPULAR = 60
 """Candidates by popularity: the first products of G-TopFreq x context not bought before."""
@@ -27,7 +28,11 @@ OF_PRODUCT = (
 )  # fmt: skip
 CALENDAR = ("days_since_previous", "weekday", "hour", "week_of_year")
 OF_TRIP = ("earlier trips", *CALENDAR, "visible items", *CONTEXT)
-NAMES = (*OF_PRODUCT, *OF_TRIP)
+OF_CATEGORY = (
+    *(f"category count by {name}" for name in COUNTS), *(f"category {name}" for name in GAPS),
+)  # fmt: skip
+"""Of the customer's earlier trips with any product of the candidate's finest category."""
+NAMES = (*OF_PRODUCT, *OF_TRIP, *OF_CATEGORY)
 TRIP_COUNT = COUNTS.index("trips 1")
 NEVER = -1.0
 """Gap of a product that was never bought."""
@@ -47,9 +52,7 @@ class Signals:
     def __init__(self, counts: Counts, popular: int = POPULAR) -> None:
         self._counts, self._popular = counts, popular
         cache = counts.cache
-        self._category = torch.from_numpy(
-            np.concatenate([[0], cache["products.category"].astype(np.int64), [0, 0]])
-        )
+        self._category = torch.from_numpy(category_of_token(cache)[: cache.vocabulary.size])
         pence = np.concatenate([[0], cache["products.pence"], [0, 0]])
         self._price = torch.from_numpy(pence.astype(np.float32)).log1p()
 
@@ -79,7 +82,16 @@ class Signals:
     def features(self, batch: TimelineBatch, question: Tensor, token: Tensor) -> np.ndarray:
         """The columns `NAMES` of pairs of question and token (n,): (n, len(NAMES)) float32."""
         counts, questions = self._counts, batch.questions
-        bought, gaps = self._history(batch, question, token)
+        history, category = questions.history, self._category.to(token.device)
+        asked, categories = len(questions.trip), int(category.max()) + 1
+        bought, gaps = _looked_up(
+            history.products, counts.own(batch), question, token,
+            (asked, counts.vocabulary.size),
+        )  # fmt: skip
+        of_category = _looked_up(
+            history.categories, category_counts(history), question, category[token],
+            (asked, categories),
+        )  # fmt: skip
         purchases = counts.purchases(batch)
         trips = purchases.trips[question]
         since, usual = gaps[:, GAPS.index("days since")], gaps[:, GAPS.index("usual days")]
@@ -95,32 +107,36 @@ class Signals:
                 for values in (counts.up_cf, counts.tifu_knn, counts.context, counts.together)
             ),
             *(static.to(token.device)[token] for static in (counts.share.log(), self._price)),
-            self._of_category(purchases, question, token),
+            _items_of(category, categories, purchases, question, token),
             *questions.sales.table[questions.sales.week[question], :, token].unbind(1),
             trips,
             *(calendar[name][trip] for name in CALENDAR),
             visible[question],
             *questions.context[question].unbind(1),
+            *(column for part in of_category for column in part.unbind(1)),
         ]
         return torch.stack([column.float() for column in columns], dim=1).cpu().numpy()
 
-    def _history(
-        self, batch: TimelineBatch, question: Tensor, token: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Counts (n, counts) and gaps (n, gaps) of pairs: 0 and `NEVER` where never bought."""
-        history, tokens = batch.questions.history.products, self._counts.vocabulary.size
-        row = history.token.new_full((len(batch.questions.trip), tokens), len(history.token))
-        row[history.question, history.token] = torch.arange(len(history.token), device=row.device)
-        row = row[question, token]
-        never = history.gaps.new_full((1, len(GAPS)), NEVER)
-        own = self._counts.own(batch)
-        counts = torch.cat([own, own.new_zeros(1, len(COUNTS))])
-        return counts[row], torch.cat([history.gaps, never])[row]
 
-    def _of_category(self, purchases: EarlierItems, question: Tensor, token: Tensor) -> Tensor:
-        """Earlier items of the candidate's sub-commodity, (n,)."""
-        category = self._category.to(token.device)
-        categories = int(category.max()) + 1
-        cell = purchases.owner * categories + category[purchases.token]
-        counts = torch.bincount(cell, minlength=len(purchases.trips) * categories)
-        return counts[question * categories + category[token]]
+def _looked_up(
+    bought: Bought, counts: Tensor, question: Tensor, key: Tensor, shape: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Counts (n, counts) and gaps (n, gaps) of pairs of question and product, or category: 0 and
+    `NEVER` where never bought.
+
+    counts: (E, counts) of the entries of `bought`; shape: questions, and products or categories.
+    """
+    row = key.new_full(shape, len(bought.token))
+    row[bought.question, bought.token] = torch.arange(len(bought.token), device=row.device)
+    row = row[question, key]
+    none, never = counts.new_zeros(1, len(COUNTS)), bought.gaps.new_full((1, len(GAPS)), NEVER)
+    return torch.cat([counts, none])[row], torch.cat([bought.gaps, never])[row]
+
+
+def _items_of(
+    category: Tensor, categories: int, purchases: EarlierItems, question: Tensor, token: Tensor
+) -> Tensor:
+    """Earlier items of the candidate's finest category, (n,). category: (V,) of each token."""
+    cell = purchases.owner * categories + category[purchases.token]
+    counts = torch.bincount(cell, minlength=len(purchases.trips) * categories)
+    return counts[question * categories + category[token]]

@@ -16,7 +16,9 @@ import torch
 from tqdm import tqdm
 
 from trainer.baselines import Baseline, baselines
+from trainer.baselines.boosting import Boosting, Choices
 from trainer.baselines.scorer import Scorer
+from trainer.baselines.tuning import Choice
 from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
@@ -32,7 +34,7 @@ from trainer.evaluation.per_trip import METRICS, metrics_per_trip
 from trainer.evaluation.predictions import prediction_file
 from trainer.evaluation.ranking import tie_breaker
 from trainer.evaluation.scorers import MODEL, ModelScorer
-from trainer.evaluation.store import BaselineStore, Measured, definition
+from trainer.evaluation.store import MEASURED_BY, BaselineStore, Measured, StoredChoices, of_cache
 from trainer.evaluation.strata import EvaluatedTrips
 from trainer.evaluation.worth import TripSums
 from trainer.model.checkpoint import Checkpoint, load_checkpoint, model_for
@@ -89,7 +91,8 @@ class Evaluator:
         progress: bool = True,
     ) -> None:
         self.dataset = evaluated(cache, split, customers)
-        self.scorers = _scorers(cache, scorers)
+        self._choices: Choices = {} if store is None else StoredChoices(store, cache)
+        self.scorers = _scorers(cache, scorers, self._choices)
         names = [MODEL, *(scorer.name for scorer in self.scorers)]
         if len(set(names)) < len(names):
             raise InputError(f"scorers: names must differ, also from {MODEL!r}, not {names[1:]}")
@@ -203,6 +206,11 @@ class Evaluator:
         measured = {name: Measured(found, hidden, unknown) for name, found in values.items()}
         return measured, calibrations
 
+    def boosting(self, task: str) -> Choice | None:
+        """The setting of gradient boosting, once it is measured; None without boosting."""
+        named = any(scorer.name == Boosting.name for scorer in self.scorers)
+        return self._choices.get(task) if named else None
+
     def _loader(self, task: str, chunk: int) -> EvaluationDataLoader:
         return EvaluationDataLoader(
             self.dataset, task, tokens=self.tokens, chunk=chunk, seed=self.seed
@@ -228,21 +236,18 @@ class Evaluator:
             },
             calibration=calibration.rows(),
             raw_calibration=raw.rows(),
+            boosting=self.boosting(task),
         )
 
     def _keys(self, task: str, scorers: list[Scorer]) -> dict[str, dict[str, Any]]:
         """What the results of each baseline among the scorers depend on, by name."""
         if self.store is None:
             return {}
-        common = {
-            "cache": self.dataset.cache.digest,
-            # Not in the digest, but decides what shares are counted from (`receipt_item_shares`).
-            "like": bool(self.dataset.cache.manifest.get("reference_vocabulary")),
+        common = of_cache(self.dataset.cache, MEASURED_BY) | {
             "split": self.dataset.split,
             "trips": hashlib.sha256(self.trips.row.astype("<i8").tobytes()).hexdigest(),
             "seed": self.seed,
             "task": task,
-            "definition": definition(),
         }
         names = [scorer.name for scorer in scorers if isinstance(scorer, Baseline)]
         return {name: common | {"baseline": name} for name in names}
@@ -279,12 +284,14 @@ def evaluated(cache: TensorCache, split: str, customers: int | None) -> WorldMod
     return WorldModelDataset(cache, split, customers=chosen)
 
 
-def _scorers(cache: TensorCache, chosen: Sequence[Scorer | str] | None) -> tuple[Scorer, ...]:
+def _scorers(
+    cache: TensorCache, chosen: Sequence[Scorer | str] | None, choices: Choices
+) -> tuple[Scorer, ...]:
     """Scorers, with baselines in the place of their names; all baselines for None."""
     if chosen is None:
-        return baselines(cache)
+        return baselines(cache, choices=choices)
     names = [scorer for scorer in chosen if isinstance(scorer, str)]
-    named = {baseline.name: baseline for baseline in baselines(cache, names)}
+    named = {baseline.name: baseline for baseline in baselines(cache, names, choices)}
     return tuple(named[each] if isinstance(each, str) else each for each in chosen)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from trainer.baselines.tuning import Choice
 from trainer.commands.errors import InputError
 from trainer.evaluation.bootstrap import Estimate
 from trainer.evaluation.calibration_table import CalibrationRow
@@ -51,6 +52,8 @@ class TaskMetrics:
     """Of the model, next-basket tasks, fresh trips only."""
     raw_calibration: tuple[CalibrationRow, ...] = ()
     """The same without what was fitted on validation weeks (`trainer.model.calibration`)."""
+    boosting: Choice | None = None
+    """The setting of gradient boosting, if that was measured."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ def _task(task: Mapping[str, Any]) -> TaskMetrics:
         },
         calibration=_calibration(task["calibration"]),
         raw_calibration=_calibration(task["raw_calibration"]),
+        boosting=Choice.from_dict(task["boosting"]) if task["boosting"] else None,
     )
 
 

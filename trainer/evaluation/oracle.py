@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer.baselines.boosting import task_of
+from trainer.baselines.examples import task_of
 from trainer.batches.batch import TimelineBatch
 from trainer.batches.tasks import TASKS
 from trainer.cache.atomic import new_file

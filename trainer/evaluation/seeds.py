@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from trainer.baselines.boosting import Boosting
+from trainer.baselines.tuning import Choice
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 from trainer.evaluation.bootstrap import Estimate
@@ -79,6 +80,8 @@ class SeedTask:
     calibration: tuple[tuple[CalibrationRow, ...], ...]
     """Of each model, as of `TaskMetrics`."""
     raw_calibration: tuple[tuple[CalibrationRow, ...], ...]
+    boosting: Choice | None = None
+    """As of `TaskMetrics`."""
 
 
 @dataclass(frozen=True)
@@ -241,6 +244,7 @@ def _task(
         strata=by_name,
         calibration=tuple(fitted.rows() for fitted, _ in calibrations),
         raw_calibration=tuple(raw.rows() for _, raw in calibrations),
+        boosting=evaluator.boosting(task),
     )
 
 

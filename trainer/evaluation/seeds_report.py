@@ -39,6 +39,9 @@ def _lines(metrics: SeedMetrics, detailed: bool) -> Iterator[str]:
             rows.append([titles.pop() if titles else "", title, *cells])
     yield ""
     yield from _table(rows, left=len(rows[0]))
+    for name, task in metrics.tasks.items():
+        if task.boosting:
+            yield from ("", f"{Boosting.name}, {SHORT_TITLES[name]}: {task.boosting}")
     if detailed:
         for name, task in metrics.tasks.items():
             yield from ("", f"### {TITLES[name]}")

@@ -2,7 +2,8 @@
 
 One file per task and baseline, in a folder that may be deleted at any time. A file is used only for
 the same cache, trips, task, seed and baseline, and only if constants, code and library versions are
-those that made it; otherwise the baseline is measured again.
+those that made it; otherwise the baseline is measured again. The setting of boosting depends on
+cache and task alone and has a file of its own per task.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache as once
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,17 +21,23 @@ from typing import Any
 
 import numpy as np
 
+from trainer.baselines.boosting import Boosting
+from trainer.baselines.tuning import Choice
 from trainer.cache.atomic import new_file
+from trainer.cache.json_files import is_intact, read_json, write_json
 from trainer.cache.reader import TensorCache
 from trainer.evaluation.per_trip import METRICS
 
 CONSTANTS_OF = (
-    "baselines.boosting", "baselines.counts", "baselines.registry", "baselines.signals",
-    "baselines.own_counts", "model.purchases.counting_prior",
+    "baselines.boosting", "baselines.counts", "baselines.examples", "baselines.own_counts",
+    "baselines.registry", "baselines.signals", "baselines.tuning",
+    "model.purchases.counting_prior",
 )  # fmt: skip
 """Modules of `trainer` whose constants decide what baselines answer."""
-CODE_OF = ("baselines", "batches", "cache", "evaluation", "features", "model/purchases")
-"""Folders of `trainer` whose code decides what baselines answer and how it is measured."""
+ANSWERS_OF = ("baselines", "batches", "cache", "features", "model/purchases")
+"""Folders of `trainer` whose code decides what baselines answer, and the setting of boosting."""
+MEASURED_BY = (*ANSWERS_OF, "evaluation")
+"""Those, and the one whose code decides how answers are measured."""
 LIBRARIES = ("lightgbm", "numpy", "torch")
 
 
@@ -83,7 +90,7 @@ class BaselineStore:
         stderr says so.
         """
         key = _key(of)
-        path = self._path(key)
+        path = self.path(of)
         try:
             with np.load(path, allow_pickle=False) as stored:
                 found = Measured(stored["values"], stored["hidden"], stored["unknown"])
@@ -100,7 +107,7 @@ class BaselineStore:
         """Store a result under what it depends on (see `read`). Raises OSError."""
         key = _key(of)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with new_file(self._path(key)) as fresh, fresh.open("wb") as file:
+        with new_file(self.path(of)) as fresh, fresh.open("wb") as file:
             np.savez_compressed(
                 file,
                 values=measured.values,
@@ -109,12 +116,65 @@ class BaselineStore:
                 digest=np.frombuffer(measured.digest(key).encode(), np.uint8),
             )
 
-    def _path(self, key: str) -> Path:
-        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+    def path(self, of: Mapping[str, Any], suffix: str = ".npz") -> Path:
+        """The file of what depends on this."""
+        return self.folder / f"{hashlib.sha256(_key(of).encode()).hexdigest()[:32]}{suffix}"
 
 
-def definition() -> str:
-    """SHA-256 of constants, code and versions that decide what baselines answer."""
+class StoredChoices:
+    """The settings of boosting chosen for a cache, in a store. A `Choices` of boosting.
+
+    Args:
+        store: where they are.
+        cache: that they were chosen for.
+    """
+
+    def __init__(self, store: BaselineStore, cache: TensorCache) -> None:
+        self._store, self._of = store, of_cache(cache, ANSWERS_OF)
+
+    def get(self, task: str) -> Choice | None:
+        """What was chosen for a task; None where nothing was. A damaged file counts as none, and a
+        line on stderr says so."""
+        path, of = self._file(task)
+        try:
+            content = read_json(path)
+            if is_intact(content) and content["of"] == of:
+                return Choice.from_dict(content)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, KeyError, TypeError, OSError):
+            pass
+        print(f"{path} is damaged: the setting of boosting in it is lost", file=sys.stderr)
+        return None
+
+    def __setitem__(self, task: str, choice: Choice) -> None:
+        """Keep what was chosen; where that is impossible, a line on stderr says so."""
+        path, of = self._file(task)
+        try:
+            self._store.folder.mkdir(parents=True, exist_ok=True)
+            with new_file(path) as fresh:
+                write_json(fresh, {"of": of} | choice.to_dict())
+        except OSError as error:
+            print(f"{task}: the setting of boosting cannot be kept: {error}", file=sys.stderr)
+
+    def _file(self, task: str) -> tuple[Path, dict[str, Any]]:
+        of = self._of | {"task": task, "choice": Boosting.name}
+        return self._store.path(of, ".json"), of
+
+
+def of_cache(cache: TensorCache, folders: tuple[str, ...]) -> dict[str, Any]:
+    """What everything stored depends on, the code in folders of `trainer` among it."""
+    return {
+        "cache": cache.digest,
+        # Not in the digest, but decides what shares are counted from (`receipt_item_shares`).
+        "like": bool(cache.manifest.get("reference_vocabulary")),
+        "definition": definition(folders),
+    }
+
+
+def definition(folders: tuple[str, ...]) -> str:
+    """SHA-256 of constants and versions that decide what baselines answer, and of the code in
+    folders of `trainer`."""
     constants = [
         (module, name, value)
         for module in CONSTANTS_OF
@@ -122,10 +182,10 @@ def definition() -> str:
         if name.isupper()
     ]
     versions = [_version(name) for name in LIBRARIES]
-    return hashlib.sha256(repr((constants, _code(CODE_OF), versions)).encode()).hexdigest()
+    return hashlib.sha256(repr((constants, _code(folders), versions)).encode()).hexdigest()
 
 
-@cache
+@once
 def _code(folders: tuple[str, ...]) -> str:
     """SHA-256 of source files, as they were when they were first needed."""
     root, digest = Path(__file__).parents[1], hashlib.sha256()

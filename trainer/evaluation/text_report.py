@@ -39,6 +39,8 @@ def report(metrics: EvaluationMetrics, detailed: bool = False) -> str:
         ):
             if group:
                 lines += ["", f"{title}: {_size(group)}", *_headline(group), *_gap_closed(group)]
+        if task.boosting:
+            lines += ["", f"{Boosting.name}: {task.boosting}"]
         if detailed:
             lines += _details(task)
     return "\n".join(lines)

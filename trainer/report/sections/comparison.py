@@ -143,7 +143,8 @@ def _meaning() -> str:
         "the purchases of similar customers. “x context” multiplies by a product's lift given the "
         "kind of trip, “x co-occurrence” by its lifts with the visible items. “own trips” weighs "
         "the customer's earlier trips by their overlap with the visible items. Gradient boosting "
-        "learns from all of these. Settings were chosen on LGSR's validation weeks. Intervals come "
-        "from resampling customers 1,000 times. With so many groups, some intervals exclude zero "
-        f"by chance, and those of fewer than {FEWEST_CUSTOMERS} customers are too narrow."
+        "learns from all of these. Settings were chosen on LGSR's validation weeks; where a chain "
+        "has enough customers, that of gradient boosting on its own. Intervals come from "
+        "resampling customers 1,000 times. With so many groups, some intervals exclude zero by "
+        f"chance, and those of fewer than {FEWEST_CUSTOMERS} customers are too narrow."
     )

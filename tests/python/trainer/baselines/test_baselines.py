@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,13 +12,15 @@ from slow_baselines import SlowBaselines
 from toy import TRAIN_LAST, toy_columns, toy_manifest
 
 from trainer.baselines import baselines, counting_rules, registry
-from trainer.baselines.boosting import FIRST_WEEK, Boosting, recent_trips, task_of
+from trainer.baselines.boosting import Boosting
 from trainer.baselines.cooccurrence import PairLifts
 from trainer.baselines.counts import COOCCURRENCE, DAYS, RATE, TIFU_KNN, UP_CF, Counts
+from trainer.baselines.examples import FIRST_WEEK, recent_trips, task_of
 from trainer.baselines.frequency import in_groups, share_of_last
 from trainer.baselines.history import EarlierItems, Once
 from trainer.baselines.neighbours import tifu_knn, up_cf
 from trainer.baselines.signals import NAMES, Signals
+from trainer.baselines.tuning import Choice, Setting
 from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
@@ -25,6 +28,7 @@ from trainer.cache.held_out import held_out
 from trainer.cache.reader import TensorCache
 from trainer.cache.vocabulary import Vocabulary
 from trainer.cache.writer import write_cache
+from trainer.features.categories import category_of_token
 
 
 def write(folder, columns) -> TensorCache:
@@ -227,6 +231,7 @@ def test_the_features_of_a_candidate_one_by_one(cache, slow, counts):
         "log share": np.log(np.array(list(slow.popular.values()))),
     }
     category = cache["products.category"].tolist()
+    of_token = category_of_token(cache).tolist()  # unknown products have one too
     for batch in batches(cache, "completion"):
         question, token = signals.candidates(batch)
         table = signals.features(batch, question, token)
@@ -242,10 +247,15 @@ def test_the_features_of_a_candidate_one_by_one(cache, slow, counts):
             since = {p: row - 1 - max(r for r in earlier if p in slow.baskets[r]) for p in times}
             likeness = slow.context(row)
             together = slow.together(visible, **COOCCURRENCE)
+            kinds = {r: {of_token[t] for t in slow.tokens[r]} for r in earlier}
             hour = int(cache["trips.hour"][row])
             trend = batch.questions.sales.table[batch.questions.sales.week[index], 0]
             for place, product in zip(pairs.tolist(), products, strict=True):
+                same = [r for r in earlier if category[product - 1] in kinds[r]]
                 expected = {
+                    "category count by trips 1": len(same),
+                    "category count by trips 0.8": sum(0.8 ** (row - 1 - r) for r in same),
+                    "category trips since": row - 1 - max(same) if same else -1,
                     "count by trips 1": times[product],
                     "share of trips": times[product] / max(len(earlier), 1),
                     "trips since": since.get(product, -1),
@@ -296,8 +306,14 @@ def test_boosting_learns_from_later_training_trips_of_training_customers(cache):
     assert recent_trips(cache, 8, 3, seed=0).spans.stop.tolist() == recent.spans.stop.tolist()
 
 
-def test_boosting_ranks_candidates_first_and_others_by_popularity(cache, counts):
-    boosting, signals = Boosting(counts, rounds=5, popular=2), Signals(counts, popular=2)
+def quick():
+    """Models of five trees for all tasks."""
+    return dict.fromkeys(TASKS, Choice(Setting(rounds=5, categories=True)))
+
+
+def test_boosting_ranks_candidates_first_and_others_by_popularity(cache, counts, monkeypatch):
+    monkeypatch.setattr("trainer.baselines.boosting.Signals", partial(Signals, popular=2))
+    boosting, signals = Boosting(counts, quick()), Signals(counts, popular=2)
     for task in TASKS:
         for batch in batches(cache, task):
             scores = boosting.scores(batch).logits
@@ -317,7 +333,7 @@ def test_boosting_ranks_candidates_first_and_others_by_popularity(cache, counts)
 
 
 def test_boosting_is_the_same_for_the_same_seed(cache, counts):
-    runs = [Boosting(counts, rounds=5, trips=2, seed=seed) for seed in (0, 0, 1)]
+    runs = [Boosting(counts, quick(), seed=seed) for seed in (0, 0, 1)]
     for batch in batches(cache, "next_known"):
         answers = [boosting.scores(batch).logits for boosting in runs]
         assert torch.equal(answers[0], answers[1])

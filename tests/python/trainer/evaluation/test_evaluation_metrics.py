@@ -12,6 +12,7 @@ from toy import toy_columns, toy_manifest
 
 from trainer.baselines import counting_rules
 from trainer.baselines.counts import Counts
+from trainer.baselines.tuning import Choice, Setting
 from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
@@ -273,7 +274,11 @@ def random_metrics(rng):
         )
         some = group() if rng.random() < 0.7 else None
         strata = {"store": {"other": group(), "large": group()}, "none": {}}
-        return TaskMetrics(some, group() if rng.random() < 0.7 else None, strata, rows, rows[:1])
+        trials = {str(Setting()): (0.25, 0.5)} if rng.random() < 0.5 else {}
+        return TaskMetrics(
+            some, group() if rng.random() < 0.7 else None, strata, rows, rows[:1],
+            Choice(Setting(), trials) if rng.random() < 0.7 else None,
+        )  # fmt: skip
 
     return EvaluationMetrics(
         split="test",

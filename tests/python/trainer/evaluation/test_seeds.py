@@ -13,6 +13,7 @@ import torch
 from toy import toy_cache
 
 from trainer.baselines.boosting import Boosting
+from trainer.baselines.tuning import Choice
 from trainer.evaluation import Evaluator
 from trainer.evaluation.bootstrap import Estimate
 from trainer.evaluation.calibration_table import CalibrationRow
@@ -283,6 +284,13 @@ def test_details_name_the_kinds_of_trips_that_are_behind(metrics):
     assert len(tables) == 2 and [c.strip() for c in tables[0].strip("|").split("|")] == [
         "1", "1,200", "34.5", "36", "1.04", "1.04",
     ]  # fmt: skip
+
+
+def test_the_setting_of_boosting_is_named(metrics):
+    known = replace(metrics.tasks["next_known"], boosting=Choice())
+    lines = seeds_report(replace(metrics, tasks=metrics.tasks | {"next_known": known})).splitlines()
+    added = [line for line in lines if line not in seeds_report(metrics).splitlines()]
+    assert added == [f"gradient boosting, next basket, mission known: {Choice()}"]
 
 
 def test_as_json(metrics):

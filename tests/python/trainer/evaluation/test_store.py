@@ -11,12 +11,13 @@ import torch
 from damage import edit_json
 from toy import toy_cache
 
-from trainer.baselines import Baseline
+from trainer.baselines import Baseline, boosting, tuning
 from trainer.batches.tasks import TASKS
 from trainer.cache.reader import TensorCache
 from trainer.evaluation import Evaluator, run_evaluation, store
 from trainer.evaluation.per_trip import METRICS
 from trainer.evaluation.store import BaselineStore, Measured, definition
+from trainer.evaluation.text_report import report
 from trainer.model.world_model import create_world_model
 
 NAMES = ("G-TopFreq", "P-TopFreq .95", "TIFU-KNN", "own trips x context")
@@ -127,10 +128,10 @@ def test_another_constant_is_measured(cache, kept, calls, monkeypatch, constant,
 
 
 def test_other_code_or_versions_are_another_definition(monkeypatch):
-    found = {definition()}
-    for name, value in (("CODE_OF", ("baselines",)), ("LIBRARIES", ()), ("CONSTANTS_OF", ())):
-        monkeypatch.setattr(store, name, value)
-        found.add(definition())
+    found = {definition(("baselines",)), definition(("baselines", "cache"))}
+    for name in ("LIBRARIES", "CONSTANTS_OF"):
+        monkeypatch.setattr(store, name, ())
+        found.add(definition(("baselines",)))
     assert len(found) == 4
 
 
@@ -232,3 +233,75 @@ def test_what_is_read_is_what_was_written(tmp_path):
     for name in ("values", "hidden", "unknown"):
         assert np.array_equal(getattr(found, name), getattr(measured, name), equal_nan=True)
     assert kept.read({"task": "b"}) is None
+
+
+# The setting of boosting
+
+
+@pytest.fixture
+def searches(monkeypatch):
+    """Tasks whose setting is searched; small chains are too."""
+    pytest.importorskip("lightgbm")
+    monkeypatch.setattr(tuning, "FEWEST_CUSTOMERS", 1)
+    tasks, tuned = [], boosting.tuned
+
+    def record(counts, task, seed):
+        tasks.append(task)
+        return tuned(counts, task, seed=seed)
+
+    monkeypatch.setattr(boosting, "tuned", record)
+    return tasks
+
+
+def boosted(cache, folder, **options):
+    """Boosting measured on one task: the text report, and its figures and setting."""
+    options = {"scorers": ["gradient boosting"], "tasks": ["next_known"]} | options
+    found = evaluator(cache, BaselineStore(folder), **options).run()
+    return report(found), timeless(found)
+
+
+def test_the_setting_of_boosting_is_chosen_once(cache, searches, tmp_path):
+    kept = tmp_path / "kept"
+    text, found = boosted(cache, kept)
+    choice = found.tasks["next_known"].boosting
+    assert choice.trials and f"gradient boosting: {choice}" in text
+    for other in ({"seed": 1}, {"customers": 5}, {"split": "validation"}):
+        assert boosted(cache, kept, **other)[1].tasks["next_known"].boosting == choice
+    for path in kept.glob("*.npz"):
+        path.unlink()
+    assert boosted(cache, kept) == (text, found)
+    assert searches == ["next_known"]
+    assert boosted(cache, tmp_path / "other") == (text, found)
+    assert searches == ["next_known"] * 2
+
+
+def test_a_reused_result_comes_with_its_setting(cache, searches, tmp_path, calls):
+    found = boosted(cache, tmp_path)
+    calls.clear()
+    assert boosted(cache, tmp_path) == found
+    assert not calls
+
+
+@pytest.mark.parametrize("damage", [cut, empty, flip])
+def test_a_damaged_setting_is_chosen_again(cache, searches, tmp_path, capsys, damage):
+    found = boosted(cache, tmp_path)
+    (path,) = tmp_path.glob("*.json")
+    damage(path)
+    for result in tmp_path.glob("*.npz"):
+        result.unlink()
+    assert boosted(cache, tmp_path) == found
+    error = capsys.readouterr().err
+    assert error == f"{path} is damaged: the setting of boosting in it is lost\n"
+    assert searches == ["next_known"] * 2
+
+
+def test_without_a_store_the_setting_is_reported_too(cache, searches):
+    found = Evaluator(
+        cache, "test", scorers=["gradient boosting"], tasks=["next_known"], progress=False
+    ).run()
+    assert found.tasks["next_known"].boosting.trials
+
+
+def test_without_boosting_there_is_no_setting(cache, full):
+    assert all(task.boosting is None for task in full[1].tasks.values())
+    assert "boosting" not in report(full[1])
