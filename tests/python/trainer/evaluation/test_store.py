@@ -150,7 +150,9 @@ def empty(path):
 
 def flip(path):
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
+    # Not in the header of an archive's entry, parts of which nobody reads.
+    start = content.find(b"values.npy")
+    content[start + 100 if start > 0 else len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
