@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from toy import TRAIN_LAST, VALIDATION_LAST, toy_columns, toy_manifest
+from toy import TRAIN_LAST, VALIDATION_LAST, WEEKS, toy_columns, toy_manifest
 
 from trainer.baselines import tuning
 from trainer.baselines.boosting import Boosting
@@ -121,6 +121,22 @@ def test_a_small_chain_is_not_searched(cache):
     choice, model = tuned(Counts(cache), "next_known", seed=0)
     assert choice == Choice() and model.setting == Setting()
     assert str(choice).endswith("not chosen here, for want of customers")
+
+
+def test_without_validation_trips_nothing_is_searched(tmp_path, searched):
+    facts = toy_manifest()
+    del facts["split"]["validation"]
+    write_cache(tmp_path / "none", columns(), facts)
+    facts["split"]["validation"] = [31, 35]
+    write_cache(tmp_path / "empty", columns(), facts)
+    replayed = {"weeks.is_replayed": np.ones(WEEKS, dtype=bool)}
+    replayed["weeks.is_replayed"][:TRAIN_LAST] = False
+    chains = (
+        *(TensorCache(tmp_path / n) for n in ("none", "empty")),
+        write(tmp_path / "r", replayed),
+    )
+    for chain in chains:
+        assert tuned(Counts(chain), "next_known", seed=0)[0] == Choice()
 
 
 def test_a_cut_model_is_one_of_fewer_rounds(cache):
