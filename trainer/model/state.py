@@ -37,10 +37,10 @@ class CustomerState:
         state.observe(trip)                   a finished trip, in constant time
         model.answer([state], [plan])         what will they buy?
 
-    `observe` computes features only. The encoder reads new trips the next time that the model
-    answers, all of them at once (`WorldModel.encode`).
+    `observe` computes features only. The encoder reads new trips when the next visit is asked for,
+    all of them at once (`WorldModel.encode`).
 
-    Size: the encoder's part is constant (81 kB for `small`); the recent trips take 17 bytes each
+    Size: the encoder's part is constant (74 kB for `small`); the recent trips take 17 bytes each
     and 4 per item, at most `HISTORY_TRIPS` of them; the aggregates 8 bytes per product ever bought
     and a few numbers per store and department. Trips that the encoder has not read take about 500
     bytes each and 40 per item.
