@@ -481,7 +481,7 @@ class WorldModel(nn.Module):
     def auxiliary_heads(self) -> list[nn.Parameter]:
         """Parameters trained only by the losses on the kind of trip, on whole baskets and on the
         next visit."""
-        heads = (self.trip_kind, self.predicted_basket, self.true_basket, self.visits)
+        heads = (self.trip_kind, self.predicted_basket, self.true_basket, self.encoder, self.visits)
         return [parameter for head in heads for parameter in head.parameters()]
 
     @property
