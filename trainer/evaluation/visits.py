@@ -7,6 +7,7 @@ the day are divided by the visits that came as well, so that all parts are per v
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,7 +19,9 @@ from trainer.baselines.visit_counts import PARTS, VisitCounts
 from trainer.batches.loaders import VisitDataLoader
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
 from trainer.evaluation.bootstrap import CustomerBootstrap, Estimate, interval
+from trainer.evaluation.metrics import plain
 from trainer.model.world_model import WorldModel
 
 COLUMNS = (*PARTS, "visit")
@@ -36,15 +39,17 @@ class VisitScores:
     """(customers, columns) float64: by how many visits to divide."""
 
     def means(self) -> np.ndarray:
-        """Nats per visit, (columns,)."""
-        return _with_sum(self.sums.sum(0) / self.visits.sum(0))
+        """Nats per visit, (columns,); NaN for a part that no visit has."""
+        return _with_sum(_ratio(self.sums.sum(0), self.visits.sum(0)))
 
     def ahead(self, other: VisitScores, seed: int) -> list[Estimate]:
         """By how many nats per visit this is better than another, by column."""
         bootstrap = CustomerBootstrap(np.arange(len(self.sums)), seed)
         saved = other.sums - self.sums
-        values = _with_sum(saved.sum(0) / self.visits.sum(0))
-        drawn = _with_sum(bootstrap.drawn(saved, self.visits))
+        values = _with_sum(_ratio(saved.sum(0), self.visits.sum(0)))
+        with np.errstate(divide="ignore"):  # customers of whom none comes again
+            drawn = _with_sum(bootstrap.drawn(saved, self.visits))
+        drawn[~np.isfinite(drawn)] = np.nan
         return [
             Estimate(float(value), *interval(column), int(self.visits[:, 0].sum()))
             for value, column in zip(values, drawn.T, strict=True)
@@ -58,11 +63,19 @@ class VisitEvaluator:
         cache: whose trips are measured.
         split: `validation` or `test`.
         seed: of the intervals.
+
+    Raises InputError where no customer comes twice in the split's weeks.
     """
 
     def __init__(self, cache: TensorCache, split: str, seed: int = 0) -> None:
         self.dataset, self.seed = WorldModelDataset(cache, split), seed
         spans = self.dataset.spans
+        if (spans.stop - spans.first_target).max() < 2:
+            first, last = cache.split[split]
+            raise InputError(
+                f"{cache.folder}: no customer comes twice in weeks {first}-{last} ({split}): there "
+                "is no next visit to measure"
+            )
         self._rows = np.concatenate(
             [np.arange(*pair) for pair in zip(spans.first_target, spans.stop, strict=True)]
         )
@@ -107,7 +120,8 @@ class VisitEvaluator:
 
 def table(scores: Mapping[str, VisitScores], evaluator: VisitEvaluator) -> dict[str, Any]:
     """JSON values: nats per visit of each, by how much every other one is ahead of counts, and by
-    how much the first model is ahead of the others. scores: by name, counts first."""
+    how much the first model is ahead of the others; None for a part that no visit has. scores: by
+    name, counts first."""
     dataset, seed = evaluator.dataset, evaluator.seed
     names = list(scores)
 
@@ -115,7 +129,7 @@ def table(scores: Mapping[str, VisitScores], evaluator: VisitEvaluator) -> dict[
         estimates = scores[one].ahead(scores[other], seed)
         return {name: asdict(each) for name, each in zip(COLUMNS, estimates, strict=True)}
 
-    return {
+    content = {
         "cache_digest": dataset.cache.digest,
         "split": dataset.split,
         "weeks": list(dataset.cache.split[dataset.split]),
@@ -128,6 +142,7 @@ def table(scores: Mapping[str, VisitScores], evaluator: VisitEvaluator) -> dict[
         "ahead of counts": {name: ahead(name, COUNTS) for name in names[1:]},
         "first ahead of others": {name: ahead(names[1], name) for name in names[2:]},
     }
+    return plain(content)
 
 
 def report(content: Mapping[str, Any]) -> Iterator[str]:
@@ -138,10 +153,12 @@ def report(content: Mapping[str, Any]) -> Iterator[str]:
         f"{content['customers']:,} customers. Nats per visit, lower is better"
     )
     width = max(len(name) for name in content["nats"]) + 2
-    wide = 24
+    wide = 27
     yield " " * width + "".join(f"{name:>9}" for name in COLUMNS)
     for name, values in content["nats"].items():
-        yield f"{name:{width}}" + "".join(f"{values[column]:9.4f}" for column in COLUMNS)
+        yield f"{name:{width}}" + "".join(
+            f"{_number(values[column], '.4f'):>9}" for column in COLUMNS
+        )
     models = list(content["ahead of counts"])
     for title, key in (
         ("ahead of counts", "ahead of counts"), (f"{models[0]} ahead of", "first ahead of others"),
@@ -157,11 +174,20 @@ def report(content: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _interval(values: Mapping[str, float]) -> str:
+def _interval(values: Mapping[str, float | None]) -> str:
     value, low, high = (
-        f"{values[name]:+.3f}".replace("0.", ".", 1) for name in ("value", "low", "high")
+        re.sub(r"^([+-])0\.", r"\1.", _number(values[name], "+.3f"))
+        for name in ("value", "low", "high")
     )
     return f"{value} [{low}, {high}]"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _ratio(sums: np.ndarray, visits: np.ndarray) -> np.ndarray:
+    return np.divide(sums, visits, out=np.full(sums.shape, np.nan), where=visits > 0)
 
 
 def _with_sum(values: np.ndarray) -> np.ndarray:

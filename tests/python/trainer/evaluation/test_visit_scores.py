@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
+
 import numpy as np
 import pytest
 import torch
-from toy import toy_cache
+from toy import toy_cache, toy_columns, toy_manifest
 
+from trainer.cache.reader import TensorCache
+from trainer.cache.schema import CONTEXT
+from trainer.cache.writer import write_cache
 from trainer.evaluation.visits import COLUMNS, COUNTS, VisitEvaluator, VisitScores, report, table
 from trainer.model.world_model import create_world_model
 
@@ -39,6 +45,36 @@ def test_sums_by_hand():
     assert (ahead["store"].value, ahead["kind"].value, ahead["visit"].value) == (0, 1, 2)
     assert (ahead["kind"].low, ahead["kind"].high) == (0, 2)
     assert ahead["day"].trips == 3
+
+
+def test_differences_of_ten_nats_and_more_are_printed_as_they_are():
+    values = {column: {"value": 10.5, "low": -20.123, "high": 0.25} for column in COLUMNS}
+    nats = {"day": 1.0, "store": 2.0, "hour": 3.0, "kind": None, "visit": None}
+    content = {"split": "test", "weeks": [1, 2], "visits": 3, "customers": 2}
+    content |= {"nats": {COUNTS: nats, "a": nats}, "ahead of counts": {"a": values}}
+    lines = list(report(content | {"first ahead of others": {}}))
+    assert lines[-1].split() == ["a", *["+10.500", "[-20.123,", "+.250]"] * len(COLUMNS)]
+    assert lines[2].split() == [COUNTS, "1.0000", "2.0000", "3.0000", "-", "-"]
+
+
+def test_draws_and_parts_without_visits_are_no_numbers():
+    """Half of the customers never come again, and no kind is known: JSON has no NaN."""
+    visits = np.array([[1.0, 1, 1, 0], [0, 0, 0, 0]])
+    one, other = (VisitScores(np.array([[n, 1, 1, 0], [n, 0, 0, 0]]), visits) for n in (1.0, 2))
+    assert one.means()[:3].tolist() == [2, 1, 1] and np.isnan(one.means()[3:]).all()
+    day, *_, kind, _ = one.ahead(other, seed=0)
+    assert (day.value, day.low, day.high) == (2, 1, pytest.approx(day.high))
+    assert math.isfinite(day.high) and math.isnan(kind.value)
+
+
+def test_no_kind_is_known(tmp_path, model):
+    columns = toy_columns(customers=30, seed=6)
+    columns |= {f"trips.{name}": np.zeros(len(columns["trips.day"])) for name in CONTEXT}
+    write_cache(tmp_path / "cache", columns, toy_manifest())
+    evaluator = VisitEvaluator(TensorCache(tmp_path / "cache"), "validation")
+    content = table({COUNTS: evaluator.counts(), "a": evaluator.model(model)}, evaluator)
+    json.dumps(content, allow_nan=False)
+    assert content["nats"]["a"]["kind"] is None and content["nats"]["a"]["hour"] > 0
 
 
 def test_models_and_counts_are_measured_on_the_same_visits(evaluator, model):
