@@ -93,7 +93,7 @@ def measure(options: argparse.Namespace) -> EvaluationMetrics | SeedMetrics:
         if options.baselines_only:
             raise InputError("--baselines none and --baselines-only leave nothing to measure")
         scorers = []
-    check_output("--json", options.json, rb'"cache_digest": ')
+    check_output("--json", options.json, rb'\A\{\s*"checkpoints?": ')
     check_output("--predictions", options.predictions, rb"top20")  # a column, in the file's footer
     cache = TensorCache(options.cache)
     if options.oracle:

@@ -45,10 +45,14 @@ def _parser() -> CommandParser:
 
 def _run(options: argparse.Namespace) -> None:
     keep_few_kernels()
-    check_output("--json", options.json, rb'"cache_digest": ')
+    check_output("--json", options.json, rb'"ahead of counts": ')
     names = [str(folder) for folder in options.checkpoints]
-    if len({COUNTS, *names}) <= len(names):
+    if len({folder.resolve() for folder in options.checkpoints}) < len(names):
         raise InputError("CHECKPOINT: the same folder twice")
+    if COUNTS in names:
+        raise InputError(
+            f"CHECKPOINT: {COUNTS} is another row of the table: write the folder's whole path"
+        )
     backend, cache = choose(options.backend), TensorCache(options.cache)
     models = [load_model(folder, cache) for folder in options.checkpoints]
     evaluator = VisitEvaluator(cache, options.split, options.seed)
