@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from trainer.cache.schema import CONTEXT
 from trainer.features.circumstances import Circumstances
 from trainer.features.customers import CustomerFeatures
+from trainer.features.plans import UNKNOWN_STORE
 from trainer.features.tensors import map_tensors
 from trainer.features.visits import (
     HORIZON,
@@ -101,7 +103,7 @@ class NextVisits:
     @torch.no_grad()
     def hours(self, dates: Sequence[date], stores: Sequence[int]) -> Tensor:
         """At which hour, (n, 24) probabilities: dates as for `stores`; stores, rows of the chain's
-        or `UNKNOWN_STORE`, one per customer."""
+        or `UNKNOWN_STORE`, one per customer. Raises ValueError for others, too."""
         context, own, same_day = self._on(dates)
         known, weight = self._known(context, own, stores)
         earliest = torch.from_numpy(np.where(same_day, self._trips.hour[self._last], 0))
@@ -112,19 +114,28 @@ class NextVisits:
         self, dates: Sequence[date], stores: Sequence[int], hours: Tensor, *codes: Tensor
     ) -> Tensor:
         """Of which kind, (n, codes) probabilities of codes 1 onwards of the next column of
-        `CONTEXT`: that after those of `codes`, (n,) each. hours (n,)."""
+        `CONTEXT`: that after those of `codes`, (n,) each, 0 where unknown. hours (n,), 0 to 23.
+        Raises ValueError for others, and what `hours` raises."""
         if len(codes) >= len(CONTEXT):
             raise ValueError(f"codes: at most {len(CONTEXT) - 1} of {', '.join(CONTEXT)}")
         context, own, _ = self._on(dates)
         known, _ = self._known(context, own, stores)
-        for number, code in enumerate([hours, *(code - 1 for code in codes)]):
-            known = self._head.with_chosen(known, number, code.to(known.device))
+        for number, code in enumerate((hours, *codes)):
+            choices = self._head.chosen[number].num_embeddings - 1
+            if number == 0:
+                code = self._whole("hours", code, choices - 1)
+            else:
+                code = self._whole(CONTEXT[number - 1], code, choices) - 1
+            known = self._head.with_chosen(known, number, self._here(code))
         return self._head.columns[1 + len(codes)](known).softmax(1)
 
     def _on(self, dates: Sequence[date]) -> tuple[Tensor, OwnTrips, np.ndarray]:
         """Context, own trips, and whether it is the day of the last trip."""
         if len(dates) != len(self._customers):
             raise ValueError(f"dates: expected {len(self._customers)}, not {len(dates)}")
+        for day in dates:
+            if not isinstance(day, date) or isinstance(day, datetime):
+                raise ValueError(f"dates: expected a datetime.date without a time, not {day!r}")
         until = np.array([self._chain.calendar.day(day).index for day in dates])
         gap = until - self._trips.day[self._last]
         if (gap < 0).any():
@@ -144,7 +155,7 @@ class NextVisits:
         self, context: Tensor, own: OwnTrips, stores: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
         """What hour and kind are predicted from, and the weights of earlier trips."""
-        rows = np.array(stores)
+        rows = self._whole("stores", stores, len(self._chain.stores) - 1, UNKNOWN_STORE).numpy()
         identity = self._chain.stores.identity(rows)
         place = torch.from_numpy(find_stores(map_tensors(own, Tensor.cpu), identity[:, 2]))
         figures = torch.from_numpy(self._chain.stores.figures(rows))
@@ -152,6 +163,16 @@ class NextVisits:
         place = self._here(place)
         weight = self._head.at_store(context, own, place)
         return self._head.known(context, vectors, place >= 0, own, weight), weight
+
+    def _whole(self, name: str, values: Any, highest: int, lowest: int = 0) -> Tensor:
+        """Whole numbers, one per customer, (n,) int64 on the CPU."""
+        n = len(self._customers)
+        numbers = torch.as_tensor(values).cpu()
+        if numbers.shape != (n,) or numbers.is_floating_point() or numbers.is_complex():
+            raise ValueError(f"{name}: expected {n} whole numbers, not {values!r}")
+        if ((numbers < lowest) | (numbers > highest)).any():
+            raise ValueError(f"{name}: expected {lowest} to {highest}, not {values!r}")
+        return numbers.long()
 
     def _calendar(self, last: int) -> RecordedDays:
         first = int(self._trips.day.min())

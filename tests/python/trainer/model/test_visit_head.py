@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
 from trainer.features.chain import Chain
 from trainer.features.chain_sales import chain_sales_after
-from trainer.features.plans import UNKNOWN_STORE
+from trainer.features.plans import UNKNOWN_STORE, FinishedTrip, TripPlan
 from trainer.features.replay import finished_trips
 from trainer.features.visits import HORIZON, NEW_STORE
 from trainer.model.checkpoint import load_checkpoint, save_checkpoint
@@ -42,6 +42,16 @@ def stirred(cache, without=()):
         for parameter in model.visits.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
     return model
+
+
+@pytest.fixture(scope="module")
+def state(cache):
+    """A customer after all trips."""
+    state = CustomerState(Chain(cache, chain_sales_after(cache, 0)))
+    start, stop = cache["customers.trip_offsets"][:2].tolist()
+    for trip in finished_trips(cache, np.arange(start, stop)):
+        state.observe(trip)
+    return state
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +107,43 @@ def test_chances_add_up(cache, model):
         model.next_visits([CustomerState(chain)])
     with pytest.raises(ValueError, match="one and the same Chain"):
         model.next_visits([])
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("dates", {"dates": ["2006-03-02"]}),
+        ("dates", {"dates": [datetime(2006, 3, 2, 10)]}),
+        ("stores", {"stores": []}),
+        ("stores", {"stores": [0, 1]}),
+        ("stores", {"stores": [5]}),
+        ("stores", {"stores": [0.5]}),
+        ("hours", {"hours": 18}),
+        ("hours", {"hours": torch.tensor([24])}),
+        ("hours", {"hours": torch.tensor([-1])}),
+        ("hours", {"hours": torch.tensor([18.0])}),
+        ("size", {"size": torch.tensor([4])}),
+        ("size", {"size": torch.tensor([1, 1])}),
+    ],
+)
+def test_what_is_given_wrongly_is_named(cache, state, name, changed):
+    model = create_world_model("tiny", cache)
+    visits = model.next_visits([state.copy()])  # each model encodes its own
+    given = {"dates": [state.features.last[0]], "stores": [0], "hours": torch.tensor([23])}
+    given |= {"size": torch.tensor([3])}
+    assert visits.kind(*given.values()).shape == (1, 3)
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
+        visits.kind(*(given | changed).values())
+
+
+def test_what_was_asked_is_not_changed_by_later_trips(cache, state):
+    model = create_world_model("tiny", cache)
+    state, day = state.copy(), [state.features.last[0] + timedelta(9)]
+    visits = model.next_visits([state])
+    before = visits.hours(day, [0])
+    state.observe(FinishedTrip(TripPlan(day[0], 8, 1), np.array([1]), np.array([1]), 100))
+    assert torch.equal(visits.hours(day, [0]), before)
+    assert not torch.equal(model.next_visits([state]).hours(day, [0]), before)
 
 
 def test_days_by_hand(cache):
