@@ -131,10 +131,13 @@ class StoredChoices:
 
     def __init__(self, store: BaselineStore, cache: TensorCache) -> None:
         self._store, self._of = store, of_cache(cache, ANSWERS_OF)
+        self._unkept: dict[str, Choice] = {}
 
     def get(self, task: str) -> Choice | None:
         """What was chosen for a task; None where nothing was. A damaged file counts as none, and a
         line on stderr says so."""
+        if task in self._unkept:
+            return self._unkept[task]
         path, of = self._file(task)
         try:
             content = read_json(path)
@@ -148,13 +151,15 @@ class StoredChoices:
         return None
 
     def __setitem__(self, task: str, choice: Choice) -> None:
-        """Keep what was chosen; where that is impossible, a line on stderr says so."""
+        """Keep what was chosen; where that is impossible, in memory, and a line on stderr says
+        so."""
         path, of = self._file(task)
         try:
             self._store.folder.mkdir(parents=True, exist_ok=True)
             with new_file(path) as fresh:
                 write_json(fresh, {"of": of} | choice.to_dict())
         except OSError as error:
+            self._unkept[task] = choice
             print(f"{task}: the setting of boosting cannot be kept: {error}", file=sys.stderr)
 
     def _file(self, task: str) -> tuple[Path, dict[str, Any]]:

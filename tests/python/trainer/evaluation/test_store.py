@@ -297,6 +297,13 @@ def test_a_damaged_setting_is_chosen_again(cache, searches, tmp_path, capsys, da
     assert searches == ["next_known"] * 2
 
 
+def test_a_setting_that_cannot_be_kept_is_reported(cache, searches, tmp_path, capsys):
+    found = boosted(cache, tmp_path / "kept")[1]
+    (tmp_path / "file").write_text("")
+    assert boosted(cache, tmp_path / "file" / "kept")[1] == found
+    assert "the setting of boosting cannot be kept" in capsys.readouterr().err
+
+
 def test_without_a_store_the_setting_is_reported_too(cache, searches):
     found = Evaluator(
         cache, "test", scorers=["gradient boosting"], tasks=["next_known"], progress=False
