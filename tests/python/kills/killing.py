@@ -104,10 +104,13 @@ class Command:
 
     def _state(self) -> dict[Path, tuple[int, int]]:
         found = {}
-        for path in self.watched.rglob("*"):
-            with contextlib.suppress(FileNotFoundError):
-                facts = path.lstat()
-                found[path] = facts.st_mtime_ns, facts.st_size
+        # A folder may be moved away while it is read: `os.walk` passes over it.
+        for folder, folders, files in os.walk(self.watched):
+            for name in folders + files:
+                path = Path(folder, name)
+                with contextlib.suppress(FileNotFoundError):
+                    facts = path.lstat()
+                    found[path] = facts.st_mtime_ns, facts.st_size
         return found
 
 
