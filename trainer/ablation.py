@@ -31,11 +31,12 @@ from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, seed, threads, whole
 from trainer.evaluation import Evaluator
+from trainer.evaluation.evaluator import ready
 from trainer.evaluation.worth import TripSums
 from trainer.evaluation.worth_table import METRIC, TITLE, WHOLE, markdown, table
 from trainer.fit import stretched, train, validation
 from trainer.graph import product_embeddings
-from trainer.model.checkpoint import load_checkpoint, model_for, remove_checkpoint
+from trainer.model.checkpoint import load_checkpoint, remove_checkpoint
 from trainer.model.config import PRESETS
 from trainer.model.encoder.backends import choose
 from trainer.model.parts import PARTS
@@ -190,9 +191,7 @@ def _trained(
         without=run.without,
     )  # fmt: skip
     checkpoint = load_checkpoint(run.folder / BEST)
-    model = model_for(checkpoint, cache).to(ranks.device)
-    model.encoder.use(backend)
-    found = evaluator.by_customer(model, METRIC)
+    found = evaluator.by_customer(ready(checkpoint, cache, backend), METRIC)
     content = run.facts(evaluator) | {
         "weights_digest": checkpoint.weights_digest,
         "best_epoch": checkpoint.progress["epoch"],

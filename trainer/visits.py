@@ -6,16 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, measured_split, seed
+from trainer.evaluation.evaluator import ready
 from trainer.evaluation.visits import COUNTS, VisitEvaluator, report, table
-from trainer.model.checkpoint import load_model
+from trainer.model.checkpoint import load_checkpoint
 from trainer.model.encoder.backends import NAMES, choose
 from trainer.training.allocator import keep_few_kernels
 
@@ -54,12 +53,10 @@ def _run(options: argparse.Namespace) -> None:
             f"CHECKPOINT: {COUNTS} is another row of the table: write the folder's whole path"
         )
     backend, cache = choose(options.backend), TensorCache(options.cache)
-    models = [load_model(folder, cache) for folder in options.checkpoints]
+    models = [ready(load_checkpoint(each), cache, backend) for each in options.checkpoints]
     evaluator = VisitEvaluator(cache, options.split, options.seed)
     scores = {COUNTS: evaluator.counts()}
     for name, model in zip(names, models, strict=True):
-        model.to("cuda" if torch.cuda.is_available() else "cpu")
-        model.encoder.use(backend)
         scores[name] = evaluator.model(model)
     content = table(scores, evaluator)
     if options.json:

@@ -18,6 +18,7 @@ import torch
 from trainer.baselines.visit_counts import PARTS, VisitCounts
 from trainer.batches.loaders import VisitDataLoader
 from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 from trainer.evaluation.bootstrap import CustomerBootstrap, Estimate, interval
@@ -76,10 +77,9 @@ class VisitEvaluator:
                 f"{cache.folder}: no customer comes twice in weeks {first}-{last} ({split}): there "
                 "is no next visit to measure"
             )
-        self._rows = np.concatenate(
-            [np.arange(*pair) for pair in zip(spans.first_target, spans.stop, strict=True)]
-        )
-        self._customer = np.repeat(np.arange(len(spans)), spans.stop - spans.first_target)
+        targets = spans.stop - spans.first_target
+        self._rows = ranges(spans.first_target, targets)
+        self._customer = np.repeat(np.arange(len(spans)), targets)
 
     def counts(self) -> VisitScores:
         """Those of counting."""
