@@ -59,12 +59,18 @@ class PassThrough(nn.Module):
         """Nothing to run."""
 
     def forward(
-        self, u: Tensor, seq_idx: Tensor | None = None, return_cache: bool = False
+        self,
+        u: Tensor,
+        seq_idx: Tensor | None = None,
+        return_cache: bool = False,
+        elapsed: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, tuple[()]]:
         """u (B, L, width) as it is, with caches of no layers."""
         return (u, ()) if return_cache else u
 
-    def step(self, u: Tensor, cache: tuple[()]) -> tuple[Tensor, tuple[()]]:
+    def step(
+        self, u: Tensor, cache: tuple[()], elapsed: Tensor | None = None
+    ) -> tuple[Tensor, tuple[()]]:
         """u (B, width) as it is."""
         return u, cache
 

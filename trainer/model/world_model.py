@@ -66,6 +66,8 @@ from trainer.model.visits import VisitHead
 
 STATES_PER_BATCH = 64
 """Customers whose timelines are encoded together."""
+LONGEST_GAP = 365
+"""Days after which the encoder's state decays no further."""
 VISIBLE = 31
 """Visible items are counted up to this number."""
 CONTEXT = CustomerEmbedding.WIDTH + TimeEmbedding.WIDTH + StoreEmbedding.WIDTH + TripEmbedding.WIDTH
@@ -112,7 +114,7 @@ class WorldModel(nn.Module):
         self.basket = nn.Linear(d, d)
         self.encoder = Mamba2Encoder(
             d, config.encoder_layers, config.state, config.conv, config.head, config.expand,
-            chunk=config.chunk, dropout=config.dropout,
+            chunk=config.chunk, timed=True, dropout=config.dropout,
         )  # fmt: skip
         self.visible = nn.Linear(d, d, bias=False)
         self.visible_count = nn.Embedding(VISIBLE + 1, d)
@@ -207,9 +209,10 @@ class WorldModel(nn.Module):
             self._describe(trips), self._baskets(self._tokens(), items, len(trips)), trips
         )
         padded = u.new_zeros(customers * longest, u.shape[1]).index_copy(0, step, u)
-        y, cache = self.encoder(
-            padded.view(customers, longest, -1), sequence.view(customers, longest), True
-        )
+        days = _days_before(trips)
+        days = days.new_zeros(customers * longest).index_copy(0, step, days)
+        rows = (customers, longest)
+        y, cache = self.encoder(padded.view(*rows, -1), sequence.view(rows), True, days.view(rows))
         return EncoderState(cache, y[:, -1])
 
     def step(self, state: EncoderState, trips: Trips, items: Items) -> EncoderState:
@@ -222,7 +225,7 @@ class WorldModel(nn.Module):
             raise ValueError(f"trips: expected one for each of {len(state.output)} customers")
         baskets = self._baskets(self._tokens(), items, len(trips))
         u = self._steps(self._describe(trips), baskets, trips)
-        y, encoder = self.encoder.step(u, state.layers)
+        y, encoder = self.encoder.step(u, state.layers, _days_before(trips))
         return EncoderState(encoder, y)
 
     def encode(self, states: Sequence[CustomerState]) -> None:
@@ -384,7 +387,10 @@ class WorldModel(nn.Module):
         """The encoder's output after each trip, (T, d)."""
         u = self._steps(described, baskets, batch.trips)
         rows = u.new_zeros(batch.sequence.numel(), u.shape[1]).index_copy(0, batch.step, u)
-        y = self.encoder(rows.view(*batch.sequence.shape, -1), batch.sequence)
+        days = _days_before(batch.trips)
+        days = days.new_zeros(batch.sequence.numel()).index_copy(0, batch.step, days)
+        shape = batch.sequence.shape
+        y = self.encoder(rows.view(*shape, -1), batch.sequence, elapsed=days.view(shape))
         return y.flatten(0, 1)[batch.step]
 
     def _visits(self, described: Tensor, baskets: Tensor, batch: TimelineBatch) -> Tensor | None:
@@ -539,6 +545,11 @@ def _sums(vectors: Tensor, owner: Tensor, size: Tensor) -> Tensor:
     of each, size (owners,), which keeps their scale."""
     total = vectors.new_zeros(len(size), vectors.shape[1]).index_add(0, owner, vectors)
     return total * size.clamp_min(1).to(vectors.dtype).rsqrt()[:, None]
+
+
+def _days_before(trips: Trips) -> Tensor:
+    """Days since the customer's trip before, (T,), at most `LONGEST_GAP`; 0 of a first trip."""
+    return trips.calendar["days_since_previous"].clamp(0, LONGEST_GAP)
 
 
 def _joined(parts: Sequence[tuple[Trips, Items]]) -> tuple[Trips, Items]:

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.model.encoder.convolution import check_conv
-from trainer.model.encoder.scan import check_scan, step_size
+from trainer.model.encoder.scan import check_scan, skip, step_size, stretched
 from trainer.model.encoder.sequences import segments
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 16, 256
@@ -44,6 +44,7 @@ def scan_by(
     initial_states: Tensor | None = None,
     seq_idx: Tensor | None = None,
     return_final_states: bool = False,
+    stretch: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """`ssd_scan` computed by `kernel`, mamba-ssm's `mamba_chunk_scan_combined`.
 
@@ -55,7 +56,9 @@ def scan_by(
         ValueError: as `ssd_scan`, and for what the kernel cannot do: float64, negative steps, a
             row so long that its offsets do not fit into 32 bits.
     """
-    check_scan(x, dt, A, B, C, D, dt_bias, seq_idx, chunk_size, initial_states=initial_states)
+    check_scan(
+        x, dt, A, B, C, D, dt_bias, seq_idx, chunk_size, stretch, initial_states=initial_states
+    )
     for name, value in (("x", x), ("B", B), ("C", C)):
         _check_not_double(name, value, "mamba-ssm")
     length, dtype = x.shape[1], x.dtype
@@ -65,6 +68,10 @@ def scan_by(
         dt = step_size(dt.float(), dt_bias, dt_softplus)
     if not dt_softplus and bool((dt < 0).any()):
         raise ValueError("dt must not be negative: mamba-ssm treats negative steps as 0")
+    skipped, of_kernel = None, D
+    if stretch is not None:
+        skipped, of_kernel = x, None  # D belongs to x as it is
+        x, dt = stretched(x, dt, stretch)
     if initial_states is not None:
         initial_states = initial_states.float()
     if seq_idx is not None:
@@ -83,13 +90,16 @@ def scan_by(
     by_row = (x, dt, B, C, initial_states, seq_idx)
     results = [
         kernel(
-            x, dt, A, B, C, chunk_size, D=D, initial_states=initial_states, seq_idx=seq_idx,
+            x, dt, A, B, C, chunk_size, D=of_kernel, initial_states=initial_states, seq_idx=seq_idx,
             return_final_states=True,
         )
         for x, dt, B, C, initial_states, seq_idx in _in_parts(by_row, rows)
     ]  # fmt: skip
     y, states = map(_joined, zip(*results, strict=True))
-    y = y[:, :length].to(dtype)
+    y = y[:, :length]
+    if skipped is not None:
+        y = skip(y, skipped, D)
+    y = y.to(dtype)
     return (y, states) if return_final_states else y
 
 

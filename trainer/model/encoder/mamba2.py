@@ -19,6 +19,8 @@ from trainer.model.encoder.scan import ssd_step
 
 DT_MIN, DT_MAX = 1e-3, 1e-1
 A_MIN, A_MAX = 1.0, 16.0
+TIMED_RATES = -1.5, 0.0
+"""Powers of 10 between which the rates of a timed layer start."""
 EPS = 1e-5
 
 
@@ -63,6 +65,7 @@ class Mamba2Layer(nn.Module):
         expand: inner channels as a multiple of width.
         groups: groups of heads that share B and C; must divide the number of heads.
         chunk: steps per chunk of the scan; changes speed, not results.
+        timed: whether the state decays with the time between steps, too.
 
     Raises:
         ValueError: the sizes do not divide.
@@ -77,6 +80,7 @@ class Mamba2Layer(nn.Module):
         expand: int = 2,
         groups: int = 1,
         chunk: int = 64,
+        timed: bool = False,
     ) -> None:
         super().__init__()
         self.width, self.state, self.conv, self.head = width, state, conv, head
@@ -99,11 +103,18 @@ class Mamba2Layer(nn.Module):
         self.dt_bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))  # inverse of softplus
         self.A_log = nn.Parameter(torch.empty(self.heads).uniform_(A_MIN, A_MAX).log())
         self.D = nn.Parameter(torch.ones(self.heads))
+        # Per unit of time, as a share of a step's own decay; softplus of this.
+        rate = torch.logspace(*TIMED_RATES, self.heads).expm1().log() if timed else None
+        self.rate = None if rate is None else nn.Parameter(rate)
         self.norm = GatedRMSNorm(self.inner, groups)
         self.out_proj = nn.Linear(self.inner, width, bias=False)
 
     def forward(
-        self, u: Tensor, seq_idx: Tensor | None = None, return_cache: bool = False
+        self,
+        u: Tensor,
+        seq_idx: Tensor | None = None,
+        return_cache: bool = False,
+        elapsed: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Mamba2Cache]:
         """Run over whole rows.
 
@@ -113,6 +124,8 @@ class Mamba2Layer(nn.Module):
             return_cache: also return the cache after the last step of each row, that of the row's
                 last sequence. For rows of different lengths pad at the front, with an id that no
                 sequence has.
+            elapsed: (B, L) time since the step before, not negative, of a timed layer; none if left
+                out.
 
         Returns:
             (B, L, width), with `return_cache` also the cache.
@@ -136,17 +149,21 @@ class Mamba2Layer(nn.Module):
             dt_softplus=True,
             seq_idx=seq_idx,
             return_final_states=True,
+            stretch=self._stretch(elapsed),
         )
         y = self.out_proj(self.norm(y.flatten(-2), z))
         if not return_cache:
             return y
         return y, Mamba2Cache(conv_state_after(raw, self.conv, seq_idx), state)
 
-    def step(self, u: Tensor, cache: Mamba2Cache) -> tuple[Tensor, Mamba2Cache]:
+    def step(
+        self, u: Tensor, cache: Mamba2Cache, elapsed: Tensor | None = None
+    ) -> tuple[Tensor, Mamba2Cache]:
         """Advance by one step, in time that does not depend on the past.
 
         Args:
-            u: (B, width). cache: of the steps before; it is not changed.
+            u: (B, width). cache: of the steps before; it is not changed. elapsed: (B,), as in
+                `forward`.
 
         Returns:
             (B, width) and the new cache.
@@ -169,6 +186,7 @@ class Mamba2Layer(nn.Module):
             D=self.D,
             dt_bias=self.dt_bias,
             dt_softplus=True,
+            stretch=self._stretch(elapsed),
         )
         return self.out_proj(self.norm(y.flatten(-2), z)), Mamba2Cache(conv, state)
 
@@ -199,6 +217,13 @@ class Mamba2Layer(nn.Module):
         B, C = (t.unflatten(-1, (self.groups, self.state)) for t in (B, C))
         return x, B, C
 
+    def _stretch(self, elapsed: Tensor | None) -> Tensor | None:
+        """elapsed (...) to (..., H), of a timed layer."""
+        if elapsed is None or self.rate is None:
+            return None
+        wide = torch.promote_types(self.rate.dtype, torch.float32)
+        return 1 + elapsed.to(wide).unsqueeze(-1) * F.softplus(self.rate.to(wide))
+
     def _decay_rate(self) -> Tensor:
         """A (H,), negative, in float32 at least: exp of a half-precision log is too coarse."""
         wide = torch.promote_types(self.A_log.dtype, torch.float32)
@@ -208,7 +233,7 @@ class Mamba2Layer(nn.Module):
 class _Block(nn.Module):
     """Norm and layer of one residual branch, named as in state-spaces/mamba."""
 
-    def __init__(self, width: int, **options: int) -> None:
+    def __init__(self, width: int, **options: int | bool) -> None:
         super().__init__()
         self.norm = nn.RMSNorm(width, eps=EPS)
         self.mixer = Mamba2Layer(width, **options)
@@ -222,7 +247,7 @@ class Mamba2Encoder(nn.Module):
 
     Args:
         width: channels in and out. layers: number of layers.
-        state, conv, head, expand, groups, chunk: of every layer, see `Mamba2Layer`.
+        state, conv, head, expand, groups, chunk, timed: of every layer, see `Mamba2Layer`.
         dropout: of the output of each layer, in training.
 
     Raises:
@@ -239,12 +264,16 @@ class Mamba2Encoder(nn.Module):
         expand: int = 2,
         groups: int = 1,
         chunk: int = 64,
+        timed: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if layers < 1:
             raise ValueError(f"layers must be at least 1, got {layers}")
-        options = dict(state=state, conv=conv, head=head, expand=expand, groups=groups, chunk=chunk)
+        options = dict(
+            state=state, conv=conv, head=head, expand=expand, groups=groups, chunk=chunk,
+            timed=timed,
+        )  # fmt: skip
         self.layers = nn.ModuleList(_Block(width, **options) for _ in range(layers))
         self.norm_f = nn.RMSNorm(width, eps=EPS)
         self.dropout = nn.Dropout(dropout)
@@ -258,12 +287,16 @@ class Mamba2Encoder(nn.Module):
             block.mixer.backend = backend
 
     def forward(
-        self, u: Tensor, seq_idx: Tensor | None = None, return_cache: bool = False
+        self,
+        u: Tensor,
+        seq_idx: Tensor | None = None,
+        return_cache: bool = False,
+        elapsed: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, tuple[Mamba2Cache, ...]]:
         """u (B, L, width) to (B, L, width); arguments and caches as in `Mamba2Layer.forward`."""
         caches = []
         for block in self.layers:
-            y = block.mixer(block.norm(u), seq_idx, return_cache)
+            y = block.mixer(block.norm(u), seq_idx, return_cache, elapsed)
             if return_cache:
                 y, cache = y
                 caches.append(cache)
@@ -272,14 +305,14 @@ class Mamba2Encoder(nn.Module):
         return (y, tuple(caches)) if return_cache else y
 
     def step(
-        self, u: Tensor, cache: tuple[Mamba2Cache, ...]
+        self, u: Tensor, cache: tuple[Mamba2Cache, ...], elapsed: Tensor | None = None
     ) -> tuple[Tensor, tuple[Mamba2Cache, ...]]:
-        """u (B, width) and one cache per layer to (B, width) and the new caches."""
+        """u (B, width), one cache per layer and elapsed (B,) to (B, width) and the new caches."""
         if len(cache) != len(self.layers):
             raise ValueError(f"cache must hold {len(self.layers)} layers, got {len(cache)}")
         after = []
         for block, before in zip(self.layers, cache, strict=True):
-            y, layer_cache = block.mixer.step(block.norm(u), before)
+            y, layer_cache = block.mixer.step(block.norm(u), before, elapsed)
             u = u + y
             after.append(layer_cache)
         return self.norm_f(u), tuple(after)

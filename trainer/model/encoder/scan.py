@@ -4,9 +4,12 @@ The recurrence is Dao & Gu 2024, "Transformers are SSMs" (arXiv:2405.21060), per
 
     h_t = exp(dt_t A) h_{t-1} + dt_t x_t B_t^T        y_t = h_t C_t + D x_t
 
+With a stretch s_t the state decays by exp(s_t dt_t A), and what enters it stays the same: so steps
+may be apart by any time, while dt_t says how much of a step is taken in.
+
 `ssd_scan` computes it in chunks by matrix products (section 6 of the paper), `ssd_reference` one
-step after the other, `ssd_step` a single step. Names, shapes and meaning of the arguments are those
-of mamba-ssm's `mamba_chunk_scan_combined`.
+step after the other, `ssd_step` a single step. Names, shapes and meaning of the other arguments are
+those of mamba-ssm's `mamba_chunk_scan_combined`.
 
 Shape letters: B batch, L time, H heads, P channels per head, G groups of heads that share B and C,
 N state size, K chunks, Q steps per chunk, R = H / G heads per group.
@@ -33,6 +36,7 @@ def ssd_scan(
     initial_states: Tensor | None = None,
     seq_idx: Tensor | None = None,
     return_final_states: bool = False,
+    stretch: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Run the state-space recurrence over whole rows, chunk by chunk.
 
@@ -51,6 +55,7 @@ def ssd_scan(
         seq_idx: (B, L) integers; the state is forgotten wherever the value changes along a row.
         return_final_states: also return the state after the last step, which is that of the last
             sequence in each row.
+        stretch: (B, L, H) positive, by how much faster the state decays in a step; 1 if left out.
 
     Returns:
         y (B, L, H, P) in the dtype of x; with `return_final_states` also the states (B, H, P, N).
@@ -59,7 +64,9 @@ def ssd_scan(
     Raises:
         ValueError: a shape or dtype does not fit; the message names the argument.
     """
-    check_scan(x, dt, A, B, C, D, dt_bias, seq_idx, chunk_size, initial_states=initial_states)
+    check_scan(
+        x, dt, A, B, C, D, dt_bias, seq_idx, chunk_size, stretch, initial_states=initial_states
+    )
     with torch.autocast(x.device.type, enabled=False):
         wide = _wide(x)
         x_, B_, C_ = x.to(wide), B.to(wide), C.to(wide)
@@ -68,8 +75,9 @@ def ssd_scan(
             initial_states = initial_states.to(wide)
         segment = None if seq_idx is None else segments(seq_idx)
         chunk_size = min(chunk_size, x.shape[1])
-        y, final = _scan(x_, dt_, A.to(wide), B_, C_, chunk_size, initial_states, segment)
-        y = _skip(y, x_, D).to(x.dtype)
+        taken, dt_ = stretched(x_, dt_, stretch)
+        y, final = _scan(taken, dt_, A.to(wide), B_, C_, chunk_size, initial_states, segment)
+        y = skip(y, x_, D).to(x.dtype)
     return (y, final) if return_final_states else y
 
 
@@ -194,12 +202,13 @@ def ssd_reference(
     initial_states: Tensor | None = None,
     seq_idx: Tensor | None = None,
     return_final_states: bool = False,
+    stretch: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """`ssd_scan` computed one step at a time: slow, the reference in tests.
 
     Arguments, results and errors are those of `ssd_scan`; `chunk_size` has no effect.
     """
-    check_scan(x, dt, A, B, C, D, dt_bias, seq_idx, initial_states=initial_states)
+    check_scan(x, dt, A, B, C, D, dt_bias, seq_idx, stretch=stretch, initial_states=initial_states)
     batch, length, heads, channels = x.shape
     state = initial_states
     if state is None:
@@ -209,7 +218,10 @@ def ssd_reference(
         if seq_idx is not None and t > 0:
             same = seq_idx[:, t] == seq_idx[:, t - 1]
             state = torch.where(same.view(-1, 1, 1, 1), state, 0)
-        y, state = ssd_step(x[:, t], dt[:, t], A, B[:, t], C[:, t], state, D, dt_bias, dt_softplus)
+        y, state = ssd_step(
+            x[:, t], dt[:, t], A, B[:, t], C[:, t], state, D, dt_bias, dt_softplus,
+            None if stretch is None else stretch[:, t],
+        )  # fmt: skip
         outputs.append(y)
     y = torch.stack(outputs, dim=1)
     return (y, state) if return_final_states else y
@@ -225,12 +237,13 @@ def ssd_step(
     D: Tensor | None = None,
     dt_bias: Tensor | None = None,
     dt_softplus: bool = False,
+    stretch: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Advance the recurrence by one step, in time and memory that do not depend on the past.
 
     Args:
         x: (B, H, P). dt: (B, H). A: (H,). B, C: (B, G, N). D, dt_bias, dt_softplus: as in
-            `ssd_scan`.
+            `ssd_scan`. stretch: (B, H).
         state: (B, H, P, N) before the step; it is not changed in place.
 
     Returns:
@@ -238,7 +251,7 @@ def ssd_step(
 
     Raises:
         ValueError: a shape or dtype does not fit; the message names the argument and, for x, dt,
-            B and C, shows the shape with a time axis of length 1.
+            B, C and stretch, shows the shape with a time axis of length 1.
     """
     check_scan(
         *(t.unsqueeze(1) for t in (x, dt)),
@@ -246,18 +259,20 @@ def ssd_step(
         *(t.unsqueeze(1) for t in (B, C)),
         D,
         dt_bias,
+        stretch=None if stretch is None else stretch.unsqueeze(1),
         state=state,
     )
     wide = _wide(x)
     with torch.autocast(x.device.type, enabled=False):
         x_ = x.to(wide)
         dt = step_size(dt.to(wide), dt_bias, dt_softplus)
+        taken, dt = stretched(x_, dt, stretch)
         repeats = x.shape[1] // B.shape[1]
         B, C = (t.to(wide).repeat_interleave(repeats, dim=1) for t in (B, C))  # (B, H, N)
         decay = (dt * A.to(wide)).exp()[..., None, None]
-        added = (x_ * dt.unsqueeze(-1)).unsqueeze(-1) * B.unsqueeze(-2)
+        added = (taken * dt.unsqueeze(-1)).unsqueeze(-1) * B.unsqueeze(-2)
         state = state.to(wide) * decay + added
-        y = _skip((state @ C.unsqueeze(-1)).squeeze(-1), x_, D)
+        y = skip((state @ C.unsqueeze(-1)).squeeze(-1), x_, D)
     return y.to(x.dtype), state
 
 
@@ -273,7 +288,16 @@ def step_size(dt: Tensor, dt_bias: Tensor | None, dt_softplus: bool) -> Tensor:
     return F.softplus(dt) if dt_softplus else dt
 
 
-def _skip(y: Tensor, x: Tensor, D: Tensor | None) -> Tensor:
+def stretched(x: Tensor, dt: Tensor, stretch: Tensor | None) -> tuple[Tensor, Tensor]:
+    """x and dt of a scan without stretch whose states are those of x (..., H, P), dt (..., H) and
+    stretch (..., H)."""
+    if stretch is None:
+        return x, dt
+    stretch = stretch.to(dt.dtype)
+    return (x / stretch.unsqueeze(-1)).to(x.dtype), dt * stretch
+
+
+def skip(y: Tensor, x: Tensor, D: Tensor | None) -> Tensor:
     """y + D x, for D (H,) or (H, P) and y, x (..., H, P)."""
     if D is None:
         return y
@@ -290,6 +314,7 @@ def check_scan(
     dt_bias: Tensor | None,
     seq_idx: Tensor | None = None,
     chunk_size: int | None = None,
+    stretch: Tensor | None = None,
     **states: Tensor | None,
 ) -> None:
     """Raise ValueError where the scan's arguments do not fit, as `ssd_scan` says.
@@ -319,6 +344,8 @@ def check_scan(
     if seq_idx is not None:
         expect_shape("seq_idx", seq_idx, (batch, length))
         check_integer(seq_idx)
+    if stretch is not None:
+        expect_shape("stretch", stretch, (batch, length, heads))
     for name, value in states.items():
         if value is not None:
             expect_shape(name, value, (batch, heads, channels, B.shape[-1]))

@@ -14,7 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from test_scan import CASES, outputs_and_gradients, scan_arguments, sequence_ids
+from test_scan import CASES, outputs_and_gradients, scan_arguments, sequence_ids, stretches
 from toy import toy_cache
 
 from trainer import evaluate, fit
@@ -96,13 +96,19 @@ def assert_close(found, expected, **tolerance):
         )
 
 
+@pytest.mark.parametrize("timed", [False, True], ids=["", "timed"])
 @pytest.mark.parametrize("rows_at_once", ["all", "one"])
 @pytest.mark.parametrize("case", CASES)
-def test_scan_by_the_kernel_equals_pytorch_with_every_gradient(case, rows_at_once, monkeypatch):
+def test_scan_by_the_kernel_equals_pytorch_with_every_gradient(
+    case, rows_at_once, timed, monkeypatch
+):
     length, chunk, batch, heads, channels, groups, size, per_channel, lengths = CASES[case]
     if rows_at_once == "one":
         monkeypatch.setattr(kernels, "MAX_BLOCKS", 1)
-    arguments = in_float(scan_arguments(length, batch, heads, channels, groups, size, per_channel))
+    arguments = scan_arguments(length, batch, heads, channels, groups, size, per_channel)
+    if timed:
+        arguments["stretch"] = stretches(length, batch, heads)
+    arguments = in_float(arguments)
     options = {"chunk_size": chunk, "seq_idx": lengths and sequence_ids(lengths)}
     found = outputs_and_gradients(SCAN, arguments, **options)
     expected = outputs_and_gradients(ssd_scan, arguments, **options)

@@ -121,6 +121,24 @@ def test_prefill_of_packed_rows_continues_the_last_sequence(model):
         torch.testing.assert_close(y[row : row + 1], alone, **EXACT)
 
 
+@pytest.mark.parametrize("prefill", [0, 1, 5, 12])
+def test_a_timed_encoder_steps_as_it_passes(prefill):
+    torch.manual_seed(0)
+    encoder = Mamba2Encoder(WIDTH, layers=2, **SIZES, timed=True).double()
+    u = random_input(2, 13)
+    elapsed = torch.randint(0, 60, (2, 13), generator=torch.Generator().manual_seed(4))
+    full = encoder(u, elapsed=elapsed)
+    assert (full != encoder(u)).any(), "time changes nothing"
+    cache = encoder.empty_cache(2)
+    if prefill:
+        _, cache = encoder(u[:, :prefill], return_cache=True, elapsed=elapsed[:, :prefill])
+    for t in range(prefill, 13):
+        y, cache = encoder.step(u[:, t], cache, elapsed[:, t])
+        torch.testing.assert_close(y, full[:, t], **EXACT)
+    full.square().sum().backward()
+    assert all(block.mixer.rate.grad.abs().max() > 0 for block in encoder.layers)
+
+
 @pytest.mark.parametrize("cut", [1, 7, 8, 20])
 def test_changing_the_future_changes_nothing_before(model, cut):
     u = random_input(1, 21)

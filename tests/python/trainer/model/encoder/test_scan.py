@@ -67,10 +67,20 @@ def outputs_and_gradients(function, arguments, **options):
     )
 
 
+def stretches(length, batch, heads):
+    """Random stretches from 1 to about 8."""
+    generator = torch.Generator().manual_seed(2)
+    stretch = torch.randn(batch, length, heads, generator=generator, dtype=torch.float64)
+    return (1 + stretch.exp()).requires_grad_()
+
+
+@pytest.mark.parametrize("timed", [False, True], ids=["", "timed"])
 @pytest.mark.parametrize("case", CASES)
-def test_chunked_equals_sequential_with_every_gradient(case):
+def test_chunked_equals_sequential_with_every_gradient(case, timed):
     length, chunk, batch, heads, channels, groups, size, per_channel, lengths = CASES[case]
     arguments = scan_arguments(length, batch, heads, channels, groups, size, per_channel)
+    if timed:
+        arguments["stretch"] = stretches(length, batch, heads)
     options = {"chunk_size": chunk, "seq_idx": lengths and sequence_ids(lengths)}
     outputs, gradients = outputs_and_gradients(ssd_scan, arguments, **options)
     true_outputs, true_gradients = outputs_and_gradients(ssd_reference, arguments, **options)
@@ -332,3 +342,33 @@ def test_convolution_errors_name_the_argument():
     for call, name in wrong:
         with pytest.raises(ValueError, match=f"^{name}(:| must)"):
             call()
+
+
+def test_a_stretched_step_by_hand():
+    """The old state decays by exp(3 * -1 * 0.5); what comes in counts as without a stretch."""
+
+    def numbers(value, *shape):
+        return torch.full(shape, value, dtype=torch.float64)
+
+    y, after = ssd_step(
+        x=numbers(2, 1, 1, 1), dt=numbers(0.5, 1, 1), A=numbers(-1, 1), B=numbers(1, 1, 1, 1),
+        C=numbers(1, 1, 1, 1), state=numbers(4, 1, 1, 1, 1), D=numbers(5, 1),
+        stretch=numbers(3, 1, 1),
+    )  # fmt: skip
+    expected = 4 * math.exp(-1.5) + 0.5 * 2
+    assert after.item() == pytest.approx(expected)
+    assert y.item() == pytest.approx(expected + 5 * 2)
+
+
+def test_a_long_time_forgets_all_but_the_step_itself():
+    arguments = {k: v.detach() for k, v in scan_arguments(6, 2, 2, 3, 1, 2).items()}
+    stretch = torch.ones(2, 6, 2, dtype=torch.float64)
+    stretch[:, 3] = 1e6
+    y = ssd_scan(**arguments, chunk_size=4, dt_softplus=True, stretch=stretch)
+    other = arguments | {
+        name: torch.cat([arguments[name][:, :3] + 1, arguments[name][:, 3:]], 1)
+        for name in ("x", "B")
+    }
+    changed = ssd_scan(**other, chunk_size=4, dt_softplus=True, stretch=stretch)
+    torch.testing.assert_close(y[:, 3:], changed[:, 3:], **EXACT)
+    assert (y[:, 2] != changed[:, 2]).any()
