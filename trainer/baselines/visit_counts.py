@@ -348,8 +348,10 @@ class VisitCounts:
 
 def _weights(chances: np.ndarray) -> np.ndarray:
     """Weights (counts,) of the mixture under which probabilities (V, counts) are likeliest, by
-    expectation and maximisation."""
+    expectation and maximisation; all equal where V is 0."""
     weights = np.full(chances.shape[1], 1 / chances.shape[1])
+    if not len(chances):
+        return weights
     chances = np.maximum(chances, 1e-12)
     for _ in range(EM_STEPS):
         parts = chances * weights
