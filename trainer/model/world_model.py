@@ -226,7 +226,7 @@ class WorldModel(nn.Module):
         return EncoderState(encoder, y)
 
     def encode(self, states: Sequence[CustomerState]) -> None:
-        """Encode the finished trips that the encoder has not read.
+        """Read the finished trips that wait: the encoder's state and what is kept of purchases.
 
         Raises ValueError for a state that another model encoded, or of a chain with another
         vocabulary.
@@ -237,6 +237,11 @@ class WorldModel(nn.Module):
                 raise ValueError("states: encoded by other weights than this model's")
         self._check_chains(states)
         with self._in_use():
+            # First, and again from the start where an error leaves trips waiting.
+            read = [state for state in states if state.waiting]
+            for start in range(0, len(read), STATES_PER_BATCH):
+                chosen = read[start : start + STATES_PER_BATCH]
+                self.purchases.keep(chosen, self.product.rows(), self.product.categories())
             new = [state for state in states if state.waiting and state.encoder is None]
             new.sort(key=lambda state: len(state.waiting))  # similar lengths need less padding
             for start in range(0, len(new), STATES_PER_BATCH):
@@ -256,9 +261,10 @@ class WorldModel(nn.Module):
     def answer(self, states: Sequence[CustomerState], plans: Sequence[TripPlan]) -> Predictions:
         """What will be in the basket of the next trip of each of n customers?
 
-        states and plans (n), one plan per customer; all states are of one chain. Returns logits
-        (n, V) and context logits (n, codes) by name. Raises ValueError where the numbers differ or
-        the chain has another vocabulary, and what `describe` and `plan_questions` raise.
+        states and plans (n), one plan per customer; all states are of one chain. Trips that wait
+        are read first. Returns logits (n, V) and context logits (n, codes) by name. Raises
+        ValueError where the numbers differ, and what `encode`, `describe` and `plan_questions`
+        raise.
         """
         answer, _ = self._asked(states, plans)
         return replace(answer, logits=answer.logits.dense())
@@ -296,8 +302,14 @@ class WorldModel(nn.Module):
             raise ValueError(f"plans: expected one for each of {len(states)}, not {len(plans)}")
         self._check_chains(states)
         customers = [state.features for state in states]
+        trips = describe(customers, plans)
+        self.encode(states)
+        outputs = tuple(
+            torch.from_numpy(np.concatenate([part.outputs for part in parts]))
+            for parts in zip(*(state.kept for state in states), strict=True)
+        )
         with self._in_use():
-            trips, questions = describe(customers, plans), plan_questions(customers, plans)
+            questions = plan_questions(customers, plans, outputs)
             questions = replace(questions, trip=torch.arange(len(plans)))
             trips, questions = self._here(trips, questions)
             return self.answer_questions(trips, questions, dense=False), questions
@@ -305,7 +317,7 @@ class WorldModel(nn.Module):
     def next_visits(self, states: Sequence[CustomerState]) -> NextVisits:
         """When, where and of which kind will the next trip of each of n customers be?
 
-        Trips that the encoder has not read are encoded first. Raises ValueError for no customers,
+        Trips that wait are read first. Raises ValueError for no customers,
         customers of several chains or without a trip, and what `encode` raises.
         """
         if not states or any(state.chain is not states[0].chain for state in states):
