@@ -47,7 +47,7 @@ class CustomerState:
 
     Size: the encoder's part is constant (74 kB for `small`); the recent trips take 17 bytes each
     and 4 per item, at most `HISTORY_TRIPS` of them; what is kept of purchases 132 bytes for each
-    product and each finest category on these trips (46 kB in the mean of LGSR's customers); the
+    product and each finest category on these trips (36 kB in the mean of 64 LGSR customers); the
     aggregates 8 bytes per product ever bought and a few numbers per store and department. Trips
     that the model has not read take about 500 bytes each and 40 per item.
 

@@ -49,14 +49,15 @@ class PurchaseMemory(nn.Module):
 
     def forward(
         self, questions: Questions, z: Tensor, products: Tensor, categories: Tensor,
-        shares: tuple[Tensor, Tensor], lifts: Tensor,
+        shares: tuple[Tensor, Tensor], lifts: Tensor, mapped: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Scores of the products bought before, (E,), and of all categories, (Q, C + 1), 0 where
         never bought; the last column is for tokens without a category.
 
         z (Q, width) question vectors; products (tokens, product) and categories (C, product)
         vectors; shares of training items: of the entries of products (E,) and of categories;
-        lifts (E,): log lift of each product bought before.
+        lifts (E,): log lift of each product bought before; mapped (tokens, hidden): `map_products`,
+        where it is known.
         """
         history, sales = questions.history, questions.sales
         bought, above = history.products, history.categories
@@ -75,7 +76,7 @@ class PurchaseMemory(nn.Module):
             rhythm = rhythm + self.of_category(inner).index_select(0, history.category)
             score, _ = self.product(
                 questions, bought, z, products, share, counts, rhythm,
-                torch.cat([recent, lifts[:, None]], dim=1),
+                torch.cat([recent, lifts[:, None]], dim=1), mapped,
             )  # fmt: skip
         # Log-scores of counting reach 16, where bfloat16 would be wrong by .03.
         with torch.autocast(z.device.type, enabled=False):
@@ -84,6 +85,10 @@ class PurchaseMemory(nn.Module):
         of_category = score_above.new_zeros(len(z) * width)
         of_category = of_category.index_add(0, above.question * width + above.token, score_above)
         return counted + score, of_category.view(len(z), width)
+
+    def map_products(self, products: Tensor) -> Tensor:
+        """What the score of a product reads of its vector, (tokens, hidden)."""
+        return self.product.product(products)
 
     @torch.no_grad()
     def keep(self, states: Sequence[CustomerState], products: Tensor, categories: Tensor) -> None:

@@ -42,11 +42,12 @@ class PurchaseScore(nn.Module):
 
     def forward(
         self, questions: Questions, bought: Bought, z: Tensor, products: Tensor, share: Tensor,
-        counts: Tensor, added: Tensor, extra: Tensor | None = None,
+        counts: Tensor, added: Tensor, extra: Tensor | None = None, mapped: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """z (Q, width) question vectors, products (tokens, product) by token, share (E,) of all
         training items, counts (E, heads) of earlier trips, added (E, hidden) to the first inner
-        layer, extra (E, extra) further features.
+        layer, extra (E, extra) further features, mapped (tokens, hidden) products after their
+        linear map, where it is known.
 
         Returns scores (E,) and the last inner layer, (E, hidden).
         """
@@ -56,7 +57,10 @@ class PurchaseScore(nn.Module):
         x = self.features(known)
         # In place: on a CPU these are the largest tensors of a step.
         x += self.question(z).index_select(0, bought.question)
-        x += map_rows(self.product, products, bought.token)
+        if mapped is None:
+            x += map_rows(self.product, products, bought.token)
+        else:
+            x += mapped.index_select(0, bought.token)
         x += added
         x = F.silu(self.inner(F.silu(x)))
         return self.score(x).squeeze(1).float(), x

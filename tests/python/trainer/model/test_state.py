@@ -147,6 +147,26 @@ def test_only_what_a_trip_touches_is_scanned_again(chain, scanner, trips, monkey
     assert set(scanned) == touched  # a question scans nothing
 
 
+def test_what_is_computed_once_goes_with_the_weights(cache, chain, trips):
+    """Answers after training and loading are those of a model that never had other weights."""
+    torch.manual_seed(0)
+    model, plan = create_world_model("tiny", cache).eval(), trips[3].plan
+
+    def answer(of):
+        return of.answer([observed(chain, trips[:3])], [plan]).logits
+
+    first, weights = answer(model), {n: v.clone() for n, v in model.state_dict().items()}
+    model.train()
+    with torch.no_grad():
+        for part in (model.product.token_delta, model.purchases.product.score.weight):
+            part.normal_()
+    other = create_world_model("tiny", cache).eval()
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(answer(model.eval()), answer(other)) and not first.equal(answer(other))
+    other.load_state_dict(weights)
+    assert torch.equal(answer(other), first)
+
+
 def test_what_the_log_forgets_is_forgotten(chain, scanner, trips, monkeypatch):
     monkeypatch.setattr("trainer.features.trip_log.HISTORY_TRIPS", 3)
     monkeypatch.setattr("trainer.features.purchases.HISTORY_TRIPS", 3)
