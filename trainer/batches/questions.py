@@ -37,6 +37,7 @@ def build_questions(
     vocabulary: Vocabulary,
     category: np.ndarray,
     sampling: HistorySampling | None = None,
+    outputs: tuple[Tensor, Tensor] | None = None,
 ) -> Questions:
     """Questions about some of the trips of a batch.
 
@@ -45,7 +46,7 @@ def build_questions(
     masked: the items of the target trips only, in the same order, with trips counted among these.
     hidden (Q,) bool: whether the kind of a target trip is hidden. sales: recent sales of the chain,
     as of the week of each target trip. category: `category_of_token` of the vocabulary. sampling:
-    which previously bought products are scored; all if left out.
+    which previously bought products are scored; all if left out. outputs: see `purchase_history`.
 
     A hidden product outside the vocabulary is no target; evaluation counts it as missed.
     """
@@ -94,6 +95,7 @@ def build_questions(
         vocabulary,
         category,
         sampling,
+        outputs,
     )
     # The question of each row of logits, and its previously bought products.
     of_row = torch.cat([torch.arange(questions), question[is_item_query]]).numpy()
@@ -123,8 +125,15 @@ def build_questions(
     )
 
 
-def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPlan]) -> Questions:
+def plan_questions(
+    customers: Sequence[CustomerFeatures],
+    plans: Sequence[TripPlan],
+    outputs: tuple[Tensor, Tensor] | None = None,
+) -> Questions:
     """One question about the next trip of each of n customers: what will be in the basket?
+
+    outputs: those of all products, and of all categories, on the trips of each customer's log
+    (`KeptPurchases`), customer after customer; all purchases are to be scanned if left out.
 
     Equal to `build_questions` for the last trips of their timelines. Raises ValueError where the
     chain's sales already include the week of a plan, for visible tokens of no item, and for a
@@ -147,7 +156,8 @@ def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPl
         TRIP,
     )
     trips = np.concatenate(
-        [part for i, c in enumerate(customers) for part in (c.log.trips, next_trips[i : i + 1])]
+        [part for i, c in enumerate(customers) for part in (c.log.trips, next_trips[i : i + 1])],
+        dtype=TRIP,  # faster than to find the type that they have in common
     )
     visible = [np.array(plan.visible, dtype=np.int64) for plan in plans]
     for tokens in visible:
@@ -170,10 +180,7 @@ def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPl
     visible_tokens = flat(in_basket)
     return build_questions(
         flat(lengths),
-        Circumstances(
-            trips["day"].astype(np.int64), trips["hour"].astype(np.int64),
-            trips["store"].astype(np.int64), trips["kind"].astype(np.int64),
-        ),
+        Circumstances.logged(trips),
         Items(flat(trip), flat(tokens), flat(pence)),
         flat(is_next),
         MaskedItems(
@@ -186,7 +193,8 @@ def plan_questions(customers: Sequence[CustomerFeatures], plans: Sequence[TripPl
         chain.sales.as_of(len(plans)),
         vocabulary,
         chain.categories,
-    )  # fmt: skip
+        outputs=outputs,
+    )
 
 
 def _of_rows(question: Tensor, of_row: np.ndarray) -> tuple[Tensor, Tensor]:

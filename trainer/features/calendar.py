@@ -49,13 +49,23 @@ class Calendar:
     """
 
     def __init__(self, cache: TensorCache) -> None:
-        self._dates = cache["days.date"].astype(np.int64)
-        self._weeks = cache["days.week"].astype(np.int64)
-        self._columns = {name: cache[f"days.{name}"].astype(np.int64) for name in DAY_COLUMNS}
+        # No memory maps, whose numbers take several times as long to look up one by one.
+        self._dates, self._weeks = (
+            np.asarray(cache[f"days.{name}"], dtype=np.int64) for name in ("date", "week")
+        )
+        self._columns = {
+            name: np.asarray(cache[f"days.{name}"], dtype=np.int64) for name in DAY_COLUMNS
+        }
         self._first_index = training_days(cache).start
+        self._known: dict[date, Day] = {}  # of the days that were looked up
 
     def day(self, day: date) -> Day:
         """Look up a day. Raises ValueError for one that lies before the calendar or in a gap."""
+        if day not in self._known:
+            self._known[day] = self._look_up(day)
+        return self._known[day]
+
+    def _look_up(self, day: date) -> Day:
         number = (day - EPOCH).days
         row = int(np.searchsorted(self._dates, number))
         if row == len(self._dates):

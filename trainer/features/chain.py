@@ -17,6 +17,7 @@ from trainer.features.plans import UNKNOWN_STORE, TripPlan
 from trainer.features.settings import FeatureSettings
 from trainer.features.shelf_prices import ShelfPrices
 from trainer.features.stores import Stores
+from trainer.features.trips import PRICES
 
 
 class Chain:
@@ -58,6 +59,12 @@ class Chain:
         """Product codes of tokens 1 to N, the inverse of `tokens`. KeyError for any other."""
         return [self._code_of[int(token)] for token in tokens]
 
+    def purchases(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What items (n,) are purchases of, (n,) each: products, -1 for those outside the
+        vocabulary, and rows of finest categories."""
+        is_product = self.vocabulary.is_product(tokens)
+        return np.where(is_product, tokens, -1), self.categories[tokens]
+
     def store(self, code: str) -> int:
         """Row of a store, or `UNKNOWN_STORE` for one outside the vocabulary."""
         return self._store_of.get(code.encode(), UNKNOWN_STORE)
@@ -86,6 +93,8 @@ class Chain:
     def check_items(self, name: str, tokens: np.ndarray) -> None:
         """Raise ValueError unless tokens (n,) are those of a basket: of products, each of them
         once, or of fallbacks."""
+        if not len(tokens):
+            return
         is_item = self.vocabulary.is_item(tokens)
         if not is_item.all():
             raise ValueError(
@@ -101,6 +110,8 @@ class Chain:
         """Prices of items (n,) on a trip, (n, 3) float32: those given, or the chain's if None."""
         if pence is not None:
             return pence
+        if not len(tokens):
+            return np.empty((0, len(PRICES)), np.float32)
         return self.prices.at(tokens, plan.store, self.calendar.day(plan.date).week)
 
     def kind(self, **labels: str) -> tuple[int, int, int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -30,3 +30,8 @@ class Circumstances:
             calendar["day"].numpy(), calendar["hour"].numpy(), trips.store[:, -1].numpy(),
             trips.context.numpy(),
         )  # fmt: skip
+
+    @classmethod
+    def logged(cls, trips: np.ndarray) -> Circumstances:
+        """Those of trips (T,) of dtype `trainer.features.trip_log.TRIP`."""
+        return cls(*(trips[f.name].astype(np.int64) for f in fields(cls)))

@@ -62,10 +62,14 @@ class Bought(TensorRecord):
     """(U,) int64 pair of question and earlier trip of each purchase, ascending."""
     entry: Tensor
     """(U,) int64 entry of each purchase."""
-    sequences: PurchaseSequences
-    """All purchases of the batch, those of later trips among them."""
-    last: Tensor
+    sequences: PurchaseSequences | None
+    """All purchases of the batch, those of later trips among them; None where they need not be
+    scanned."""
+    last: Tensor | None
     """(E,) int64 the last purchase before the question, an index into `sequences`."""
+    output: Tensor | None = None
+    """(E, channels) the scan's output after the last purchase, where it is kept (`KeptPurchases`)
+    in place of `sequences`."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ def purchase_history(
     vocabulary: Vocabulary,
     category: np.ndarray,
     sampling: HistorySampling | None = None,
+    outputs: tuple[Tensor, Tensor] | None = None,
 ) -> PurchaseHistory:
     """Earlier purchases for the target trips of a batch of timelines.
 
@@ -107,7 +112,8 @@ def purchase_history(
     visible_kind (Q, 4) codes of the target trips, 0 where hidden; visible_items, targets: trips and
     tokens (S,) of the visible items and of the targets. Products outside the vocabulary are left
     out. category: `category_of_token` of the vocabulary. sampling: which products are scored; all
-    if left out.
+    if left out. outputs: what is kept of all products and of all categories, in the order of
+    their entries, so that no purchases need be scanned.
     """
     pairs = Pairs.of(timelines, is_target)
     index = PurchaseIndex(pairs, items, visible_items[1], targets[1])
@@ -121,8 +127,9 @@ def purchase_history(
     above = PurchaseIndex(
         pairs, Items(items.trip, torch.from_numpy(category[items.token.numpy()]), items.pence)
     )
-    categories = _bought(above, above.times > 0, trips)
-    products = _bought(index, scored, trips)
+    of_products, of_categories = outputs or (None, None)
+    categories = _bought(above, above.times > 0, trips, of_categories)
+    products = _bought(index, scored, trips, of_products)
     entry = above.entries(products.question.numpy(), category[products.token.numpy()])
     flat = torch.from_numpy
     return PurchaseHistory(
@@ -138,7 +145,9 @@ def purchase_history(
     )
 
 
-def _bought(index: PurchaseIndex, chosen: np.ndarray, trips: Circumstances) -> Bought:
+def _bought(
+    index: PurchaseIndex, chosen: np.ndarray, trips: Circumstances, output: Tensor | None
+) -> Bought:
     """The chosen cells, (cells,) bool, as entries."""
     cell = np.flatnonzero(chosen)
     entry_of_cell = np.full(len(chosen), -1)
@@ -153,8 +162,9 @@ def _bought(index: PurchaseIndex, chosen: np.ndarray, trips: Circumstances) -> B
         gaps=flat(index.gaps(cell, trips.day)),
         pair=flat(index.pair[kept]),
         entry=flat(entry[kept]),
-        sequences=index.sequences(trips),
-        last=flat(index.last[cell]),
+        sequences=index.sequences(trips) if output is None else None,
+        last=flat(index.last[cell]) if output is None else None,
+        output=output,
     )
 
 

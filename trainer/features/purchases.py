@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.cache.ragged import offsets, ranges
+from trainer.cache.ragged import distinct, offsets, ranges
 from trainer.features.circumstances import Circumstances
 from trainer.features.purchase_sequences import PurchaseSequences, purchase_sequences
 from trainer.features.trips import Items
@@ -59,8 +59,15 @@ class PurchaseIndex:
         token = items.token.numpy()
         self._base = 1 + max(int(part.max(initial=0)) for part in (token, *tokens))
         # Unknown products share tokens: a token that is twice in a basket counts once.
-        trip, token = np.divmod(np.unique(items.trip.numpy() * self._base + token), self._base)
-        self._key, key = np.unique(pairs.timeline[trip] * self._base + token, return_inverse=True)
+        trip, token = np.divmod(distinct(items.trip.numpy() * self._base + token), self._base)
+        # Purchases by timeline and product, then by time: those of each product are a sequence.
+        key = pairs.timeline[trip] * self._base + token
+        order = np.argsort(key, kind="stable")
+        ordered = key[order]
+        is_first = np.diff(ordered, prepend=-1) > 0
+        self._key, number = ordered[is_first], is_first.cumsum() - 1
+        self._sequence = number, token[order], trip[order]
+        key[order] = number
         timeline = pairs.timeline[pairs.target_trip]
         first = np.searchsorted(self._key, np.arange(pairs.timeline[-1] + 2) * self._base)
         cells = np.diff(first)[timeline]
@@ -75,9 +82,6 @@ class PurchaseIndex:
         """(T,) number of distinct products of each trip."""
         self.items = np.bincount(items.trip.numpy(), minlength=len(self.sizes))
         """(T,) number of items of each trip."""
-        # Items by key, then by time: each key's are a sequence.
-        order = np.argsort(key, kind="stable")
-        self._sequence = key[order], token[order], trip[order]
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
         sizes = self.sizes[pairs.trip]

@@ -81,8 +81,12 @@ class Tokens(NamedTuple):
     """(L, 256) their vectors."""
     category_pence: Tensor
     """(L,) the usual price of their category."""
-    mapped: Tensor | None
+    categories: Tensor
+    """(C, 256) the vectors of categories."""
+    mapped: Tensor | None = None
     """(L, d) the product part of `WorldModel._item`, where that is computed for all at once."""
+    scored: Tensor | None = None
+    """(L, hidden) what the scores of purchases read of products, where it is likewise."""
 
 
 class WorldModel(nn.Module):
@@ -101,6 +105,8 @@ class WorldModel(nn.Module):
         super().__init__()
         self.config = config
         self._fingerprint: str | None = None
+        self._tokens_in_use: Tokens | None = None
+        self._is_in_use = False
         d = config.width
         self.customer = CustomerEmbedding.from_cache(cache)
         vectors = None if "graph" in config.without else _of_unit_length(vectors, cache)
@@ -229,7 +235,7 @@ class WorldModel(nn.Module):
         return EncoderState(encoder, y)
 
     def encode(self, states: Sequence[CustomerState]) -> None:
-        """Encode the finished trips that the encoder has not read.
+        """Read the finished trips that wait: the encoder's state and what is kept of purchases.
 
         Raises ValueError for a state that another model encoded, or of a chain with another
         vocabulary.
@@ -240,6 +246,11 @@ class WorldModel(nn.Module):
                 raise ValueError("states: encoded by other weights than this model's")
         self._check_chains(states)
         with self._in_use():
+            # First, and again from the start where an error leaves trips waiting.
+            read, tokens = [state for state in states if state.waiting], self._tokens()
+            for start in range(0, len(read), STATES_PER_BATCH):
+                chosen = read[start : start + STATES_PER_BATCH]
+                self.purchases.keep(chosen, tokens.rows, tokens.categories)
             new = [state for state in states if state.waiting and state.encoder is None]
             new.sort(key=lambda state: len(state.waiting))  # similar lengths need less padding
             for start in range(0, len(new), STATES_PER_BATCH):
@@ -259,12 +270,12 @@ class WorldModel(nn.Module):
     def answer(self, states: Sequence[CustomerState], plans: Sequence[TripPlan]) -> Predictions:
         """What will be in the basket of the next trip of each of n customers?
 
-        states and plans (n), one plan per customer; all states are of one chain. Returns logits
-        (n, V) and context logits (n, codes) by name. Raises ValueError where the numbers differ or
-        the chain has another vocabulary, and what `describe` and `plan_questions` raise.
+        states and plans (n), one plan per customer; all states are of one chain. Trips that wait
+        are read first. Returns logits (n, V) and context logits (n, codes) by name. Raises
+        ValueError where the numbers differ, and what `encode`, `describe` and `plan_questions`
+        raise.
         """
-        answer, _ = self._asked(states, plans)
-        return replace(answer, logits=answer.logits.dense())
+        return self.answer_questions(*self.questions(states, plans))
 
     def best(
         self, states: Sequence[CustomerState], plans: Sequence[TripPlan], k: int
@@ -279,7 +290,8 @@ class WorldModel(nn.Module):
         vocabulary = self.product.vocabulary
         if not 1 <= k <= vocabulary.products:
             raise ValueError(f"k: expected 1..{vocabulary.products}, not {k}")
-        answer, questions = self._asked(states, plans)
+        trips, questions = self.questions(states, plans)
+        answer = self.answer_questions(trips, questions, dense=False)
         every = torch.arange(len(plans), device=questions.token.device)
         visible = questions.token < vocabulary.size  # and the [MASK]s
         row = torch.cat([questions.question[visible], every, every])
@@ -291,24 +303,28 @@ class WorldModel(nn.Module):
         with self._in_use():
             return replace(answer.logits, absent=(row[order], token[order])).top(k)
 
-    def _asked(
+    def questions(
         self, states: Sequence[CustomerState], plans: Sequence[TripPlan]
-    ) -> tuple[Predictions, Questions]:
-        """`answer`, with logits as `TokenScores`, and the questions it is to."""
+    ) -> tuple[Trips, Questions]:
+        """What `answer` asks about, for `answer_questions`; arguments and errors as there."""
         if len(states) != len(plans):
             raise ValueError(f"plans: expected one for each of {len(states)}, not {len(plans)}")
         self._check_chains(states)
         customers = [state.features for state in states]
-        with self._in_use():
-            trips, questions = describe(customers, plans), plan_questions(customers, plans)
-            questions = replace(questions, trip=torch.arange(len(plans)))
-            trips, questions = self._here(trips, questions)
-            return self.answer_questions(trips, questions, dense=False), questions
+        trips = describe(customers, plans)
+        self.encode(states)
+        outputs = tuple(
+            torch.from_numpy(np.concatenate([part.outputs for part in parts]))
+            for parts in zip(*(state.kept for state in states), strict=True)
+        )
+        questions = plan_questions(customers, plans, outputs)
+        questions = replace(questions, trip=torch.arange(len(plans)))
+        return tuple(self._here(trips, questions))
 
     def next_visits(self, states: Sequence[CustomerState]) -> NextVisits:
         """When, where and of which kind will the next trip of each of n customers be?
 
-        Trips that the encoder has not read are encoded first. Raises ValueError for no customers,
+        Trips that wait are read first. Raises ValueError for no customers,
         customers of several chains or without a trip, and what `encode` raises.
         """
         if not states or any(state.chain is not states[0].chain for state in states):
@@ -332,9 +348,10 @@ class WorldModel(nn.Module):
         """
         if len(questions.trip) != len(trips):
             raise ValueError(f"questions: expected {len(trips)}, not {len(questions.trip)}")
-        tokens = self._tokens(questions.candidates)
-        answer = self._answer(tokens, self._describe(trips), questions, None)
-        return replace(answer, logits=answer.logits.dense()) if dense else answer
+        with self._in_use():
+            tokens = self._tokens(questions.candidates)
+            answer = self._answer(tokens, self._describe(trips), questions, None)
+            return replace(answer, logits=answer.logits.dense()) if dense else answer
 
     def _describe(self, trips: Trips) -> Tensor:
         """T1, T3 and T5 side by side, (T, 352): what is known before a trip, except its kind."""
@@ -354,16 +371,23 @@ class WorldModel(nn.Module):
         """The tokens of a vocabulary, the whole one if left out.
 
         items: how many will be read; where they are fewer than the tokens, tokens are not mapped.
+        In use, whatever is the same for every call is computed once and kept, as `fingerprint` is.
         """
-        if candidates is None:
-            rows, pence = self.product.rows(), self.category_pence
-        else:
+        if candidates is not None:
             rows = self.product.rows(candidates.token)
             pence = self.category_pence.index_select(0, candidates.token)
-        mapped = None
-        if items >= len(rows):
-            mapped = F.linear(rows * INPUT_SCALE, self.item.weight[:, : ProductEmbedding.WIDTH])
-        return Tokens(rows, pence, mapped)
+        elif self._tokens_in_use is not None and self._is_in_use:
+            return self._tokens_in_use
+        else:
+            rows, pence = self.product.rows(), self.category_pence
+        tokens = Tokens(rows, pence, self.product.categories())
+        if items >= len(rows) or self._is_in_use:
+            of_product = self.item.weight[:, : ProductEmbedding.WIDTH]
+            tokens = tokens._replace(mapped=F.linear(rows * INPUT_SCALE, of_product))
+        if self._is_in_use:
+            tokens = tokens._replace(scored=self.purchases.map_products(rows))
+            self._tokens_in_use = tokens
+        return tokens
 
     def _item(self, tokens: Tokens, token: Tensor, pence: Tensor, hidden: Tensor) -> Tensor:
         """T2 and T4 of items through one linear map: (I, d)."""
@@ -424,7 +448,7 @@ class WorldModel(nn.Module):
             true = self.true_basket(baskets)
             embeddings = torch.cat([self.predicted_basket(of_masks), true.to(of_masks.dtype)])
         return Predictions(
-            logits=self._scores(tokens.rows, z, questions),
+            logits=self._scores(tokens, z, questions),
             embeddings=embeddings,
             context=dict(zip(self._codes, kinds, strict=True)),
         )
@@ -443,7 +467,7 @@ class WorldModel(nn.Module):
         total = self.visible(_sums(items, questions.question, number))
         return total + self.visible_count(number.clamp_max(VISIBLE))
 
-    def _scores(self, rows: Tensor, z: Tensor, questions: Questions) -> TokenScores:
+    def _scores(self, tokens: Tokens, z: Tensor, questions: Questions) -> TokenScores:
         """Logits (R, V): log-scores of counting, plus scores tied to the input's product vectors.
         Of candidates (R, C), with the logarithm of their weights.
 
@@ -456,12 +480,12 @@ class WorldModel(nn.Module):
             bias = bias.index_select(0, candidates.predicted) + candidates.log_weight
         # The [MASK] rows come first, one per question.
         bought, of_category = self.purchases(
-            questions, z[: len(questions.trip)], rows, self.product.categories(),
+            questions, z[: len(questions.trip)], tokens.rows, tokens.categories,
             (
                 self.prior.history_shares(questions),
                 self.category_share[history.categories.token],
             ),
-            self.prior.log_lifts(questions),
+            self.prior.log_lifts(questions), tokens.scored,
         )  # fmt: skip
         # Log-scores of counting reach 16, where bfloat16 would be wrong by .03.
         with torch.autocast(z.device.type, enabled=False):
@@ -472,7 +496,7 @@ class WorldModel(nn.Module):
             category = category.index_select(0, candidates.predicted)
         return TokenScores(
             z=self.output(z),
-            vectors=rows[: len(bias)],
+            vectors=tokens.rows[: len(bias)],
             tables=tuple((table, row.index_select(0, question)) for table, row in tables),
             groups=(of_category, question, category),
             history=bought,
@@ -505,23 +529,35 @@ class WorldModel(nn.Module):
 
     def train(self, mode: bool = True) -> WorldModel:
         """As for every module."""
-        self._fingerprint = None if mode else self._fingerprint
+        if mode:
+            self._forget()
         return super().train(mode)
 
     def load_state_dict(self, *arguments: Any, **options: Any) -> Any:
         """As for every module."""
-        self._fingerprint = None
+        self._forget()
         return super().load_state_dict(*arguments, **options)
+
+    def _apply(self, *arguments: Any, **options: Any) -> Any:
+        self._forget()  # on another device, or of another type
+        return super()._apply(*arguments, **options)
+
+    def _forget(self) -> None:
+        """Forget what is computed once from the weights."""
+        self._fingerprint = self._tokens_in_use = None
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
         """Switch dropout and gradients off, and back to what they were."""
-        was_training = self.training
-        self.eval()
+        was_training, was_in_use = self.training, self._is_in_use
+        if was_training:
+            self.eval()
+        self._is_in_use = True
         try:
             with torch.no_grad():
                 yield
         finally:
+            self._is_in_use = was_in_use
             if was_training:
                 self.train()
 

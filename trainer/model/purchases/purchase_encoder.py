@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainer.features.purchase_history import Bought
 from trainer.features.purchase_sequences import CHUNK, PurchaseSequences
 from trainer.model.encoder.mamba2 import Mamba2Layer
+from trainer.model.purchases.purchase_score import map_rows
 
 CHANNELS = 32
 HOURS, WEEKDAYS = 24, 7
@@ -46,6 +48,10 @@ class PurchaseEncoder(nn.Module):
 
     def forward(self, purchases: PurchaseSequences, products: Tensor) -> Tensor:
         """products (tokens, product) by token; returns (n, hidden), after each purchase."""
+        return self.out(self.scan(purchases, products))
+
+    def scan(self, purchases: PurchaseSequences, products: Tensor) -> Tensor:
+        """(n, CHANNELS) what `out` makes the result of: the same in fewer numbers."""
         gaps = purchases.gaps
         is_first = gaps[:, :1] < 0
         x = self.gaps(torch.cat([gaps.clamp_min(0).log1p() / 2 - 1, is_first], dim=1))
@@ -53,9 +59,15 @@ class PurchaseEncoder(nn.Module):
             self.circumstances, purchases.circumstances.unbind(1), strict=True
         ):
             x = x + F.embedding(codes, embedding.weight)
-        x = x + self.product(products).index_select(0, purchases.token)
+        x = x + map_rows(self.product, products, purchases.token)
         rows = x.new_zeros(purchases.sequence.numel(), CHANNELS)
         rows = rows.index_copy(0, purchases.step, self.norm(x))
         y = self.layer(rows.view(*purchases.sequence.shape, -1), purchases.sequence)
         y = y.flatten(0, 1).index_select(0, purchases.step)
-        return self.out(self.norm_out(x + y))
+        return self.norm_out(x + y)
+
+    def of(self, bought: Bought, products: Tensor) -> Tensor:
+        """(E, hidden) after the last purchase of each entry, which is kept or scanned."""
+        if bought.output is not None:
+            return self.out(bought.output)
+        return self(bought.sequences, products).index_select(0, bought.last)

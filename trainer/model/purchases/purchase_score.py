@@ -42,11 +42,12 @@ class PurchaseScore(nn.Module):
 
     def forward(
         self, questions: Questions, bought: Bought, z: Tensor, products: Tensor, share: Tensor,
-        counts: Tensor, added: Tensor, extra: Tensor | None = None,
+        counts: Tensor, added: Tensor, extra: Tensor | None = None, mapped: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """z (Q, width) question vectors, products (tokens, product) by token, share (E,) of all
         training items, counts (E, heads) of earlier trips, added (E, hidden) to the first inner
-        layer, extra (E, extra) further features.
+        layer, extra (E, extra) further features, mapped (tokens, hidden) products after their
+        linear map, where it is known.
 
         Returns scores (E,) and the last inner layer, (E, hidden).
         """
@@ -56,16 +57,13 @@ class PurchaseScore(nn.Module):
         x = self.features(known)
         # In place: on a CPU these are the largest tensors of a step.
         x += self.question(z).index_select(0, bought.question)
-        x += self._of_products(products, bought.token)
+        if mapped is None:
+            x += map_rows(self.product, products, bought.token)
+        else:
+            x += mapped.index_select(0, bought.token)
         x += added
         x = F.silu(self.inner(F.silu(x)))
         return self.score(x).squeeze(1).float(), x
-
-    def _of_products(self, products: Tensor, token: Tensor) -> Tensor:
-        """(E, hidden): maps all products, or the product of each pair where those are fewer."""
-        if len(token) < len(products):
-            return self.product(products.index_select(0, token))
-        return self.product(products).index_select(0, token)
 
     def _features(
         self, questions: Questions, bought: Bought, share: Tensor, counts: Tensor
@@ -94,6 +92,14 @@ class PurchaseScore(nn.Module):
             ],
             dim=1,
         )
+
+
+def map_rows(layer: nn.Linear, rows: Tensor, index: Tensor) -> Tensor:
+    """(n, out) of some of the rows (m, in), index (n,): all are mapped, or those where they are
+    fewer."""
+    if len(index) < len(rows):
+        return layer(rows.index_select(0, index))
+    return layer(rows).index_select(0, index)
 
 
 def log_ratios(counts: Tensor, share: Tensor) -> Tensor:

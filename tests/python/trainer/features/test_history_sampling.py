@@ -106,6 +106,8 @@ def test_features_of_scored_products_are_those_without_sampling(cache):
 
 def same(one, other):
     """Whether two records are equal to the bit."""
+    if one is None:
+        return other is None
     return one.__dict__.keys() == other.__dict__.keys() and all(
         torch.equal(value, other.__dict__[name])
         if isinstance(value, torch.Tensor)

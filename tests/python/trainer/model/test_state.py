@@ -11,8 +11,10 @@ import pytest
 import torch
 from toy import toy_cache
 
+from trainer.batches.questions import plan_questions
 from trainer.features.chain import Chain
 from trainer.features.chain_sales import chain_sales_after
+from trainer.features.customers import describe
 from trainer.features.plans import UNKNOWN_STORE, FinishedTrip, TripPlan
 from trainer.features.purchases import HISTORY_TRIPS
 from trainer.features.replay import finished_trips
@@ -69,6 +71,117 @@ def test_other_bytes_are_refused(chain, damage):
         CustomerState.from_bytes(damage, chain)
 
 
+def read_anew(model, state, plan):
+    """Logits from a scan of all purchases, in place of what is kept of them."""
+    customers, plans = [state.features], [plan]
+    questions = replace(plan_questions(customers, plans), trip=torch.zeros(1, dtype=torch.long))
+    with torch.no_grad():
+        return model.answer_questions(describe(customers, plans), questions).logits
+
+
+@pytest.fixture(scope="module")
+def scanner(cache):
+    """A model in which what is kept has an effect."""
+    torch.manual_seed(0)
+    model = create_world_model("tiny", cache).eval()
+    with torch.no_grad():
+        for name, parameter in model.purchases.named_parameters():
+            if name.endswith(("score.weight", "out.weight")):
+                parameter.normal_()
+    return model
+
+
+def same_answer(model, state, plan):
+    answer = model.answer([state], [plan]).logits
+    torch.testing.assert_close(answer, read_anew(model, state, plan), rtol=0, atol=1e-5)
+    return answer
+
+
+def test_what_is_kept_of_purchases_is_what_a_scan_of_all_says(chain, scanner, trips):
+    """One trip at a time, whole histories, copies and bytes; all customers together."""
+    stepwise, plan = observed(chain, []), replace(trips[-1].plan, visible=())
+    alone = []
+    for number, trip in enumerate(trips[:-1]):
+        alone.append(same_answer(scanner, stepwise, plan))
+        stepwise.observe(trip)
+        copy = stepwise.copy()
+        if number % 3 == 1:
+            scanner.encode([stepwise])
+            again = CustomerState.from_bytes(stepwise.to_bytes(), chain)
+            assert torch.equal(
+                same_answer(scanner, again, plan), same_answer(scanner, stepwise, plan)
+            )
+        at_once = observed(chain, trips[: number + 1])
+        for state in (copy, at_once):
+            same_answer(scanner, state, plan)
+            for kept, other in zip(state.kept, stepwise.kept, strict=True):
+                if not stepwise.waiting:
+                    assert np.array_equal(kept.bought, other.bought)
+                    np.testing.assert_allclose(kept.outputs, other.outputs, atol=1e-5)
+    assert (alone[-1] - alone[1]).abs().nan_to_num(0).max() > 0.01
+    states = [observed(chain, trips[:number]) for number in range(len(trips) - 1)]
+    scanner.encode(states[::2])
+    together = scanner.answer(states, [plan] * len(states)).logits
+    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-5)
+
+
+def test_only_what_a_trip_touches_is_scanned_again(chain, scanner, trips, monkeypatch):
+    state = observed(chain, trips[:5])
+    scanner.encode([state])
+    before = state.kept
+    state.observe(trips[5])
+    scanned, scan = [], scanner.purchases.product_encoder.scan
+
+    def recorded(purchases, products):
+        scanned.extend(purchases.token.tolist())
+        return scan(purchases, products)
+
+    monkeypatch.setattr(scanner.purchases.product_encoder, "scan", recorded)
+    scanner.encode([state])
+    touched = set(trips[5].tokens[trips[5].tokens <= chain.vocabulary.products].tolist())
+    assert touched and set(scanned) == touched
+    others = ~np.isin(before[0].bought, list(touched))
+    kept = np.isin(state.kept[0].bought, before[0].bought[others])
+    assert others.any() and np.array_equal(state.kept[0].outputs[kept], before[0].outputs[others])
+    scanner.answer([state], [trips[6].plan])
+    assert set(scanned) == touched  # a question scans nothing
+
+
+def test_what_is_computed_once_goes_with_the_weights(cache, chain, trips):
+    """Answers after training and loading are those of a model that never had other weights."""
+    torch.manual_seed(0)
+    model, plan = create_world_model("tiny", cache).eval(), trips[3].plan
+
+    def answer(of):
+        return of.answer([observed(chain, trips[:3])], [plan]).logits
+
+    first, weights = answer(model), {n: v.clone() for n, v in model.state_dict().items()}
+    model.train()
+    with torch.no_grad():
+        for part in (model.product.token_delta, model.purchases.product.score.weight):
+            part.normal_()
+    other = create_world_model("tiny", cache).eval()
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(answer(model.eval()), answer(other)) and not first.equal(answer(other))
+    other.load_state_dict(weights)
+    assert torch.equal(answer(other), first)
+
+
+def test_what_the_log_forgets_is_forgotten(chain, scanner, trips, monkeypatch):
+    monkeypatch.setattr("trainer.features.trip_log.HISTORY_TRIPS", 3)
+    monkeypatch.setattr("trainer.features.purchases.HISTORY_TRIPS", 3)
+    state = observed(chain, [])
+    for trip in trips[:-1]:
+        state.observe(trip)
+        scanner.encode([state])
+        for kept, logged in zip(state.kept, state.logged, strict=True):
+            assert kept.bought.tolist() == sorted({*logged.tolist()} - {-1})
+    assert len(state.features.log.trips) == 3
+    assert scanner.answer([state], [trips[-1].plan]).logits[:, 1:-2].isfinite().all()
+    late = observed(chain, trips[:-1])  # more trips wait than the log remembers
+    same_answer(scanner, late, trips[-1].plan)
+
+
 def test_a_cut_state_is_refused(chain, model, trips):
     state = observed(chain, trips)
     model.encode([state])
@@ -92,8 +205,9 @@ def test_another_models_state_is_refused(cache, chain, model, trips):
     model.encode([state])
     torch.manual_seed(1)
     other = create_world_model("tiny", cache).eval()
-    with pytest.raises(ValueError, match="other weights"):
-        other.next_visits([state])
+    for ask in (other.next_visits, lambda states: other.answer(states, [trips[3].plan])):
+        with pytest.raises(ValueError, match="other weights"):
+            ask([state])
 
 
 def test_a_stranger_is_answered_about_from_the_checkpoint_alone(cache, model, trips, tmp_path):
