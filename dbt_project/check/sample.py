@@ -130,6 +130,7 @@ def try_build(raw: Path, layout: str, work: Path, folder: Path) -> Outcome:
         "RETAILSIM_RAW": str(raw),
         "RETAILSIM_DB": str(database),
         "RETAILSIM_TMP": str(work / "spill"),
+        "RETAILSIM_PREDICTIONS": "",
         "RETAILSIM_LAYOUT": layout,
         "DBT_TARGET_PATH": str(work / "target"),
         "DBT_LOG_PATH": str(work / "logs"),

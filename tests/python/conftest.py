@@ -76,6 +76,7 @@ def dbt_environment(folder: Path, raw: Path) -> dict[str, str]:
         "RETAILSIM_RAW": str(raw.resolve()),
         "RETAILSIM_DB": str(folder / "warehouse.duckdb"),
         "RETAILSIM_TMP": str(folder / "spill"),
+        "RETAILSIM_PREDICTIONS": "",
         "DBT_PROJECT_DIR": str(ROOT),
         "DBT_PROFILES_DIR": str(ROOT),
         "DBT_TARGET_PATH": str(folder / "target"),

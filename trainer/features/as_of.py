@@ -113,24 +113,25 @@ class _Totals:
 
     def to_array(self) -> np.ndarray:
         """(numbers,) int64: the single numbers, then the lists, departments last."""
-        numbers = [getattr(self, name) for name in _NUMBERS]
+        numbers = [getattr(self, name) for name in NUMBERS]
         lists = [*self.top, *(trips for by_code in self.kinds for trips in by_code)]
         return np.concatenate([np.array(numbers + lists, dtype=np.int64), self.departments])
 
     @classmethod
     def from_array(cls, array: np.ndarray, counts: LabelCounts) -> _Totals:
         """The inverse of `to_array`."""
-        places = np.cumsum([len(_NUMBERS), TOP, *counts.codes.values()])
+        places = np.cumsum([len(NUMBERS), TOP, *counts.codes.values()])
         numbers, top, *kinds, departments = np.split(array, places)
         return cls(
             [trips.tolist() for trips in kinds],
             departments.copy(),
             top=top.tolist(),
-            **dict(zip(_NUMBERS, numbers.tolist(), strict=True)),
+            **dict(zip(NUMBERS, numbers.tolist(), strict=True)),
         )
 
 
-_NUMBERS = tuple(f.name for f in fields(_Totals) if f.type == "int")
+NUMBERS = tuple(f.name for f in fields(_Totals) if f.type == "int")
+"""The single numbers among the totals, in the order of `CustomerAggregates.to_arrays`."""
 
 
 @dataclass
@@ -234,6 +235,11 @@ class CustomerAggregates:
         else:
             row[f"{TABLE}.week"] = week
         return row
+
+    @property
+    def products(self) -> np.ndarray:
+        """(P,) int64 identities of the products ever bought, ascending."""
+        return self._products
 
     @property
     def is_cold_start(self) -> bool:

@@ -76,6 +76,12 @@ class Calendar:
         features = {name: int(values[row]) for name, values in self._columns.items()}
         return Day(int(self._weeks[row]), row - self._first_index, features)
 
+    def date(self, index: int) -> date:
+        """The day of an index (`Day.index`), one of the calendar or after it."""
+        row = index + self._first_index
+        after = max(row - (len(self._dates) - 1), 0)
+        return EPOCH + timedelta(int(self._dates[min(row, len(self._dates) - 1)]) + after)
+
     def columns(self, first: int, stop: int) -> dict[str, np.ndarray]:
         """`DAY_COLUMNS` of the days from one index to before another (`Day.index`), (days,) int64
         each. Raises ValueError for days before the calendar."""

@@ -50,6 +50,7 @@ class Chain:
         self._token_of = {code: row + 1 for row, code in enumerate(cache["products.code"].tolist())}
         self._code_of = {token: code.decode() for code, token in self._token_of.items()}
         self._store_of = {code: row for row, code in enumerate(cache["stores.code"].tolist())}
+        self._store_codes = [code.decode() for code in self._store_of]
 
     def tokens(self, codes: Sequence[str]) -> np.ndarray:
         """Tokens of product codes, (n,) int64. Raises KeyError with the first unknown code."""
@@ -68,6 +69,10 @@ class Chain:
     def store(self, code: str) -> int:
         """Row of a store, or `UNKNOWN_STORE` for one outside the vocabulary."""
         return self._store_of.get(code.encode(), UNKNOWN_STORE)
+
+    def store_code(self, row: int) -> str | None:
+        """Code of a row of the stores, None for `UNKNOWN_STORE`; the inverse of `store`."""
+        return None if row == UNKNOWN_STORE else self._store_codes[row]
 
     def segments(self, price_sensitivity: str, lifestage: str) -> tuple[int, int]:
         """Codes of a customer's segments; 0 for labels that did not occur in training."""

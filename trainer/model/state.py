@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -12,12 +12,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from torch import Tensor
 
+from trainer.cache.reader import TensorCache
 from trainer.features.chain import Chain
 from trainer.features.customers import CustomerFeatures, describe, priced_items
 from trainer.features.kept_purchases import KeptPurchases, purchased
 from trainer.features.plans import FinishedTrip
+from trainer.features.recorded import recorded_customers, recorded_trips
 from trainer.features.tensors import TensorRecord, map_tensors
-from trainer.features.trips import Items, Trips
+from trainer.features.trips import Items, Trips, read
 from trainer.model.encoder.mamba2 import Mamba2Cache
 from trainer.model.purchases.purchase_encoder import CHANNELS
 
@@ -67,7 +69,8 @@ class CustomerState:
         """What is kept of products and of finest categories, as of the last trip that does not
         wait."""
         self.waiting: list[tuple[Trips, Items]] = []
-        """Finished trips that the model has not read, oldest first, each with its items."""
+        """Finished trips that the model has not read, oldest first, with their items: one by one,
+        but for those that `recorded_states` begins with."""
         self.model = ""
         """Fingerprint of the model that encoded the trips."""
 
@@ -146,6 +149,32 @@ class CustomerState:
         ) as error:  # fmt: skip
             raise ValueError(f"this is not the state of a customer: {error}") from None
         return state
+
+
+def recorded_states(
+    chain: Chain, cache: TensorCache, customers: Sequence[int], last_week: int
+) -> list[CustomerState]:
+    """States of customers (n,) of a cache, rows of `customers`, when the weeks up to one are over.
+
+    What observing their trips one by one gives, in a small part of the time. Prices of items are
+    those that the cache has. chain: that of the cache.
+    """
+    rows, lengths = recorded_trips(cache, customers, last_week)
+    trips, items = read(cache, rows)
+    stop = lengths.cumsum()
+    item = torch.searchsorted(items.trip, torch.from_numpy(np.append(0, stop)))
+    states = []
+    for number, features in enumerate(recorded_customers(chain, cache, customers, last_week)):
+        state = CustomerState(chain, features.segments)
+        state.features = features
+        if features.trips:
+            of_trips = slice(int(stop[number] - lengths[number]), int(stop[number]))
+            of_items = slice(int(item[number]), int(item[number + 1]))
+            own = map_tensors(items, lambda tensor, part=of_items: tensor[part])
+            own = replace(own, trip=own.trip - of_trips.start)
+            state.waiting.append((map_tensors(trips, lambda t, part=of_trips: t[part]), own))
+        states.append(state)
+    return states
 
 
 def _digest(arrays: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -252,10 +252,10 @@ class WorldModel(nn.Module):
                 chosen = read[start : start + STATES_PER_BATCH]
                 self.purchases.keep(chosen, tokens.rows, tokens.categories)
             new = [state for state in states if state.waiting and state.encoder is None]
-            new.sort(key=lambda state: len(state.waiting))  # similar lengths need less padding
+            new.sort(key=_waiting_trips)  # similar lengths need less padding
             for start in range(0, len(new), STATES_PER_BATCH):
                 chosen = new[start : start + STATES_PER_BATCH]
-                lengths = torch.tensor([len(state.waiting) for state in chosen])
+                lengths = torch.tensor([_waiting_trips(state) for state in chosen])
                 trips, items = _joined([trip for state in chosen for trip in state.waiting])
                 self._store(chosen, self.prefill(*self._here(trips, items, lengths)))
                 for state in chosen:
@@ -588,11 +588,18 @@ def _days_before(trips: Trips) -> Tensor:
     return trips.calendar["days_since_previous"].clamp(0, LONGEST_GAP)
 
 
+def _waiting_trips(state: CustomerState) -> int:
+    """How many trips wait for the encoder."""
+    return sum(len(trips) for trips, _ in state.waiting)
+
+
 def _joined(parts: Sequence[tuple[Trips, Items]]) -> tuple[Trips, Items]:
-    """Single trips, each with its items, as one batch."""
+    """Trips, each part with its items, as one batch."""
     trips, items = zip(*parts, strict=True)
-    number = torch.repeat_interleave(torch.tensor([len(part.token) for part in items]))
-    return concatenate(trips), replace(concatenate(items), trip=number)
+    first = torch.tensor([0, *(len(part) for part in trips[:-1])]).cumsum(0)
+    first = first.repeat_interleave(torch.tensor([len(part.token) for part in items]))
+    items = concatenate(items)
+    return concatenate(trips), replace(items, trip=items.trip + first)
 
 
 def create_world_model(

@@ -20,7 +20,7 @@ from trainer.features.plans import UNDECLARED
 from trainer.features.replay import finished_trips
 from trainer.features.shelf_prices import ShelfPrices
 from trainer.features.visits import HORIZON
-from trainer.model.state import CustomerState
+from trainer.model.state import CustomerState, recorded_states
 from trainer.model.world_model import create_world_model
 
 TOLERANCE = dict(rtol=0, atol=1e-4)
@@ -221,3 +221,29 @@ def test_everything_at_once_equals_one_by_one(default_cache, model, chains):
     expected = torch.cat([model.answer([s], [p]).logits for s, p in zip(alone, plans, strict=True)])
     answer = model.answer(together, plans)
     torch.testing.assert_close(answer.logits, expected, **TOLERANCE)
+
+
+def test_a_recorded_past_equals_one_trip_after_the_other(default_cache, model, chains):
+    """Also where further trips follow it."""
+    cache, chain = default_cache, chains(1)
+    middle, last = 40, int(cache["trips.week"].max())
+    offsets, week = cache["customers.trip_offsets"].astype(int), cache["trips.week"]
+    both = (week[offsets[:-1]] <= middle) & (week[offsets[1:] - 1] > middle)
+    customers = np.flatnonzero(both)[[2, 0, 1]]
+    early, late = (recorded_states(chain, cache, customers, until) for until in (middle, last))
+    replayed = []
+    for customer, state in zip(customers, early, strict=True):
+        one_by_one = CustomerState(chain, state.features.segments)
+        for trip in finished_trips(cache, np.arange(*offsets[[customer, customer + 1]])):
+            one_by_one.observe(trip)
+            if chain.calendar.day(trip.plan.date).week > middle:
+                state.observe(trip)
+        replayed.append(one_by_one)
+    for states in (early, late, replayed):
+        model.encode(states)
+    for states in (early, late):
+        for state, expected in zip(states, replayed, strict=True):
+            one, other = state.features.to_arrays(), expected.features.to_arrays()
+            assert one.keys() == other.keys()
+            assert all(np.array_equal(one[name], values) for name, values in other.items())
+            torch.testing.assert_close(state.encoder.output, expected.encoder.output, **TOLERANCE)

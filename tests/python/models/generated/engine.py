@@ -108,6 +108,7 @@ def engine(scratch: Path) -> Iterator[Engine]:
     environment = {
         "RETAILSIM_DB": ":memory:",
         "RETAILSIM_TMP": str(scratch / "spill"),
+        "RETAILSIM_PREDICTIONS": "",
         "RETAILSIM_THREADS": "1",
         "DBT_PROJECT_DIR": str(ROOT),
         "DBT_PROFILES_DIR": str(ROOT),

@@ -1,0 +1,112 @@
+"""The likeliest products of the next trips of a few customers, with calibrated probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.batches.tasks import TASKS
+from trainer.cache.schema import CONTEXT
+from trainer.cache.vocabulary import Vocabulary
+from trainer.features.customers import CustomerFeatures
+from trainer.features.plans import UNDECLARED, TripPlan
+from trainer.model.calibration import basket_p
+from trainer.model.state import CustomerState
+from trainer.model.world_model import WorldModel
+from trainer.next_baskets.basket_sizes import BasketSizes, ExpectedItems
+from trainer.next_baskets.likely_visits import Given, LikelyVisits, likely_visits
+
+NEXT_UNKNOWN, NEXT_KNOWN, COMPLETION = TASKS
+
+
+@dataclass(frozen=True)
+class NextBaskets:
+    """Of n customers."""
+
+    visits: LikelyVisits
+    items: np.ndarray
+    """(n,) expected number of products, besides visible ones."""
+    tokens: np.ndarray
+    """(n, k) the likeliest products, most likely first."""
+    p: np.ndarray
+    """(n, k) probability that the basket holds each; 0 where there is none left."""
+    is_repeat: np.ndarray
+    """(n, k) bool: the customer bought it before."""
+
+
+def next_baskets(
+    model: WorldModel,
+    states: Sequence[CustomerState],
+    sizes: BasketSizes,
+    given: Given,
+    first_day: date,
+    products: int,
+    only: str | None = None,
+) -> NextBaskets:
+    """What the next trips of customers (n,) will hold.
+
+    given, first_day: see `likely_visits`. products: k, how many are wanted of each; only: `repeat`
+    leaves out products that the customer never bought, `new` all others; probabilities stay the
+    same. Raises InputError where no trip held as many products as are visible, and what
+    `likely_visits` raises.
+    """
+    customers = [state.features for state in states]
+    visits = likely_visits(model.next_visits(states), customers, given, first_day)
+    plans = [
+        TripPlan(day, hour, store, given.kind, given.visible)
+        for day, hour, store in zip(
+            visits.dates, visits.hours.tolist(), visits.stores.tolist(), strict=True
+        )
+    ]
+    answer = model.answer(states, plans)
+    if given.visible:
+        visits = _as_basket_shows(visits, answer.context, given)
+    items = sizes.expected(customers, visits.size_p, len(given.visible))
+    p = probabilities(model, answer.logits, given, items)
+    bought = _bought(customers, model.product.vocabulary).to(p.device)
+    wanted = p if only is None else p.masked_fill(bought != (only == "repeat"), 0)
+    value, token = wanted.topk(products, dim=1)
+    listed = (part.numpy(force=True) for part in (token, value, bought.gather(1, token)))
+    return NextBaskets(visits, items.mean, *listed)
+
+
+def probabilities(model: WorldModel, logits: Tensor, given: Given, items: ExpectedItems) -> Tensor:
+    """Probability that the next basket holds each product besides the visible ones, (n, V).
+
+    logits (n, V) of `WorldModel.answer`. Calibrated as `trainer.evaluate` does it, with the
+    expected number of items in the place of the true one; a row adds up to that number.
+    """
+    task = COMPLETION if given.visible else NEXT_UNKNOWN if given.kind == UNDECLARED else NEXT_KNOWN
+    scores = logits.clone()
+    scores[:, [*model.product.vocabulary.specials, *given.visible]] = -torch.inf
+    log_p = model.calibration.items(scores, task)
+    there_is_more, number = (torch.from_numpy(part).to(log_p) for part in (items.any, items.items))
+    return there_is_more[:, None] * basket_p(log_p, number, model.calibration.slopes(task))
+
+
+def _as_basket_shows(
+    visits: LikelyVisits, context: Mapping[str, Tensor], given: Given
+) -> LikelyVisits:
+    """With the kind of the trip as the visible items show it, as far as it was not declared.
+
+    context: logits (n, codes) of each of `CONTEXT`; code 0 is no kind.
+    """
+    kinds = [context[name][:, 1:].softmax(1).numpy(force=True) for name in CONTEXT]
+    if given.kind == UNDECLARED:
+        likeliest = np.stack([p.argmax(1) + 1 for p in kinds], axis=1)
+        visits = replace(visits, kind=likeliest, kind_p=np.full(len(likeliest), np.nan))
+    return visits if given.kind[0] else replace(visits, size_p=kinds[0])
+
+
+def _bought(customers: Sequence[CustomerFeatures], vocabulary: Vocabulary) -> Tensor:
+    """(n, V) bool: what each customer bought before."""
+    bought = torch.zeros(len(customers), vocabulary.size, dtype=torch.bool)
+    for row, customer in enumerate(customers):
+        products = customer.aggregates.products
+        bought[row, torch.from_numpy(products[vocabulary.is_product(products)])] = True
+    return bought

@@ -1,0 +1,56 @@
+"""Work in several processes, since many small operations gain little from torch's threads."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from trainer.commands.errors import ExpectedError
+
+_work: Callable[[int], Any] | None = None
+"""Of a worker process."""
+
+
+@contextmanager
+def side_by_side(work: Callable[[int], Any], parts: int) -> Iterator[Iterator[Any]]:
+    """The results of work(0), work(1) and so on, in this order, none of which needs another.
+
+    There are as many processes as torch has threads; with one thread, one part or a GPU this
+    process does it all. Raises what the work raises, and
+    ExpectedError where a worker is killed.
+    """
+    workers = min(torch.get_num_threads(), parts)
+    if workers <= 1 or torch.cuda.is_available():
+        yield map(work, range(parts))
+        return
+    # A fork shares model and chain with its parent, and starts in no time.
+    context = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(work,))
+    try:
+        yield pool.map(_part, range(parts))
+    except BrokenProcessPool:
+        raise ExpectedError(
+            "a worker process was killed, perhaps for lack of memory: set OMP_NUM_THREADS to fewer "
+            f"than {workers}"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(work: Callable[[int], Any]) -> None:
+    """In a new worker: Ctrl-C is for the parent, and one thread is enough."""
+    global _work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    _work = work
+
+
+def _part(number: int) -> Any:
+    return _work(number)
