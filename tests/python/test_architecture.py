@@ -51,6 +51,12 @@ def test_every_file_of_the_trainer_has_a_room():
     assert folders == set(ROOMS)
 
 
+def test_the_server_needs_no_warehouse():
+    for path in (ROOT / "serving").rglob("*.py"):
+        tops = {name.split(".")[0] for name in imported(path)}
+        assert not tops & {"dbt", "duckdb", "dbt_project", "simulator"}, path
+
+
 def test_the_trainer_needs_no_warehouse_and_nothing_above_it():
     for path in (ROOT / "trainer").rglob("*.py"):
         tops = {name.split(".")[0] for name in imported(path)}

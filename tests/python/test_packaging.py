@@ -46,7 +46,7 @@ def test_the_wheel_holds_every_file_of_every_package(project, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
 
-    assert {"dbt_project", "trainer"} <= packages
+    assert {"dbt_project", "trainer", "serving"} <= packages
     assert shipped == files
 
 
@@ -70,7 +70,7 @@ def test_every_direct_dependency_is_pinned(project):
     extras = project["project"]["optional-dependencies"]
     requirements = [
         *project["project"]["dependencies"],
-        *(line for extra in ("warehouse", "trainer", "dev") for line in extras[extra]),
+        *(line for extra in ("warehouse", "trainer", "serving", "dev") for line in extras[extra]),
     ]
 
     assert {canonicalize_name(Requirement(line).name) for line in requirements} <= pinned

@@ -68,6 +68,18 @@ class TokenScores:
         flat = logits.flatten().index_add(0, cell, added).index_fill(0, absent, -torch.inf)
         return flat.view_as(logits)
 
+    def parts(self, row: int, token: int) -> dict[str, float]:
+        """What one logit is the sum of: `network`, `table 1` onwards, `group` and `history`."""
+        parts = {"network": self.z[row] @ self.vectors[token]}
+        for number, (table, of_row) in enumerate(self.tables, start=1):
+            parts[f"table {number}"] = table[of_row[row], token]
+        table, of_row, of_token = self.groups
+        parts["group"] = table[of_row[row], of_token[token]]
+        of_rows, of_tokens, entry = self.entries
+        here = entry[(of_rows == row) & (of_tokens == token)]
+        parts["history"] = self.history[here].sum()
+        return {name: float(value) for name, value in parts.items()}
+
     def cut(self, rows: slice) -> TokenScores:
         """The scores of consecutive rows, whose logits may be computed without those of others."""
         start, stop, _ = rows.indices(len(self.z))

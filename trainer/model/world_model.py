@@ -267,15 +267,17 @@ class WorldModel(nn.Module):
                 for state in known:  # only now: an error must not lose them
                     del state.waiting[0]
 
-    def answer(self, states: Sequence[CustomerState], plans: Sequence[TripPlan]) -> Predictions:
+    def answer(
+        self, states: Sequence[CustomerState], plans: Sequence[TripPlan], dense: bool = True
+    ) -> Predictions:
         """What will be in the basket of the next trip of each of n customers?
 
         states and plans (n), one plan per customer; all states are of one chain. Trips that wait
-        are read first. Returns logits (n, V) and context logits (n, codes) by name. Raises
-        ValueError where the numbers differ, and what `encode`, `describe` and `plan_questions`
-        raise.
+        are read first. Returns logits (n, V) and context logits (n, codes) by name. With
+        dense=False logits stay `TokenScores`. Raises ValueError where the numbers differ, and what
+        `encode`, `describe` and `plan_questions` raise.
         """
-        return self.answer_questions(*self.questions(states, plans))
+        return self.answer_questions(*self.questions(states, plans), dense=dense)
 
     def best(
         self, states: Sequence[CustomerState], plans: Sequence[TripPlan], k: int

@@ -1,0 +1,2 @@
+"""A trained model over HTTP: next baskets, completions, next visits, and states that follow each
+finished trip."""

@@ -1,0 +1,411 @@
+"""What the model's thread does with the requests of a batch. All state is of this thread.
+
+Trips and forgetting come first, in the order in which they arrived, then questions, all of which
+the model answers at once. A trip changes the state in memory at once and is acknowledged when the
+store has committed it. A commit that fails takes the states in memory with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+
+from serving.answers import Asked, baskets, chances, next_visits, past_trip
+from serving.batcher import Job
+from serving.chain import ServedChain
+from serving.customers import Customers, Live
+from serving.errors import ApiError, invalid
+from serving.limits import WARMED
+from serving.metrics import Metrics
+from serving.requests import Describe, Forget, Observe, Prepare, Question, TakeOver, Warm
+from serving.schemas import (
+    CompletionIn,
+    ExplainIn,
+    FinishedTripIn,
+    NextVisitIn,
+    Receipt,
+)
+from serving.store import LoggedTrip, Store
+from trainer.features.plans import UNKNOWN_STORE, FinishedTrip, TripPlan
+from trainer.model.checkpoint import Checkpoint
+from trainer.model.state import CustomerState
+from trainer.model.world_model import WorldModel
+
+COMPARED = 16
+"""Trips of a batch that are compared with what the model expected, if nobody waits meanwhile."""
+WARM_AT_ONCE = 4
+"""States of a coming model that are made between two batches."""
+
+
+@dataclass
+class _Model:
+    """A model, and states that are its own."""
+
+    checkpoint: Checkpoint
+    model: WorldModel
+    customers: Customers
+    since: datetime
+
+
+class Engine:
+    """Works through batches of requests.
+
+    Args:
+        served: the chain.
+        store: where trips are logged.
+        checkpoint, model: the first model.
+        live: states in memory.
+        metrics: where it counts.
+        finish: takes results, or exceptions, of jobs (`Batcher.finish`).
+        is_idle: whether no request waits.
+    """
+
+    def __init__(
+        self, served: ServedChain, store: Store, checkpoint: Checkpoint, model: WorldModel,
+        live: int, metrics: Metrics, finish: Callable[[Iterable[tuple[Job, Any]]], None],
+        is_idle: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self._served, self._store, self._most = served, store, live
+        self._metrics, self._finish, self._is_idle = metrics, finish, is_idle
+        self._generation = store.writer.generation
+        self._now = self._with(checkpoint, model)
+        self._next: _Model | None = None
+        self._to_warm: list[str] = []
+
+    @property
+    def live(self) -> int:
+        """States in memory."""
+        return len(self._now.customers)
+
+    @property
+    def current(self) -> tuple[Checkpoint, datetime]:
+        """The checkpoint that answers, and since when."""
+        now = self._now
+        return now.checkpoint, now.since
+
+    def work(self, jobs: list[Job]) -> None:
+        """Finish jobs; trips that are being committed are finished by the store's thread."""
+        self._metrics.batch.observe(len(jobs))
+        with self._metrics.model.time():
+            if self._generation != self._store.writer.generation:
+                self._generation = self._store.writer.generation
+                self._now.customers.drop_all()
+                self._next = None
+            for job in jobs:
+                if isinstance(job.request, Prepare | Warm | TakeOver):
+                    self._try(job, self._swap)
+            self._observe([job for job in jobs if isinstance(job.request, Observe | Forget)])
+            for job in jobs:
+                if isinstance(job.request, Describe):
+                    self._try(job, self._describe)
+            self._answer([job for job in jobs if isinstance(job.request, Question)])
+            self._now.customers.trim(self._generation)
+
+    def close(self) -> None:
+        """Save states. After the last batch."""
+        self._now.customers.save_all(self._generation)
+
+    def _try(self, job: Job, run: Callable[[Any], Any]) -> None:
+        try:
+            result = run(job.request)
+        except Exception as error:
+            result = error
+        self._finish([(job, result)])
+
+    def _with(self, checkpoint: Checkpoint, model: WorldModel) -> _Model:
+        customers = Customers(self._served, self._store, model, self._most)
+        return _Model(checkpoint, model, customers, datetime.now(UTC))
+
+    # Another model
+
+    def _swap(self, request: Prepare | Warm | TakeOver) -> int:
+        """States that are still to be made."""
+        if isinstance(request, Prepare):
+            self._next = self._with(request.checkpoint, request.model)
+            self._to_warm = self._now.customers.latest(WARMED)
+            return len(self._to_warm)
+        if self._next is None:
+            raise ApiError(503, "store", "the store failed meanwhile: try again")
+        if isinstance(request, Warm):
+            chosen, self._to_warm = self._to_warm[-WARM_AT_ONCE:], self._to_warm[:-WARM_AT_ONCE]
+            self._next.customers.get(chosen)
+            return len(self._to_warm)
+        self._next.customers.catch_up()
+        self._next.since = datetime.now(UTC)
+        self._now, self._next = self._next, None
+        return 0
+
+    # Trips
+
+    def _observe(self, jobs: Sequence[Job]) -> None:
+        if not jobs:
+            return
+        self._now.customers.get(_customer(job.request) for job in jobs)
+        compared: list[tuple[CustomerState, FinishedTrip]] = []
+        for job in jobs:
+            try:
+                if isinstance(job.request, Forget):
+                    self._forget(job)
+                else:
+                    self._log(job, compared)
+            except Exception as error:
+                self._finish([(job, error)])
+        if compared:
+            self._compare(compared)
+
+    def _log(self, job: Job, compared: list[tuple[CustomerState, FinishedTrip]]) -> None:
+        trip: FinishedTripIn = job.request.trip
+        content = json.dumps(
+            _receipt(trip), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )
+        known = self._store.trip(trip.trip_id)
+        if known is not None:
+            if (known.customer, known.content) != (trip.customer, content):
+                raise self._refused("conflict", "trip_id", "another trip has this id")
+            self._count("duplicate")
+            done = self._acknowledge(job, known)
+            self._store.writer.barrier(trip.customer, self._generation, done)
+            return
+        customers, served = self._now.customers, self._served
+        live = customers.get([trip.customer]).get(trip.customer)
+        is_new = live is None
+        if served.knows(trip.customer) and served.has_recorded(trip.customer, trip.trip_id):
+            # Also of a customer who was forgotten: what was recorded shall not come back.
+            raise self._refused("recorded", "trip_id", "the cache has this trip already")
+        finished, left_out = served.finished(trip)
+        if finished is None:
+            raise invalid("items: no product is known, nor is its category", "items")
+        if trip.date > served.last_date:
+            raise invalid(f"date: expected {served.last_date} at the latest", "date")
+        if is_new:
+            live = customers.add(trip.customer, trip.segments)
+        before = None
+        try:
+            try:
+                live.state.features.check_order(finished.plan)
+            except ValueError as error:
+                raise self._refused("late", "date", str(error)) from None
+            if len(compared) < COMPARED and self._is_idle():
+                before = live.state.copy()
+            try:
+                live.state.observe(finished)
+            except ValueError as error:
+                raise invalid(str(error)) from None
+        except ApiError:
+            if is_new:
+                customers.drop(trip.customer)
+            raise
+        if before is not None and finished.plan.date >= served.first_date:
+            compared.append((before, finished))
+        live.logged += 1
+        live.unsaved += 1
+        answer = {
+            "customer": trip.customer, "trip_id": trip.trip_id, "number": live.logged,
+            "left_out": left_out,
+        }  # fmt: skip
+        logged = LoggedTrip(
+            trip.customer, live.logged, trip.trip_id, content, json.dumps(answer)
+        )  # fmt: skip
+        self._count("new")
+        self._store.writer.add_trip(
+            logged, trip.segments.model_dump_json(), self._generation,
+            self._acknowledge(job, logged),
+        )  # fmt: skip
+
+    def _acknowledge(self, job: Job, trip: LoggedTrip) -> Callable[[Exception | None], None]:
+        def done(error: Exception | None) -> None:
+            self._finish([(job, json.loads(trip.answer) if error is None else _not_stored(error))])
+
+        return done
+
+    def _forget(self, job: Job) -> None:
+        customer = job.request.customer
+        if customer not in self._now.customers.get([customer]):
+            raise _unknown(customer)
+        for each in filter(None, (self._now, self._next)):
+            each.customers.drop(customer)
+
+        def done(error: Exception | None) -> None:
+            answer = {"customer": customer, "forgotten": True}
+            self._finish([(job, answer if error is None else _not_stored(error))])
+
+        is_recorded = self._served.knows(customer)
+        self._store.writer.forget(customer, is_recorded, self._generation, done)
+
+    def _compare(self, compared: Sequence[tuple[CustomerState, FinishedTrip]]) -> None:
+        """Count what trips were expected to hold, before they were known, and what they did."""
+        now = self._now
+        states = [state for state, _ in compared]
+        plans = [TripPlan(trip.plan.date, trip.plan.hour, trip.plan.store) for _, trip in compared]
+        p = chances(now.model, self._served, states, plans, now.model.answer(states, plans)).p
+        for row, (_, trip) in enumerate(compared):
+            is_bought = np.zeros(p.shape[1], dtype=bool)
+            is_bought[trip.tokens[trip.tokens < p.shape[1]]] = True
+            self._metrics.compare(p[row].double().numpy(), is_bought)
+
+    def _count(self, result: str) -> None:
+        self._metrics.trips.labels(result).inc()
+
+    def _refused(self, code: str, field: str, message: str) -> ApiError:
+        self._count(code)
+        return ApiError(409, code, f"{field}: {message}", field)
+
+    # Questions
+
+    def _answer(self, jobs: Sequence[Job]) -> None:
+        known = self._now.customers.get(
+            job.request.customer for job in jobs if job.request.customer is not None
+        )
+        asked: list[tuple[Job, Asked]] = []
+        visits: list[tuple[Job, CustomerState]] = []
+        for job in jobs:
+            try:
+                state = self._state(job.request, known)
+                if isinstance(job.request, NextVisitIn):
+                    self._check_visit(job.request, state)
+                    visits.append((job, state))
+                else:
+                    asked.append((job, self._asked(job.request, state)))
+            except Exception as error:
+                self._finish([(job, error)])
+        now = self._now
+        self._several(asked, lambda of: baskets(now.model, self._served, of))
+        # A question may give its date, store and hour, so each state is there once per question.
+        self._several(
+            visits,
+            lambda of: next_visits(now.model, self._served, *of),
+            lambda some: ([job.request for job, _ in some], [state for _, state in some]),
+        )
+
+    def _several(
+        self, asked: Sequence[tuple[Job, Any]], answer: Callable[[Any], list],
+        arguments: Callable[[Sequence[tuple[Job, Any]]], Any] = lambda some: [a for _, a in some],
+    ) -> None:  # fmt: skip
+        """Answer questions at once, and one by one where that fails: a fault must hit no other."""
+        if not asked:
+            return
+        try:
+            results: list[Any] = answer(arguments(asked))
+        except Exception as error:
+            if len(asked) > 1:
+                for each in asked:
+                    self._several([each], answer, arguments)
+                return
+            results = [error]
+        self._finish((job, result) for (job, _), result in zip(asked, results, strict=True))
+
+    def _state(self, question: Question, known: dict[str, Live]) -> CustomerState:
+        if question.customer is not None:
+            if question.customer not in known:
+                raise _unknown(question.customer)
+            return known[question.customer].state
+        for number, receipt in enumerate(question.history.trips):
+            if receipt.date > self._served.last_date:
+                latest = self._served.last_date
+                field = f"history.trips.{number}.date"
+                raise invalid(f"{field}: expected {latest} at the latest", field)
+        history = question.history
+        try:
+            return self._now.customers.strange(history.segments, history.trips)
+        except ValueError as error:
+            raise invalid(f"history: {error}", "history") from None
+
+    def _asked(self, question: Any, state: CustomerState) -> Asked:
+        visible, left_out = [], []
+        if isinstance(question, CompletionIn | ExplainIn):
+            visible, left_out = self._served.tokens(question.basket)
+        if isinstance(question, ExplainIn):
+            tokens, _ = self._served.tokens([question.product])
+            if not tokens:
+                raise ApiError(
+                    404, "unknown_product", f"no product {question.product!r}", "product"
+                )
+            if tokens[0] in visible:
+                raise invalid("product: it is in the basket already", "product")
+        self._check_date(question.date, state)
+        plan = TripPlan(
+            question.date, question.hour, self._store_of(question.store, state),
+            self._served.kind(question.kind), tuple(visible),
+        )  # fmt: skip
+        try:
+            state.features.check_order(plan)
+        except ValueError as error:
+            raise ApiError(409, "past", str(error), "date") from None
+        return Asked(question, state, plan, left_out)
+
+    def _check_visit(self, question: NextVisitIn, state: CustomerState) -> None:
+        if not state.features.trips:
+            raise ApiError(
+                409, "no_trips", "what follows a trip is known after the first one", "customer"
+            )
+        if question.date is not None:
+            self._check_date(question.date, state)
+            if question.date < state.features.last[0]:
+                raise ApiError(
+                    409, "past", f"{question.date} lies before the customer's last trip", "date"
+                )
+
+    def _check_date(self, day: date, state: CustomerState) -> None:
+        self._served.check_date(day)
+
+    def _store_of(self, code: str | None, state: CustomerState) -> int:
+        if code is not None:
+            return self._served.chain.store(code)
+        trips = state.features.log.trips
+        return int(trips["store"][-1]) - 1 if len(trips) else UNKNOWN_STORE
+
+    def _describe(self, request: Describe) -> dict[str, Any]:
+        live = self._now.customers.get([request.customer]).get(request.customer)
+        if live is None:
+            raise _unknown(request.customer)
+        features, served = live.state.features, self._served
+        is_recorded = self._now.customers.is_recorded(request.customer)
+        log = features.log
+        stop = log.trips["items"].cumsum()
+        latest = []
+        for row in range(len(log.trips) - 1, max(len(log.trips) - 1 - request.trips, -1), -1):
+            tokens = log.tokens[stop[row] - log.trips["items"][row] : stop[row]]
+            latest.append(past_trip(served, log.trips[row]) | {"products": served.codes(tokens)})
+        labels = served.chain.labels
+        return {
+            "customer": request.customer,
+            "segments": {
+                name: labels[name][code - 1] if code else None
+                for name, code in zip(
+                    ("price_sensitivity", "lifestage"), features.segments, strict=True
+                )
+            },
+            "trips": features.trips,
+            "recorded": len(served.recorded(request.customer)) if is_recorded else 0,
+            "last": past_trip(served, log.trips[-1]) if len(log.trips) else None,
+            "latest": latest,
+            "later": served.later(request.customer, request.trips) if is_recorded else [],
+        }
+
+
+def _customer(request: Observe | Forget) -> str:
+    return request.customer if isinstance(request, Forget) else request.trip.customer
+
+
+def _receipt(trip: FinishedTripIn) -> dict[str, Any]:
+    """What is kept of a trip: that the order of items says nothing is part of its form."""
+    kept = trip.model_dump(mode="json", include=set(Receipt.model_fields))
+    kept["items"].sort(key=lambda item: item["product"])
+    return kept
+
+
+def _unknown(customer: str) -> ApiError:
+    return ApiError(
+        404, "unknown_customer",
+        f"nothing is known of customer {customer!r}: tell a finished trip first, or give a history",
+        "customer",
+    )  # fmt: skip
+
+
+def _not_stored(error: Exception) -> ApiError:
+    return ApiError(503, "store", f"the trip was not stored ({error}): send it again")

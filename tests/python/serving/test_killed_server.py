@@ -1,0 +1,123 @@
+"""The real command: killed while trips are told, nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from profiles import repetitions, seed
+from running import AFTER, receipt
+
+
+@contextmanager
+def serving(files, states, *options, **environment):
+    """A process and a client."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serving", str(files / "model"), "--cache", str(files / "cache"),
+         "--states", str(states), "--port", "0", *options],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | environment,
+    )  # fmt: skip
+    try:
+        line = process.stdout.readline()
+        url = re.search(r"http://\S+", line)
+        assert url, line + process.stdout.read()
+        with httpx.Client(base_url=url[0], timeout=30) as client:
+            while True:
+                try:
+                    if client.get("/ready").status_code == 200:
+                        break
+                except httpx.TransportError:
+                    assert process.poll() is None
+                    time.sleep(0.01)
+            yield process, client
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_nothing_acknowledged_is_lost(files, tmp_path):
+    draw = random.Random(seed())
+    told, number = {}, 0
+    for _ in range(repetitions(3)):
+        with serving(files, tmp_path) as (process, client):
+            for trip_id, (trip, answer) in told.items():
+                assert client.post("/v1/trips", json=trip).json() == answer, trip_id
+            killed = time.monotonic() + draw.uniform(0.01, 0.4)
+            while True:
+                trip = receipt(f"C{number % 3}", f"t{number}", hour=11 + number // 60)
+                if time.monotonic() > killed:
+                    process.send_signal(signal.SIGKILL)
+                try:
+                    response = client.post("/v1/trips", json=trip)
+                except httpx.TransportError:
+                    break
+                assert response.status_code == 200
+                told[trip["trip_id"]] = trip, response.json()
+                number += 1
+    assert told
+    with serving(files, tmp_path) as (_, client):
+        for trip, answer in told.values():
+            assert client.post("/v1/trips", json=trip).json() == answer
+        counts = [client.get(f"/v1/customers/C{n}").json()["trips"] for n in range(3)]
+        # The trip under way at a kill may be there or not; told again it counts once.
+        assert len(told) <= sum(counts) <= len(told) + repetitions(3)
+
+
+def test_a_signal_reads_the_checkpoint_again_and_another_one_stops(files, tmp_path):
+    with serving(files, tmp_path) as (process, client):
+        question = {"customer": "CUST0002", "date": AFTER, "hour": 9}
+        before = client.post("/v1/next-basket", json=question).json()
+        process.send_signal(signal.SIGHUP)
+        taken = 'retailsim_checkpoints_total{result="taken over"} 1.0'
+        while taken not in client.get("/metrics").text:
+            time.sleep(0.05)
+        assert client.post("/v1/next-basket", json=question).json() == before
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stdout.read().splitlines()[-1] == "stopped"
+
+
+@pytest.mark.parametrize(
+    "options, environment, message",
+    [
+        (["--host", "0.0.0.0"], {}, "set RETAILSIM_API_KEY"),
+        (["--host", "0.0.0.0"], {"RETAILSIM_API_KEY": "short"}, "at least 16 characters"),
+        (["--until-week", "31"], {}, "--until-week: expected 1 to 30, not 31"),
+        (
+            ["--host", "256.0.0.1"],
+            {"RETAILSIM_API_KEY": "a key of some length"},
+            "--host, --port: 256.0.0.1",
+        ),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(
+    files, tmp_path, capsys, monkeypatch, options, environment, message
+):
+    from serving.__main__ import main
+
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    arguments = [str(files / "model"), "--cache", str(files / "cache"), "--port", "0"]
+    assert main([*arguments, "--states", str(tmp_path), *options]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err and printed.err.startswith("error: ")
+    assert len(printed.err.splitlines()) == 1 and not printed.out
+
+
+def test_a_folder_without_a_checkpoint_is_one_line(files, tmp_path, capsys):
+    from serving.__main__ import main
+
+    arguments = [str(files), "--cache", str(files / "cache"), "--states", str(tmp_path / "states")]
+    assert main([*arguments, "--port", "0"]) == 2
+    printed = capsys.readouterr().err
+    assert "is no checkpoint" in printed and len(printed.splitlines()) == 1
+    assert not (tmp_path / "states").exists()
