@@ -67,9 +67,11 @@ class Customers:
             else:
                 self._live.move_to_end(customer)
                 found[customer] = live
-        made = self._make(cold)
-        self._live |= made
-        return found | made
+        if cold:
+            made = self._make(cold)
+            self._live |= made
+            found |= made
+        return found
 
     def is_recorded(self, customer: str) -> bool:
         """Whether the cache has a past of the customer, which they did not have forgotten."""
@@ -98,7 +100,8 @@ class Customers:
         """Move the states that were not asked about for longest out of memory, where there are too
         many; what is worth it is saved."""
         surplus = [self._live.popitem(last=False) for _ in range(len(self._live) - self._most)]
-        self._save(surplus, generation)
+        if surplus:
+            self._save(surplus, generation)
 
     def save_all(self, generation: int) -> None:
         """Save all that is worth it."""

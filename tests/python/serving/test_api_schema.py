@@ -11,8 +11,8 @@ schemathesis = pytest.importorskip("schemathesis")
 from schemathesis.specs.openapi.checks import positive_data_acceptance  # noqa: E402
 
 EXCLUDED = [positive_data_acceptance]
-"""Which dates, labels and pairs of fields are possible depends on the chain and on each other, which
-a schema cannot say: such requests are valid by the schema, and answered with 422."""
+"""A schema cannot say which dates, labels and pairs of fields are possible: it depends on the chain
+and on each other. Such requests are valid by the schema, and answered with 422."""
 
 
 def test_every_route_keeps_its_word(server):
