@@ -77,6 +77,11 @@ class Server:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1e3
 
+    def cpu_seconds(self) -> float:
+        """Of all its threads so far: what other programs on the machine do not change."""
+        times = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
 
 class Client:
     """One connection."""
@@ -174,6 +179,7 @@ def many_clients(server: Server, clients: int, seconds: float) -> dict[str, Any]
         bodies, script = Path(folder, "bodies"), Path(folder, "script.lua")
         bodies.write_bytes(b"\n".join(server.bodies) + b"\n")
         script.write_text(LUA % bodies)
+        before = server.cpu_seconds()
         done = subprocess.run(
             ["wrk", "-t1", f"-c{clients}", f"-d{max(round(seconds), 1)}s", "--timeout", "20s",
              "-s", str(script), f"http://127.0.0.1:{server.port}"],
@@ -185,9 +191,12 @@ def many_clients(server: Server, clients: int, seconds: float) -> dict[str, Any]
     result = json.loads(found[1])
     seconds = result.pop("seconds")
     answered = result["requests"] - result["refused"]
-    return {"clients": clients, "answers_per_s": round(answered / seconds, 1)} | {
-        name: round(value, 2) for name, value in result.items()
-    }
+    busy = server.cpu_seconds() - before
+    return {
+        "clients": clients,
+        "answers_per_s": round(answered / seconds, 1),
+        "cpu_ms_per_request": round(1e3 * busy / max(result["requests"], 1), 3),
+    } | {name: round(value, 2) for name, value in result.items()}
 
 
 def open_loop(server: Server, rate: float, seconds: float) -> dict[str, Any]:

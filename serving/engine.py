@@ -8,12 +8,14 @@ store has committed it. A commit that fails takes the states in memory with it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
+import torch
 
 from serving.answers import Asked, baskets, chances, next_visits, past_trip
 from serving.batcher import Job
@@ -37,7 +39,9 @@ from trainer.model.state import CustomerState
 from trainer.model.world_model import WorldModel
 
 COMPARED = 16
-"""Trips of a batch that are compared with what the model expected, if nobody waits meanwhile."""
+"""Trips of a batch that are compared with what the model expected, at most."""
+COMPARE_SECONDS = 1.0
+"""Between two comparisons: they cost as much as questions do, and nobody waits for them."""
 WARM_AT_ONCE = 4
 """States of a coming model that are made between two batches."""
 
@@ -76,6 +80,7 @@ class Engine:
         self._now = self._with(checkpoint, model)
         self._next: _Model | None = None
         self._to_warm: list[str] = []
+        self._compared = -COMPARE_SECONDS
 
     @property
     def live(self) -> int:
@@ -88,6 +93,7 @@ class Engine:
         now = self._now
         return now.checkpoint, now.since
 
+    @torch.inference_mode()
     def work(self, jobs: list[Job]) -> None:
         """Finish jobs; trips that are being committed are finished by the store's thread."""
         self._metrics.batch.observe(len(jobs))
@@ -106,6 +112,7 @@ class Engine:
             self._answer([job for job in jobs if isinstance(job.request, Question)])
             self._now.customers.trim(self._generation)
 
+    @torch.inference_mode()
     def close(self) -> None:
         """Save states. After the last batch."""
         self._now.customers.save_all(self._generation)
@@ -146,7 +153,7 @@ class Engine:
         if not jobs:
             return
         self._now.customers.get(_customer(job.request) for job in jobs)
-        compared: list[tuple[CustomerState, FinishedTrip]] = []
+        compared: dict[str, tuple[CustomerState, FinishedTrip]] = {}
         for job in jobs:
             try:
                 if isinstance(job.request, Forget):
@@ -156,9 +163,13 @@ class Engine:
             except Exception as error:
                 self._finish([(job, error)])
         if compared:
-            self._compare(compared)
+            self._compare(list(compared.values()))
+        if self._is_idle():
+            # What was told is read while nobody waits: a question would have to.
+            touched = self._now.customers.get(_customer(job.request) for job in jobs)
+            self._now.model.encode([live.state for live in touched.values()])
 
-    def _log(self, job: Job, compared: list[tuple[CustomerState, FinishedTrip]]) -> None:
+    def _log(self, job: Job, compared: dict[str, tuple[CustomerState, FinishedTrip]]) -> None:
         trip: FinishedTripIn = job.request.trip
         content = json.dumps(
             _receipt(trip), sort_keys=True, separators=(",", ":"), ensure_ascii=False
@@ -190,7 +201,7 @@ class Engine:
                 live.state.features.check_order(finished.plan)
             except ValueError as error:
                 raise self._refused("late", "date", str(error)) from None
-            if len(compared) < COMPARED and self._is_idle():
+            if self._shall_compare(trip.customer, live.state, compared):
                 before = live.state.copy()
             try:
                 live.state.observe(finished)
@@ -201,7 +212,7 @@ class Engine:
                 customers.drop(trip.customer)
             raise
         if before is not None and finished.plan.date >= served.first_date:
-            compared.append((before, finished))
+            compared[trip.customer] = before, finished
         live.logged += 1
         live.unsaved += 1
         answer = {
@@ -237,9 +248,21 @@ class Engine:
         is_recorded = self._served.knows(customer)
         self._store.writer.forget(customer, is_recorded, self._generation, done)
 
+    def _shall_compare(
+        self, customer: str, state: CustomerState, compared: Mapping[str, Any]
+    ) -> bool:
+        """Where it takes no time that someone waits for."""
+        return (
+            self._is_idle()
+            and not state.waiting
+            and customer not in compared
+            and len(compared) < COMPARED
+            and time.monotonic() - self._compared > COMPARE_SECONDS
+        )
+
     def _compare(self, compared: Sequence[tuple[CustomerState, FinishedTrip]]) -> None:
         """Count what trips were expected to hold, before they were known, and what they did."""
-        now = self._now
+        now, self._compared = self._now, time.monotonic()
         states = [state for state, _ in compared]
         plans = [TripPlan(trip.plan.date, trip.plan.hour, trip.plan.store) for _, trip in compared]
         p = chances(now.model, self._served, states, plans, now.model.answer(states, plans)).p

@@ -149,3 +149,17 @@ def test_the_highest_are_those_of_the_dense_logits(monkeypatch, cells):
     expected = scores.dense().topk(4, dim=1)
     torch.testing.assert_close(values, expected.values)
     assert torch.equal(tokens, expected.indices)
+
+
+def test_the_parts_of_a_logit_add_up_to_it():
+    scores = made()
+    dense = scores.dense()
+    for row in range(ROWS):
+        for token in range(TOKENS):
+            if dense[row, token].isfinite():
+                total = sum(scores.parts(row, token).values())
+                assert total == pytest.approx(dense[row, token].item())
+    parts = scores.parts(3, 9)  # question 3, which bought product 9: its fourth entry
+    assert parts["history"] == scores.history[3].item()
+    assert parts["table 2"] == scores.tables[1][0][0, 9].item()
+    assert parts.keys() == {"network", "table 1", "table 2", "group", "history"}
