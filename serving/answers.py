@@ -156,7 +156,7 @@ def _listed(
                 "kind": {
                     name: _labelled(served, name, found.kinds[name][row]) for name in CONTEXT
                 },
-                "store": served.store_code(asked[row].plan.store),
+                "store": served.chain.store_code(asked[row].plan.store),
                 "left_out": asked[row].left_out,
             }
         )  # fmt: skip
@@ -183,9 +183,9 @@ def _own_purchases(served: ServedChain, customer: CustomerFeatures, token: int) 
 def past_trip(served: ServedChain, trip: np.void) -> dict[str, Any]:
     """A row of a customer's log."""
     return {
-        "date": served.date(int(trip["day"])).isoformat(),
+        "date": served.chain.calendar.date(int(trip["day"])).isoformat(),
         "hour": int(trip["hour"]),
-        "store": served.store_code(int(trip["store"]) - 1),
+        "store": served.chain.store_code(int(trip["store"]) - 1),
         "kind": served.labels(trip["kind"].tolist()),
     }
 
@@ -237,7 +237,7 @@ def next_visits(
             "date": dates[row].isoformat(),
             "stores": _stores(served, at.identity[own[row]], at.p[own[row]]),
             "new_store": round(at.new[row].item(), DIGITS),
-            "store": served.store_code(stores[row]),
+            "store": served.chain.store_code(stores[row]),
             "hours": _rounded(hours[row]),
             "hour": int(chosen[row]),
             "kind": {name: _labelled(served, name, kinds[name][row]) for name in CONTEXT},
@@ -264,7 +264,7 @@ def _not_before(
 
 def _stores(served: ServedChain, identity: Tensor, p: Tensor) -> list[dict[str, Any]]:
     top = p.topk(min(STORES, len(p)))
-    codes = [served.store_code(number - 1) for number in identity[top.indices].tolist()]
+    codes = [served.chain.store_code(number - 1) for number in identity[top.indices].tolist()]
     return [
         {"value": code, "p": chance}
         for code, chance in zip(codes, _rounded(top.values), strict=True)

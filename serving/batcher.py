@@ -7,6 +7,7 @@ gather, so that batches grow with the load and a single client waits for nobody.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serving.errors import ApiError, overloaded
+
+log = logging.getLogger("retailsim.serving")
 
 
 @dataclass(eq=False)
@@ -26,6 +29,10 @@ class Job:
     arrived: float = field(default_factory=time.monotonic)
 
 
+REST_SECONDS = 0.02
+"""Without a request, after which the thread does what nobody waits for."""
+
+
 class Batcher:
     """Hands requests to a thread and results back.
 
@@ -35,12 +42,15 @@ class Batcher:
         most: jobs per call of `work`.
         waiting: jobs that may wait; further ones are refused.
         seconds: a job that has waited for longer is refused.
+        rest: does a little of what nobody waits for, and says whether there is more.
     """
 
     def __init__(
-        self, work: Callable[[list[Job]], None], most: int, waiting: int, seconds: float
-    ) -> None:
+        self, work: Callable[[list[Job]], None], most: int, waiting: int, seconds: float,
+        rest: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
         self._work, self._most, self._bound, self._seconds = work, most, waiting, seconds
+        self._rest = rest
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()
         self._stopping = False
@@ -109,10 +119,19 @@ class Batcher:
 
     def _take(self) -> list[Job]:
         """Jobs to work on next; none at the end."""
-        with self._changed:
-            while not self._jobs and not self._stopping:
-                self._changed.wait()
-            return [self._jobs.popleft() for _ in range(min(self._most, len(self._jobs)))]
+        pause: float | None = REST_SECONDS
+        while True:
+            with self._changed:
+                while not self._jobs and not self._stopping:
+                    if not self._changed.wait(pause):
+                        break
+                if self._jobs or self._stopping:
+                    return [self._jobs.popleft() for _ in range(min(self._most, len(self._jobs)))]
+            try:
+                pause = REST_SECONDS if self._rest() else None
+            except Exception:
+                log.exception("what nobody waits for failed")
+                pause = None
 
 
 def _set(results: list[tuple[Job, Any]]) -> None:

@@ -18,7 +18,7 @@ from trainer.commands.errors import InputError
 from trainer.features.calendar import EPOCH, training_days
 from trainer.features.chain import Chain
 from trainer.features.chain_sales import chain_sales_after
-from trainer.features.plans import UNKNOWN_STORE, FinishedTrip, TripPlan
+from trainer.features.plans import FinishedTrip, TripPlan
 from trainer.features.shelf_prices import ShelfPrices
 from trainer.model.state import CustomerState, recorded_states
 from trainer.next_baskets.basket_sizes import BasketSizes
@@ -51,7 +51,6 @@ class ServedChain:
         self._category = {
             code: row for row, code in enumerate(_texts(cache["categories.code"])) if finest[row]
         }
-        self._first_day = training_days(cache).start
         self._offsets = cache["customers.trip_offsets"].astype(np.int64)
         self.sizes = BasketSizes(cache, self.last_week)
 
@@ -122,20 +121,12 @@ class ServedChain:
         finished = FinishedTrip(plan, np.array(tokens), np.array(quantities), receipt.spend_pence)
         return finished, left_out
 
-    def store_code(self, row: int) -> str | None:
-        """Code of a row of the stores; None for one outside the vocabulary."""
-        return None if row == UNKNOWN_STORE else self.stores[row]
-
     def labels(self, kind: Sequence[int]) -> dict[str, str | None]:
         """Labels of a kind of trip; None where it is unknown."""
         return {
             name: self.chain.labels[name][code - 1] if code else None
             for name, code in zip(CONTEXT, kind, strict=True)
         }
-
-    def date(self, index: int) -> date:
-        """The day of this index (`Day.index`)."""
-        return self._date(index + self._first_day)
 
     def codes(self, tokens: np.ndarray) -> list[str | None]:
         """Product codes of tokens (n,); None for the fallback of a category."""
@@ -145,13 +136,14 @@ class ServedChain:
     def later(self, customer: str, most: int) -> list[dict[str, Any]]:
         """What a recorded customer bought after the last week: the first trips of it."""
         cache, offsets = self.cache, self.cache["trips.item_offsets"]
+        calendar, first_day = self.chain.calendar, training_days(self.cache).start
         rows = self._rows(customer)
         rows = rows[cache["trips.week"][rows] > self.last_week][:most]
         return [
             {
-                "date": self._date(int(cache["trips.day"][row])).isoformat(),
+                "date": calendar.date(int(cache["trips.day"][row]) - first_day).isoformat(),
                 "hour": int(cache["trips.hour"][row]),
-                "store": self.store_code(int(cache["trips.store"][row])),
+                "store": self.chain.store_code(int(cache["trips.store"][row])),
                 "kind": self.labels([int(cache[f"trips.{name}"][row]) for name in CONTEXT]),
                 "products": self.codes(cache["items.token"][offsets[row] : offsets[row + 1]]),
             }
@@ -164,12 +156,6 @@ class ServedChain:
             raise invalid(
                 f"{field}: expected {self.first_date} to {self.last_date}, not {day}", field
             )
-
-    def _date(self, row: int) -> date:
-        """Of a row of the calendar, or after it."""
-        dates = self.cache["days.date"]
-        after = max(row - len(dates) + 1, 0)
-        return EPOCH + timedelta(int(dates[row - after]) + after)
 
     def _rows(self, customer: str) -> np.ndarray:
         row = self._row[customer]

@@ -8,8 +8,7 @@ store has committed it. A commit that fails takes the states in memory with it.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -33,15 +32,16 @@ from serving.schemas import (
     Receipt,
 )
 from serving.store import LoggedTrip, Store
+from trainer.commands.errors import InputError
 from trainer.features.plans import UNKNOWN_STORE, FinishedTrip, TripPlan
 from trainer.model.checkpoint import Checkpoint
 from trainer.model.state import CustomerState
 from trainer.model.world_model import WorldModel
 
 COMPARED = 16
-"""Trips of a batch that are compared with what the model expected, at most."""
-COMPARE_SECONDS = 1.0
-"""Between two comparisons: they cost as much as questions do, and nobody waits for them."""
+"""Trips that may wait to be compared with what the model expected; further ones are not."""
+READ_AT_ONCE = 4
+"""Customers whose trips are read between two looks at what waits."""
 WARM_AT_ONCE = 4
 """States of a coming model that are made between two batches."""
 
@@ -66,21 +66,22 @@ class Engine:
         live: states in memory.
         metrics: where it counts.
         finish: takes results, or exceptions, of jobs (`Batcher.finish`).
-        is_idle: whether no request waits.
     """
 
     def __init__(
         self, served: ServedChain, store: Store, checkpoint: Checkpoint, model: WorldModel,
         live: int, metrics: Metrics, finish: Callable[[Iterable[tuple[Job, Any]]], None],
-        is_idle: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._served, self._store, self._most = served, store, live
-        self._metrics, self._finish, self._is_idle = metrics, finish, is_idle
+        self._metrics, self._finish = metrics, finish
         self._generation = store.writer.generation
         self._now = self._with(checkpoint, model)
         self._next: _Model | None = None
         self._to_warm: list[str] = []
-        self._compared = -COMPARE_SECONDS
+        self._unread: dict[str, None] = {}
+        """Customers of whom trips were told, in order."""
+        self._to_compare: dict[str, tuple[CustomerState, FinishedTrip]] = {}
+        """By customer, the state before a trip that was told."""
 
     @property
     def live(self) -> int:
@@ -111,6 +112,18 @@ class Engine:
                     self._try(job, self._describe)
             self._answer([job for job in jobs if isinstance(job.request, Question)])
             self._now.customers.trim(self._generation)
+
+    @torch.inference_mode()
+    def rest(self) -> bool:
+        """Read a few of the trips that were told, so that the next question need not wait for it,
+        and compare some with what was expected of them. Returns whether there is more to do."""
+        if self._to_compare:
+            self._compare()
+        chosen = list(self._unread)[:READ_AT_ONCE]
+        for customer in chosen:
+            del self._unread[customer]
+        self._now.model.encode([live.state for live in self._now.customers.get(chosen).values()])
+        return bool(self._unread)
 
     @torch.inference_mode()
     def close(self) -> None:
@@ -145,6 +158,7 @@ class Engine:
         self._next.customers.catch_up()
         self._next.since = datetime.now(UTC)
         self._now, self._next = self._next, None
+        self._to_compare.clear()  # states of the former model
         return 0
 
     # Trips
@@ -153,23 +167,16 @@ class Engine:
         if not jobs:
             return
         self._now.customers.get(_customer(job.request) for job in jobs)
-        compared: dict[str, tuple[CustomerState, FinishedTrip]] = {}
         for job in jobs:
             try:
                 if isinstance(job.request, Forget):
                     self._forget(job)
                 else:
-                    self._log(job, compared)
+                    self._log(job)
             except Exception as error:
                 self._finish([(job, error)])
-        if compared:
-            self._compare(list(compared.values()))
-        if self._is_idle():
-            # What was told is read while nobody waits: a question would have to.
-            touched = self._now.customers.get(_customer(job.request) for job in jobs)
-            self._now.model.encode([live.state for live in touched.values()])
 
-    def _log(self, job: Job, compared: dict[str, tuple[CustomerState, FinishedTrip]]) -> None:
+    def _log(self, job: Job) -> None:
         trip: FinishedTripIn = job.request.trip
         content = json.dumps(
             _receipt(trip), sort_keys=True, separators=(",", ":"), ensure_ascii=False
@@ -201,7 +208,7 @@ class Engine:
                 live.state.features.check_order(finished.plan)
             except ValueError as error:
                 raise self._refused("late", "date", str(error)) from None
-            if self._shall_compare(trip.customer, live.state, compared):
+            if len(self._to_compare) < COMPARED and not live.state.waiting:
                 before = live.state.copy()
             try:
                 live.state.observe(finished)
@@ -212,7 +219,8 @@ class Engine:
                 customers.drop(trip.customer)
             raise
         if before is not None and finished.plan.date >= served.first_date:
-            compared[trip.customer] = before, finished
+            self._to_compare[trip.customer] = before, finished
+        self._unread[trip.customer] = None
         live.logged += 1
         live.unsaved += 1
         answer = {
@@ -248,22 +256,10 @@ class Engine:
         is_recorded = self._served.knows(customer)
         self._store.writer.forget(customer, is_recorded, self._generation, done)
 
-    def _shall_compare(
-        self, customer: str, state: CustomerState, compared: Mapping[str, Any]
-    ) -> bool:
-        """Where it takes no time that someone waits for."""
-        return (
-            self._is_idle()
-            and not state.waiting
-            and customer not in compared
-            and len(compared) < COMPARED
-            and time.monotonic() - self._compared > COMPARE_SECONDS
-        )
-
-    def _compare(self, compared: Sequence[tuple[CustomerState, FinishedTrip]]) -> None:
+    def _compare(self) -> None:
         """Count what trips were expected to hold, before they were known, and what they did."""
-        now, self._compared = self._now, time.monotonic()
-        states = [state for state, _ in compared]
+        compared, self._to_compare = list(self._to_compare.values()), {}
+        now, states = self._now, [state for state, _ in compared]
         plans = [TripPlan(trip.plan.date, trip.plan.hour, trip.plan.store) for _, trip in compared]
         p = chances(now.model, self._served, states, plans, now.model.answer(states, plans)).p
         for row, (_, trip) in enumerate(compared):
@@ -319,7 +315,9 @@ class Engine:
                 for each in asked:
                     self._several([each], answer, arguments)
                 return
-            results = [error]
+            # Only the number of items of a basket is not known to be possible before.
+            expected = isinstance(error, InputError)
+            results = [invalid(f"basket: {error}", "basket") if expected else error]
         self._finish((job, result) for (job, _), result in zip(asked, results, strict=True))
 
     def _state(self, question: Question, known: dict[str, Live]) -> CustomerState:

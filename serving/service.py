@@ -53,10 +53,11 @@ class Service:
         self.served = ServedChain(cache, last_week)
         self.metrics = Metrics()
         self.store = Store(states)
-        self.batcher = Batcher(self._work, bounds.batch, bounds.waiting, bounds.seconds)
+        self.batcher = Batcher(
+            self._work, bounds.batch, bounds.waiting, bounds.seconds, lambda: self.engine.rest()
+        )
         self.engine = Engine(
-            self.served, self.store, *read, bounds.live, self.metrics, self.batcher.finish,
-            lambda: not len(self.batcher),
+            self.served, self.store, *read, bounds.live, self.metrics, self.batcher.finish
         )  # fmt: skip
         self._swapping = asyncio.Lock()
         watch = self.metrics.watch

@@ -8,6 +8,7 @@ basket already, only baskets that hold as many count, with what they hold beside
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,7 +52,9 @@ class BasketSizes:
         counted = cache["trips.week"] <= last_week
         items = np.diff(cache["trips.item_offsets"].astype(np.int64))
         products = _products(self._vocabulary, cache["items.token"], items)
-        self._chain = products[counted], cache["trips.size"][counted].astype(np.int64)
+        size = cache["trips.size"][counted].astype(np.int64)
+        self._of_chain = functools.cache(functools.partial(self._counts, products[counted], size))
+        """`_counts` of the chain's trips by the number of visible products."""
 
     def expected(
         self, customers: Sequence[CustomerFeatures], size: np.ndarray, visible: int = 0
@@ -62,7 +65,7 @@ class BasketSizes:
         Sizes of which no trip of the chain held as many are impossible. Raises InputError where
         none is left for a customer.
         """
-        chain = self._counts(*self._chain, visible)
+        chain = self._of_chain(visible)
         chain = chain * (CHAIN_TRIPS / chain[:1].clip(1))
         own = [self._counts(*self._past(customer), visible) for customer in customers]
         _, fitting, more, besides = np.stack([chain + counts for counts in own], axis=1)

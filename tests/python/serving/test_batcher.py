@@ -125,3 +125,28 @@ def test_stopping_answers_what_waits():
         return await asyncio.gather(*futures)
 
     assert run(ask()) == [2 * number for number in range(1, 20)]
+
+
+def test_it_rests_while_nobody_asks_and_a_failure_of_that_is_no_end():
+    rests, enough = [], threading.Event()
+
+    def rest():
+        rests.append(len(rests))
+        if len(rests) == 3:
+            enough.set()
+            raise ValueError("once")
+        return True
+
+    def work(jobs):
+        batcher.finish((job, job.request) for job in jobs)
+
+    batcher = Batcher(work, 2, 9, 30, rest)
+
+    async def ask():
+        batcher.start(asyncio.get_running_loop())
+        await asyncio.to_thread(enough.wait)
+        answer = await batcher.ask(5)
+        await asyncio.to_thread(batcher.stop)
+        return answer
+
+    assert run(ask()) == 5 and rests[:3] == [0, 1, 2]

@@ -124,6 +124,15 @@ def test_a_completion_leaves_out_what_is_in_the_basket(service):
     assert answer["left_out"] == ["what"]
 
 
+def test_more_items_than_any_trip_held_are_refused_and_hit_no_other(service):
+    about = {"customer": "CUST0000", "date": AFTER, "hour": 9}
+    many = s.CompletionIn(**about, basket=[f"PRD{n:04d}" for n in range(30)])
+    few = s.CompletionIn(**about, basket=["PRD0001"])
+    refused, answered = by_hand(service, many, few)
+    assert (refused.status, refused.field) == (422, "basket")
+    same(answered, by_hand(service, few)[0])
+
+
 def test_an_explanation_adds_up_and_names_the_trips(service):
     asked = s.ExplainIn(customer="CUST0002", date=AFTER, hour=9, product="PRD0000")
     listed = s.NextBasketIn(customer="CUST0002", date=AFTER, hour=9, products=40)
@@ -166,7 +175,8 @@ def test_a_next_visit_is_the_models(service):
     assert total == pytest.approx(1, abs=1e-4)
     assert answer["new_store"] == pytest.approx(chances.new.item(), abs=1e-5)
     assert [each["value"] for each in answer["stores"]] == [
-        served.store_code(int(n) - 1) for n in chances.identity[chances.p.argsort(descending=True)]
+        served.chain.store_code(int(n) - 1)
+        for n in chances.identity[chances.p.argsort(descending=True)]
     ]
 
 
@@ -191,7 +201,7 @@ def test_told_trips_count_as_recorded_ones(service):
         told.append(
             s.FinishedTripIn(
                 customer="copy", trip_id=str(number), date=trip.plan.date.isoformat(),
-                hour=trip.plan.hour, store=served.store_code(trip.plan.store), kind=labels,
+                hour=trip.plan.hour, store=served.chain.store_code(trip.plan.store), kind=labels,
                 items=[
                     {"product": code or "other", "quantity": int(quantity)}
                     for code, quantity in zip(
