@@ -22,7 +22,7 @@ from serving.limits import LISTED, TEXT, TRIPS_SHOWN
 from serving.requests import Describe, Forget, Observe
 from serving.service import Service
 
-PAGE = Path(__file__).parent / "static"
+PAGE = Path(__file__).parent / "page"
 """What a browser is shown."""
 ABOUT = """What customers will buy next, when and where, from a trained model and receipts.
 
@@ -251,6 +251,7 @@ def _operations(app: FastAPI, service: Service) -> None:
                 "first_date": served.first_date.isoformat(),
                 "last_date": served.last_date.isoformat(),
                 "labels": {name: list(labels) for name, labels in served.chain.labels.items()},
+                "prices_moved": served.prices_moved,
             }
         )
 

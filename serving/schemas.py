@@ -393,6 +393,7 @@ class ModelOut(BaseModel):
     first_date: str = Field(description="the earliest date of a plan")
     last_date: str
     labels: dict[str, list[str]]
+    prices_moved: bool = Field(description="whether the receipts can tell what prices do")
 
 
 class Health(BaseModel):
