@@ -192,7 +192,7 @@ def _customers(app: FastAPI, asker: _Asker) -> None:
     errors = _errors(401, 404, 421, 422, 503)
 
     @app.get(
-        "/v1/customers/{customer}", summary="What is known of a customer", tags=["customers"],
+        "/v1/customers/{customer:path}", summary="What is known of a customer", tags=["customers"],
         response_model=s.CustomerOut, responses=errors,
     )  # fmt: skip
     async def customer(
@@ -201,7 +201,7 @@ def _customers(app: FastAPI, asker: _Asker) -> None:
         return await asker.one(Describe(customer, trips))
 
     @app.delete(
-        "/v1/customers/{customer}", summary="Forget a customer", tags=["customers"],
+        "/v1/customers/{customer:path}", summary="Forget a customer", tags=["customers"],
         response_model=s.ForgottenOut, responses=errors,
     )  # fmt: skip
     async def forget(customer: s.Text) -> Response:
