@@ -26,6 +26,7 @@ demo: env  ## everything: synthetic chain, warehouse, tensor cache, a small mode
 	python -m dbt_project.export --out cache
 	python -m trainer.fit --preset demo --cache cache --out runs/demo --fresh
 	python -m trainer.report runs/demo --cache cache
+	@echo "To try the model in a browser: .venv/bin/python -m serving runs/demo/best, then http://localhost:8000/page/"
 
 # The folder of the package's files, without importing it.
 JOURNEY = $$(python -c 'from importlib.util import find_spec; \
@@ -40,6 +41,7 @@ demo-real: env  ## the same on real receipts: The Complete Journey, as a Python 
 	python -m dbt_project.export --out cache
 	python -m trainer.fit --preset demo --cache cache --out runs/real --fresh
 	python -m trainer.report runs/real --cache cache --customers 300
+	@echo "To try the model in a browser: .venv/bin/python -m serving runs/real/best, then http://localhost:8000/page/"
 
 build: env  ## dbt build on RETAILSIM_RAW (default raw_data)
 	dbt build
