@@ -42,6 +42,9 @@ COMPARED = 16
 """Trips that may wait to be compared with what the model expected; further ones are not."""
 READ_AT_ONCE = 4
 """Customers whose trips are read between two looks at what waits."""
+FEW_TRIPS = 8
+"""More trips of a customer that wait to be read are left to a question, which comes seldom after so
+many: reading them takes as long as they are many."""
 WARM_AT_ONCE = 4
 """States of a coming model that are made between two batches."""
 
@@ -122,7 +125,8 @@ class Engine:
         chosen = list(self._unread)[:READ_AT_ONCE]
         for customer in chosen:
             del self._unread[customer]
-        self._now.model.encode([live.state for live in self._now.customers.get(chosen).values()])
+        states = [live.state for live in self._now.customers.get(chosen).values()]
+        self._now.model.encode([state for state in states if len(state.waiting) <= FEW_TRIPS])
         return bool(self._unread)
 
     @torch.inference_mode()
