@@ -79,7 +79,8 @@ def detect(
         for i, (name, weight) in enumerate(zip(names, gain / max(gain.sum(), 1e-9), strict=True))
     ]
     signs.sort(key=lambda sign: -sign.weight)
-    return Detected(float(np.nanmean(found)) if found else np.nan, tuple(signs))
+    known = [each for each in found if not np.isnan(each)]
+    return Detected(float(np.mean(known)) if known else np.nan, tuple(signs))
 
 
 def _means(values: np.ndarray, label: np.ndarray) -> tuple[float, float]:

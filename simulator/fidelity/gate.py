@@ -45,7 +45,7 @@ def measure(
 
     simulations: runs of each, by name. seed: of the bootstrap, the halves and LightGBM. Without
     LightGBM there are no detectors and no forecast of units. Raises InputError for a simulation
-    without runs, or with the name of a stand-in.
+    without runs, with the name of a stand-in, or with rows that the window's cache does not have.
     """
     draw = np.random.default_rng(seed)
     sets = {
@@ -55,6 +55,8 @@ def measure(
     for name, runs in simulations.items():
         if name in sets or not runs:
             raise InputError(f"simulation {name!r}: needs a name of its own, and runs")
+        for run in runs:
+            window.check(run)
         sets[name] = [window.restrict(run) for run in runs]
     return plain(_Measurement(window, sets, seed).content())
 
@@ -87,9 +89,9 @@ class _Measurement:
             return value
 
         rules = step(CountingRules(window).scores(self.seed))
-        forecast = step(self._forecast())
+        forecast = step(self._forecast)
         floor = step(self._floor())
-        found = {name: step(self._of_set(runs, forecast)) for name, runs in self.sets.items()}
+        found = {name: step(self._of_set(runs)) for name, runs in self.sets.items()}
         bar.close()
         visits = {name: part["visits"] for name, part in found.items()} | rules
         return {
@@ -107,16 +109,16 @@ class _Measurement:
             "figures": {name: part["figures"] for name, part in found.items()},
             "noticed": {name: part["noticed"] for name, part in found.items()},
             "visits": {name: _visits(scores) for name, scores in visits.items()},
-            "forecast": forecast and {
-                "wmape": wmape(self.units, forecast[0]), "bias": _bias(self.units, forecast[0]),
+            "forecast": None if forecast is None else {
+                "wmape": wmape(self.units, forecast), "bias": _bias(self.units, forecast),
             },
             "distributions": self._distributions(),
-            "by_week": self._by_week(forecast),
+            "by_week": self._by_week(),
         }  # fmt: skip
 
-    def _forecast(self) -> list[np.ndarray] | None:
-        found = UnitsForecast(self.window).forecast(self.seed) if is_installed() else None
-        return None if found is None else [found]
+    @cached_property
+    def _forecast(self) -> np.ndarray | None:
+        return UnitsForecast(self.window).forecast(self.seed) if is_installed() else None
 
     def _values(self, trips: TripSet) -> dict[str, float]:
         """Figures of one set of trips that have a real value to be compared with."""
@@ -128,7 +130,7 @@ class _Measurement:
             "copies": self.copies.share(trips),
         }
 
-    def _of_set(self, runs: Sequence[TripSet], forecast: list[np.ndarray] | None) -> dict[str, Any]:
+    def _of_set(self, runs: Sequence[TripSet]) -> dict[str, Any]:
         window, real = self.window, self.window.real
         figures: list[dict[str, float]] = []
         for run in runs:
@@ -140,7 +142,7 @@ class _Measurement:
         lifts = np.mean([self.habits.lifts(run) for run in runs], axis=0)
         detected = self._detected(runs[:CLOSE_RUNS])
         error = wmape(self.units, sold.mean(0))
-        boosting = wmape(self.units, forecast[0]) if forecast else np.nan
+        boosting = np.nan if self._forecast is None else wmape(self.units, self._forecast)
         averaged = _averaged(figures) | {
             "units.wmape": error,
             "units.wmape_of_one": float(np.mean([wmape(self.units, one) for one in sold])),
@@ -248,11 +250,11 @@ class _Measurement:
                 }
         return found
 
-    def _by_week(self, forecast: list[np.ndarray] | None) -> dict[str, Any]:
+    def _by_week(self) -> dict[str, Any]:
         """Trips and units of each week and category: real, and each set's mean with its band."""
         cache, window = self.window.cache, self.window
         codes = [code.decode() for code in cache["categories.code"][window.categories].tolist()]
-        kept = np.flatnonzero(self.is_sold)
+        kept, forecast = np.flatnonzero(self.is_sold), self._forecast
         sold = {
             name: np.stack([units(window, run) for run in runs])[:, kept]
             for name, runs in self.sets.items()
@@ -268,7 +270,7 @@ class _Measurement:
             "categories": [[*codes, "other"][row] for row in kept],
             "units": {
                 "real": self.units[kept].tolist(),
-                "forecast": forecast and np.round(forecast[0][kept], 1).tolist(),
+                "forecast": None if forecast is None else np.round(forecast[kept], 1).tolist(),
                 "sets": {name: _band(runs) for name, runs in sold.items()},
                 "all": {name: _band(runs.sum(1)) for name, runs in sold.items()},
             },

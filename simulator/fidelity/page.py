@@ -141,17 +141,21 @@ def _categories(content: Mapping[str, Any]) -> Markup:
         )
         for place, row in enumerate(most[:CATEGORIES])
     ]  # fmt: skip
-    sets = list(units["sets"])
+    forecasts = {name: values["mean"] for name, values in units["sets"].items()}
+    if units["forecast"]:
+        forecasts["LightGBM"] = units["forecast"]
     lines = [
         [
             names[row],
             count(sum(units["real"][row])),
-            *(_error(units["real"][row], units["sets"][name]["mean"][row]) for name in sets),
+            *(_error(units["real"][row], values[row]) for values in forecasts.values()),
         ]
         for row in most
     ]
     errors = table(
-        "Units of all judged weeks, and WMAPE over the weeks", ["category", "units", *sets], lines
+        "Units of all judged weeks, and WMAPE over the weeks",
+        ["category", "units", *forecasts],
+        lines,
     )
     return join([element("div", *drawn, class_="charts"), errors])
 

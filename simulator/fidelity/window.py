@@ -111,6 +111,23 @@ class Window:
         """(T,) int64: 0 for trips in the first of the judged weeks, and so on."""
         return np.searchsorted(self.weeks, self.day_week[trips.day])
 
+    def check(self, trips: TripSet) -> None:
+        """Raise InputError where trips have a row that the cache does not have."""
+        cache, vocabulary = self.cache, self.cache.vocabulary
+        special = np.isin(trips.token, (vocabulary.mask, vocabulary.eos))
+        for name, values, low, rows in (
+            ("customer", trips.customer, 0, self.customers),
+            ("day", trips.day, 0, len(self.day_week)),
+            ("hour", trips.hour, 0, 24),
+            ("store", trips.store, 0, cache.rows("stores")),
+            ("token", np.where(special, 0, trips.token), 1, vocabulary.input_size),
+        ):
+            if len(values) and not low <= values.min() <= values.max() < rows:
+                raise InputError(
+                    f"trips: {name} {values.min()} to {values.max()}, but {cache.folder} has "
+                    f"{low} to {rows - 1}"
+                )
+
     def restrict(self, trips: TripSet) -> TripSet:
         """The trips of customers with a history in judged weeks."""
         judged = np.isin(self.day_week[trips.day], self.weeks)

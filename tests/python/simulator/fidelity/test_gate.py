@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from html.parser import HTMLParser
 
@@ -11,6 +12,7 @@ from worlds import START, WEEKS, rows, trip_set, world
 
 from simulator.fidelity import measure
 from simulator.fidelity.__main__ import main
+from simulator.fidelity.gate import _Measurement
 from simulator.fidelity.goals import MEASURES, Measure
 from simulator.fidelity.text_report import report
 from trainer.commands.errors import InputError
@@ -88,6 +90,32 @@ def test_goals_in_words():
     assert near.is_met(0.67, 0.66) and not near.is_met(0.69, 0.66)
     assert near.is_met(0.67, None) is None and near.is_met(None, 0.66) is None
     assert Measure("a", "", high=0.01, of_real=True).goal == "<= real + .010"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("customer", 60, "customer .* has 0 to 59"),
+        ("store", -1, "store -1 to"),
+        ("token", 41, "token 0 to .* has 1 to"),  # [MASK]
+        ("day", 9999, "day .* to 9999"),
+    ],
+)
+def test_rows_of_a_simulation_are_checked(window, column, value, message):
+    run = window.real.take(np.arange(20))
+    changed = getattr(run, column).copy()
+    changed[0] = value
+    with pytest.raises(InputError, match=message):
+        measure(window, {"mine": [dataclasses.replace(run, **{column: changed})]})
+
+
+def test_nobody_comes(content, window):
+    """A simulation without a trip is wrong, and is measured all the same."""
+    nothing = _Measurement(window, {"nothing": [window.real.take(np.arange(0))]}, 0)
+    found = nothing._of_set(nothing.sets["nothing"])["figures"]
+    assert found["units.wmape"] == 1 and found["retention.4"] == 0
+    assert np.isnan(found["ks.trip.gap"]) and np.isnan(found["repeat"])
+    assert found["ks.customer.trips"] == 1  # all come in these weeks
 
 
 def test_names_and_runs_are_asked_for(window):
