@@ -144,7 +144,9 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_command(tmp_path, capsys):
+def test_the_command(tmp_path, capsys, monkeypatch):
+    for name, few in (("RUNS", 2), ("CLOSE_RUNS", 1), ("HALVES", 1)):
+        monkeypatch.setattr(f"simulator.fidelity.gate.{name}", few)
     world(tmp_path / "cache")
     common = ["--cache", str(tmp_path / "cache"), "--start", str(START), "--weeks", str(WEEKS)]
     out, page = tmp_path / "figures.json", tmp_path / "page.html"
