@@ -61,3 +61,11 @@ def test_the_trainer_needs_no_warehouse_and_nothing_above_it():
     for path in (ROOT / "trainer").rglob("*.py"):
         tops = {name.split(".")[0] for name in imported(path)}
         assert not tops & {"dbt", "duckdb", "dbt_project", "simulator", "serving"}, path
+
+
+def test_the_simulator_stands_on_the_trainer_alone():
+    files = list((ROOT / "simulator").rglob("*.py"))
+    assert files
+    for path in files:
+        tops = {name.split(".")[0] for name in imported(path)}
+        assert not tops & {"dbt", "duckdb", "dbt_project", "serving"}, path

@@ -1,0 +1,1 @@
+"""Weeks to come, customer by customer, and how real they are."""

@@ -1,0 +1,84 @@
+"""Command line: python -m simulator.fidelity: how real simulated weeks are."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from simulator.fidelity.gate import measure
+from simulator.fidelity.simulated import read_simulated
+from simulator.fidelity.text_report import report
+from simulator.fidelity.window import Window
+from trainer.cache.atomic import new_file
+from trainer.cache.json_files import write_json
+from trainer.cache.reader import TensorCache
+from trainer.commands.command import run_command
+from trainer.commands.errors import InputError
+from trainer.commands.options import CommandParser, check_output, seed, whole
+
+TITLE = "RetailSim: fidelity"
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        prog="python -m simulator.fidelity",
+        description="Measure how real simulated weeks are: against the real weeks, beside each "
+        "customer's previous weeks, a bootstrap of their own trips, and real against real. Without "
+        "a simulation, the stand-ins alone.",
+    )
+    add = parser.add_argument
+    add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
+    add(
+        "--simulated", type=Path, nargs="+", default=[], metavar="CACHE",
+        help="tensor caches of the history with simulated weeks, one a run",
+    )  # fmt: skip
+    add(
+        "--start", type=whole(), metavar="WEEK",
+        help="last week of the history (default: the one before the test weeks, whose first weeks "
+        "are then judged; choose on earlier ones)",
+    )  # fmt: skip
+    add("--weeks", type=whole(), default=9, help="how many are judged (default: 9)")
+    add("--json", type=Path, metavar="FILE", help="write everything measured to this file")
+    add("--html", type=Path, metavar="FILE", help="write a page with pictures to this file")
+    add("--seed", type=seed, default=0, help="of the bootstrap, halves and detectors (default: 0)")
+    return parser
+
+
+def _run(options: argparse.Namespace, command: str) -> None:
+    check_output("--json", options.json, rb'"simulated beside real": ')
+    check_output("--html", options.html, f"<title>{TITLE}".encode())
+    if options.html:
+        try:
+            from simulator.fidelity.page import page  # not above: only the page needs matplotlib
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"--html: charts need {error.name}, which is not installed: "
+                "python -m pip install matplotlib"
+            ) from None
+    if len({folder.resolve() for folder in options.simulated}) < len(options.simulated):
+        raise InputError("--simulated: the same folder twice")
+    cache = TensorCache(options.cache)
+    start = options.start or cache.split["test"][0] - 1
+    window = Window(cache, start, options.weeks)
+    runs = [read_simulated(folder, window) for folder in options.simulated]
+    content = measure(window, {"simulated": runs} if runs else {}, seed=options.seed)
+    if options.json:
+        with new_file(options.json) as fresh:
+            write_json(fresh, content)
+    if options.html:
+        with new_file(options.html) as fresh:
+            fresh.write_text(page(content, TITLE, command), encoding="utf-8")
+    print("\n".join(report(content)))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    command = f"python -m simulator.fidelity {shlex.join(arguments)}".rstrip()
+    return run_command(_parser(), lambda options: _run(options, command), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
