@@ -1,5 +1,5 @@
--- Ranks go from 1 on without a gap, the likeliest product first, and the probabilities of a customer
--- add up to no more than the expected items; they are stored in single precision.
+-- Ranks go from 1 on without a gap, the likeliest product first, and the probabilities of a
+-- customer add up to no more than the expected items; they are stored in single precision.
 with ranked as (
     select
         customer_code,
