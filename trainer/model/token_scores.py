@@ -78,7 +78,7 @@ class TokenScores:
         of_rows, of_tokens, entry = self.entries
         here = entry[(of_rows == row) & (of_tokens == token)]
         parts["history"] = self.history[here].sum()
-        return {name: float(value) for name, value in parts.items()}
+        return {name: value.item() for name, value in parts.items()}
 
     def cut(self, rows: slice) -> TokenScores:
         """The scores of consecutive rows, whose logits may be computed without those of others."""

@@ -24,6 +24,8 @@ def serving(files, states, *options, **environment):
         [sys.executable, "-m", "serving", str(files / "model"), "--cache", str(files / "cache"),
          "--states", str(states), "--port", "0", *options],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | environment,
+        # What runs in the background inherits that an interrupt is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         line = process.stdout.readline()
