@@ -203,12 +203,19 @@ def open_loop(server: Server, rate: float, seconds: float) -> dict[str, Any]:
     """Requests are due at a rate, and timed from when they are due."""
 
     async def one(due: float, body: bytes, connections: asyncio.LifoQueue) -> float:
-        if connections.empty():
-            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        else:
-            reader, writer = connections.get_nowait()
-        writer.write(_request("/v1/next-basket", body))
-        head = await reader.readuntil(b"\r\n\r\n")
+        head = None
+        while head is None:
+            is_new = connections.empty()
+            if is_new:
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            else:
+                reader, writer = connections.get_nowait()
+            writer.write(_request("/v1/next-basket", body))
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except (asyncio.IncompleteReadError, ConnectionError):
+                if is_new:  # an older one may have been closed for having been idle
+                    raise
         await reader.readexactly(int(re.search(rb"content-length: (\d+)", head)[1]))
         connections.put_nowait((reader, writer))
         if not head.startswith(b"HTTP/1.1 200"):
