@@ -13,16 +13,15 @@ from torch import Tensor
 
 from serving.chain import ServedChain
 from serving.schemas import CompletionIn, ExplainIn, NextBasketIn, NextVisitIn
-from trainer.batches.tasks import TASKS
 from trainer.cache.schema import CONTEXT
 from trainer.features.customers import CustomerFeatures
-from trainer.features.plans import UNDECLARED, TripPlan
-from trainer.model.calibration import basket_p
+from trainer.features.plans import TripPlan
 from trainer.model.outputs import Predictions
 from trainer.model.state import CustomerState
 from trainer.model.world_model import WorldModel
+from trainer.next_baskets.basket_sizes import ExpectedItems
+from trainer.next_baskets.baskets import probabilities
 
-NEXT_UNKNOWN, NEXT_KNOWN, COMPLETION = TASKS
 DIGITS = 6
 """Decimals of a probability."""
 STORES = 10
@@ -69,7 +68,6 @@ def chances(
     """Calibrated as `trainer.evaluate` does it, with the expected number of items in the place of
     the true one. answer: that of the model, with dense logits."""
     kinds = _kinds(plans, answer)
-    tasks = np.array([_task(plan) for plan in plans])
     visible = np.array([len(plan.visible) for plan in plans])
     any_more, items = np.empty(len(plans)), np.empty(len(plans))
     for count in np.unique(visible).tolist():
@@ -77,18 +75,9 @@ def chances(
         customers = [states[row].features for row in rows]
         expected = served.sizes.expected(customers, kinds["size"][rows], count)
         any_more[rows], items[rows] = expected.any, expected.items
-    scores = answer.logits.clone()
-    scores[:, model.product.vocabulary.specials] = -torch.inf
-    row = np.repeat(np.arange(len(plans)), visible)
-    scores[row, [token for plan in plans for token in plan.visible]] = -torch.inf
-    number = torch.from_numpy(items).to(scores.dtype)
-    p = torch.empty_like(scores)
-    for task in np.unique(tasks).tolist():
-        rows = np.flatnonzero(tasks == task)
-        log_p = model.calibration.items(scores[rows], task)
-        p[rows] = basket_p(log_p, number[rows], model.calibration.slopes(task))
-    there_is_more = torch.from_numpy(any_more).to(p.dtype)
-    return Chances(there_is_more[:, None] * p, (any_more * items).tolist(), kinds)
+    expected = ExpectedItems(any_more, items)
+    p = probabilities(model, answer.logits, plans, expected)
+    return Chances(p, expected.mean.tolist(), kinds)
 
 
 def baskets(model: WorldModel, served: ServedChain, asked: Sequence[Asked]) -> list[dict[str, Any]]:
@@ -282,12 +271,6 @@ def _kinds(plans: Sequence[TripPlan], answer: Predictions) -> dict[str, np.ndarr
                 p[row, code - 1] = 1
         kinds[name] = p
     return kinds
-
-
-def _task(plan: TripPlan) -> str:
-    if plan.visible:
-        return COMPLETION
-    return NEXT_UNKNOWN if plan.kind == UNDECLARED else NEXT_KNOWN
 
 
 def _labelled(served: ServedChain, name: str, p: np.ndarray) -> dict[str, float]:

@@ -67,7 +67,7 @@ def next_baskets(
     if given.visible:
         visits = _as_basket_shows(visits, answer.context, given)
     items = sizes.expected(customers, visits.size_p, len(given.visible))
-    p = probabilities(model, answer.logits, given, items)
+    p = probabilities(model, answer.logits, plans, items)
     bought = _bought(customers, model.product.vocabulary).to(p.device)
     wanted = p if only is None else p.masked_fill(bought != (only == "repeat"), 0)
     value, token = wanted.topk(products, dim=1)
@@ -75,18 +75,34 @@ def next_baskets(
     return NextBaskets(visits, items.mean, *listed)
 
 
-def probabilities(model: WorldModel, logits: Tensor, given: Given, items: ExpectedItems) -> Tensor:
-    """Probability that the next basket holds each product besides the visible ones, (n, V).
+def probabilities(
+    model: WorldModel, logits: Tensor, plans: Sequence[TripPlan], items: ExpectedItems
+) -> Tensor:
+    """Probability that each next basket holds each product besides its visible ones, (n, V).
 
-    logits (n, V) of `WorldModel.answer`. Calibrated as `trainer.evaluate` does it, with the
-    expected number of items in the place of the true one; a row adds up to that number.
+    logits (n, V) of `WorldModel.answer` for the plans (n). Calibrated as `trainer.evaluate` does
+    it, with the expected number of items in the place of the true one; a row adds up to that
+    number.
     """
-    task = COMPLETION if given.visible else NEXT_UNKNOWN if given.kind == UNDECLARED else NEXT_KNOWN
     scores = logits.clone()
-    scores[:, [*model.product.vocabulary.specials, *given.visible]] = -torch.inf
-    log_p = model.calibration.items(scores, task)
-    there_is_more, number = (torch.from_numpy(part).to(log_p) for part in (items.any, items.items))
-    return there_is_more[:, None] * basket_p(log_p, number, model.calibration.slopes(task))
+    scores[:, model.product.vocabulary.specials] = -torch.inf
+    row = np.repeat(np.arange(len(plans)), [len(plan.visible) for plan in plans])
+    scores[row, [token for plan in plans for token in plan.visible]] = -torch.inf
+    there_is_more, number = (torch.from_numpy(part).to(scores) for part in (items.any, items.items))
+    tasks = np.array([_task(plan) for plan in plans])
+    p = torch.empty_like(scores)
+    for task in np.unique(tasks).tolist():
+        rows = np.flatnonzero(tasks == task)
+        log_p = model.calibration.items(scores[rows], task)
+        p[rows] = basket_p(log_p, number[rows], model.calibration.slopes(task))
+    return there_is_more[:, None] * p
+
+
+def _task(plan: TripPlan) -> str:
+    """What is asked of a plan, one of `TASKS`."""
+    if plan.visible:
+        return COMPLETION
+    return NEXT_UNKNOWN if plan.kind == UNDECLARED else NEXT_KNOWN
 
 
 def _as_basket_shows(
