@@ -143,7 +143,16 @@ class Who(Strict):
         return self
 
 
-class NextBasketIn(Who):
+class Planned(Who):
+    """When, where and for what they come next."""
+
+    date: Day
+    hour: Hour
+    store: Text | None = Field(None, description="left out: that of the last trip")
+    kind: Kind = Kind()
+
+
+class NextBasketIn(Planned):
     """What will the customer buy?"""
 
     model_config = ConfigDict(
@@ -175,10 +184,6 @@ class NextBasketIn(Who):
             ]
         }
     )
-    date: Day
-    hour: Hour
-    store: Text | None = Field(None, description="left out: that of the last trip")
-    kind: Kind = Kind()
     products: Annotated[
         int, Field(strict=True, ge=1, le=PRODUCTS, description="how many, likeliest first")
     ] = 10
@@ -210,7 +215,7 @@ class CompletionIn(NextBasketIn):
         return self
 
 
-class ExplainIn(Who):
+class ExplainIn(Planned):
     """What speaks for a product?"""
 
     model_config = ConfigDict(
@@ -225,10 +230,6 @@ class ExplainIn(Who):
             ]
         }
     )
-    date: Day
-    hour: Hour
-    store: Text | None = None
-    kind: Kind = Kind()
     basket: Annotated[list[Text], Field(max_length=BASKET)] = []
     product: Text
 
