@@ -6,6 +6,7 @@ What only the warehouse needs is imported where it is used: machines for the tra
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -153,14 +154,19 @@ def dbt(tmp_path_factory):
             contextlib.redirect_stdout(io.StringIO()) as output,
         ):
             result = runner.invoke([*RUN_OPTIONS, *arguments])
-        DuckDBConnectionManager.close_all_connections()  # dbt keeps the file open for its next run
+        # The codes of the command: 1 where something failed, 2 where dbt itself could not go on.
+        returncode = 0 if result.success else 1 if result.exception is None else 2
+        # dbt keeps the file open for its next run, and so does the traceback of an error, which
+        # lives in a cycle: the next run would find the old database under the same path.
+        DuckDBConnectionManager.close_all_connections()
+        if returncode:
+            del result
+            gc.collect()
         kept = (
             tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb" if into is None else into.path
         )
         if written.exists():
             written.rename(kept)
-        # The codes of the command: 1 where something failed, 2 where dbt itself could not go on.
-        returncode = 0 if result.success else 1 if result.exception is None else 2
         return Warehouse(kept, returncode, output.getvalue())
 
     return run
