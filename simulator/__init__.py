@@ -1,1 +1,1 @@
-"""Weeks to come, customer by customer, and how real they are."""
+"""Weeks to come, customer by customer: visits, baskets, receipts."""

@@ -9,7 +9,9 @@ from typing import Any
 from zoneinfo import available_timezones
 
 import holidays
-import yaml
+
+from trainer.commands.errors import InputError
+from trainer.commands.yaml_files import read_yaml
 
 from .errors import LayoutError
 from .order_lines import KEYS, OrderLines, order_lines
@@ -35,8 +37,6 @@ THRESHOLDS = {
 }
 """Shares that the tests of the warehouse allow unless the layout says otherwise, by the name of the
 threshold: of lines that are rejected, and of rows of a mart (their properties say which)."""
-LARGEST = 1 << 20
-"""Bytes of the largest file that is read as a layout."""
 
 
 @dataclass(frozen=True)
@@ -86,33 +86,13 @@ def load_layout(name: str) -> Layout:
     return replace(layout, order_lines=order_lines(str(path), mapping, layout.categories))
 
 
-class _Texts(yaml.BaseLoader):
-    """Every value is text as it stands: NO is a name, and 007 a code."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Of a key that stands twice, YAML would silently keep the last value."""
-        found = super().construct_mapping(node, deep=deep)
-        keys = [key.value for key, _ in node.value]
-        for key in found:
-            if keys.count(key) > 1:
-                raise yaml.YAMLError(f"{key} stands more than once")
-        return found
-
-
 def _content(name: str, path: Path, built_in: str) -> dict[Any, Any]:
+    if "\0" in name or not path.is_file():
+        raise LayoutError(f"layout {name}: expected {built_in} or the path of a YAML file")
     try:
-        if "\0" in name or not path.is_file():
-            raise LayoutError(f"layout {name}: expected {built_in} or the path of a YAML file")
-        if path.stat().st_size > LARGEST:
-            raise LayoutError(f"{path}: larger than 1 MB, so no layout. Expected a YAML file")
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Texts)
-    except RecursionError:
-        raise LayoutError(f"{path}: not read as YAML: nested too deeply") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise LayoutError(f"{path}: not read as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise LayoutError(f"{path}: expected keys and values, such as `currency: EUR`")
-    return content
+        return read_yaml(path)
+    except InputError as error:
+        raise LayoutError(str(error)) from None
 
 
 def _layout(

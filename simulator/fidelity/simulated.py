@@ -1,4 +1,5 @@
-"""A simulated run out of a cache of its own: history + simulated weeks, built by the warehouse."""
+"""Simulated runs: in memory, or out of a cache of history + simulated weeks that the warehouse
+built."""
 
 from __future__ import annotations
 
@@ -8,9 +9,29 @@ import numpy as np
 
 from simulator.fidelity.trip_sets import TripSet
 from simulator.fidelity.window import Window
+from simulator.receipts import Receipts
 from trainer.cache.reader import TensorCache
 from trainer.cache.schema import CONTEXT
 from trainer.commands.errors import InputError
+
+
+def of_receipts(receipts: Receipts, window: Window) -> TripSet:
+    """The trips of a run in memory, of the window's cache, without those of people whom the cache
+    does not know and without days after its calendar."""
+    date = window.cache["days.date"].astype(np.int64)
+    day = _places(receipts.day, date)
+    kept = (receipts.customer >= 0) & (day >= 0)
+    lines = np.repeat(kept, receipts.items)
+    trip = np.repeat(np.arange(len(kept)), receipts.items)
+    spend = np.bincount(trip, receipts.pence, len(kept)).astype(np.int64)
+    return window.restrict(
+        TripSet.of(
+            customer=receipts.customer[kept], day=day[kept], hour=receipts.hour[kept],
+            store=receipts.store[kept], kind=receipts.kind[kept], spend=spend[kept],
+            items=receipts.items[kept], token=receipts.token[lines],
+            quantity=receipts.quantity[lines],
+        )
+    )  # fmt: skip
 
 
 def read_simulated(folder: Path, window: Window) -> TripSet:

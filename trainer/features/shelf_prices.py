@@ -95,9 +95,13 @@ class ShelfPrices:
 
     @classmethod
     def from_cache(
-        cls, cache: TensorCache, settings: ShelfPriceSettings = ShelfPriceSettings()
-    ) -> ShelfPrices:
-        """All prices of a cache: those of its items, and those that anonymous trips alone show."""
+        cls, cache: TensorCache, settings: ShelfPriceSettings = ShelfPriceSettings(),
+        last_week: int | None = None,
+    ) -> ShelfPrices:  # fmt: skip
+        """All prices of a cache: those of its items, and those that anonymous trips alone show.
+
+        last_week: those of later weeks are left out.
+        """
         prices = cls.static(cache, settings)
         items = np.diff(cache["trips.item_offsets"].astype(np.int64))
         is_product = cache["items.token"] <= cache.products
@@ -113,8 +117,10 @@ class ShelfPrices:
             cache["anonymous_prices.week"],
             cache["anonymous_prices.pence"],
         )
-        prices._insert(*(values[is_product] for values in of_items))
-        prices._insert(*of_others)
+        for columns in ((values[is_product] for values in of_items), of_others):
+            token, store, week, pence = columns
+            known = slice(None) if last_week is None else week <= last_week
+            prices._insert(token[known], store[known], week[known], pence[known])
         return prices
 
     def __len__(self) -> int:

@@ -140,7 +140,7 @@ def test_what_is_no_layout_is_one_line(tmp_path):
         (str(tmp_path), "the path of a YAML file"),
         ("lgsr.yaml", "expected complete_journey, lgsr or the path of a YAML file"),
         ("\0", "the path of a YAML file"),
-        (str(tmp_path / "lines.csv"), "larger than 1 MB, so no layout"),
+        (str(tmp_path / "lines.csv"), "larger than 1 MB. Expected a short YAML file"),
     ]:
         with pytest.raises(LayoutError, match=told):
             load_layout(name)

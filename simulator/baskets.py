@@ -1,0 +1,69 @@
+"""What is in the baskets: items drawn one after the other, each given those already in.
+
+The decoder is trained to predict hidden items from any visible ones, so that any order of drawing
+is one of its model (Hoogeboom et al., Autoregressive diffusion models, 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from simulator.draws import gumbels
+from trainer.batches.growing_baskets import GrowingBaskets
+from trainer.features.plans import TripPlan
+from trainer.model.state import CustomerState
+from trainer.model.world_model import WorldModel
+
+ITEM = 10
+AT_ONCE = 64
+"""Baskets that are filled together."""
+
+
+def fill(
+    model: WorldModel, states: Sequence[CustomerState], plans: Sequence[TripPlan],
+    sizes: np.ndarray, weeks: np.ndarray, on_sale: np.ndarray, seed: int,
+    keys: tuple[np.ndarray, ...],
+) -> list[np.ndarray]:  # fmt: skip
+    """Tokens of the items of n baskets, ascending.
+
+    sizes, weeks (n,): how many items each has, at most as many as are on sale, and its week;
+    on_sale (V,) bool: tokens of products that can be bought. keys (n,) each: what tells the
+    baskets apart, for `draws`.
+    """
+    found: list[np.ndarray] = [np.empty(0, np.int64)] * len(plans)
+    by_size = np.argsort(sizes, kind="stable")  # baskets of a batch grow to its largest
+    for start in range(0, len(by_size), AT_ONCE):
+        rows = by_size[start : start + AT_ONCE]
+        drawn = _fill(
+            model, [states[row] for row in rows], [plans[row] for row in rows],
+            int(sizes[rows].max()), weeks[rows], on_sale, seed, [key[rows] for key in keys],
+        )  # fmt: skip
+        for row, tokens in zip(rows, drawn, strict=True):
+            found[row] = np.sort(tokens[: sizes[row]])
+    return found
+
+
+def _fill(model, states, plans, size, weeks, on_sale, seed, keys) -> np.ndarray:
+    """(n, size) tokens in the order in which they are drawn."""
+    trips, questions = model.questions(states, plans)
+    baskets = GrowingBaskets(questions, [state.features for state in states])
+    stores = np.array([plan.store for plan in plans])
+    prices = states[0].chain.prices
+    token, every = np.arange(len(on_sale)), np.arange(len(plans))
+    left = torch.from_numpy(on_sale).expand(len(plans), -1).clone()
+    drawn = np.empty((len(plans), size), np.int64)
+    for step in range(size):
+        logits = model.answer_questions(trips, baskets.questions).logits
+        log_p = model.calibration.items(
+            logits.masked_fill(~left, -torch.inf), "completion" if step else "next_known"
+        )
+        noise = gumbels(seed, ITEM, *(key[:, None] for key in keys), step, token[None])
+        drawn[:, step] = (log_p.double().numpy() + noise).argmax(1)
+        left[every, drawn[:, step]] = False
+        if step + 1 < size:
+            pence = prices.at(drawn[:, step], stores, weeks).astype(np.float32)
+            baskets.add(torch.from_numpy(drawn[:, step]), torch.from_numpy(pence))
+    return drawn

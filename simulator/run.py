@@ -1,0 +1,142 @@
+"""Command line: python -m simulator.run: the weeks to come, as till receipts.
+
+    FOLDER/run-00/          receipts of one run in the LGSR layout (`simulator.lgsr`)
+    FOLDER/run-01/ ...      of others, which differ by chance alone
+    FOLDER/summary.json     trips, items and spend by week and run, beside the weeks before; last
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from simulator.lgsr import write_receipts
+from simulator.scenario import AS_IT_IS
+from simulator.scenario_file import read_scenario
+from simulator.simulation import Simulator
+from simulator.summary import SUMMARY, by_week, lines, summary
+from trainer.cache.atomic import new_file
+from trainer.cache.json_files import write_json
+from trainer.cache.reader import TensorCache
+from trainer.commands.command import run_command
+from trainer.commands.errors import InputError
+from trainer.commands.options import LARGEST_SEED, CommandParser, seed, threads, whole
+from trainer.evaluation.evaluator import ready
+from trainer.model.checkpoint import load_checkpoint
+from trainer.model.encoder.backends import choose
+from trainer.next_baskets.side_by_side import side_by_side
+from trainer.training.allocator import keep_few_kernels, keep_freed_memory
+
+MOST_WEEKS, MOST_RUNS = 520, 10_000
+POLL = 0.5
+"""Seconds between two looks at what other processes have done."""
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        prog="python -m simulator.run",
+        description="Simulate the weeks after the end of the data, or after an earlier week: who "
+        "comes when and where, what they buy and what they pay. Writes till receipts in the LGSR "
+        "layout, several runs of the same weeks: docs/simulation.md.",
+    )
+    add = parser.add_argument
+    add("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of the model")
+    add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
+    add("--out", type=Path, required=True, metavar="FOLDER", help="a new folder for the runs")
+    add(
+        "--weeks", type=whole(1, MOST_WEEKS), default=4, metavar="N",
+        help="how many (default: 4)",
+    )  # fmt: skip
+    add(
+        "--runs", type=whole(1, MOST_RUNS), default=1, metavar="N",
+        help="how often, each with a seed of its own: some 20 show how sure it is (default: 1)",
+    )  # fmt: skip
+    add(
+        "--start", type=whole(), metavar="WEEK",
+        help="last week of the history; nothing later is read (default: the last with trips)",
+    )  # fmt: skip
+    add("--scenario", type=Path, metavar="FILE", help="what changes, a YAML file (default: nothing)")
+    add(
+        "--seed", type=seed, default=0, metavar="N",
+        help="of the first run; two scenarios with the same seed share their chances (default: 0)",
+    )  # fmt: skip
+    add("--threads", type=threads, help="runs side by side (default: torch's choice)")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    keep_few_kernels()
+    keep_freed_memory()
+    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
+        raise InputError(f"--out: {options.out} is there already: name a new folder")
+    if options.seed + options.runs - 1 > LARGEST_SEED:
+        raise InputError(f"--seed: {options.runs} runs from there go beyond {LARGEST_SEED}")
+    cache = TensorCache(options.cache)
+    scenario = read_scenario(options.scenario, cache) if options.scenario else AS_IT_IS
+    model = ready(load_checkpoint(options.checkpoint), cache, choose("auto"))
+    start = options.start or int(cache["trips.week"].max())
+    simulator = Simulator(model, cache, start)
+    options.out.mkdir(parents=True, exist_ok=True)
+    done = multiprocessing.get_context("fork").Value("i", 0)
+
+    def one_more_week() -> None:
+        with done.get_lock():
+            done.value += 1
+
+    def simulate(number: int) -> dict[str, list[float]]:
+        receipts = simulator.run(
+            options.weeks, options.seed + number, scenario, on_week=one_more_week
+        )
+        write_receipts(receipts, cache, options.out / f"run-{number:02d}")
+        return by_week(receipts, start, options.weeks)
+
+    with (
+        _progress(lambda: done.value, options.runs * options.weeks),
+        side_by_side(simulate, options.runs) as runs,
+    ):
+        found = list(runs)
+    content = summary(cache, start, options.weeks, found)
+    with new_file(options.out / SUMMARY) as fresh:
+        write_json(fresh, content)
+    print("\n".join(lines(content)))
+    print(f"{options.out}: {options.runs} runs of weeks {start + 1}-{start + options.weeks}")
+
+
+@contextmanager
+def _progress(done: Callable[[], int], total: int) -> Iterator[None]:
+    """A bar of what this process and others have done."""
+    over = threading.Event()
+
+    def watch(bar: tqdm) -> None:
+        while not over.wait(POLL):
+            bar.update(done() - bar.n)
+        bar.update(done() - bar.n)
+
+    with tqdm(total=total, desc="simulated", unit="week", file=sys.stderr) as bar:
+        watching = threading.Thread(target=watch, args=(bar,), daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watching.join()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
+    stopped = "stopped; the runs that are complete are in the folder"
+    return run_command(_parser(), _run, arguments, stopped=stopped)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

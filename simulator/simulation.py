@@ -1,0 +1,266 @@
+"""Roll a population forward, week after week."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from tqdm import tqdm
+
+from simulator.basket_sizes import BasketSizes
+from simulator.baskets import fill
+from simulator.draws import chosen, uniforms
+from simulator.hazards import Hazards
+from simulator.quantities import Quantities
+from simulator.receipts import Receipts
+from simulator.scenario import AS_IT_IS, Scenario
+from simulator.stores import NewStores
+from simulator.strangers import Strangers
+from simulator.visits import plan_visits
+from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
+from trainer.features.calendar import EPOCH
+from trainer.features.chain import Chain
+from trainer.features.chain_sales import ChainSales, chain_sales_after
+from trainer.features.plans import FinishedTrip, TripPlan
+from trainer.features.shelf_prices import ShelfPrices
+from trainer.features.visits import HORIZON
+from trainer.model.state import CustomerState, recorded_states
+from trainer.model.world_model import WorldModel
+
+BLOCK = 1024
+"""Customers who are simulated together. Fixed, so that sums are rounded alike and the same receipts
+come of the same customers."""
+SIZE, QUANTITY, COMES = 20, 21, 1
+"""What a number is drawn for."""
+SLOW = 3
+"""Seconds after which a progress bar appears."""
+ANONYMOUS = -1
+"""The customer of an anonymous trip; those who are new since the start are -2 and less."""
+
+
+class Simulator:
+    """A population of customers as of the end of a week, and the laws by which they go on.
+
+    Nothing later than that week is read of the cache: neither trips nor prices.
+
+    Args:
+        model: trained on weeks up to the start.
+        cache: the receipts.
+        start: the last week of the history.
+        customers: rows of the cache's customers; all those with a trip up to the start if left out.
+
+    Raises InputError for a start within the weeks that the model was trained on, and for customers
+    without a trip.
+    """
+
+    def __init__(
+        self, model: WorldModel, cache: TensorCache, start: int, customers: np.ndarray | None = None
+    ) -> None:
+        trained = cache.split["train"][1]
+        if not trained <= start <= len(cache["weeks.is_replayed"]):
+            raise InputError(
+                f"start {start}: expected a week from {trained}, the last that the model was "
+                f"trained on, to {len(cache['weeks.is_replayed'])}, the last of {cache.folder}"
+            )
+        self.model, self.cache, self.start = model, cache, start
+        first = cache["customers.trip_offsets"].astype(np.int64)
+        known = np.append(cache["trips.week"] <= start, False)
+        has_history = np.logical_or.reduceat(known, first[:-1]) & (np.diff(first) > 0)
+        self.customers = np.flatnonzero(has_history) if customers is None else np.asarray(customers)
+        if not len(self.customers) or not has_history[self.customers].all():
+            raise InputError(f"customers: expected some with a trip up to week {start}")
+        self._sales = chain_sales_after(cache, start).to_arrays()
+        self._prices = ShelfPrices.from_cache(cache, last_week=start)
+        self._prices.forget_before(start + 1)
+        chain = Chain(cache, ChainSales.from_arrays(self._sales), self._prices)
+        self._chain = chain
+        self._states = recorded_states(chain, cache, self.customers, start)
+        self._laws = _Laws(
+            BasketSizes(cache, start), NewStores(cache, start), Quantities(cache, start),
+            Strangers(cache, start),
+        )
+        self._hazards = Hazards(len(self.customers), HORIZON + 1)
+        bar = tqdm(_blocks(len(self.customers)), desc="customers", unit="block", delay=SLOW)
+        for rows in bar:
+            states = [self._states[row] for row in rows]
+            self._hazards.keep(rows, model.next_visits(states), states)
+
+    def run(
+        self, weeks: int, seed: int, scenario: Scenario = AS_IT_IS,
+        on_week: Callable[[], None] = lambda: None,
+    ) -> Receipts:  # fmt: skip
+        """The receipts of the weeks after the start.
+
+        The same seed gives the same receipts; two scenarios with the same seed draw alike wherever
+        they ask alike (`simulator.draws`). on_week is called after each week.
+        """
+        run = _Run(self, seed, scenario)
+        found: list[_Trip] = []
+        for week in range(self.start + 1, self.start + 1 + weeks):
+            found += run.week(week)
+            on_week()
+        return _receipts(found)
+
+
+class _Laws:
+    """What is counted in the history, and never changes."""
+
+    def __init__(
+        self, sizes: BasketSizes, new_stores: NewStores, quantities: Quantities,
+        strangers: Strangers,
+    ) -> None:  # fmt: skip
+        self.sizes, self.new_stores, self.quantities = sizes, new_stores, quantities
+        self.strangers = strangers
+
+
+class _Trip:
+    """One finished trip: whose it is, its week, and what was paid for each line."""
+
+    def __init__(self, customer: int, week: int, trip: FinishedTrip, paid: np.ndarray) -> None:
+        self.customer, self.week, self.trip, self.paid = customer, week, trip, paid
+
+
+class _Run:
+    """The population on its way."""
+
+    def __init__(self, simulator: Simulator, seed: int, scenario: Scenario) -> None:
+        self.simulator, self.seed, self.laws = simulator, seed, simulator._laws
+        self.model, self.scenario = simulator.model, scenario
+        # A chain of this run, which all states share: its sales move on, its prices are planned.
+        self.chain = simulator._chain
+        self.chain.sales = ChainSales.from_arrays(simulator._sales)
+        self.chain.prices = scenario.planned(simulator._prices)
+        self.states = [state.copy() for state in simulator._states]
+        self.hazards = simulator._hazards.copy()
+        self.code = simulator.customers.astype(np.int64)
+
+    def week(self, week: int) -> list[_Trip]:
+        self.chain.sales.advance_to(week)
+        self.scenario.launch(self.chain, week)
+        on_sale = self.scenario.on_sale(self.chain, week)
+        found: list[_Trip] = []
+        for rows in _blocks(len(self.states)):
+            found += self._customers(rows, week, on_sale)
+        found += self._strangers(week, found, on_sale)
+        sold = np.zeros(len(self.chain.sales.share), np.int64)
+        for each in found:
+            sold[each.trip.tokens] += 1
+        self.chain.sales.close_week(sold)
+        return found
+
+    def _customers(self, block: np.ndarray, week: int, on_sale: np.ndarray) -> list[_Trip]:
+        """The trips of a block of customers, first all first ones, then all second ones."""
+        first = self.chain.calendar.first_day(week)
+        stop = self.chain.calendar.first_day(week + 1)
+        day, nth = np.full(len(self.states), first), np.zeros(len(self.states), np.int64)
+        found, who = [], block
+        while len(who):
+            who = self._who_comes(who, day, nth, stop)
+            if len(who):
+                found += self._trips(who, day[who], nth[who], week, on_sale)
+                nth[who] += 1
+        return found
+
+    def _who_comes(
+        self, who: np.ndarray, day: np.ndarray, nth: np.ndarray, stop: int
+    ) -> np.ndarray:
+        """Those of customers (n,) who come before the day `stop`. Each looks at one day after the
+        other from their own on, until one on which they come; day and nth are moved there."""
+        looking, comes, closed = who, [], list(self.scenario.closed_days)
+        while len(looking):
+            looking = looking[day[looking] < stop]
+            u = uniforms(self.seed, COMES, self.code[looking], day[looking], nth[looking])
+            hit = u < self.hazards.on(looking, day[looking])
+            hit &= ~np.isin(day[looking], closed)
+            comes.append(looking[hit])
+            looking = looking[~hit]
+            day[looking] += 1
+            nth[looking] = 0
+        return np.sort(np.concatenate([np.empty(0, np.int64), *comes]))
+
+    def _trips(
+        self, who: np.ndarray, days: np.ndarray, nth: np.ndarray, week: int, on_sale: np.ndarray
+    ) -> list[_Trip]:
+        own, keys = [self.states[row] for row in who], (self.code[who], days, nth)
+        new_stores = self.laws.new_stores
+        is_open = self.scenario.open_stores(len(new_stores.trips), week)
+        tried = self.scenario.store_trips(new_stores.trips, week)
+        plans = plan_visits(
+            self.model.next_visits(own), days, new_stores, is_open, tried, self.seed, keys
+        )
+        found = self._filled(own, plans, week, on_sale, keys)
+        for state, each in zip(own, found, strict=True):
+            state.observe(each.trip)
+        self.hazards.keep(who, self.model.next_visits(own), own)
+        return found
+
+    def _strangers(self, week: int, known: list[_Trip], on_sale: np.ndarray) -> list[_Trip]:
+        """Anonymous trips, and the first trips of new customers, who have a state from then on."""
+        new = self.scenario.arrivals(week)
+        plans = self.laws.strangers.plans([each.trip.plan for each in known], week, new, self.seed)
+        if not plans:
+            return []
+        codes = np.full(len(plans), ANONYMOUS)
+        codes[:new] = -2 - self._new_so_far() - np.arange(min(new, len(plans)))
+        states = [CustomerState(self.chain) for _ in plans]
+        days = np.array([(plan.date - EPOCH).days for plan in plans])
+        number = np.where(codes == ANONYMOUS, np.arange(len(plans)), 0)
+        found = self._filled(states, plans, week, on_sale, (codes, days, number))
+        for state, code, each in zip(states[:new], codes[:new], found[:new], strict=True):
+            state.observe(each.trip)
+            self.states.append(state)
+            self.code = np.append(self.code, code)
+        if new:
+            rows = np.arange(len(self.states) - new, len(self.states))
+            self.hazards.extend(new)
+            self.hazards.keep(rows, self.model.next_visits(states[:new]), states[:new])
+        return found
+
+    def _new_so_far(self) -> int:
+        return len(self.states) - len(self.simulator.customers)
+
+    def _filled(
+        self, states: list[CustomerState], plans: list[TripPlan], week: int, on_sale: np.ndarray,
+        keys: tuple[np.ndarray, ...],
+    ) -> list[_Trip]:  # fmt: skip
+        """Baskets of planned trips, (n), and what they cost."""
+        chances = self.laws.sizes.chances(
+            np.array([plan.kind for plan in plans]), [state.features.log for state in states]
+        )
+        sizes = chosen(chances, uniforms(self.seed, SIZE, *keys))
+        sizes = np.minimum(sizes, np.count_nonzero(on_sale))
+        weeks = np.full(len(plans), week)
+        baskets = fill(self.model, states, plans, sizes, weeks, on_sale, self.seed, keys)
+        tokens = np.concatenate(baskets)
+        of_trip = np.repeat(np.arange(len(plans)), sizes)
+        u = uniforms(self.seed, QUANTITY, *(key[of_trip] for key in keys), tokens)
+        quantities = self.laws.quantities.draw(tokens, u)
+        stores = np.array([plan.store for plan in plans])[of_trip]
+        pence = self.chain.prices.at(tokens, stores, weeks[of_trip]).astype(np.float32)
+        paid = np.rint(pence[:, 0].astype(np.float64) * quantities).astype(np.int64)
+        parts = [np.split(part, sizes.cumsum()[:-1]) for part in (tokens, quantities, pence, paid)]
+        return [
+            _Trip(int(code), week, FinishedTrip(plan, token, units, int(own.sum()), pence=price), own)
+            for code, plan, token, units, price, own in zip(keys[0], plans, *parts, strict=True)
+        ]
+
+
+def _blocks(count: int) -> list[np.ndarray]:
+    return [np.arange(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
+
+
+def _receipts(found: list[_Trip]) -> Receipts:
+    plans = [each.trip.plan for each in found]
+    return Receipts(
+        customer=np.array([each.customer for each in found], np.int64),
+        week=np.array([each.week for each in found], np.int64),
+        day=np.array([(plan.date - EPOCH).days for plan in plans], np.int64),
+        hour=np.array([plan.hour for plan in plans], np.int64),
+        store=np.array([plan.store for plan in plans], np.int64),
+        kind=np.array([plan.kind for plan in plans], np.int64).reshape(len(plans), -1),
+        items=np.array([len(each.trip.tokens) for each in found], np.int64),
+        token=np.concatenate([np.empty(0, np.int64), *(each.trip.tokens for each in found)]),
+        quantity=np.concatenate([np.empty(0, np.int64), *(e.trip.quantities for e in found)]),
+        pence=np.concatenate([np.empty(0, np.int64), *(each.paid for each in found)]),
+    )
