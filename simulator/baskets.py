@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from simulator.draws import gumbels
+from simulator.item_calibration import ItemCalibration
 from trainer.batches.growing_baskets import GrowingBaskets
 from trainer.features.plans import TripPlan
 from trainer.model.state import CustomerState
@@ -23,9 +24,9 @@ AT_ONCE = 64
 
 
 def fill(
-    model: WorldModel, states: Sequence[CustomerState], plans: Sequence[TripPlan],
-    sizes: np.ndarray, weeks: np.ndarray, on_sale: np.ndarray, seed: int,
-    keys: tuple[np.ndarray, ...],
+    model: WorldModel, calibration: ItemCalibration, states: Sequence[CustomerState],
+    plans: Sequence[TripPlan], sizes: np.ndarray, weeks: np.ndarray, on_sale: np.ndarray,
+    seed: int, keys: tuple[np.ndarray, ...],
 ) -> list[np.ndarray]:  # fmt: skip
     """Tokens of the items of n baskets, ascending.
 
@@ -38,7 +39,7 @@ def fill(
     for start in range(0, len(by_size), AT_ONCE):
         rows = by_size[start : start + AT_ONCE]
         drawn = _fill(
-            model, [states[row] for row in rows], [plans[row] for row in rows],
+            model, calibration, [states[row] for row in rows], [plans[row] for row in rows],
             int(sizes[rows].max()), weeks[rows], on_sale, seed, [key[rows] for key in keys],
         )  # fmt: skip
         for row, tokens in zip(rows, drawn, strict=True):
@@ -46,9 +47,12 @@ def fill(
     return found
 
 
-def _fill(model, states, plans, size, weeks, on_sale, seed, keys) -> np.ndarray:
+def _fill(model, calibration, states, plans, size, weeks, on_sale, seed, keys) -> np.ndarray:
     """(n, size) tokens in the order in which they are drawn."""
     trips, questions = model.questions(states, plans)
+    bought = questions.history.products
+    is_own = torch.zeros(len(plans), len(on_sale), dtype=torch.bool)
+    is_own[bought.question, bought.token] = True
     baskets = GrowingBaskets(questions, [state.features for state in states])
     stores = np.array([plan.store for plan in plans])
     prices = states[0].chain.prices
@@ -57,9 +61,7 @@ def _fill(model, states, plans, size, weeks, on_sale, seed, keys) -> np.ndarray:
     drawn = np.empty((len(plans), size), np.int64)
     for step in range(size):
         logits = model.answer_questions(trips, baskets.questions).logits
-        log_p = model.calibration.items(
-            logits.masked_fill(~left, -torch.inf), "completion" if step else "next_known"
-        )
+        log_p = calibration.log_p(logits.masked_fill(~left, -torch.inf), is_own, step)
         noise = gumbels(seed, ITEM, *(key[:, None] for key in keys), step, token[None])
         drawn[:, step] = (log_p.double().numpy() + noise).argmax(1)
         left[every, drawn[:, step]] = False

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from simulator.visit_calibration import VisitCalibration
 from trainer.features.calendar import EPOCH
 from trainer.model.next_visits import NextVisits
 from trainer.model.state import CustomerState
@@ -17,14 +18,15 @@ class Hazards:
     They change with a customer's trips only, so they are kept from week to week.
     """
 
-    def __init__(self, customers: int, days: int) -> None:
+    def __init__(self, customers: int, days: int, calibration: VisitCalibration) -> None:
+        self._calibration = calibration
         self._daily = np.zeros((customers, days))
         self._later = np.zeros(customers)
         self._last = np.zeros(customers, np.int64)
 
     def copy(self) -> Hazards:
         """An independent copy."""
-        copied = Hazards(0, 0)
+        copied = Hazards(0, 0, self._calibration)
         copied._daily, copied._later = self._daily.copy(), self._later.copy()
         copied._last = self._last.copy()
         return copied
@@ -36,8 +38,10 @@ class Hazards:
 
     def keep(self, who: np.ndarray, visits: NextVisits, states: Sequence[CustomerState]) -> None:
         """Those of customers (n,) whose last trips are these states'."""
-        self._daily[who] = visits.hazards.numpy()
-        self._later[who] = visits.each_later.numpy()
+        p = np.hstack([visits.hazards.double().numpy(), visits.each_later.double().numpy()[:, None]])
+        trips = np.array([len(state.features.log.trips) for state in states])
+        p = self._calibration.apply(p, np.arange(p.shape[1]), trips)
+        self._daily[who], self._later[who] = p[:, :-1], p[:, -1]
         self._last[who] = [(state.features.last[0] - EPOCH).days for state in states]
 
     def on(self, who: np.ndarray, day: np.ndarray) -> np.ndarray:

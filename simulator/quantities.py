@@ -1,4 +1,4 @@
-"""How many units of a product are bought at once: counted, shrunk to the chain's."""
+"""How many units of a product are bought at once, and how large weighed portions are: as seen."""
 
 from __future__ import annotations
 
@@ -28,3 +28,46 @@ class Quantities:
     def draw(self, tokens: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Units (n,) of products (n,) by uniforms (n,)."""
         return (self._cumulative[tokens] < u[:, None]).sum(1).clip(max=MOST - 1) + 1
+
+
+class Portions:
+    """What a weighed portion costs, as a share of the product's stable price.
+
+    The receipts say what a whole trip cost, and all other prices are known, so that trips with one
+    weighed portion show it. Draws are what was seen of the product, and now and then of another
+    one: `SHRINKAGE` portions of the chain's count beside the product's own.
+    """
+
+    def __init__(self, cache: TensorCache, last_week: int) -> None:
+        items = np.diff(cache["trips.item_offsets"].astype(np.int64))
+        trip = np.repeat(np.arange(len(items)), items)
+        token = cache["items.token"].astype(np.int64)
+        self._is_weighed = np.zeros(cache.vocabulary.input_size, bool)
+        self._is_weighed[1 : cache.products + 1] = cache["products.is_random_weight"]
+        weighed = self._is_weighed[token]
+        cost = cache["shelf_prices.pence"][cache["items.price"]].astype(np.float64)
+        cost *= cache["items.quantity"]
+        others = np.bincount(trip, cost * ~weighed, len(items))
+        single = np.bincount(trip, weighed, len(items)) == 1
+        single &= cache["trips.week"] <= last_week
+        seen = np.flatnonzero(weighed & single[trip] & (cache["items.quantity"] == 1) & (cost > 0))
+        paid = cache["trips.spend_pence"][trip[seen]] - others[trip[seen]]
+        seen, paid = seen[paid >= 1], paid[paid >= 1]
+        order = np.argsort(token[seen], kind="stable")
+        self._share = (paid / cost[seen])[order]
+        self._first = np.searchsorted(token[seen][order], np.arange(len(self._is_weighed) + 1))
+
+    def draw(self, tokens: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Shares (n,) of the stable prices of items (n,), by uniforms u (n,); 1 for all that is not
+        weighed."""
+        found = np.ones(len(tokens))
+        if not len(self._share):
+            return found
+        row = np.flatnonzero(self._is_weighed[tokens])
+        first = self._first[tokens[row]]
+        own = self._first[tokens[row] + 1] - first
+        place = u[row] * (own + SHRINKAGE)
+        of_chain = (place - own) / SHRINKAGE * len(self._share)
+        place = np.where(place < own, first + place, of_chain).astype(np.int64)
+        found[row] = self._share[place]
+        return found

@@ -11,11 +11,13 @@ from simulator.basket_sizes import BasketSizes
 from simulator.baskets import fill
 from simulator.draws import chosen, uniforms
 from simulator.hazards import Hazards
-from simulator.quantities import Quantities
+from simulator.item_calibration import ItemCalibration
+from simulator.quantities import Portions, Quantities
 from simulator.receipts import Receipts
 from simulator.scenario import AS_IT_IS, Scenario
 from simulator.stores import NewStores
 from simulator.strangers import Strangers
+from simulator.visit_calibration import VisitCalibration
 from simulator.visits import plan_visits
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
@@ -31,7 +33,7 @@ from trainer.model.world_model import WorldModel
 BLOCK = 1024
 """Customers who are simulated together. Fixed, so that sums are rounded alike and the same receipts
 come of the same customers."""
-SIZE, QUANTITY, COMES = 20, 21, 1
+COMES, SIZE, QUANTITY, PORTION = 1, 20, 21, 22
 """What a number is drawn for."""
 SLOW = 3
 """Seconds after which a progress bar appears."""
@@ -77,10 +79,12 @@ class Simulator:
         self._chain = chain
         self._states = recorded_states(chain, cache, self.customers, start)
         self._laws = _Laws(
-            BasketSizes(cache, start), NewStores(cache, start), Quantities(cache, start),
+            BasketSizes(cache, start), ItemCalibration(model, cache, start),
+            NewStores(cache, start), Quantities(cache, start), Portions(cache, start),
             Strangers(cache, start),
         )
-        self._hazards = Hazards(len(self.customers), HORIZON + 1)
+        calibration = VisitCalibration(model, cache, start)
+        self._hazards = Hazards(len(self.customers), HORIZON + 1, calibration)
         bar = tqdm(_blocks(len(self.customers)), desc="customers", unit="block", delay=SLOW)
         for rows in bar:
             states = [self._states[row] for row in rows]
@@ -107,11 +111,11 @@ class _Laws:
     """What is counted in the history, and never changes."""
 
     def __init__(
-        self, sizes: BasketSizes, new_stores: NewStores, quantities: Quantities,
-        strangers: Strangers,
+        self, sizes: BasketSizes, items: ItemCalibration, new_stores: NewStores,
+        quantities: Quantities, portions: Portions, strangers: Strangers,
     ) -> None:  # fmt: skip
-        self.sizes, self.new_stores, self.quantities = sizes, new_stores, quantities
-        self.strangers = strangers
+        self.sizes, self.items, self.new_stores = sizes, items, new_stores
+        self.quantities, self.portions, self.strangers = quantities, portions, strangers
 
 
 class _Trip:
@@ -231,14 +235,17 @@ class _Run:
         sizes = chosen(chances, uniforms(self.seed, SIZE, *keys))
         sizes = np.minimum(sizes, np.count_nonzero(on_sale))
         weeks = np.full(len(plans), week)
-        baskets = fill(self.model, states, plans, sizes, weeks, on_sale, self.seed, keys)
+        baskets = fill(
+            self.model, self.laws.items, states, plans, sizes, weeks, on_sale, self.seed, keys
+        )
         tokens = np.concatenate(baskets)
         of_trip = np.repeat(np.arange(len(plans)), sizes)
-        u = uniforms(self.seed, QUANTITY, *(key[of_trip] for key in keys), tokens)
-        quantities = self.laws.quantities.draw(tokens, u)
+        of_items = (*(key[of_trip] for key in keys), tokens)
+        quantities = self.laws.quantities.draw(tokens, uniforms(self.seed, QUANTITY, *of_items))
+        portions = self.laws.portions.draw(tokens, uniforms(self.seed, PORTION, *of_items))
         stores = np.array([plan.store for plan in plans])[of_trip]
         pence = self.chain.prices.at(tokens, stores, weeks[of_trip]).astype(np.float32)
-        paid = np.rint(pence[:, 0].astype(np.float64) * quantities).astype(np.int64)
+        paid = np.rint(pence[:, 0].astype(np.float64) * quantities * portions).astype(np.int64)
         parts = [np.split(part, sizes.cumsum()[:-1]) for part in (tokens, quantities, pence, paid)]
         return [
             _Trip(int(code), week, FinishedTrip(plan, token, units, int(own.sum()), pence=price), own)

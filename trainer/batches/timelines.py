@@ -73,26 +73,38 @@ class WorldModelDataset(Dataset):
             raise InputError(_missing_split(cache, split))
         first_of_split, last_week = cache.split[split]
         first_week = max(first_of_split, first_week or 0)
-        first, last = (cache["customers.trip_offsets"][s].astype(np.int64) for s in _PAIRS)
-        # Trips of a timeline are in order, so those up to a week are a run from its beginning.
-        before, until = (
-            np.concatenate([[0], (cache["trips.week"] <= week).cumsum(dtype=np.int64)])
-            for week in (first_week - 1, last_week)
-        )
-        first_target = first + before[last] - before[first]
-        stop = first + until[last] - until[first]
-        kept = np.flatnonzero(stop > first_target)
         if customers is None and split == "train":
             customers = np.flatnonzero(~held_out(cache))
-        if customers is not None:
-            _check_rows(customers, len(stop))
-            kept = kept[np.isin(kept, customers)]
+        kept, spans = _spans(cache, first_week, last_week, customers)
         if not len(kept):
             raise CacheError(
                 f"{cache.folder}: no known customer shops in weeks {first_week}-{last_week} "
                 f"({split}): {MOVE_SPLIT}"
             )
-        self._hold(cache, split, kept, Spans(first[kept], stop[kept], first_target[kept]))
+        self._hold(cache, split, last_week, kept, spans)
+
+    @classmethod
+    def of_weeks(
+        cls,
+        cache: TensorCache,
+        first_week: int,
+        last_week: int,
+        customers: np.ndarray | None = None,
+    ) -> WorldModelDataset:
+        """Timelines up to a week whose targets lie in it and weeks before it, of any split.
+
+        customers: as above, all of them if left out. Raises CacheError where nobody shops in these
+        weeks.
+        """
+        kept, spans = _spans(cache, first_week, last_week, customers)
+        if not len(kept):
+            raise CacheError(
+                f"{cache.folder}: no known customer shops in weeks {first_week}-{last_week}"
+            )
+        split = next(name for name, (_, last) in cache.split.items() if last_week <= last)
+        dataset = cls.__new__(cls)
+        dataset._hold(cache, split, last_week, kept, spans)
+        return dataset
 
     @classmethod
     def from_spans(
@@ -111,11 +123,13 @@ class WorldModelDataset(Dataset):
         if not ((spans.first <= spans.first_target) & (spans.first_target < spans.stop)).all():
             raise ValueError("spans: each needs a target trip, first <= first_target < stop")
         dataset = cls.__new__(cls)
-        dataset._hold(cache, split, customers, spans)
+        dataset._hold(cache, split, cache.split[split][1], customers, spans)
         return dataset
 
-    def _hold(self, cache: TensorCache, split: str, customers: np.ndarray, spans: Spans) -> None:
-        self.cache, self.split = cache, split
+    def _hold(
+        self, cache: TensorCache, split: str, last_week: int, customers: np.ndarray, spans: Spans
+    ) -> None:
+        self.cache, self.split, self._last_week = cache, split, last_week
         self.customers = customers
         """(n,) customers rows, in the order of the elements."""
         self.spans = spans
@@ -134,8 +148,8 @@ class WorldModelDataset(Dataset):
 
     @cached_property
     def days(self) -> RecordedDays:
-        """The calendar, up to the end of the split."""
-        return RecordedDays.of(self.cache, self.cache.split[self.split][1])
+        """The calendar, up to the end of the split, or of the weeks that were asked for."""
+        return RecordedDays.of(self.cache, self._last_week)
 
     @cached_property
     def categories(self) -> np.ndarray:
@@ -156,6 +170,25 @@ class WorldModelDataset(Dataset):
 _SALES: WeakKeyDictionary[TensorCache, SalesByWeek] = WeakKeyDictionary()
 """As large as weeks times products, so made once per cache."""
 _PAIRS = (slice(None, -1), slice(1, None))
+
+
+def _spans(
+    cache: TensorCache, first_week: int, last_week: int, customers: np.ndarray | None
+) -> tuple[np.ndarray, Spans]:
+    """Customers, of those given, who shop in these weeks, and their timelines up to the last."""
+    first, last = (cache["customers.trip_offsets"][s].astype(np.int64) for s in _PAIRS)
+    # Trips of a timeline are in order, so those up to a week are a run from its beginning.
+    before, until = (
+        np.concatenate([[0], (cache["trips.week"] <= week).cumsum(dtype=np.int64)])
+        for week in (first_week - 1, last_week)
+    )
+    first_target = first + before[last] - before[first]
+    stop = first + until[last] - until[first]
+    kept = np.flatnonzero(stop > first_target)
+    if customers is not None:
+        _check_rows(customers, len(stop))
+        kept = kept[np.isin(kept, customers)]
+    return kept, Spans(first[kept], stop[kept], first_target[kept])
 
 
 def _missing_split(cache: TensorCache, split: str) -> str:

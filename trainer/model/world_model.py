@@ -179,11 +179,16 @@ class WorldModel(nn.Module):
     def visit_nats(self, batch: TimelineBatch) -> Tensor:
         """Minus the log-likelihood of what follows the trips that a batch asks for, (V, parts),
         see `VisitHead.nats`; questions about baskets are not read."""
-        candidates = None if batch.questions is None else batch.questions.candidates
-        described = self._describe(batch.trips)
-        tokens = self._tokens(candidates, len(batch.items.token))
-        baskets = self._baskets(tokens, batch.items, len(batch.trips))
-        return self._visits(described, baskets, batch)
+        return self._visits(*self._finished(batch), batch)
+
+    def hazard_logits(self, batch: TimelineBatch) -> Tensor:
+        """Logits (P,) of coming on each of the batch's `DaysAfter`, given that the customer has not
+        come before it; questions about baskets are not read."""
+        past, visits = self._encode(*self._finished(batch), batch), batch.visits
+        return self.visits.hazards(
+            past[visits.trip], visits.days, visits.own, self.visits.calendar(visits.calendar),
+            visits.calendar["weekday"],
+        )  # fmt: skip
 
     def empty_state(self, customers: int) -> EncoderState:
         """The encoder's state of customers before their first trip."""
@@ -418,6 +423,12 @@ class WorldModel(nn.Module):
         shape = batch.sequence.shape
         y = self.encoder(rows.view(*shape, -1), batch.sequence, elapsed=days.view(shape))
         return y.flatten(0, 1)[batch.step]
+
+    def _finished(self, batch: TimelineBatch) -> tuple[Tensor, Tensor]:
+        """What is known before each trip, (T, 352), and its true basket, (T, d)."""
+        candidates = None if batch.questions is None else batch.questions.candidates
+        tokens = self._tokens(candidates, len(batch.items.token))
+        return self._describe(batch.trips), self._baskets(tokens, batch.items, len(batch.trips))
 
     def _visits(self, described: Tensor, baskets: Tensor, batch: TimelineBatch) -> Tensor | None:
         """`Predictions.visits`: described (T, 352), baskets (T, d)."""

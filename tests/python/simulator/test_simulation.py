@@ -53,11 +53,13 @@ def test_a_customers_trips_do_not_go_back_in_time(receipts):
         assert (np.diff(receipts.day[own] * 24 + receipts.hour[own]) >= 0).all()
 
 
-def test_shelf_prices_are_paid(simulator, receipts):
+def test_shelf_prices_are_paid_but_for_weighed_portions(chain, simulator, receipts):
+    cache, _ = chain
     pence = simulator._prices.at(receipts.token, lines(receipts, "store"), lines(receipts, "week"))
-    np.testing.assert_array_equal(
-        receipts.pence, np.rint(pence[:, 0].astype(float) * receipts.quantity)
-    )
+    expected = np.rint(pence[:, 0].astype(float) * receipts.quantity)
+    weighed = cache["products.is_random_weight"][receipts.token - 1]
+    np.testing.assert_array_equal(receipts.pence[~weighed], expected[~weighed])
+    assert (receipts.pence[weighed] != expected[weighed]).any()
 
 
 def test_the_same_seed_gives_the_same_receipts(simulator, receipts):
@@ -99,7 +101,7 @@ def test_a_price_change_touches_nothing_but_its_shelves(simulator, receipts, cha
     """An untrained model answers to no price: the same trips, and other amounts on them."""
     cache, _ = chain
     token = np.zeros(cache.vocabulary.input_size, bool)
-    token[1:4] = True
+    token[1 + np.flatnonzero(~cache["products.is_random_weight"])[:3]] = True
     stores = np.ones(cache.rows("stores"), bool)
     plan = Scenario(prices=(PriceChange(token, stores, START + 2, START + 2, pence=999.0),))
     found = simulator.run(WEEKS, seed=7, scenario=plan)

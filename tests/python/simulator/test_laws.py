@@ -1,0 +1,136 @@
+"""What is counted in the history: sizes, units, portions, new stores, calibrated chances."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import START
+from toy import toy_columns, toy_manifest
+
+from simulator.basket_sizes import BasketSizes
+from simulator.item_calibration import ItemCalibration
+from simulator.quantities import SHRINKAGE, Portions, Quantities
+from simulator.stores import NewStores
+from simulator.visit_calibration import VisitCalibration
+from trainer.cache.reader import TensorCache
+from trainer.cache.writer import write_cache
+from trainer.features.trip_log import TripLog
+
+
+def test_units_are_those_of_the_product_shrunk_to_the_chains(chain):
+    cache, _ = chain
+    law = Quantities(cache, START)
+    week = np.repeat(cache["trips.week"], np.diff(cache["trips.item_offsets"]))
+    known = week <= START
+    token, units = (cache[f"items.{name}"][known].astype(int) for name in ("token", "quantity"))
+    product = int(np.bincount(token).argmax())
+    of_chain = (units == 1).mean()
+    own = token == product
+    share = ((units[own] == 1).sum() + SHRINKAGE * of_chain) / (own.sum() + SHRINKAGE)
+    tokens = np.full(2, product)
+    assert law.draw(tokens, np.array([share - 1e-6, share + 1e-6])).tolist() == [1, 2]
+
+
+def test_portions_are_what_trips_with_one_show(tmp_path):
+    """One product is weighed; every trip with it paid 1.5 times its price beside the others'."""
+    columns = toy_columns(trips_of=[30] * 10, seed=2)
+    columns["products.is_random_weight"][:] = False
+    columns["products.is_random_weight"][2] = True
+    items = np.diff(columns["trips.item_offsets"])
+    trip = np.repeat(np.arange(len(items)), items)
+    columns["items.quantity"][columns["items.token"] == 3] = 1
+    cost = columns["shelf_prices.pence"][columns["items.price"]] * columns["items.quantity"]
+    cost = np.where(columns["items.token"] == 3, 1.5 * cost, cost)
+    columns["trips.spend_pence"] = np.bincount(trip, cost, len(items)).astype(np.uint32)
+    write_cache(tmp_path / "cache", columns, toy_manifest())
+    law = Portions(TensorCache(tmp_path / "cache"), START)
+    found = law.draw(np.array([3, 3, 4]), np.array([0.1, 0.999, 0.5]))
+    np.testing.assert_allclose(found, [1.5, 1.5, 1], atol=0.02)
+
+
+def test_sizes_are_distributions_without_empty_baskets(chain, simulator):
+    cache, _ = chain
+    law = BasketSizes(cache, START)
+    logs = [simulator._states[0].features.log, TripLog.empty()]
+    chances = law.chances(np.array([[1, 1, 1, 1], [2, 0, 0, 0]]), logs)
+    np.testing.assert_allclose(chances.sum(1), 1)
+    assert (chances[:, 0] == 0).all() and (chances[:, 1:6] > 0).any(1).all()
+
+
+def test_new_stores_are_open_and_new(chain):
+    cache, _ = chain
+    law = NewStores(cache, START)
+    stores = np.arange(len(law.trips))
+    tried = np.where(stores == 1, 0, law.trips)
+    found = {law.draw(np.array([0]), tried, u) for u in np.linspace(0.01, 0.99, 50)}
+    assert found == set(np.flatnonzero(tried)) - {0}
+    assert law.draw(stores, tried, 0.5) == -1
+
+
+def test_nothing_is_calibrated_without_weeks_to_learn_from(chain):
+    cache, model = chain
+    last = cache.split["train"][1]
+    p = np.array([[0.2, 0.7]])
+    visits = VisitCalibration(model, cache, last)
+    np.testing.assert_allclose(visits.apply(p, np.arange(2), np.array([9])), p)
+    items = ItemCalibration(model, cache, last)
+    logits = torch.randn(3, 20, generator=torch.Generator().manual_seed(0))
+    logits[:, 0] = -torch.inf
+    found = items.log_p(logits, torch.zeros(3, 20, dtype=torch.bool), 2)
+    torch.testing.assert_close(found, logits.log_softmax(1))
+
+
+def test_calibrated_visits_are_as_many_as_came(chain):
+    """On the weeks that it is fitted to, an untrained model expects what happened."""
+    from trainer.batches.loaders import VisitDataLoader
+    from trainer.batches.timelines import WorldModelDataset
+
+    cache, model = chain
+    calibration = VisitCalibration(model, cache, START)
+    dataset = WorldModelDataset.of_weeks(cache, cache.split["train"][1] + 1, START)
+    expected, came, raw = 0.0, 0, 0.0
+    with torch.no_grad():
+        for batch in VisitDataLoader(dataset, chunk=model.config.chunk):
+            days, trips = batch.visits.days, batch.visits.own.trips
+            p = model.hazard_logits(batch).sigmoid().double().numpy()
+            risk = (days.stayed + days.came).numpy()
+            mapped = np.array(
+                [
+                    calibration.apply(p[None, i : i + 1], np.array([gap]), np.array([count]))[0, 0]
+                    for i, (gap, count) in enumerate(
+                        zip(days.gap.tolist(), trips[days.visit].tolist(), strict=True)
+                    )
+                ]
+            )
+            raw, expected = raw + (p * risk).sum(), expected + (mapped * risk).sum()
+            came += int(days.came.sum())
+    assert abs(expected / came - 1) < 0.1 < abs(raw / came - 1)
+
+
+def test_calibrated_items_are_likelier_than_before(chain):
+    """Chances of what went in next, and of all that was bought before, on the weeks of the fit."""
+    from simulator.item_calibration import _GrowingLoader
+    from trainer.batches.timelines import WorldModelDataset
+
+    cache, model = chain
+    fitted, plain = ItemCalibration(model, cache, START), ItemCalibration(model, cache, 20)
+    dataset = WorldModelDataset.of_weeks(cache, 21, START)
+    nats, own_mass, own_share = {"fitted": 0.0, "plain": 0.0}, 0.0, 0.0
+    with torch.no_grad():
+        for batch in _GrowingLoader(dataset, "next_known", seed=0, chunk=model.config.chunk):
+            questions = batch.questions
+            logits = model(batch).logits[: len(questions.trip)]
+            logits[:, [0, -2, -1]] = -torch.inf
+            bought = questions.history.products
+            own = torch.zeros(logits.shape, dtype=torch.bool)
+            own[bought.question, bought.token] = True
+            empty = questions.fully_hidden[questions.target_question]
+            row, target = questions.target_question[empty], questions.target[empty]
+            for name, law in (("fitted", fitted), ("plain", plain)):
+                log_p = law.log_p(logits, own, 0)
+                nats[name] -= float(log_p[row, target].sum())
+            own_mass += float((fitted.log_p(logits, own, 0).exp() * own).sum(1)[row].sum())
+            own_share += float(own[row, target].sum())
+    assert nats["fitted"] < nats["plain"]
+    assert own_mass == pytest.approx(own_share, rel=0.1)
