@@ -21,6 +21,8 @@ from trainer.model.world_model import WorldModel
 ITEM = 10
 AT_ONCE = 64
 """Baskets that are filled together."""
+SAME_ANSWER = 4
+"""For each so many items in a basket, one more item is drawn by the same chances as the next."""
 
 
 def fill(
@@ -56,16 +58,18 @@ def _fill(model, calibration, states, plans, size, weeks, on_sale, seed, keys) -
     baskets = GrowingBaskets(questions, [state.features for state in states])
     stores = np.array([plan.store for plan in plans])
     prices = states[0].chain.prices
-    token, every = np.arange(len(on_sale)), np.arange(len(plans))
+    token = np.arange(len(on_sale))
     left = torch.from_numpy(on_sale).expand(len(plans), -1).clone()
-    drawn = np.empty((len(plans), size), np.int64)
-    for step in range(size):
+    drawn = np.empty((len(plans), 0), np.int64)
+    while (step := drawn.shape[1]) < size:
         logits = model.answer_questions(trips, baskets.questions).logits
         log_p = calibration.log_p(logits.masked_fill(~left, -torch.inf), is_own, step)
         noise = gumbels(seed, ITEM, *(key[:, None] for key in keys), step, token[None])
-        drawn[:, step] = (log_p.double().numpy() + noise).argmax(1)
-        left[every, drawn[:, step]] = False
-        if step + 1 < size:
-            pence = prices.at(drawn[:, step], stores, weeks).astype(np.float32)
-            baskets.add(torch.from_numpy(drawn[:, step]), torch.from_numpy(pence))
+        more = min(1 + step // SAME_ANSWER, size - step)
+        new = (log_p + torch.from_numpy(noise)).topk(more, dim=1).indices
+        left.scatter_(1, new, False)
+        for each in new.unbind(1) if step + more < size else ():
+            pence = prices.at(each.numpy(), stores, weeks).astype(np.float32)
+            baskets.add(each, torch.from_numpy(pence))
+        drawn = np.concatenate([drawn, new.numpy()], axis=1)
     return drawn

@@ -1,7 +1,7 @@
 """Random numbers that belong to what they decide.
 
-A number is a hash of a seed and of keys that say what it is drawn for: this customer's visit on that
-day, this product in that basket. So it does not depend on the order of draws, on the number of
+A number is a hash of a seed and of keys that say what it is drawn for: this customer's visit on
+that day, this product in that basket. So it does not depend on the order of draws, on the number of
 processes or on what else is drawn, and two scenarios that share a seed draw alike wherever they
 ask alike (common random numbers).
 

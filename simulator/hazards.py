@@ -38,7 +38,9 @@ class Hazards:
 
     def keep(self, who: np.ndarray, visits: NextVisits, states: Sequence[CustomerState]) -> None:
         """Those of customers (n,) whose last trips are these states'."""
-        p = np.hstack([visits.hazards.double().numpy(), visits.each_later.double().numpy()[:, None]])
+        p = np.hstack(
+            [visits.hazards.double().numpy(), visits.each_later.double().numpy()[:, None]]
+        )
         trips = np.array([len(state.features.log.trips) for state in states])
         p = self._calibration.apply(p, np.arange(p.shape[1]), trips)
         self._daily[who], self._later[who] = p[:, :-1], p[:, -1]

@@ -1,17 +1,18 @@
 """The chances of the next item of a basket, as what really went in next says.
 
-A model that orders products well need not know how sure to be, and what it was calibrated for is one
-question: all that is in a basket of which nothing, or most, is known. A simulation asks for one item
-after the other, and whatever it draws too rarely, it then has never bought. So the log-probabilities
-of products are divided by a temperature T (Guo et al., On calibration of modern neural networks,
-2017), those that the customer bought before are raised by b, and a share m is spread evenly over all
-(Jelinek and Mercer, Interpolated estimation of Markov source parameters, 1980):
+A model that orders products well need not know how sure to be, and what it was calibrated for is
+one question: all that is in a basket of which nothing, or most, is known. A simulation asks for one
+item after the other, and what it draws too rarely, it then has never bought. So the
+log-probabilities of products are divided by a temperature T (Guo et al., On calibration of modern
+neural networks, 2017), those that the customer bought before are raised by b, and a share m is
+spread evenly over all (Jelinek and Mercer, Interpolated estimation of Markov source parameters,
+1980):
 
     p = (1 - m) softmax(log p / T + b [bought before]) + m / V
 
-T, b and m are fitted by maximum likelihood for each of a few numbers of items already in the basket,
-on the last weeks of the history, of which the model was not trained on any: each trip counts with
-its items put in one by one, in an order of chance.
+T, b and m are fitted by maximum likelihood for each of a few numbers of items already in the
+basket, on the last weeks of the history, of which the model was not trained on any: each trip
+counts with its items put in one by one, in an order of chance.
 """
 
 from __future__ import annotations
@@ -163,9 +164,7 @@ def _fit(products: Tensor, went_in: Tensor) -> Tensor:
         scaled = scores / values[0].exp() + values[1] * own
         total = (scaled + log_products).logsumexp(1, keepdim=True)
         even = torch.nn.functional.logsigmoid(values[2]) - products.sum(1, keepdim=True).log()
-        log_p = torch.logaddexp(
-            scaled - total + torch.nn.functional.logsigmoid(-values[2]), even
-        )
+        log_p = torch.logaddexp(scaled - total + torch.nn.functional.logsigmoid(-values[2]), even)
         prior = ((values - means) / DEVIATION).square().sum() / 2
         nats = prior - (went_in * log_p).sum()
         nats.backward()

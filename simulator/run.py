@@ -1,24 +1,21 @@
 """Command line: python -m simulator.run: the weeks to come, as till receipts.
 
-    FOLDER/run-00/          receipts of one run in the LGSR layout (`simulator.lgsr`)
-    FOLDER/run-01/ ...      of others, which differ by chance alone
-    FOLDER/summary.json     trips, items and spend by week and run, beside the weeks before; last
+FOLDER/run-00/          receipts of one run in the LGSR layout (`simulator.lgsr`)
+FOLDER/run-01/ ...      of others, which differ by chance alone
+FOLDER/summary.json     trips, items and spend by week and run, beside the weeks before; last
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from simulator.lgsr import write_receipts
+from simulator.receipts import Receipts
+from simulator.runs import simulate
 from simulator.scenario import AS_IT_IS
 from simulator.scenario_file import read_scenario
 from simulator.simulation import Simulator
@@ -32,12 +29,9 @@ from trainer.commands.options import LARGEST_SEED, CommandParser, seed, threads,
 from trainer.evaluation.evaluator import ready
 from trainer.model.checkpoint import load_checkpoint
 from trainer.model.encoder.backends import choose
-from trainer.next_baskets.side_by_side import side_by_side
 from trainer.training.allocator import keep_few_kernels, keep_freed_memory
 
 MOST_WEEKS, MOST_RUNS = 520, 10_000
-POLL = 0.5
-"""Seconds between two looks at what other processes have done."""
 
 
 def _parser() -> CommandParser:
@@ -63,7 +57,9 @@ def _parser() -> CommandParser:
         "--start", type=whole(), metavar="WEEK",
         help="last week of the history; nothing later is read (default: the last with trips)",
     )  # fmt: skip
-    add("--scenario", type=Path, metavar="FILE", help="what changes, a YAML file (default: nothing)")
+    add(
+        "--scenario", type=Path, metavar="FILE", help="what changes, a YAML file (default: nothing)"
+    )
     add(
         "--seed", type=seed, default=0, metavar="N",
         help="of the first run; two scenarios with the same seed share their chances (default: 0)",
@@ -87,49 +83,18 @@ def _run(options: argparse.Namespace) -> None:
     start = options.start or int(cache["trips.week"].max())
     simulator = Simulator(model, cache, start)
     options.out.mkdir(parents=True, exist_ok=True)
-    done = multiprocessing.get_context("fork").Value("i", 0)
 
-    def one_more_week() -> None:
-        with done.get_lock():
-            done.value += 1
-
-    def simulate(number: int) -> dict[str, list[float]]:
-        receipts = simulator.run(
-            options.weeks, options.seed + number, scenario, on_week=one_more_week
-        )
+    def written(number: int, receipts: Receipts) -> dict[str, list[int]]:
         write_receipts(receipts, cache, options.out / f"run-{number:02d}")
         return by_week(receipts, start, options.weeks)
 
-    with (
-        _progress(lambda: done.value, options.runs * options.weeks),
-        side_by_side(simulate, options.runs) as runs,
-    ):
-        found = list(runs)
+    seeds = range(options.seed, options.seed + options.runs)
+    found = simulate(simulator, options.weeks, seeds, written, scenario)
     content = summary(cache, start, options.weeks, found)
     with new_file(options.out / SUMMARY) as fresh:
         write_json(fresh, content)
     print("\n".join(lines(content)))
     print(f"{options.out}: {options.runs} runs of weeks {start + 1}-{start + options.weeks}")
-
-
-@contextmanager
-def _progress(done: Callable[[], int], total: int) -> Iterator[None]:
-    """A bar of what this process and others have done."""
-    over = threading.Event()
-
-    def watch(bar: tqdm) -> None:
-        while not over.wait(POLL):
-            bar.update(done() - bar.n)
-        bar.update(done() - bar.n)
-
-    with tqdm(total=total, desc="simulated", unit="week", file=sys.stderr) as bar:
-        watching = threading.Thread(target=watch, args=(bar,), daemon=True)
-        watching.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watching.join()
 
 
 def main(arguments: list[str] | None = None) -> int:

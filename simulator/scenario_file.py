@@ -1,20 +1,20 @@
 """Reading a scenario: codes, labels and percentages of a YAML file into rows of a cache.
 
-    prices:
-      - products: [PRD0900121]     # or categories: [DEP00001], of any level; all if left out
-        regions: [E02]             # or stores, or formats; all if left out
-        weeks: 97-100              # 97 alone, or 97- for good
-        change: -20%               # or price: 1.25
-    stores:
-      - {close: STORE00012, weeks: 98-}
-      - {open: STORE00761, like: STORE00001, weeks: 98-}
-    products:
-      - {delist: PRD0900121, weeks: 98-}
-      - {launch: PRD0904999, like: PRD0900121, weeks: 98-}
-    days:
-      - {closed: 2008-03-23}
-    customers:
-      - {new: 20, weeks: 96-104}   # a week
+prices:
+  - products: [PRD0900121]     # or categories: [DEP00001], of any level; all if left out
+    regions: [E02]             # or stores, or formats; all if left out
+    weeks: 97-100              # 97 alone, or 97- for good
+    change: -20%               # or price: 1.25
+stores:
+  - {close: STORE00012, weeks: 98-}
+  - {open: STORE00761, like: STORE00001, weeks: 98-}
+products:
+  - {delist: PRD0900121, weeks: 98-}
+  - {launch: PRD0904999, like: PRD0900121, weeks: 98-}
+days:
+  - {closed: 2008-03-23}
+customers:
+  - {new: 20, weeks: 96-104}   # a week
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ class _Entry:
     def place(self, key: str, code: str, known: Mapping[str, int]) -> int:
         if code not in known:
             examples = ", ".join(list(known)[:3])
-            raise self.error(f"{key}: {code} is none of the chain's {len(known)}, such as {examples}")
+            raise self.error(
+                f"{key}: {code} is none of the chain's {len(known)}, such as {examples}"
+            )
         return known[code]
 
     def weeks(self) -> Weeks:
@@ -144,9 +146,7 @@ class _Entry:
 
 
 def _price(entry: _Entry) -> tuple[str, PriceChange]:
-    entry.only(
-        "products", "categories", "stores", "regions", "formats", "weeks", "change", "price"
-    )
+    entry.only("products", "categories", "stores", "regions", "formats", "weeks", "change", "price")
     codes, cache = entry.codes, entry.codes.cache
     token = np.zeros(cache.vocabulary.input_size, bool)
     named = [key for key in ("products", "categories") if key in entry.values]
@@ -162,7 +162,9 @@ def _price(entry: _Entry) -> tuple[str, PriceChange]:
     stores = np.ones(len(codes.stores), bool)
     for key, column in (("regions", "region"), ("formats", "format")):
         if key in entry.values:
-            labels = {label: code for code, label in enumerate(cache.labels[f"store_{column}"], start=1)}
+            labels = {
+                label: code for code, label in enumerate(cache.labels[f"store_{column}"], start=1)
+            }
             wanted = [entry.place(key, label, labels) for label in entry.texts(key)]
             stores &= np.isin(cache[f"stores.{column}"], wanted)
     if "stores" in entry.values:

@@ -79,8 +79,11 @@ class Simulator:
         self._chain = chain
         self._states = recorded_states(chain, cache, self.customers, start)
         self._laws = _Laws(
-            BasketSizes(cache, start), ItemCalibration(model, cache, start),
-            NewStores(cache, start), Quantities(cache, start), Portions(cache, start),
+            BasketSizes(cache, start),
+            ItemCalibration(model, cache, start),
+            NewStores(cache, start),
+            Quantities(cache, start),
+            Portions(cache, start),
             Strangers(cache, start),
         )
         calibration = VisitCalibration(model, cache, start)
@@ -92,14 +95,15 @@ class Simulator:
 
     def run(
         self, weeks: int, seed: int, scenario: Scenario = AS_IT_IS,
-        on_week: Callable[[], None] = lambda: None,
+        anonymous: bool = True, on_week: Callable[[], None] = lambda: None,
     ) -> Receipts:  # fmt: skip
         """The receipts of the weeks after the start.
 
         The same seed gives the same receipts; two scenarios with the same seed draw alike wherever
-        they ask alike (`simulator.draws`). on_week is called after each week.
+        they ask alike (`simulator.draws`). anonymous: whether anonymous trips are wanted, which
+        change nothing for others. on_week is called after each week.
         """
-        run = _Run(self, seed, scenario)
+        run = _Run(self, seed, scenario, anonymous)
         found: list[_Trip] = []
         for week in range(self.start + 1, self.start + 1 + weeks):
             found += run.week(week)
@@ -128,7 +132,10 @@ class _Trip:
 class _Run:
     """The population on its way."""
 
-    def __init__(self, simulator: Simulator, seed: int, scenario: Scenario) -> None:
+    def __init__(
+        self, simulator: Simulator, seed: int, scenario: Scenario, anonymous: bool
+    ) -> None:
+        self.anonymous = anonymous
         self.simulator, self.seed, self.laws = simulator, seed, simulator._laws
         self.model, self.scenario = simulator.model, scenario
         # A chain of this run, which all states share: its sales move on, its prices are planned.
@@ -149,7 +156,8 @@ class _Run:
         found += self._strangers(week, found, on_sale)
         sold = np.zeros(len(self.chain.sales.share), np.int64)
         for each in found:
-            sold[each.trip.tokens] += 1
+            if each.customer != ANONYMOUS:  # as in the cache, which does not know them
+                sold[each.trip.tokens] += 1
         self.chain.sales.close_week(sold)
         return found
 
@@ -203,6 +211,8 @@ class _Run:
         """Anonymous trips, and the first trips of new customers, who have a state from then on."""
         new = self.scenario.arrivals(week)
         plans = self.laws.strangers.plans([each.trip.plan for each in known], week, new, self.seed)
+        if not self.anonymous:
+            plans = plans[:new]
         if not plans:
             return []
         codes = np.full(len(plans), ANONYMOUS)
@@ -248,7 +258,9 @@ class _Run:
         paid = np.rint(pence[:, 0].astype(np.float64) * quantities * portions).astype(np.int64)
         parts = [np.split(part, sizes.cumsum()[:-1]) for part in (tokens, quantities, pence, paid)]
         return [
-            _Trip(int(code), week, FinishedTrip(plan, token, units, int(own.sum()), pence=price), own)
+            _Trip(
+                int(code), week, FinishedTrip(plan, token, units, int(own.sum()), pence=price), own
+            )
             for code, plan, token, units, price, own in zip(keys[0], plans, *parts, strict=True)
         ]
 

@@ -28,9 +28,7 @@ class Strangers:
         }
         self._rate = trips["anonymous"] / max(trips["identified"], 1)
 
-    def plans(
-        self, known: Sequence[TripPlan], week: int, new: int, seed: int
-    ) -> list[TripPlan]:
+    def plans(self, known: Sequence[TripPlan], week: int, new: int, seed: int) -> list[TripPlan]:
         """Of a week with these trips of known customers: `new` first trips of new customers, then
         those of anonymous ones. None where no known customer came."""
         if not known:

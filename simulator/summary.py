@@ -68,7 +68,7 @@ def summary(
 
 
 def lines(content: Mapping[str, Any]) -> list[str]:
-    """The weeks as a table of text: means of the runs, with the middle 90 % where there are many."""
+    """The weeks as a table of text: means of runs, with the middle 90 % where there are many."""
     first, last = content["simulated weeks"]
     found = ["| week | " + " | ".join(name.replace("_", " ") for name in FIGURES) + " |"]
     found.append("|---" * (1 + len(FIGURES)) + "|")

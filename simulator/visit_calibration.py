@@ -48,7 +48,9 @@ class VisitCalibration:
             for batch in VisitDataLoader(dataset, tokens=BATCH, chunk=model.config.chunk):
                 days, own = batch.visits.days, batch.visits.own
                 logit = model.hazard_logits(batch).double()
-                parts.append((logit, days.day, days.gap, own.trips[days.visit], days.stayed, days.came))
+                parts.append(
+                    (logit, days.day, days.gap, own.trips[days.visit], days.stayed, days.came)
+                )
         logit, day, gap, trips, stayed, came = (
             np.concatenate([part.numpy() for part in column]) for column in zip(*parts, strict=True)
         )

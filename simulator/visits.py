@@ -25,17 +25,15 @@ def plan_visits(
 ) -> list[TripPlan]:  # fmt: skip
     """Draw store, hour and kind of visits on days (n,), in days since 1970-01-01.
 
-    is_open (stores,) bool: where one can go. tried (stores,): see `NewStores.draw`. keys (n,) each: what tells the visits apart, for
-    `draws`.
+    is_open (stores,) bool: where one can go. tried (stores,): see `NewStores.draw`. keys (n,) each:
+    what tells the visits apart, for `draws`.
     """
     dates = [EPOCH + timedelta(int(day)) for day in days]
 
     def drawn(what: int, *more: int) -> np.ndarray:
         return uniforms(seed, what, *keys, *more)
 
-    stores = _stores(
-        visits, dates, new_stores, is_open, tried, drawn(STORE), drawn(STORE, 1)
-    )
+    stores = _stores(visits, dates, new_stores, is_open, tried, drawn(STORE), drawn(STORE, 1))
     hours = chosen(visits.hours(dates, stores).double().numpy(), drawn(HOUR))
     codes: list[np.ndarray] = []
     for column in range(len(CONTEXT)):
@@ -43,7 +41,9 @@ def plan_visits(
         codes.append(chosen(p.double().numpy(), drawn(KIND + column)) + 1)
     return [
         TripPlan(day, int(hour), int(store), tuple(int(code) for code in kind))
-        for day, hour, store, kind in zip(dates, hours, stores, zip(*codes, strict=True), strict=True)
+        for day, hour, store, kind in zip(
+            dates, hours, stores, zip(*codes, strict=True), strict=True
+        )
     ]
 
 

@@ -7,16 +7,25 @@ import shlex
 import sys
 from pathlib import Path
 
+import torch
+
 from simulator.fidelity.gate import measure
-from simulator.fidelity.simulated import read_simulated
+from simulator.fidelity.simulated import of_receipts, read_simulated
 from simulator.fidelity.text_report import report
+from simulator.fidelity.trip_sets import TripSet
 from simulator.fidelity.window import Window
+from simulator.runs import simulate
+from simulator.simulation import Simulator
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
-from trainer.commands.options import CommandParser, check_output, seed, whole
+from trainer.commands.options import CommandParser, check_output, seed, threads, whole
+from trainer.evaluation.evaluator import ready
+from trainer.model.checkpoint import load_checkpoint
+from trainer.model.encoder.backends import choose
+from trainer.training.allocator import keep_few_kernels, keep_freed_memory
 
 TITLE = "RetailSim: fidelity"
 
@@ -34,6 +43,12 @@ def _parser() -> CommandParser:
         "--simulated", type=Path, nargs="+", default=[], metavar="CACHE",
         help="tensor caches of the history with simulated weeks, one a run",
     )  # fmt: skip
+    add(
+        "--model", type=Path, metavar="CHECKPOINT",
+        help="simulate with this model, whose folder it is, and measure that",
+    )  # fmt: skip
+    add("--runs", type=whole(), default=20, help="of the model (default: 20)")
+    add("--threads", type=threads, help="runs side by side (default: torch's choice)")
     add(
         "--start", type=whole(), metavar="WEEK",
         help="last week of the history (default: the one before the test weeks, whose first weeks "
@@ -62,8 +77,12 @@ def _run(options: argparse.Namespace, command: str) -> None:
     cache = TensorCache(options.cache)
     start = options.start or cache.split["test"][0] - 1
     window = Window(cache, start, options.weeks)
-    runs = [read_simulated(folder, window) for folder in options.simulated]
-    content = measure(window, {"simulated": runs} if runs else {}, seed=options.seed)
+    simulations = {}
+    if options.model:
+        simulations["model"] = _simulated(options, window)
+    if options.simulated:
+        simulations["simulated"] = [read_simulated(folder, window) for folder in options.simulated]
+    content = measure(window, simulations, seed=options.seed)
     if options.json:
         with new_file(options.json) as fresh:
             write_json(fresh, content)
@@ -71,6 +90,21 @@ def _run(options: argparse.Namespace, command: str) -> None:
         with new_file(options.html) as fresh:
             fresh.write_text(page(content, TITLE, command), encoding="utf-8")
     print("\n".join(report(content)))
+
+
+def _simulated(options: argparse.Namespace, window: Window) -> list[TripSet]:
+    """Runs of a model, of the customers who are judged."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    keep_few_kernels()
+    keep_freed_memory()
+    model = ready(load_checkpoint(options.model), window.cache, choose("auto"))
+    simulator = Simulator(model, window.cache, window.start, window.population)
+    seeds = range(options.seed, options.seed + options.runs)
+    return simulate(
+        simulator, options.weeks, seeds, lambda _, found: of_receipts(found, window),
+        anonymous=False,
+    )  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -82,7 +82,10 @@ class GrowingBaskets:
         place = np.searchsorted(self._key, wanted)
         place = place[np.append(self._key, -1)[place] == wanted]
         return np.concatenate(
-            [np.empty(0, np.int64), *(self._pair[self._first[e] : self._first[e + 1]] for e in place)]
+            [
+                np.empty(0, np.int64),
+                *(self._pair[self._first[e] : self._first[e + 1]] for e in place),
+            ]
         )
 
 

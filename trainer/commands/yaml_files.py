@@ -21,8 +21,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         import yaml
     except ModuleNotFoundError:
         raise InputError(
-            f"{path}: to read it needs PyYAML, which is not installed: "
-            "python -m pip install pyyaml"
+            f"{path}: to read it needs PyYAML, which is not installed: python -m pip install pyyaml"
         ) from None
 
     class Texts(yaml.BaseLoader):

@@ -84,8 +84,8 @@ class NextVisits:
             logit = head.hazards(x, days, own, self._vectors(), weekday).view(len(x), TAIL + 1)
             hazard, stays = logit.sigmoid(), torch.sigmoid(-logit)
         self.hazards: Tensor = hazard[:, :-1]
-        """(n, HORIZON + 1) probabilities that the next trip is on such a day, given that the customer
-        has not come before it."""
+        """(n, HORIZON + 1) probabilities of coming on these days, given that the customer has not
+        come before them."""
         before = torch.cat([torch.ones_like(stays[:, :1]), stays.cumprod(1)[:, :-1]], 1)
         self.days: Tensor = (hazard * before)[:, :-1]
         """(n, HORIZON + 1) probabilities that the next trip is on the day of the last one, the day

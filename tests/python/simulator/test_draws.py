@@ -17,7 +17,9 @@ def test_a_number_does_not_depend_on_what_else_is_drawn():
 
 
 def test_every_key_counts_and_so_does_their_order():
-    found = [uniforms(*keys)[0] for keys in ((0, 1), (1, 0), (0, 0), (0, 0, 0), (0, -1), (0, 2**40))]
+    found = [
+        uniforms(*keys)[0] for keys in ((0, 1), (1, 0), (0, 0), (0, 0, 0), (0, -1), (0, 2**40))
+    ]
     assert len(set(found)) == len(found)
 
 

@@ -43,7 +43,9 @@ def test_receipts_are_whole(chain, simulator, receipts):
     assert set(receipts.week) == {START + 1, START + 2, START + 3}
     first = [simulator._chain.calendar.first_day(week) for week in receipts.week]
     assert ((receipts.day >= first) & (receipts.day < np.array(first) + 7)).all()
-    for start, stop in zip(receipts.items.cumsum() - receipts.items, receipts.items.cumsum(), strict=True):
+    for start, stop in zip(
+        receipts.items.cumsum() - receipts.items, receipts.items.cumsum(), strict=True
+    ):
         assert (np.diff(receipts.token[start:stop]) > 0).all()
 
 
@@ -76,7 +78,9 @@ def test_they_do_not_depend_on_who_is_simulated_together(chain, receipts, monkey
     order, expected = (np.lexsort((part.day, part.customer)) for part in (found, receipts))
     expected = expected[week[expected]]
     for name in ("customer", "day", "hour", "store", "items"):
-        np.testing.assert_array_equal(getattr(found, name)[order], getattr(receipts, name)[expected])
+        np.testing.assert_array_equal(
+            getattr(found, name)[order], getattr(receipts, name)[expected]
+        )
 
 
 def test_nothing_after_the_start_is_read(chain, receipts, tmp_path):
