@@ -176,8 +176,11 @@ def _price(entry: _Entry) -> tuple[str, PriceChange]:
     if ("change" in entry.values) == ("price" in entry.values):
         raise entry.error("expected either change, such as -20%, or price, such as 1.25")
     if "price" in entry.values:
-        price = entry.number("price", entry.text("price", "a price"), 0.01, MOST_PENCE / 100)
-        return "prices", PriceChange(token, stores, *_ends(weeks), pence=float(round(price * 100)))
+        text = entry.text("price", "a price")
+        pence = 100 * entry.number("price", text, 0.01, MOST_PENCE / 100)
+        if abs(pence - round(pence)) > 1e-6:
+            raise entry.error(f"price: expected at most two decimals, not {text}")
+        return "prices", PriceChange(token, stores, *_ends(weeks), pence=float(round(pence)))
     text = entry.text("change", "a change, such as -20%")
     if not text.endswith("%"):
         raise entry.error(f"change: expected a percentage, such as -20%, not {text}")

@@ -1,0 +1,112 @@
+"""Scenarios as files: what is read, and the one line for what cannot be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from simulator.scenario import Weeks
+from simulator.scenario_file import LAST, read_scenario
+from trainer.commands.errors import InputError
+
+
+@pytest.fixture
+def read(chain, tmp_path):
+    """`read(text)` is the scenario of a file with this text; {product}, {store}, {category} are
+    codes of the chain, with a number for others."""
+    cache, _ = chain
+
+    def run(text):
+        codes = {
+            f"{name}{row}": cache[f"{table}.code"][row].decode()
+            for name, table in (
+                ("product", "products"), ("store", "stores"), ("category", "categories"),
+            )
+            for row in range(min(3, cache.rows(table)))
+        }  # fmt: skip
+        path = tmp_path / "scenario.yml"
+        path.write_text(text % codes)
+        return read_scenario(path, cache)
+
+    return run
+
+
+def test_a_promotion_of_some_products_in_some_stores(read, chain):
+    cache, _ = chain
+    scenario = read(
+        "prices:\n  - products: [%(product0)s, %(product2)s]\n    stores: [%(store1)s]\n"
+        "    weeks: 27-28\n    change: -20%%\n"
+    )
+    (change,) = scenario.prices
+    assert np.flatnonzero(change.token).tolist() == [1, 3]
+    assert np.flatnonzero(change.store).tolist() == [1]
+    assert (change.first, change.last, change.factor, change.pence) == (27, 28, 0.8, None)
+
+
+def test_a_price_of_a_category_everywhere_for_good(read, chain):
+    cache, _ = chain
+    (change,) = read("prices: [{categories: [%(category0)s], weeks: 27-, price: 1.25}]").prices
+    parent, category = cache["categories.parent"], cache["products.category"].astype(int)
+    inside = []
+    for row, above in enumerate(category):
+        while above >= 0 and above != 0:
+            above = parent[above]
+        if above == 0:
+            inside.append(row + 1)
+    assert np.flatnonzero(change.token).tolist() == inside and inside
+    assert change.store.all() and change.last == LAST
+    assert change.pence == 125
+
+
+def test_everything_else_that_can_change(read):
+    scenario = read(
+        "stores:\n  - {close: %(store0)s, weeks: 27}\n"
+        "  - {open: %(store1)s, like: %(store0)s, weeks: 28-}\n"
+        "products:\n  - {delist: %(product1)s, weeks: 27-30}\n"
+        "  - {launch: %(product2)s, like: %(product0)s, weeks: 27-}\n"
+        "days: [{closed: 1970-02-01}]\ncustomers: [{new: 12, weeks: 27-29}]\n"
+    )
+    assert scenario.closed_stores == ((0, Weeks(27, 27)),)
+    assert (scenario.opened_stores[0].row, scenario.opened_stores[0].like) == (1, 0)
+    assert scenario.delisted == ((2, Weeks(27, 30)),)
+    assert (scenario.launched[0].row, scenario.launched[0].like) == (3, 1)
+    assert scenario.closed_days == {31}
+    assert [scenario.arrivals(week) for week in (26, 27, 29, 30)] == [0, 12, 12, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("pricing: []", "unknown part pricing. Known are prices, stores"),
+        ("prices: 3", "prices: expected a list of changes"),
+        ("prices: [3]", "prices, entry 1: expected keys and values"),
+        ("prices: [{weeks: 27}]", "entry 1: expected either change"),
+        ("prices: [{weeks: 27, change: -20%%, price: 1}]", "entry 1: expected either change"),
+        ("prices: [{weeks: 27, change: -20}]", "change: expected a percentage"),
+        ("prices: [{weeks: 27, change: -100%%}]", "change: expected a number from -99"),
+        ("prices: [{weeks: 27, change: nan%%}]", "change: expected a number"),
+        ("prices: [{weeks: 27, price: 0}]", "price: expected a number from 0.01"),
+        ("prices: [{weeks: 27, price: 1.255}]", "price: expected at most two decimals"),
+        ("prices: [{weeks: soon, price: 1}]", "weeks: expected weeks such as 97-100"),
+        ("prices: [{weeks: 29-27, price: 1}]", "weeks: 29-27 ends before it begins"),
+        ("prices: [{price: 1}]", "weeks: expected weeks, such as"),
+        ("prices: [{products: [XX], weeks: 27, price: 1}]", "products: XX is none of the chain"),
+        ("prices: [{products: XX, weeks: 27, price: 1}]", "products: expected a list"),
+        ("prices: [{regions: [XX], weeks: 27, price: 1}]", "regions: XX is none"),
+        ("prices: [{prod: [XX], weeks: 27, price: 1}]", "unknown key prod"),
+        ("stores: [{weeks: 27}]", "stores, entry 1: close: expected a store, or use open"),
+        ("stores: [{open: %(store0)s, like: %(store0)s, weeks: 27-}]", "like: expected another"),
+        ("stores: [{open: %(store0)s, like: %(store1)s, weeks: 27-30}]", "weeks: expected 27-"),
+        ("products: [{weeks: 27, launch: XX, like: YY}]", "launch: XX is none"),
+        ("days: [{closed: 2008-02-30}]", "closed: expected a day such as"),
+        ("customers: [{new: -3, weeks: 27}]", "new: expected customers a week"),
+        ("prices: [{weeks: 27, weeks: 28, price: 1}]", "weeks stands more than once"),
+        ("[", "not read as YAML"),
+        ("", "expected keys and values"),
+    ],
+)
+def test_what_cannot_be_read_ends_in_one_line(read, text, told):
+    with pytest.raises(InputError) as error:
+        read(text)
+    message = str(error.value)
+    assert told in message and "scenario.yml" in message and "\n" not in message
