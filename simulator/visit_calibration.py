@@ -1,14 +1,16 @@
 """How often customers really come on days of a given chance, in the last weeks of the history.
 
-Chances of a model are a little too sure, and customers change. A simulation feeds on its own trips:
-a few per cent too many of them become a fifth more after nine weeks. So the log-odds of coming are
-mapped by a logistic regression (Platt, Probabilistic outputs for support vector machines, 1999) on
-the log-odds themselves, the days since the last trip, and how many trips the customer has made.
-Every week has a level of its own, of which the median is kept: a week in which much of the files is
-missing is none that customers stayed away in.
+A simulation feeds on its own trips: where a model is a few per cent too sure that customers come
+back, a tenth too many of them have come after nine weeks. So the log-odds of coming are mapped by a
+logistic regression (Platt, Probabilistic outputs for support vector machines, 1999) on the log-odds
+themselves, the days since the last trip, and how the customer came before. Every week has a level
+of its own, of which the median is kept: a week in which much of the files is missing is none that
+customers stayed away in.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,6 +18,8 @@ import torch
 from trainer.batches.loaders import VisitDataLoader
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.reader import TensorCache
+from trainer.features.trip_log import TripLog
+from trainer.features.visits import WHEN
 from trainer.model.world_model import WorldModel
 
 WEEKS = 13
@@ -24,7 +28,15 @@ RIDGE = 50.0
 """Days of evidence against any change."""
 STEPS, TOLERANCE = 50, 1e-8
 BATCH = 32768
-FIGURES = 5
+LONG_GAP = 15
+"""Days after which the curve in days since the last trip may bend."""
+RECENT = (28, 91)
+"""Days before the last trip in which trips are counted."""
+PAST = (
+    "log trips", "1 / trips", "log days since the first",
+    *(f"log trips in {days} days" for days in RECENT), "log days before the last", "first",
+)  # fmt: skip
+"""What is known of how a customer came before."""
 
 
 class VisitCalibration:
@@ -37,7 +49,7 @@ class VisitCalibration:
     """
 
     def __init__(self, model: WorldModel, cache: TensorCache, start: int) -> None:
-        self.weights = np.zeros(FIGURES)
+        self._weights: np.ndarray | None = None
         first = max(cache.split["train"][1] + 1, start - WEEKS + 1)
         if first > start:
             return
@@ -47,33 +59,66 @@ class VisitCalibration:
         with torch.no_grad():
             for batch in VisitDataLoader(dataset, tokens=BATCH, chunk=model.config.chunk):
                 days, own = batch.visits.days, batch.visits.own
-                logit = model.hazard_logits(batch).double()
-                parts.append(
-                    (logit, days.day, days.gap, own.trips[days.visit], days.stayed, days.came)
-                )
-        logit, day, gap, trips, stayed, came = (
-            np.concatenate([part.numpy() for part in column]) for column in zip(*parts, strict=True)
-        )
+                logit = model.hazard_logits(batch).double().numpy()
+                since = np.rint(own.when[:, WHEN.index("days / 60")].numpy() * 60)
+                past = _past(own.visit.numpy(), since, len(batch.visits))
+                gap, visit = days.gap.numpy(), days.visit.numpy()
+                numbers = (days.day.numpy(), days.stayed.numpy(), days.came.numpy())
+                parts.append((logit, _figures(logit, gap, past[visit]), *numbers))
+        logit, figures, day, stayed, came = map(np.concatenate, zip(*parts, strict=True))
         _, week = np.unique(cache["days.week"][day], return_inverse=True)
-        figures = _figures(logit, gap, trips)
         levels = np.eye(week.max() + 1)[week]
-        found = _fitted(np.hstack([figures[:, 1:], levels]), logit, stayed, came)
-        self.weights = np.append(np.median(found[FIGURES - 1 :]), found[: FIGURES - 1])
+        found = _fitted(np.hstack([figures, levels]), logit, stayed, came)
+        count = figures.shape[1]
+        self._weights = np.append(found[:count], np.median(found[count:]))
 
-    def apply(self, p: np.ndarray, gap: np.ndarray, trips: np.ndarray) -> np.ndarray:
-        """Chances p (n, days) of coming after gaps (days,) of days, of customers with so many
-        trips (n,)."""
+    def apply(self, p: np.ndarray, logs: Sequence[TripLog]) -> np.ndarray:
+        """Chances p (n, days) of coming on the day of the last trip of customers (n,), the day
+        after, and so on: mapped."""
+        if self._weights is None:
+            return p
+        lengths = np.array([len(log.trips) for log in logs])
+        day = np.concatenate([log.trips["day"] for log in logs]).astype(np.int64)
+        customer = np.repeat(np.arange(len(logs)), lengths)
+        past = _past(customer, day[lengths.cumsum() - 1][customer] - day, len(logs))
         p = np.clip(p, 1e-9, 1 - 1e-9)
         logit = np.log(p / (1 - p))
-        mapped = logit + _figures(logit, *np.broadcast_arrays(gap, trips[:, None])) @ self.weights
+        gap = np.broadcast_to(np.arange(p.shape[1]), p.shape)
+        figures = _figures(logit, gap, np.broadcast_to(past[:, None], (*p.shape, past.shape[1])))
+        mapped = logit + figures @ self._weights[:-1] + self._weights[-1]
         return 1 / (1 + np.exp(-mapped))
 
 
-def _figures(logit: np.ndarray, gap: np.ndarray, trips: np.ndarray) -> np.ndarray:
-    """(..., FIGURES): what is added to the log-odds depends on them, linearly."""
+def _past(customer: np.ndarray, since: np.ndarray, customers: int) -> np.ndarray:
+    """(customers, PAST) of trips (E,) in the order of customers, then of time; since (E,): days
+    from each to the same later day, another one for each customer."""
+    trips = np.bincount(customer, minlength=customers)
+    last = trips.cumsum() - 1
+    back = since - since[last][customer]
+    first = trips == 1
+    before = np.where(first, 0, back[np.maximum(last - 1, 0)])
     return np.stack(
-        [np.ones_like(logit), logit, gap == 0, np.log1p(gap), np.log(trips)], axis=-1
-    ).astype(np.float64)
+        [
+            np.log(trips), 1 / trips, np.log1p(back[last - trips + 1]),
+            *(np.log1p(np.bincount(customer, back <= days, customers)) for days in RECENT),
+            np.log1p(before), first,
+        ],
+        axis=1,
+    )  # fmt: skip
+
+
+def _figures(logit: np.ndarray, gap: np.ndarray, past: np.ndarray) -> np.ndarray:
+    """(..., figures) of days with log-odds and gaps (...), after pasts (..., PAST): what is added
+    to the log-odds depends on them, linearly."""
+    since = np.log1p(gap)
+    recent = [past[..., PAST.index(f"log trips in {days} days")] for days in RECENT]
+    return np.stack(
+        [
+            logit, gap == 0, since, np.maximum(since - np.log(LONG_GAP), 0),
+            *(since * trips for trips in recent), *np.moveaxis(past, -1, 0),
+        ],
+        axis=-1,
+    )  # fmt: skip
 
 
 def _fitted(

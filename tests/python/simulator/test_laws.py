@@ -8,11 +8,11 @@ import torch
 from conftest import START
 from toy import toy_columns, toy_manifest
 
+from simulator import visit_calibration
 from simulator.basket_sizes import BasketSizes
 from simulator.item_calibration import ItemCalibration
 from simulator.quantities import SHRINKAGE, Portions, Quantities
 from simulator.stores import NewStores
-from simulator.visit_calibration import VisitCalibration
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
 from trainer.features.trip_log import TripLog
@@ -72,8 +72,8 @@ def test_nothing_is_calibrated_without_weeks_to_learn_from(chain):
     cache, model = chain
     last = cache.split["train"][1]
     p = np.array([[0.2, 0.7]])
-    visits = VisitCalibration(model, cache, last)
-    np.testing.assert_allclose(visits.apply(p, np.arange(2), np.array([9])), p)
+    visits = visit_calibration.VisitCalibration(model, cache, last)
+    np.testing.assert_array_equal(visits.apply(p, []), p)
     items = ItemCalibration(model, cache, last)
     logits = torch.randn(3, 20, generator=torch.Generator().manual_seed(0))
     logits[:, 0] = -torch.inf
@@ -81,31 +81,56 @@ def test_nothing_is_calibrated_without_weeks_to_learn_from(chain):
     torch.testing.assert_close(found, logits.log_softmax(1))
 
 
-def test_calibrated_visits_are_as_many_as_came(chain):
-    """On the weeks that it is fitted to, an untrained model expects what happened."""
+def test_how_customers_came_before():
+    """One came today, 10 and 100 days ago; another one once."""
+    customer, since = np.array([0, 0, 0, 1]), np.array([103, 13, 3, 40])
+    found = visit_calibration._past(customer, since, 2)
+    expected = [
+        [np.log(3), 1 / 3, np.log1p(100), np.log1p(2), np.log1p(2), np.log1p(10), 0],
+        [0, 1, 0, np.log1p(1), np.log1p(1), 0, 1],
+    ]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_a_model_that_is_too_sure_is_put_right():
+    """Log-odds of visits are half of what a model says, and .3 higher."""
+    rng = np.random.default_rng(0)
+    logit = rng.normal(-1, 2, 60_000)
+    came = rng.random(60_000) < 1 / (1 + np.exp(-(0.5 * logit + 0.3)))
+    figures = np.stack([logit, np.ones_like(logit)], 1)
+    weights = visit_calibration._fitted(figures, logit, 1.0 - came, came.astype(float))
+    np.testing.assert_allclose(weights, [-0.5, 0.3], atol=0.04)
+
+
+def test_states_and_batches_tell_the_same_past(chain, simulator):
+    """What is fitted on batches of timelines is applied to customers' states."""
     from trainer.batches.loaders import VisitDataLoader
     from trainer.batches.timelines import WorldModelDataset
 
     cache, model = chain
-    calibration = VisitCalibration(model, cache, START)
-    dataset = WorldModelDataset.of_weeks(cache, cache.split["train"][1] + 1, START)
-    expected, came, raw = 0.0, 0, 0.0
+    dataset = WorldModelDataset.of_weeks(cache, START, START)
     with torch.no_grad():
-        for batch in VisitDataLoader(dataset, chunk=model.config.chunk):
-            days, trips = batch.visits.days, batch.visits.own.trips
-            p = model.hazard_logits(batch).sigmoid().double().numpy()
-            risk = (days.stayed + days.came).numpy()
-            mapped = np.array(
-                [
-                    calibration.apply(p[None, i : i + 1], np.array([gap]), np.array([count]))[0, 0]
-                    for i, (gap, count) in enumerate(
-                        zip(days.gap.tolist(), trips[days.visit].tolist(), strict=True)
-                    )
-                ]
-            )
-            raw, expected = raw + (p * risk).sum(), expected + (mapped * risk).sum()
-            came += int(days.came.sum())
-    assert abs(expected / came - 1) < 0.1 < abs(raw / came - 1)
+        batches = list(VisitDataLoader(dataset, chunk=model.config.chunk))
+        found = {}
+        for batch in batches:
+            own, days, visits = batch.visits.own, batch.visits.days, batch.visits
+            since = np.rint(own.when[:, 2].numpy() * 60)
+            past = visit_calibration._past(own.visit.numpy(), since, len(visits))
+            last = ~visits.came.numpy()
+            logit = model.hazard_logits(batch).numpy()
+            for visit in np.flatnonzero(last):
+                row = int(batch.trips.row[visits.trip[visit]])
+                found[row] = past[visit], logit[days.visit.numpy() == visit]
+    last_trip = cache["customers.trip_offsets"].astype(int)
+    for customer, state in zip(simulator.customers, simulator._states, strict=True):
+        rows = np.arange(last_trip[customer], last_trip[customer + 1])
+        row = rows[cache["trips.week"][rows] <= START][-1]
+        if row in found:
+            day = state.features.log.trips["day"].astype(int)
+            past = visit_calibration._past(np.zeros(len(day), int), day[-1] - day, 1)[0]
+            np.testing.assert_allclose(past, found[row][0], atol=1e-5)
+            p = model.next_visits([state]).hazards[0].double().numpy()[: len(found[row][1])]
+            np.testing.assert_allclose(np.log(p / (1 - p)), found[row][1], atol=1e-3)
 
 
 def test_calibrated_items_are_likelier_than_before(chain):
