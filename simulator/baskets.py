@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from simulator.draws import gumbels
-from simulator.item_calibration import ItemCalibration
+from simulator.item_calibration import Before, ItemCalibration
 from trainer.batches.growing_baskets import GrowingBaskets
 from trainer.features.plans import TripPlan
 from trainer.model.state import CustomerState
@@ -52,9 +52,7 @@ def fill(
 def _fill(model, calibration, states, plans, size, weeks, on_sale, seed, keys) -> np.ndarray:
     """(n, size) tokens in the order in which they are drawn."""
     trips, questions = model.questions(states, plans)
-    bought = questions.history.products
-    is_own = torch.zeros(len(plans), len(on_sale), dtype=torch.bool)
-    is_own[bought.question, bought.token] = True
+    before = Before.of(questions.history.products)
     baskets = GrowingBaskets(questions, [state.features for state in states])
     stores = np.array([plan.store for plan in plans])
     prices = states[0].chain.prices
@@ -63,7 +61,7 @@ def _fill(model, calibration, states, plans, size, weeks, on_sale, seed, keys) -
     drawn = np.empty((len(plans), 0), np.int64)
     while (step := drawn.shape[1]) < size:
         logits = model.answer_questions(trips, baskets.questions).logits
-        log_p = calibration.log_p(logits.masked_fill(~left, -torch.inf), is_own, step)
+        log_p = calibration.log_p(logits.masked_fill(~left, -torch.inf), before, step)
         noise = gumbels(seed, ITEM, *(key[:, None] for key in keys), step, token[None])
         more = min(1 + step // SAME_ANSWER, size - step)
         new = (log_p + torch.from_numpy(noise)).topk(more, dim=1).indices
