@@ -92,6 +92,7 @@ checked as (
         baskets.trip_price_sensitivity,
         baskets.trip_type,
         baskets.trip_focus,
+        baskets.is_simulated,
         case
             when contradictions.reject_reason is not null then contradictions.reject_reason
             when weeks.week is null then 'shop_week not in the calendar'
@@ -145,5 +146,6 @@ select
     trip_price_sensitivity,
     trip_type,
     trip_focus,
+    is_simulated,
     reject_reason
 from told_apart

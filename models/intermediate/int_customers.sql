@@ -10,6 +10,7 @@ select
     customer_code,
     {{ first_by('customer_price_sensitivity', 'trip_key') }} as price_sensitivity,
     {{ first_by('customer_lifestage', 'trip_key') }} as lifestage,
-    min(week)::smallint as first_week
+    min(week)::smallint as first_week,
+    bool_and(is_simulated) as is_simulated
 from trips
 group by customer_code

@@ -1,5 +1,5 @@
 -- One row: the last week of each split. Where the vars do not say them, by share of the weeks from
--- the first trip to the last.
+-- the first trip to the last. Simulated weeks have no part in it: they must not move the split.
 {% set names = ['train_last_week', 'validation_last_week', 'test_last_week'] %}
 {% set fixed = [var(names[0], none), var(names[1], none), var(names[2], none)] %}
 {% if fixed | select('none') | list | length not in [0, 3] %}
@@ -18,7 +18,7 @@ with weeks as (
         max(week) as last_week,
         max(week) - min(week) + 1 as weeks
     from {{ ref('int_baskets') }}
-    where reject_reason is null
+    where reject_reason is null and not is_simulated
 )
 
 select

@@ -55,6 +55,7 @@ select
     {% for kind in ['basket_size', 'trip_price_sensitivity', 'trip_type', 'trip_focus'] %}
         coalesce(baskets.{{ kind }}, kinds.{{ kind }}) as {{ kind }},
     {% endfor %}
+    baskets.is_simulated,
     totals.item_count,
     totals.unit_count,
     totals.spend_pence,

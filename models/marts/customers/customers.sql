@@ -3,6 +3,7 @@ select
     customer_code,
     price_sensitivity,
     lifestage,
-    first_week
+    first_week,
+    is_simulated
 from {{ ref('int_customers') }}
 order by customer_key

@@ -42,7 +42,8 @@ select
     trips.spend_pence,
     trips.trip_number <= {{ var('cold_start_trips') }} as is_cold_start,
     novel_trips.trip_key is not null as has_novel_product,
-    weeks.is_replayed_week as is_in_replayed_week
+    weeks.is_replayed_week as is_in_replayed_week,
+    trips.is_simulated
 from trips
 inner join weeks on trips.week = weeks.week
 left join replays on trips.trip_key = replays.trip_key

@@ -108,6 +108,7 @@ select
     'transactions.parquet' as source_file,
     source_line,
     0::tinyint as missing_words,
+    false as is_simulated,
     reject_reason,
     case when is_fuel then 'fuel' end as set_aside_reason,
     null::varchar as raw_text

@@ -126,6 +126,10 @@ select
     source_file,
     null::bigint as source_line,
     missing_words,
+    -- Simulated baskets are known by their ids (simulator/lgsr.py). The quick test comes first.
+    coalesce(
+        basket_id like 'SIM%' and {{ matches('basket_id', 'SIM[0-9]+-[0-9]+') }}, false
+    ) as is_simulated,
     reject_reason,
     null::varchar as set_aside_reason,
     case when reject_reason is not null then raw_text end as raw_text

@@ -139,6 +139,7 @@ select
     source_file,
     source_line,
     missing_words::tinyint as missing_words,
+    false as is_simulated,
     reject_reason,
     case when reject_reason is null then not_a_sale end as set_aside_reason,
     case when reject_reason is not null or not_a_sale is not null then raw_text end as raw_text
