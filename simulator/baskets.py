@@ -52,7 +52,7 @@ def fill(
 def _fill(model, calibration, states, plans, size, weeks, on_sale, seed, keys) -> np.ndarray:
     """(n, size) tokens in the order in which they are drawn."""
     trips, questions = model.questions(states, plans)
-    before = Before.of(questions.history.products)
+    before = Before.of(questions)
     baskets = GrowingBaskets(questions, [state.features for state in states])
     stores = np.array([plan.store for plan in plans])
     prices = states[0].chain.prices
@@ -61,7 +61,9 @@ def _fill(model, calibration, states, plans, size, weeks, on_sale, seed, keys) -
     drawn = np.empty((len(plans), 0), np.int64)
     while (step := drawn.shape[1]) < size:
         logits = model.answer_questions(trips, baskets.questions).logits
-        log_p = calibration.log_p(logits.masked_fill(~left, -torch.inf), before, step)
+        row = torch.arange(len(plans)).repeat_interleave(step)
+        alike = calibration.assortment.alike(row, torch.from_numpy(drawn).flatten(), len(plans))
+        log_p = calibration.log_p(logits.masked_fill(~left, -torch.inf), before, alike, step)
         noise = gumbels(seed, ITEM, *(key[:, None] for key in keys), step, token[None])
         more = min(1 + step // SAME_ANSWER, size - step)
         new = (log_p + torch.from_numpy(noise)).topk(more, dim=1).indices

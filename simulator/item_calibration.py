@@ -2,18 +2,18 @@
 
 A model that orders products well need not know how sure to be, and what it was calibrated for is
 one question: all that is in a basket of which nothing, or most, is known. A simulation asks for one
-item after the other, and what it draws too rarely, it then has never bought. So the chances of
-products that the customer bought before are tilted by how often and how long ago, each kind of
-product has a temperature (Guo et al., On calibration of modern neural networks, 2017), and a share
-m is spread evenly over all products (Jelinek and Mercer, Interpolated estimation of Markov source
-parameters, 1980):
+item after the other, and what it draws too rarely, it then has never bought. So each chance is
+tilted: products that the customer bought before by `BEFORE`, all products by `ALL`, each of the two
+kinds with weights and a temperature of its own (Guo et al., On calibration of modern neural
+networks, 2017); and a share m is spread evenly (Jelinek and Mercer, Interpolated estimation of
+Markov source parameters, 1980):
 
-    p = (1 - m) softmax(log p / T + before (b + c log times + d log(1 + days since))) + m / V
+    p = (1 - m) softmax(log p / T + weights . figures) + m / V
 
-Fitted by maximum likelihood, which makes the expected share of such products, and of their times
-and days, what it was; for each of a few numbers of items already in the basket, on the last weeks
-of the history, of which the model was not trained on any. Each trip counts with its items put in
-one by one, in an order of chance.
+Fitted by maximum likelihood, under which the expected value of each figure is what it was; for each
+of a few numbers of items already in the basket, on the last weeks of the history, of which the
+model was not trained on any. Each trip counts with its items put in one by one, in an order of
+chance.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from trainer.batches.masking import MaskedItems
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.reader import TensorCache
 from trainer.cache.vocabulary import PAD
-from trainer.features.purchase_history import GAPS, Bought
+from trainer.features.categories import category_of_token
+from trainer.features.purchase_history import GAPS
 from trainer.model.world_model import WorldModel
 
 WEEKS, TRIPS = 6, 2500
@@ -40,60 +41,73 @@ PASSES = 2
 """Times that each of these trips is asked about, with other items in the basket."""
 IN_BASKET = (1, 2, 4, 8)
 """Where groups of numbers of items begin, after that of none."""
+BEFORE = (
+    "bought before",
+    "log times",
+    "log days since",
+    "log products bought before",
+    "size of the trip",
+)
+"""Figures of products that the customer bought before."""
+ALL = ("a category of the basket", "a finest category of the basket", "log share of sales")
+"""Figures of all products."""
 LOWEST, BINS = -24.0, 241
 """Log-probabilities of products that are new to the customer are counted in steps of .1 from here
 to 0."""
+LEAST_SHARE, SHARES = -13, 14
+"""Their log shares of sales, in steps of 1."""
 DEVIATION = 2.0
-"""Of weak normal priors on the numbers of a fit: log T of products bought before, and of others, b,
-c, d and the log-odds of m."""
-MEANS = (0.0, 0.0, 0.0, 0.0, 0.0, -4.6)
-"""Their means."""
+"""Of weak normal priors on the weights, the logarithms of temperatures and the log-odds of m, with
+means 0, and `PRIOR_LOG_ODDS` for m."""
+PRIOR_LOG_ODDS = -4.6
 
 
-class ItemCalibration:
-    """Log-probabilities of the next item; those of the model where no week is left to learn from.
+@dataclass(frozen=True)
+class _Numbers:
+    """What is fitted for a group."""
 
-    Args:
-        model: whose logits they are made of.
-        cache: the receipts.
-        start: the last week that is read.
+    values: Tensor
+    """(all of them,) float64."""
 
-    Attributes:
-        values: (groups, 6) float64 by number of items in the basket, in the order of `MEANS`.
-    """
+    own_t = property(lambda self: self.values[0].exp())
+    other_t = property(lambda self: self.values[1].exp())
+    odds = property(lambda self: self.values[2])
+    of_before = property(lambda self: self.values[3 : 3 + len(BEFORE)])
+    of_own = property(lambda self: self.values[3 + len(BEFORE) : 3 + len(BEFORE) + len(ALL)])
+    of_others = property(lambda self: self.values[3 + len(BEFORE) + len(ALL) :])
 
-    def __init__(self, model: WorldModel, cache: TensorCache, start: int) -> None:
-        self.values = torch.tensor([MEANS[:-1] + (-np.inf,)] * (len(IN_BASKET) + 1))
-        first = max(cache.split["train"][1] + 1, start - WEEKS + 1)
-        if first > start:
-            return
-        seen = _Seen()
-        dataset = _some(cache, first, start)
-        model.eval()
-        with torch.no_grad():
-            for number in range(PASSES):
-                loader = _GrowingLoader(
-                    dataset, "next_known", seed=number, tokens=16384, chunk=model.config.chunk
-                )
-                for batch in loader:
-                    seen.record(model(batch).logits, batch.questions)
-        self.values = seen.fitted()
+    @staticmethod
+    def prior() -> Tensor:
+        """Their prior means, under which a model's chances stay as they are but for m."""
+        means = torch.zeros(3 + len(BEFORE) + 2 * len(ALL), dtype=torch.float64)
+        means[2] = PRIOR_LOG_ODDS
+        return means
 
-    def log_p(self, logits: Tensor, before: Before, in_basket: int) -> Tensor:
-        """(n, V) log-probabilities of what is next, from logits (n, V), -inf for what cannot be."""
-        values = self.values[int(np.digitize(in_basket, IN_BASKET))].tolist()
-        own_t, other_t, *tilt, odds = values
-        possible = logits.isfinite()
-        scores = logits.log_softmax(1)
-        scaled = scores / float(np.exp(other_t))
-        own = scores[before.question, before.token] / float(np.exp(own_t))
-        scaled[before.question, before.token] = own + before.figures @ own.new_tensor(tilt)
-        log_p = scaled.log_softmax(1)
-        share = 1 / (1 + np.exp(-odds))
-        if share > 0:
-            even = (share / possible.sum(1, keepdim=True)).log().to(log_p.dtype)
-            log_p = torch.logaddexp(log_p + float(np.log1p(-share)), even)
-        return log_p.masked_fill(~possible, -torch.inf)
+
+class Assortment:
+    """What the chances of a token (V,) depend on besides the customer."""
+
+    def __init__(self, cache: TensorCache, last_week: int) -> None:
+        category = torch.from_numpy(category_of_token(cache)[: cache.vocabulary.size].astype(int))
+        parent = np.append(cache["categories.parent"].astype(np.int64), -1)
+        rows = np.arange(len(parent))
+        above = torch.from_numpy(np.where(parent < 0, rows, parent))
+        self.levels = above[category], category
+        """Categories of tokens, the finest last."""
+        week = np.repeat(cache["trips.week"], np.diff(cache["trips.item_offsets"].astype(np.int64)))
+        sold = np.bincount(cache["items.token"][week <= last_week], minlength=len(category))
+        share = (sold[: len(category)] + 0.5) / (sold.sum() + 0.5 * len(category))
+        self.log_share = torch.from_numpy(np.log(share)).float()
+
+    def alike(self, question: Tensor, token: Tensor, questions: int) -> Tensor:
+        """(questions, V) int64: 0 for tokens of another category than all items (n,) of a basket,
+        1 for those of one, 2 of the finest category of one."""
+        found = torch.zeros(questions, len(self.log_share), dtype=torch.long)
+        for category in self.levels:
+            there = torch.zeros(questions, int(category.max()) + 1, dtype=torch.bool)
+            there[question, category[token]] = True
+            found += there[:, category]
+        return found
 
 
 @dataclass(frozen=True)
@@ -105,14 +119,74 @@ class Before:
     token: Tensor
     """(E,) int64."""
     figures: Tensor
-    """(E, 3) float32: 1, log times, log(1 + days since)."""
+    """(E, BEFORE) float32."""
 
     @classmethod
-    def of(cls, bought: Bought) -> Before:
-        """Those of a question's history."""
+    def of(cls, questions: Questions) -> Before:
+        """Those of questions."""
+        bought = questions.history.products
         days = bought.gaps[:, GAPS.index("days since")]
-        figures = [torch.ones_like(days), bought.times.log(), days.clamp_min(0).log1p()]
+        number = torch.bincount(bought.question, minlength=len(questions.trip))[bought.question]
+        figures = [
+            torch.ones_like(days), bought.times.log(), days.clamp_min(0).log1p(),
+            number.float().log(), questions.context[bought.question, 0].float(),
+        ]  # fmt: skip
         return cls(bought.question, bought.token, torch.stack(figures, 1))
+
+
+class ItemCalibration:
+    """Log-probabilities of the next item; those of the model where no week is left to learn from.
+
+    Args:
+        model: whose logits they are made of.
+        cache: the receipts.
+        start: the last week that is read.
+
+    Attributes:
+        values: (groups, numbers) float64 by number of items in the basket.
+        assortment: of the chain, as of that week.
+    """
+
+    def __init__(self, model: WorldModel, cache: TensorCache, start: int) -> None:
+        self.assortment = Assortment(cache, start)
+        plain = _Numbers.prior()
+        plain[2] = -torch.inf
+        self.values = plain.repeat(len(IN_BASKET) + 1, 1)
+        first = max(cache.split["train"][1] + 1, start - WEEKS + 1)
+        if first > start:
+            return
+        seen = _Seen(self.assortment)
+        dataset = _some(cache, first, start)
+        model.eval()
+        with torch.no_grad():
+            for number in range(PASSES):
+                loader = _GrowingLoader(
+                    dataset, "next_known", seed=number, tokens=16384, chunk=model.config.chunk
+                )
+                for batch in loader:
+                    seen.record(model(batch).logits, batch.questions)
+        self.values = seen.fitted()
+
+    def log_p(self, logits: Tensor, before: Before, alike: Tensor, in_basket: int) -> Tensor:
+        """(n, V) log-probabilities of what is next: logits (n, V), -inf for what cannot be; alike
+        (n, V) as of `Assortment`; all baskets hold as many items."""
+        numbers = _Numbers(self.values[int(np.digitize(in_basket, IN_BASKET))].float())
+        possible = logits.isfinite()
+        scores = logits.log_softmax(1)
+        steps = torch.cat([scores.new_zeros(1), numbers.of_others[:2].cumsum(0)])
+        share = self.assortment.log_share
+        scaled = scores / numbers.other_t + steps[alike] + numbers.of_others[2] * share
+        where = before.question, before.token
+        steps = torch.cat([scores.new_zeros(1), numbers.of_own[:2].cumsum(0)])
+        scaled[where] = (
+            scores[where] / numbers.own_t + before.figures @ numbers.of_before
+            + steps[alike[where]] + numbers.of_own[2] * share[before.token]
+        )  # fmt: skip
+        log_p = scaled.log_softmax(1)
+        if numbers.odds.isfinite():
+            even = F.logsigmoid(numbers.odds) - possible.sum(1, keepdim=True).log()
+            log_p = torch.logaddexp(log_p + F.logsigmoid(-numbers.odds), even)
+        return log_p.masked_fill(~possible, -torch.inf)
 
 
 class _GrowingLoader(EvaluationDataLoader):
@@ -140,7 +214,9 @@ class _GrowingLoader(EvaluationDataLoader):
 class _Seen:
     """What went in next, and the scores of all that could have."""
 
-    def __init__(self) -> None:
+    def __init__(self, assortment: Assortment) -> None:
+        self._assortment = assortment
+        self._share = (assortment.log_share.round().long() - LEAST_SHARE).clamp(0, SHARES - 1)
         self._parts: list[tuple[Tensor, ...]] = []
         self._questions = 0
 
@@ -152,83 +228,119 @@ class _Seen:
         is_item = torch.ones_like(questions.token, dtype=torch.bool)
         is_item[questions.logit[:count]] = False
         of_product = is_item & (questions.token < logits.shape[1])
-        logits[questions.question[of_product], questions.token[of_product]] = -torch.inf
+        inside = questions.question[of_product], questions.token[of_product]
+        alike = self._assortment.alike(*inside, count)
+        logits[inside] = -torch.inf
         log_p = logits.log_softmax(1)
-        before = Before.of(questions.history.products)
-        own = log_p[before.question, before.token]
+        before = Before.of(questions)
+        where = before.question, before.token
+        own, of_own = log_p[where], alike[where]
         # One of the hidden items goes in next, each as likely as another; a basket of n items has n
         # such moments, of which one was asked about.
         hidden = torch.bincount(questions.target_question, minlength=count)
         weight = (items + hidden) / hidden.clamp_min(1)
         went_in = torch.zeros_like(log_p)
-        where = questions.target_question, questions.target
-        went_in.index_put_(where, weight[questions.target_question], accumulate=True)
-        own_went_in = went_in[before.question, before.token]
-        log_p[before.question, before.token] = -torch.inf
-        went_in[before.question, before.token] = 0
+        target = questions.target_question, questions.target
+        went_in.index_put_(target, weight[questions.target_question], accumulate=True)
+        own_went_in = went_in[where]
+        log_p[where] = -torch.inf
+        went_in[where] = 0
         cell = ((log_p / LOWEST).clamp(0, 1) * (BINS - 1)).round().long()
-        products, others = torch.zeros(2, count, BINS)
+        cell += BINS * (self._share + SHARES * alike)
+        products, others = torch.zeros(2, count, 3 * SHARES * BINS)
         products.scatter_add_(1, cell, log_p.isfinite().float())
         others.scatter_add_(1, cell, went_in)
         possible = own.isfinite()
+        figures = torch.cat(
+            [before.figures, _of_all(of_own, self._assortment.log_share[before.token])], 1
+        )
         self._parts.append(
-            (items, products, others, before.question[possible] + self._questions, own[possible],
-             before.figures[possible], own_went_in[possible])
+            (items, *_sparse(products, self._questions), *_sparse(others, self._questions),
+             before.question[possible] + self._questions, own[possible], figures[possible],
+             own_went_in[possible])
         )  # fmt: skip
         self._questions += count
 
     def fitted(self) -> Tensor:
-        items, products, others, question, own, figures, own_went_in = (
-            torch.cat(part) for part in zip(*self._parts, strict=True)
-        )
+        columns = [torch.cat(part) for part in zip(*self._parts, strict=True)]
+        items, products, others, own = columns[0], columns[1:4], columns[4:7], columns[7:]
         group = torch.from_numpy(np.digitize(items.numpy(), IN_BASKET))
+        place = torch.zeros_like(group)
         found = []
         for number in range(len(IN_BASKET) + 1):
             chosen = group == number
-            entries = chosen[question]
-            place = chosen.cumsum(0) - 1
+            place[chosen] = torch.arange(int(chosen.sum()))
+
+            def of_group(question, *values, chosen=chosen):
+                kept = chosen[question]
+                return place[question[kept]], *(value[kept] for value in values)
+
             found.append(
-                _fit(
-                    products[chosen].double(), others[chosen].double(), place[question[entries]],
-                    own[entries].double(), figures[entries].double(), own_went_in[entries].double(),
-                )
-            )  # fmt: skip
+                _fit(int(chosen.sum()), of_group(*products), of_group(*others), of_group(*own))
+            )
         return torch.stack(found)
 
 
-def _fit(
-    products: Tensor, others: Tensor, question: Tensor, own: Tensor, figures: Tensor,
-    own_went_in: Tensor,
-) -> Tensor:  # fmt: skip
-    """A row of `ItemCalibration.values`, (6,): maximum a posteriori.
+def _sparse(counts: Tensor, first: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Question, cell and count of what is not 0."""
+    question, cell = counts.nonzero(as_tuple=True)
+    return question + first, cell, counts[question, cell]
 
-    products, others (Q, BINS): by score, number of products that are new to the customer, and
-    weight of those that went in. Of products bought before (E,): question, score, figures (E, 3)
-    and weight.
+
+def _of_all(alike: Tensor, log_share: Tensor) -> Tensor:
+    """(n, ALL) figures."""
+    return torch.stack([(alike >= 1).float(), (alike == 2).float(), log_share], 1)
+
+
+def _fit(
+    questions: int, products: tuple[Tensor, ...], others: tuple[Tensor, ...],
+    own: tuple[Tensor, ...],
+) -> Tensor:  # fmt: skip
+    """A row of `ItemCalibration.values`: maximum a posteriori.
+
+    products, others: question, cell and, of products that are new to the customer, how many there
+    are, and the weight of those that went in. own: question, score, figures and weight of products
+    bought before.
     """
-    scores = torch.linspace(0, LOWEST, BINS, dtype=torch.float64)
-    means = torch.tensor(MEANS, dtype=torch.float64)
+    means = _Numbers.prior()
+    if not questions:
+        return means
     values = means.clone().requires_grad_()
-    optimiser = torch.optim.LBFGS([values], max_iter=60, line_search_fn="strong_wolfe")
-    log_products = products.log()
-    number = products.sum(1) + torch.bincount(question, minlength=len(products))
+    optimiser = torch.optim.LBFGS([values], max_iter=80, line_search_fn="strong_wolfe")
+    cells = torch.arange(3 * SHARES * BINS)
+    score = cells % BINS / (BINS - 1) * LOWEST
+    rest = cells // BINS
+    of_cell = _of_all(rest // SHARES, (rest % SHARES + LEAST_SHARE).float()).double()
+    question, cell, number = (
+        part.double() if part.is_floating_point() else part for part in products
+    )
+    in_question, in_cell, in_weight = others
+    own_question, own_score, own_figures, own_weight = own
+    total_number = torch.bincount(question, number, questions).add(
+        torch.bincount(own_question, minlength=questions)
+    )
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        of_own = own / values[0].exp() + figures @ values[2:5]
-        of_others = scores / values[1].exp()
+        numbers = _Numbers(values)
+        weights = torch.cat([numbers.of_before, numbers.of_own])
+        of_own = own_score.double() / numbers.own_t + own_figures.double() @ weights
+        of_cells = score.double() / numbers.other_t + of_cell @ numbers.of_others
         # No score is far from 0: sums of exponentials need no shift.
-        total = (of_others + log_products).exp().sum(1).index_add(0, question, of_own.exp()).log()
-        inside, even = F.logsigmoid(-values[5]), F.logsigmoid(values[5]) - number.log()
-        log_own = torch.logaddexp(of_own - total[question] + inside, even[question])
-        log_others = torch.logaddexp(of_others - total[:, None] + inside, even[:, None])
+        total = torch.zeros(questions, dtype=torch.float64)
+        total = total.index_add(0, question, number * of_cells.exp()[cell])
+        total = total.index_add(0, own_question, of_own.exp()).log()
+        inside = F.logsigmoid(-numbers.odds)
+        even = F.logsigmoid(numbers.odds) - total_number.log()
+        log_own = torch.logaddexp(of_own - total[own_question] + inside, even[own_question])
+        of_others = of_cells[in_cell] - total[in_question] + inside
+        log_others = torch.logaddexp(of_others, even[in_question])
         nats = ((values - means) / DEVIATION).square().sum() / 2
-        nats = nats - (own_went_in * log_own).sum() - (others * log_others).sum()
+        nats = nats - (own_weight * log_own).sum() - (in_weight * log_others).sum()
         nats.backward()
         return nats
 
-    if len(products):
-        optimiser.step(loss)
+    optimiser.step(loss)
     return values.detach()
 
 

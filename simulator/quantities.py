@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from trainer.cache.reader import TensorCache
 
 MOST = 24
 SHRINKAGE = 10.0
+ATTEMPTS = 100
+"""Times that the units of a trip are drawn, at most, until they fit its size."""
 
 
 class Quantities:
-    """Chances of 1 to `MOST` units of each token, from the weeks up to one."""
+    """Chances of 1 to `MOST` units of each token, from the weeks up to one.
+
+    A trip's units add up to what trips of its size had in the history: publishers call a trip small
+    or large by its units.
+    """
 
     def __init__(self, cache: TensorCache, last_week: int) -> None:
-        week = np.repeat(cache["trips.week"], np.diff(cache["trips.item_offsets"].astype(np.int64)))
-        known = week <= last_week
+        items = np.diff(cache["trips.item_offsets"].astype(np.int64))
+        of_trip = cache["trips.week"] <= last_week
+        known = np.repeat(of_trip, items)
         token = cache["items.token"][known].astype(np.int64)
-        units = cache["items.quantity"][known].astype(np.int64).clip(max=MOST) - 1
+        units = cache["items.quantity"][known].astype(np.int64)
+        total = np.add.reduceat(cache["items.quantity"], cache["trips.item_offsets"][:-1])[of_trip]
+        size = cache["trips.size"][of_trip]
+        codes = len(cache.labels["size"]) + 1
+        self._least, self._most = np.ones(codes, np.int64), np.full(codes, MOST * items.max())
+        for code in range(1, codes):
+            if (size == code).any():
+                self._least[code] = total[size == code].min()
+                self._most[code] = total[size == code].max()
+        units = units.clip(max=MOST) - 1
         of_chain = np.bincount(units, minlength=MOST) / len(units)
         tokens = cache.products + 1
         product = token < tokens
@@ -25,9 +43,32 @@ class Quantities:
         counts = counts.reshape(tokens, MOST) + SHRINKAGE * of_chain
         self._cumulative = (counts / counts.sum(1, keepdims=True)).cumsum(1)
 
-    def draw(self, tokens: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Units (n,) of products (n,) by uniforms (n,)."""
-        return (self._cumulative[tokens] < u[:, None]).sum(1).clip(max=MOST - 1) + 1
+    def draw(
+        self, tokens: np.ndarray, trip: np.ndarray, size: np.ndarray,
+        uniform: Callable[[int, np.ndarray], np.ndarray],
+    ) -> np.ndarray:  # fmt: skip
+        """Units (n,) of products (n,) on trips (n,), ascending, whose sizes are codes (trips,).
+
+        uniform(attempt, rows) are uniforms for some of the items: trips are drawn again until their
+        units fit their size.
+        """
+        found, rows = np.ones(len(tokens), np.int64), np.arange(len(tokens))
+        least, most = self._least[size], self._most[size]
+        for attempt in range(ATTEMPTS):
+            u = uniform(attempt, rows)
+            found[rows] = (self._cumulative[tokens[rows]] < u[:, None]).sum(1).clip(
+                max=MOST - 1
+            ) + 1
+            total = np.bincount(trip, found, len(size))
+            rows = np.flatnonzero(((total < least) | (total > most))[trip])
+            if not len(rows):
+                return found
+        # What never fits has one unit of each, and more of the first.
+        found[rows] = 1
+        first = rows[np.diff(trip[rows], prepend=-1) > 0]
+        items = np.bincount(trip, minlength=len(size))
+        found[first] += (least - items)[trip[first]].clip(min=0)
+        return found
 
 
 class Portions:

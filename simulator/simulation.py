@@ -251,7 +251,12 @@ class _Run:
         tokens = np.concatenate(baskets)
         of_trip = np.repeat(np.arange(len(plans)), sizes)
         of_items = (*(key[of_trip] for key in keys), tokens)
-        quantities = self.laws.quantities.draw(tokens, uniforms(self.seed, QUANTITY, *of_items))
+
+        def uniform(attempt: int, rows: np.ndarray) -> np.ndarray:
+            return uniforms(self.seed, QUANTITY, *(key[rows] for key in of_items), attempt)
+
+        of_size = np.array([plan.kind[0] for plan in plans])
+        quantities = self.laws.quantities.draw(tokens, of_trip, of_size, uniform)
         portions = self.laws.portions.draw(tokens, uniforms(self.seed, PORTION, *of_items))
         stores = np.array([plan.store for plan in plans])[of_trip]
         pence = self.chain.prices.at(tokens, stores, weeks[of_trip]).astype(np.float32)

@@ -10,7 +10,7 @@ from toy import toy_columns, toy_manifest
 
 from simulator import visit_calibration
 from simulator.basket_sizes import BasketSizes
-from simulator.item_calibration import ItemCalibration
+from simulator.item_calibration import Before, ItemCalibration
 from simulator.quantities import SHRINKAGE, Portions, Quantities
 from simulator.stores import NewStores
 from trainer.cache.reader import TensorCache
@@ -28,8 +28,22 @@ def test_units_are_those_of_the_product_shrunk_to_the_chains(chain):
     of_chain = (units == 1).mean()
     own = token == product
     share = ((units[own] == 1).sum() + SHRINKAGE * of_chain) / (own.sum() + SHRINKAGE)
-    tokens = np.full(2, product)
-    assert law.draw(tokens, np.array([share - 1e-6, share + 1e-6])).tolist() == [1, 2]
+    u = np.array([share - 1e-6, share + 1e-6])
+    found = law.draw(np.full(2, product), np.arange(2), np.zeros(2, int), lambda _, rows: u[rows])
+    assert found.tolist() == [1, 2]
+
+
+def test_units_fit_the_size_of_the_trip(chain):
+    """Small trips have at most 2 units, others at least 3, all in vain with u = 0."""
+    cache, _ = chain
+    law = Quantities(cache, START)
+    law._least[1:3], law._most[1:3] = (1, 3), (2, 99)
+    tokens, trip, size = np.array([1, 2, 3, 4]), np.array([0, 0, 1, 2]), np.array([1, 2, 2])
+    rng = np.random.default_rng(0)
+    found = law.draw(tokens, trip, size, lambda _, rows: rng.random(len(rows)))
+    assert found[:2].sum() == 2 and (found[2:] >= 3).all()
+    found = law.draw(tokens, trip, size, lambda _, rows: np.zeros(len(rows)))
+    assert found.tolist() == [1, 1, 3, 3]
 
 
 def test_portions_are_what_trips_with_one_show(tmp_path):
@@ -76,8 +90,12 @@ def test_nothing_is_calibrated_without_weeks_to_learn_from(chain):
     np.testing.assert_array_equal(visits.apply(p, []), p)
     items = ItemCalibration(model, cache, last)
     logits = torch.randn(3, 20, generator=torch.Generator().manual_seed(0))
+    logits = logits.repeat(1, 1 + cache.vocabulary.size // 20)[:, : cache.vocabulary.size]
     logits[:, 0] = -torch.inf
-    found = items.log_p(logits, torch.zeros(3, 20, dtype=torch.bool), 2)
+    none = torch.empty(0, dtype=torch.long)
+    found = items.log_p(
+        logits, Before(none, none, torch.empty(0, 5)), torch.zeros_like(logits).long(), 2
+    )
     torch.testing.assert_close(found, logits.log_softmax(1))
 
 
@@ -147,15 +165,18 @@ def test_calibrated_items_are_likelier_than_before(chain):
             questions = batch.questions
             logits = model(batch).logits[: len(questions.trip)]
             logits[:, [0, -2, -1]] = -torch.inf
-            bought = questions.history.products
+            before = Before.of(questions)
             own = torch.zeros(logits.shape, dtype=torch.bool)
-            own[bought.question, bought.token] = True
+            own[before.question, before.token] = True
+            alike = torch.zeros_like(own).long()
             empty = questions.fully_hidden[questions.target_question]
             row, target = questions.target_question[empty], questions.target[empty]
             for name, law in (("fitted", fitted), ("plain", plain)):
-                log_p = law.log_p(logits, own, 0)
+                log_p = law.log_p(logits, before, alike, 0)
                 nats[name] -= float(log_p[row, target].sum())
-            own_mass += float((fitted.log_p(logits, own, 0).exp() * own).sum(1)[row].sum())
+            own_mass += float(
+                (fitted.log_p(logits, before, alike, 0).exp() * own).sum(1)[row].sum()
+            )
             own_share += float(own[row, target].sum())
     assert nats["fitted"] < nats["plain"]
     assert own_mass == pytest.approx(own_share, rel=0.1)
