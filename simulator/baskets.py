@@ -62,8 +62,8 @@ def _fill(model, calibration, states, plans, size, weeks, on_sale, seed, keys) -
     while (step := drawn.shape[1]) < size:
         logits = model.answer_questions(trips, baskets.questions).logits
         row = torch.arange(len(plans)).repeat_interleave(step)
-        alike = calibration.assortment.alike(row, torch.from_numpy(drawn).flatten(), len(plans))
-        log_p = calibration.log_p(logits.masked_fill(~left, -torch.inf), before, alike, step)
+        inside = calibration.assortment.inside(row, torch.from_numpy(drawn).flatten(), len(plans))
+        log_p = calibration.log_p(logits.masked_fill_(~left, -torch.inf), before, inside, step)
         noise = gumbels(seed, ITEM, *(key[:, None] for key in keys), step, token[None])
         more = min(1 + step // SAME_ANSWER, size - step)
         new = (log_p + torch.from_numpy(noise)).topk(more, dim=1).indices

@@ -99,15 +99,15 @@ class Assortment:
         share = (sold[: len(category)] + 0.5) / (sold.sum() + 0.5 * len(category))
         self.log_share = torch.from_numpy(np.log(share)).float()
 
-    def alike(self, question: Tensor, token: Tensor, questions: int) -> Tensor:
-        """(questions, V) int64: 0 for tokens of another category than all items (n,) of a basket,
-        1 for those of one, 2 of the finest category of one."""
-        found = torch.zeros(questions, len(self.log_share), dtype=torch.long)
+    def inside(self, question: Tensor, token: Tensor, questions: int) -> tuple[Tensor, Tensor]:
+        """Which categories of each level the items (n,) of baskets have: (questions, categories)
+        float32 of 0 and 1 each."""
+        found = []
         for category in self.levels:
-            there = torch.zeros(questions, int(category.max()) + 1, dtype=torch.bool)
-            there[question, category[token]] = True
-            found += there[:, category]
-        return found
+            there = torch.zeros(questions, int(category.max()) + 1)
+            there[question, category[token]] = 1
+            found.append(there)
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -167,26 +167,31 @@ class ItemCalibration:
                     seen.record(model(batch).logits, batch.questions)
         self.values = seen.fitted()
 
-    def log_p(self, logits: Tensor, before: Before, alike: Tensor, in_basket: int) -> Tensor:
-        """(n, V) log-probabilities of what is next: logits (n, V), -inf for what cannot be; alike
-        (n, V) as of `Assortment`; all baskets hold as many items."""
+    def log_p(
+        self, logits: Tensor, before: Before, inside: tuple[Tensor, Tensor], in_basket: int
+    ) -> Tensor:
+        """(n, V) log-probabilities of what is next: logits (n, V), -inf for what cannot be; inside:
+        categories of the baskets, as of `Assortment`; all baskets hold as many items."""
         numbers = _Numbers(self.values[int(np.digitize(in_basket, IN_BASKET))].float())
         possible = logits.isfinite()
         scores = logits.log_softmax(1)
-        steps = torch.cat([scores.new_zeros(1), numbers.of_others[:2].cumsum(0)])
-        share = self.assortment.log_share
-        scaled = scores / numbers.other_t + steps[alike] + numbers.of_others[2] * share
-        where = before.question, before.token
-        steps = torch.cat([scores.new_zeros(1), numbers.of_own[:2].cumsum(0)])
-        scaled[where] = (
-            scores[where] / numbers.own_t + before.figures @ numbers.of_before
-            + steps[alike[where]] + numbers.of_own[2] * share[before.token]
-        )  # fmt: skip
+        of_level, share = numbers.of_others, self.assortment.log_share
+        scaled = (scores / numbers.other_t).add_(of_level[2] * share)
+        for there, category, weight in zip(inside, self.assortment.levels, of_level, strict=False):
+            if in_basket:
+                scaled += (there * weight).index_select(1, category)
+        row, token = before.question, before.token
+        of_level = numbers.of_own
+        own = scores[row, token] / numbers.own_t + before.figures @ numbers.of_before
+        own += of_level[2] * share[token]
+        for there, category, weight in zip(inside, self.assortment.levels, of_level, strict=False):
+            own += there[row, category[token]] * weight
+        scaled[row, token] = own
         log_p = scaled.log_softmax(1)
         if numbers.odds.isfinite():
             even = F.logsigmoid(numbers.odds) - possible.sum(1, keepdim=True).log()
             log_p = torch.logaddexp(log_p + F.logsigmoid(-numbers.odds), even)
-        return log_p.masked_fill(~possible, -torch.inf)
+        return log_p.masked_fill_(~possible, -torch.inf)
 
 
 class _GrowingLoader(EvaluationDataLoader):
@@ -228,9 +233,14 @@ class _Seen:
         is_item = torch.ones_like(questions.token, dtype=torch.bool)
         is_item[questions.logit[:count]] = False
         of_product = is_item & (questions.token < logits.shape[1])
-        inside = questions.question[of_product], questions.token[of_product]
-        alike = self._assortment.alike(*inside, count)
-        logits[inside] = -torch.inf
+        visible = questions.question[of_product], questions.token[of_product]
+        inside = self._assortment.inside(*visible, count)
+        # 1 for tokens of a category of the basket, 2 of a finest one of it, else 0.
+        alike = sum(
+            there.long()[:, category]
+            for there, category in zip(inside, self._assortment.levels, strict=True)
+        )
+        logits[visible] = -torch.inf
         log_p = logits.log_softmax(1)
         before = Before.of(questions)
         where = before.question, before.token

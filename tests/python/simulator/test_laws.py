@@ -94,7 +94,7 @@ def test_nothing_is_calibrated_without_weeks_to_learn_from(chain):
     logits[:, 0] = -torch.inf
     none = torch.empty(0, dtype=torch.long)
     found = items.log_p(
-        logits, Before(none, none, torch.empty(0, 5)), torch.zeros_like(logits).long(), 2
+        logits, Before(none, none, torch.empty(0, 5)), items.assortment.inside(none, none, 3), 2
     )
     torch.testing.assert_close(found, logits.log_softmax(1))
 
@@ -168,14 +168,14 @@ def test_calibrated_items_are_likelier_than_before(chain):
             before = Before.of(questions)
             own = torch.zeros(logits.shape, dtype=torch.bool)
             own[before.question, before.token] = True
-            alike = torch.zeros_like(own).long()
+            inside = fitted.assortment.inside(*torch.empty(2, 0).long(), len(logits))
             empty = questions.fully_hidden[questions.target_question]
             row, target = questions.target_question[empty], questions.target[empty]
             for name, law in (("fitted", fitted), ("plain", plain)):
-                log_p = law.log_p(logits, before, alike, 0)
+                log_p = law.log_p(logits, before, inside, 0)
                 nats[name] -= float(log_p[row, target].sum())
             own_mass += float(
-                (fitted.log_p(logits, before, alike, 0).exp() * own).sum(1)[row].sum()
+                (fitted.log_p(logits, before, inside, 0).exp() * own).sum(1)[row].sum()
             )
             own_share += float(own[row, target].sum())
     assert nats["fitted"] < nats["plain"]
