@@ -14,13 +14,15 @@ from torch import nn
 from torch.autograd import DeviceType
 from toy import toy_cache
 
-from benchmarks import encoder, inference, training
+from benchmarks import encoder, inference, simulation, training
 from benchmarks.common import CommandError, measure
 from benchmarks.scaling import summary
 from benchmarks.step_profile import REST, by_part
 from benchmarks.timing import peak_allocated
 from trainer.batches.timelines import WorldModelDataset
+from trainer.model.checkpoint import save_checkpoint
 from trainer.model.config import PRESETS
+from trainer.model.world_model import create_world_model
 from trainer.training import SCHEDULES
 
 CPU = torch.device("cpu")
@@ -201,6 +203,18 @@ def test_inference_on_a_toy_chain(cache, tmp_path):
     dataset = WorldModelDataset(cache, "validation")
     assert made["all"]["customers"] == (dataset.trips > 1).sum()
     assert made["all"]["trips"] == (dataset.trips[dataset.trips > 1] - 1).sum()
+
+
+def test_simulation_on_a_toy_chain(cache, tmp_path):
+    save_checkpoint(tmp_path / "best", create_world_model("tiny", cache).eval(), cache, {})
+    arguments = [str(tmp_path / "best"), "--cache", str(cache.folder), "--weeks", "1"]
+    out = tmp_path / "result.json"
+    assert simulation.main([*arguments, "--json", str(out)]) == 0
+    made = json.loads(out.read_text())
+    half, every, longer = made["runs"]
+    assert 2 * half["customers"] in (every["customers"], every["customers"] - 1)
+    assert (half["weeks"], every["weeks"], longer["weeks"]) == (1, 1, 2)
+    assert half["trips"] < every["trips"] < longer["trips"]
 
 
 def test_encoder_at_two_lengths(tmp_path):
