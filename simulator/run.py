@@ -2,7 +2,8 @@
 
 FOLDER/run-00/          receipts of one run in the LGSR layout (`simulator.lgsr`)
 FOLDER/run-01/ ...      of others, which differ by chance alone
-FOLDER/summary.json     trips, items and spend by week and run, beside the weeks before; last
+FOLDER/summary.json     trips, items and spend by week and run, beside the weeks before; written
+                        last, and what `python -m trainer.report --simulation` shows
 """
 
 from __future__ import annotations
@@ -79,22 +80,28 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(f"--seed: {options.runs} runs from there go beyond {LARGEST_SEED}")
     cache = TensorCache(options.cache)
     scenario = read_scenario(options.scenario, cache) if options.scenario else AS_IT_IS
-    model = ready(load_checkpoint(options.checkpoint), cache, choose("auto"))
+    checkpoint = load_checkpoint(options.checkpoint)
+    model = ready(checkpoint, cache, choose("auto"))
     start = options.start or int(cache["trips.week"].max())
     simulator = Simulator(model, cache, start)
     options.out.mkdir(parents=True, exist_ok=True)
+    digits = max(2, len(str(options.runs - 1)))
 
     def written(number: int, receipts: Receipts) -> dict[str, list[int]]:
-        write_receipts(receipts, cache, options.out / f"run-{number:02d}")
+        write_receipts(receipts, cache, options.out / f"run-{number:0{digits}}")
         return by_week(receipts, start, options.weeks)
 
     seeds = range(options.seed, options.seed + options.runs)
     found = simulate(simulator, options.weeks, seeds, written, scenario)
-    content = summary(cache, start, options.weeks, found)
+    name = options.scenario.name if options.scenario else None
+    content = summary(cache, checkpoint.weights_digest, start, name, options.seed, found)
     with new_file(options.out / SUMMARY) as fresh:
         write_json(fresh, content)
     print("\n".join(lines(content)))
-    print(f"{options.out}: {options.runs} runs of weeks {start + 1}-{start + options.weeks}")
+    print(
+        f"{options.out}: {options.runs} runs of weeks {start + 1}-{start + options.weeks}; python "
+        f"-m trainer.report RUN --simulation {options.out / SUMMARY} draws them"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

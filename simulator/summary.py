@@ -9,13 +9,12 @@ import numpy as np
 
 from simulator.receipts import Receipts
 from trainer.cache.reader import TensorCache
+from trainer.cache.rows import customer_of
+from trainer.report.simulated import ENOUGH, FIGURES, middle
 
 SUMMARY = "summary.json"
-FIGURES = ("trips", "customers", "items", "spend_pence", "anonymous_trips")
-"""By week: of customers, and anonymous trips, of which a cache knows none of the weeks before."""
-BEFORE = 26
+HISTORY = 26
 """Weeks of the history beside the simulated ones."""
-BAND = (0.05, 0.95)
 
 
 def by_week(receipts: Receipts, start: int, weeks: int) -> dict[str, list[int]]:
@@ -24,52 +23,42 @@ def by_week(receipts: Receipts, start: int, weeks: int) -> dict[str, list[int]]:
     place = receipts.week - start - 1
     trip = np.repeat(np.arange(len(known)), receipts.items)
     spend = np.bincount(trip, receipts.pence, len(known))
-    pairs = np.unique(np.stack([place[known], receipts.customer[known]]), axis=1)
-    return {
-        name: np.bincount(where, weights, weeks).astype(np.int64).tolist()
-        for name, where, weights in (
-            ("trips", place[known], None),
-            ("customers", pairs[0], None),
-            ("items", place[known], receipts.items[known]),
-            ("spend_pence", place[known], spend[known]),
-            ("anonymous_trips", place[~known], None),
-        )
-    }
+    found = _figures(
+        place[known], receipts.customer[known], receipts.items[known], spend[known], weeks
+    )
+    return found | {"anonymous_trips": np.bincount(place[~known], minlength=weeks).tolist()}
+
+
+def before(cache: TensorCache, start: int) -> dict[str, list[int]]:
+    """The same of the weeks that end with the start; anonymous trips are in no cache."""
+    weeks = min(HISTORY, start)
+    place = cache["trips.week"].astype(np.int64) - (start - weeks + 1)
+    rows = np.flatnonzero((place >= 0) & (place < weeks))
+    items = np.diff(cache["trips.item_offsets"].astype(np.int64))
+    spend = cache["trips.spend_pence"]
+    return _figures(place[rows], customer_of(cache, rows), items[rows], spend[rows], weeks)
 
 
 def summary(
-    cache: TensorCache, start: int, weeks: int, runs: Sequence[Mapping[str, list[int]]]
-) -> dict[str, Any]:
-    """JSON values: the weeks before the start, and each run's weeks after it."""
-    first = max(start - BEFORE + 1, 1)
-    week = cache["trips.week"].astype(np.int64)
-    chosen = (week >= first) & (week <= start)
-    place = week[chosen] - first
-    trips = np.diff(cache["customers.trip_offsets"].astype(np.int64))
-    customer = np.repeat(np.arange(len(trips)), trips)[chosen]
-    items = np.diff(cache["trips.item_offsets"].astype(np.int64))[chosen]
-    pairs = np.unique(np.stack([place, customer]), axis=1)
-    count = start - first + 1
-    before = {
-        name: np.bincount(where, weights, count).astype(np.int64).tolist()
-        for name, where, weights in (
-            ("trips", place, None),
-            ("customers", pairs[0], None),
-            ("items", place, items),
-            ("spend_pence", place, cache["trips.spend_pence"][chosen]),
-        )
-    }
+    cache: TensorCache, weights_digest: str, start: int, scenario: str | None, seed: int,
+    runs: Sequence[Mapping[str, list[int]]],
+) -> dict[str, Any]:  # fmt: skip
+    """JSON values: the weeks before the start, and each run's weeks after it, which
+    `trainer.report` reads. scenario: name of its file; seed: of the first run."""
     return {
-        "simulated weeks": [start + 1, start + weeks],
+        "simulated_weeks": [start + 1, start + len(runs[0]["trips"])],
         "cache_digest": cache.digest,
-        "before": {"first_week": first} | before,
+        "weights_digest": weights_digest,
+        "scenario": scenario,
+        "seed": seed,
+        "before": before(cache, start),
         "runs": [dict(run) for run in runs],
     }
 
 
 def lines(content: Mapping[str, Any]) -> list[str]:
-    """The weeks as a table of text: means of runs, with the middle 90 % where there are many."""
-    first, last = content["simulated weeks"]
+    """The weeks as a table of text: means of runs, with the middle 90 % where there are enough."""
+    first, last = content["simulated_weeks"]
     found = ["| week | " + " | ".join(name.replace("_", " ") for name in FIGURES) + " |"]
     found.append("|---" * (1 + len(FIGURES)) + "|")
     values = {name: np.array([run[name] for run in content["runs"]]) for name in FIGURES}
@@ -79,9 +68,25 @@ def lines(content: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _figures(
+    place: np.ndarray, customer: np.ndarray, items: np.ndarray, spend: np.ndarray, weeks: int
+) -> dict[str, list[int]]:
+    """Sums by week of trips, (n,) each; place: the week's, from 0."""
+    who, visitor = np.unique(customer, return_inverse=True)
+    came = np.zeros((weeks, len(who)), bool)
+    came[place, visitor] = True
+    sums = {
+        "trips": np.bincount(place, minlength=weeks),
+        "customers": came.sum(1),
+        "items": np.bincount(place, items, weeks),
+        "spend_pence": np.bincount(place, spend, weeks),
+    }
+    return {name: values.astype(np.int64).tolist() for name, values in sums.items()}
+
+
 def _cell(values: np.ndarray) -> str:
     mean = f"{values.mean():,.0f}"
-    if len(values) < 10:
+    if len(values) < ENOUGH:
         return mean
-    low, high = np.quantile(values, BAND)
+    low, high = middle(values)
     return f"{mean} [{low:,.0f}, {high:,.0f}]"

@@ -16,6 +16,7 @@ from trainer.evaluation import EvaluationMetrics, Evaluator
 from trainer.evaluation.store import BaselineStore
 from trainer.report.measured import read_evaluation
 from trainer.report.run import Run
+from trainer.report.simulated import read_simulation
 from trainer.report.summary import summary
 
 
@@ -24,7 +25,8 @@ def _parser() -> CommandParser:
         prog="python -m trainer.report",
         description="Write a report on a training run as one HTML file that needs no network and "
         "no script: the data, the training curves, the best checkpoint compared with the "
-        "baselines, a map of the products and a few baskets.",
+        "baselines, a map of the products, a few baskets and, where they were simulated, the weeks "
+        "to come.",
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="folder that python -m trainer.fit wrote")
@@ -35,6 +37,10 @@ def _parser() -> CommandParser:
         "--evaluation", type=Path, metavar="FILE",
         help="take the figures from this file, which python -m trainer.evaluate RUN/best --json "
         "FILE wrote, instead of measuring again",
+    )  # fmt: skip
+    add(
+        "--simulation", type=Path, metavar="FILE",
+        help="show the weeks to come: the summary.json that python -m simulator.run RUN/best wrote",
     )  # fmt: skip
     add("--out", type=Path, metavar="FILE", help="page to write (default: RUN/report.html)")
     return parser
@@ -58,13 +64,14 @@ def write_report(options: argparse.Namespace, command: str) -> tuple[Path, Evalu
     run = Run.read(options.run, cache)
     out = options.out or options.run / "report.html"
     check_output("--out", out, rb"<title>RetailSim: run ")
+    simulated = read_simulation(options.simulation, run, cache) if options.simulation else None
     if options.evaluation:
         metrics, read_from = read_evaluation(options.evaluation, run, cache, options.split)
     else:
         store = BaselineStore.beside(cache)
         evaluator = Evaluator(cache, options.split, customers=options.customers, store=store)
         metrics, read_from = evaluator.run(run.model), None
-    content = page(run, cache, metrics, command, read_from)
+    content = page(run, cache, metrics, command, read_from, simulated)
     with new_file(out) as fresh:
         fresh.write_text(content, encoding="utf-8")
     return out, metrics

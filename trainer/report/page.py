@@ -22,16 +22,19 @@ from trainer.report.sections.facts import facts
 from trainer.report.sections.headline import headline
 from trainer.report.sections.products import products
 from trainer.report.sections.training import training
+from trainer.report.sections.weeks_to_come import weeks_to_come
+from trainer.report.simulated import SimulatedWeeks
 
 
 def page(
     run: Run, cache: TensorCache, metrics: EvaluationMetrics, command: str,
-    read_from: Mapping[str, Any] | None,
+    read_from: Mapping[str, Any] | None, simulated: SimulatedWeeks | None,
 ) -> str:  # fmt: skip
     """The document.
 
     command: the command line that made it. read_from: checkpoint, versions and hardware of the
-    evaluation if its figures were read from a file.
+    evaluation if its figures were read from a file. simulated: what the model makes of the weeks
+    to come, a section of its own.
     """
     sections: dict[str, Callable[[], Markup]] = {
         "Headline": lambda: headline(metrics),
@@ -41,6 +44,7 @@ def page(
         "Calibration": lambda: calibration(metrics),
         "Map of products": lambda: products(run.model, cache),
         "A few baskets": lambda: baskets(run, cache, metrics.split, metrics.seed),
+        **({"The weeks to come": lambda: weeks_to_come(simulated, cache)} if simulated else {}),
         "Reproduction": lambda: facts(run, cache, metrics, command, read_from),
     }
     bar = tqdm(sections.items(), desc="page", unit="section", file=sys.stderr)

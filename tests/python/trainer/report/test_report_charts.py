@@ -17,6 +17,7 @@ from trainer.report.charts.dots import dots
 from trainer.report.charts.drawing import VARIABLES
 from trainer.report.charts.lines import Epochs, Series, lines
 from trainer.report.charts.points import Group, points
+from trainer.report.charts.weeks import weeks
 from trainer.report.figures import fixed, percent, signed, spans
 from trainer.report.markup import Markup, element, join
 from trainer.report.sections.products import two_dimensions
@@ -192,6 +193,55 @@ def test_small_groups_are_drawn_over_large_ones_in_shapes_of_their_own():
     assert up[1] - up[0] == pytest.approx(unit, abs=0.2)  # a unit is as long on both axes
 
 
+BEFORE = [5.0, math.nan, 7.0, 6.0]
+"""Weeks 10 to 13, of which one is missing."""
+
+
+def simulated(runs: list[list[float]]) -> Drawn:
+    return Drawn(weeks("w", "Trips", 14, BEFORE, np.array(runs), lambda value: fixed(value, 1)))
+
+
+def test_weeks_to_come_have_a_mean_and_a_band_of_many_runs():
+    runs = [[10.0 + run, 20.0 + 2 * run] for run in range(21)]
+    drawn = simulated(runs)
+    was, will = drawn.marks("soft")[:3], drawn.marks("c1")[:2]  # the legend's come last
+    assert drawn.values("x", [x for x, _ in was + will]) == pytest.approx([10, 12, 13, 14, 15],
+                                                                          abs=0.01)  # fmt: skip
+    assert drawn.values("y", [y for _, y in was + will]) == pytest.approx([5, 7, 6, 20, 40],
+                                                                          abs=0.05)  # fmt: skip
+    (band,) = [p for p in drawn.svg.iter("path") if "opacity: 0.25" in p.get("style", "")
+               and drawn.colour(p, "fill") == "c1"]  # fmt: skip
+    places = re.findall(r"[ML] ([\d.]+) ([\d.]+)", band.get("d"))
+    across, up = (drawn.values(axis, [float(p[i]) for p in places]) for i, axis in enumerate("xy"))
+    # Of 0 to 20, the middle 90 % is 1 to 19: half a week further on either side.
+    corners = [(13.5, 29), (14, 29), (15, 58), (15.5, 58), (15.5, 22), (15, 22), (14, 11),
+               (13.5, 11)]  # fmt: skip
+    assert [*zip(across, up, strict=True)][:8] == [pytest.approx(c, abs=0.1) for c in corners]
+    (start,) = [p for p in drawn.svg.iter("path") if "dasharray" in p.get("style", "")]
+    x = float(re.match(r"M ([\d.]+) ", start.get("d"))[1])
+    assert drawn.values("x", [x]) == pytest.approx([13.5], abs=0.01)
+    assert "simulation starts" in drawn.texts and "middle 90 % of the runs" in drawn.texts
+    assert drawn.tooltips == [
+        "week 10: 5.0", "week 12: 7.0", "week 13: 6.0",
+        "simulated, week 14: 20.0 [11.0, 29.0]", "simulated, week 15: 40.0 [22.0, 58.0]",
+    ]  # fmt: skip
+    assert drawn.description.text == (
+        "As it was, week 10: 5.0; week 13: 6.0. Simulated, mean of the runs, week 14: 20.0 "
+        "[11.0, 29.0]; week 15: 40.0 [22.0, 58.0]."
+    )
+
+
+def test_of_few_runs_each_is_drawn():
+    drawn = simulated([[10.0, 11.0], [20.0, 13.0]])
+    marks = drawn.marks("c1")
+    heights = drawn.values("y", [y for _, y in marks[:6]])
+    assert heights == pytest.approx([10, 11, 20, 13, 15, 12], abs=0.05)
+    assert "single runs" in drawn.texts and "middle 90 % of the runs" not in drawn.texts
+    assert drawn.tooltips[-1] == "simulated, week 15: 12.0"
+    alone = simulated([[10.0, 11.0]])
+    assert "one run" in alone.texts and "single runs" not in alone.texts
+
+
 def every_chart() -> list[Markup]:
     found = Estimate(0.2, 0.1, 0.3, 9)
     epochs = Epochs([(HOSTILE, 1, 1), ("b", 2, 2)], 2)
@@ -202,6 +252,8 @@ def every_chart() -> list[Markup]:
         bars("c", "Sizes", "items", "%", ["1", "2"], [0.25, 0.125]),
         points("d", "Map", "text", "x", "y", groups, radius=2),
         points("e", "Log", "text", "x", "y", [Group("", [0.1], [0.2])], radius=2, logarithmic=True),
+        weeks("f", "Weeks", 3, [1.0, 2.0], np.ones((10, 2)), fixed),
+        weeks("g", "Weeks", 3, [1.0, 2.0], np.ones((2, 2)), fixed),
     ]
 
 
@@ -225,7 +277,7 @@ def test_charts_follow_the_page_and_refer_to_themselves_alone():
 
 def test_names_from_the_data_are_text():
     # HTML takes the control character of a description, the XML of this test does not.
-    _, phases, _, groups, _ = (chart.replace("\x01", "") for chart in every_chart())
+    _, phases, _, groups, *_ = (chart.replace("\x01", "") for chart in every_chart())
     assert "<script" not in phases + groups
     readable = HOSTILE.replace("\x01", "\ufffd").replace("\n", "\ufffd")
     assert readable in Drawn(phases).texts

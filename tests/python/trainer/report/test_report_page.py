@@ -20,7 +20,7 @@ from trainer.cache.json_files import read_json, write_json
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
 from trainer.evaluate import main as evaluate
-from trainer.model.checkpoint import save_checkpoint
+from trainer.model.checkpoint import load_checkpoint, save_checkpoint
 from trainer.model.world_model import create_world_model
 from trainer.report.__main__ import main
 from trainer.report.examples import answers, choose
@@ -106,11 +106,32 @@ def folder(tmp_path_factory) -> Path:
          "completion_ndcg@10": 0.125, "learning_rate": 0.005},
     ]  # fmt: skip
     save_checkpoint(folder / "run" / "last", model, cache, progress | {"curves": curves})
+    weights = load_checkpoint(folder / "run" / "best").weights_digest
+    write_json(folder / "summary.json", simulated(cache.digest, weights))
     arguments = ["--cache", str(folder / "cache")]
     written = str(folder / "figures.json")
     assert evaluate([str(folder / "run/best"), *arguments, "--json", written]) == 0
-    assert main([str(folder / "run"), *arguments]) == 0
+    simulation = ["--simulation", str(folder / "summary.json")]
+    assert main([str(folder / "run"), *arguments, *simulation]) == 0
     return folder
+
+
+def simulated(cache_digest: str, weights_digest: str) -> dict:
+    """What `python -m simulator.run` writes: two runs of two weeks after week 29, one of which has
+    no trip."""
+    names = ("trips", "customers", "items", "spend_pence", "anonymous_trips")
+    runs = [([20, 10], [8, 6], [60, 40], [3000, 2500], [7, 9]),
+            ([30, 0], [10, 0], [120, 0], [5000, 0], [9, 12])]  # fmt: skip
+    before = [[12, 0, 16], [7, 0, 9], [36, 0, 64], [1200, 0, 1600]]
+    return {
+        "simulated_weeks": [30, 31],
+        "cache_digest": cache_digest,
+        "weights_digest": weights_digest,
+        "scenario": HOSTILE,
+        "seed": 0,
+        "before": dict(zip(names, before, strict=False)),
+        "runs": [dict(zip(names, run, strict=True)) for run in runs],
+    }
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +154,7 @@ def test_it_needs_nothing_beside_itself(html, page):
     identifiers = [tag["id"] for _, tag in page.tags if "id" in tag]
     assert len(set(identifiers)) == len(identifiers)
     targets = [tag["href"][1:] for name, tag in page.tags if name == "a"]
-    assert len(targets) == 8 and set(targets) <= set(identifiers)
+    assert len(targets) == 9 and set(targets) <= set(identifiers)
 
 
 def test_every_colour_of_the_charts_is_in_both_schemes(html):
@@ -149,7 +170,7 @@ def test_every_colour_of_the_charts_is_in_both_schemes(html):
 
 def test_codes_are_text(html, page):
     text = "".join(page.text)
-    for code in (HOSTILE, DEPARTMENT, "<b>warm-up", "store: <i>LS"):
+    for code in (HOSTILE, DEPARTMENT, "<b>warm-up", "store: <i>LS", f"changes of {HOSTILE}"):
         assert code in text
     assert "<b>" not in html and "<i>" not in html
 
@@ -325,6 +346,27 @@ def test_examples_are_scored_as_in_the_evaluation(folder):
         assert a.probability == pytest.approx(b.probability, rel=1e-4)
 
 
+def test_weeks_to_come_are_those_of_the_simulation(html, page):
+    """Weeks 27 to 29 before, of which 28 is missing; the mean of two runs after them."""
+    (rows,) = page.rows("A week: mean of 2 runs")
+    assert rows == [
+        ["week", "trips", "customers", "items per trip", "spend", "anonymous trips"],
+        ["28–29, as they were", "16", "9", "4.00", "16", "–"],
+        ["30", "25", "9", "3.50", "40", "8"],
+        ["31", "5", "3", "2.00", "12", "10"],
+    ]
+    text = "".join(page.text)
+    assert (
+        "In the mean of 2 runs a week has 15 trips (16), 6 customers (9), 2.75 items per trip "
+        "(4.00) and 26 in spend (16); in brackets, the last 2 weeks of the history."
+    ) in text
+    assert "copies of earlier trips: 29." in text  # the last two of 30 weeks are replayed
+    charts = re.findall(r'<figure id="to-come-\d">.*?</figure>', html)
+    titles = [re.search("<figcaption>(.*?)<", chart)[1] for chart in charts]
+    assert titles == ["Trips a week", "Customers a week", "Items per trip", "Spend a week"]
+    assert "As it was, week 27: 3.00; week 29: 4.00. Simulated, mean of the runs" in charts[2]
+
+
 def test_facts_for_reproduction(folder, page):
     text = "\n".join(page.text)
     digest = TensorCache(folder / "cache").digest
@@ -340,12 +382,13 @@ def test_facts_for_reproduction(folder, page):
 def test_figures_from_a_file_make_the_same_page(folder, html, tmp_path, capsys):
     out = tmp_path / "page.html"
     arguments = [str(folder / "run"), "--cache", str(folder / "cache"), "--out", str(out)]
-    assert main([*arguments, "--evaluation", str(folder / "figures.json")]) == 0
+    simulation = ["--simulation", str(folder / "summary.json")]
+    assert main([*arguments, *simulation, "--evaluation", str(folder / "figures.json")]) == 0
     printed, progress = capsys.readouterr()
     assert printed.splitlines()[-1] == f"report: {out}" and "Next basket, mission known" in printed
     assert "page" in progress and "next_known" not in progress
     again = out.read_text(encoding="utf-8")
-    ends = '<section id="part-8">'
+    ends = '<section id="part-9">'
     assert again.partition(ends)[0] == html.partition(ends)[0]
     assert "with the weights, cache and split of this page" in again
     assert str(folder / "run/best") in "".join(Page(again).text)
@@ -363,6 +406,7 @@ def test_a_sample_without_curves_or_configuration(folder, tmp_path):
     assert "has kept no curves" in text and "not recorded" in text
     assert "too little data to tell" in text and "flatter the model" in text
     assert page.rows("Replayed weeks") == []
+    assert "weeks to come" not in text  # none were simulated
 
 
 @pytest.fixture(scope="module")
@@ -381,6 +425,18 @@ def others(folder) -> Path:
     write_json(wrong / "cache.json", content | {"cache_digest": "0" * 64})
     for name, digest in (("weights", "1" * 64), ("nameless", None)):
         write_json(wrong / f"{name}.json", content | {"weights_digest": digest})
+    weeks = read_json(folder / "summary.json")
+    for name, changes in {
+        "weeks_cache": {"cache_digest": "2" * 64},
+        "weeks_weights": {"weights_digest": "3" * 64},
+        "weeks_three": {"simulated_weeks": [30, 32]},
+        "weeks_minus": {"before": {**weeks["before"], "trips": [12, -1, 16]}},
+        "weeks_short": {"before": {**weeks["before"], "items": [36, 64]}},
+        "weeks_none": {"runs": []},
+    }.items():
+        write_json(wrong / f"{name}.json", weeks | changes)
+    edited = (folder / "summary.json").read_text().replace("3000", "4000")
+    (wrong / "weeks_edited.json").write_text(edited)
     for task in content["tasks"].values():
         for part in ("fresh", "replayed"):
             task[part]["scorers"].pop("model")
@@ -415,6 +471,17 @@ def others(folder) -> Path:
         (["run", "--evaluation", "wrong/rules.json"], "does not compare a model"),
         (["run", "--evaluation", "figures.json", "--split", "validation"], "holds the split"),
         (["run", "--evaluation", "figures.json", "--customers", "3"], "--customers"),
+        (["run", "--simulation", "nowhere.json"], "nowhere.json"),
+        (["run", "--simulation", "figures.json"], "is not a summary.json of python -m simulator"),
+        (["run", "--simulation", "wrong/list.json"], "is not a summary.json"),
+        (["run", "--simulation", "wrong/half.json"], "is not a summary.json"),
+        (["run", "--simulation", "wrong/weeks_three.json"], "is not a summary.json"),
+        (["run", "--simulation", "wrong/weeks_minus.json"], "is not a summary.json"),
+        (["run", "--simulation", "wrong/weeks_short.json"], "is not a summary.json"),
+        (["run", "--simulation", "wrong/weeks_none.json"], "is not a summary.json"),
+        (["run", "--simulation", "wrong/weeks_edited.json"], "was changed after python -m sim"),
+        (["run", "--simulation", "wrong/weeks_cache.json"], "with another cache (222222222222)"),
+        (["run", "--simulation", "wrong/weeks_weights.json"], "with other weights (333333333333)"),
     ],
 )
 def test_errors_are_one_line(folder, others, monkeypatch, capsys, arguments, message):
