@@ -25,7 +25,9 @@ demo: env  ## everything: synthetic chain, warehouse, tensor cache, a small mode
 	@python -m dbt_project.tour
 	python -m dbt_project.export --out cache
 	python -m trainer.fit --preset demo --cache cache --out runs/demo --fresh
-	python -m trainer.report runs/demo --cache cache
+	rm -rf runs/demo/simulated
+	python -m simulator.run runs/demo/best --cache cache --weeks 4 --runs 4 --out runs/demo/simulated
+	python -m trainer.report runs/demo --cache cache --simulation runs/demo/simulated/summary.json
 	@echo "To try the model in a browser: .venv/bin/python -m serving runs/demo/best, then http://localhost:8000/page/"
 
 # The folder of the package's files, without importing it.
@@ -40,7 +42,9 @@ demo-real: env  ## the same on real receipts: The Complete Journey, as a Python 
 	@python -m dbt_project.tour
 	python -m dbt_project.export --out cache
 	python -m trainer.fit --preset demo --cache cache --out runs/real --fresh
-	python -m trainer.report runs/real --cache cache --customers 300
+	rm -rf runs/real/simulated
+	python -m simulator.run runs/real/best --cache cache --weeks 4 --runs 2 --out runs/real/simulated
+	python -m trainer.report runs/real --cache cache --customers 300 --simulation runs/real/simulated/summary.json
 	@echo "To try the model in a browser: .venv/bin/python -m serving runs/real/best, then http://localhost:8000/page/"
 
 build: env  ## dbt build on RETAILSIM_RAW (default raw_data)

@@ -99,7 +99,7 @@ def _run(options: argparse.Namespace) -> None:
         write_json(fresh, content)
     print("\n".join(lines(content)))
     print(
-        f"{options.out}: {options.runs} runs of weeks {start + 1}-{start + options.weeks}; python "
+        f"{options.out}: weeks {start + 1}-{start + options.weeks}, runs: {options.runs}; python "
         f"-m trainer.report RUN --simulation {options.out / SUMMARY} draws them"
     )
 
