@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 env: $(VENV)/.installed  ## make the environment in .venv
 
-demo: env  ## everything: synthetic chain, warehouse, tensor cache, a small model, a report
+demo: env  ## everything: synthetic chain, warehouse, tensor cache, a small model, a simulated month, a report
 	python -m dbt_project.sample --customers 700 --stores 12 --seed 3 --out raw_data --overwrite
 	@echo "dbt build: every model and every test, about 20 seconds"
 	RETAILSIM_RAW=raw_data RETAILSIM_PREDICTIONS= dbt build --quiet
