@@ -352,7 +352,7 @@ class Engine:
                 )
             if tokens[0] in visible:
                 raise invalid("product: it is in the basket already", "product")
-        self._check_date(question.date, state)
+        self._served.check_date(question.date)
         plan = TripPlan(
             question.date, question.hour, self._store_of(question.store, state),
             self._served.kind(question.kind), tuple(visible),
@@ -368,15 +368,18 @@ class Engine:
             raise ApiError(
                 409, "no_trips", "what follows a trip is known after the first one", "customer"
             )
+        if question.not_before is not None and question.not_before > self._served.last_date:
+            raise invalid(
+                f"not_before: expected {self._served.last_date} at the latest", "not_before"
+            )
         if question.date is not None:
-            self._check_date(question.date, state)
+            self._served.check_date(question.date)
+            if question.not_before is not None and question.date < question.not_before:
+                raise invalid("date: it lies before not_before", "date")
             if question.date < state.features.last[0]:
                 raise ApiError(
                     409, "past", f"{question.date} lies before the customer's last trip", "date"
                 )
-
-    def _check_date(self, day: date, state: CustomerState) -> None:
-        self._served.check_date(day)
 
     def _store_of(self, code: str | None, state: CustomerState) -> int:
         if code is not None:

@@ -18,7 +18,6 @@ from torch import Tensor
 from trainer.cache.schema import CONTEXT
 from trainer.features.customers import CustomerFeatures
 from trainer.features.plans import UNDECLARED, UNKNOWN_STORE
-from trainer.features.visits import HORIZON
 from trainer.model.next_visits import NextVisits
 
 
@@ -96,24 +95,13 @@ def likely_visits(
 def _days(
     visits: NextVisits, customers: Sequence[CustomerFeatures], first: date
 ) -> tuple[list[date], np.ndarray]:
-    """The likeliest days, and their probabilities.
-
-    Days more than `HORIZON` after the last trip have one hazard, so that the first of them is the
-    likeliest.
-    """
+    """The likeliest days, and their probabilities."""
     calendar = customers[0].chain.calendar
     last = np.array([calendar.day(customer.last[0]).index for customer in customers])
     start = np.maximum(calendar.day(first).index - last, 1)
-    days, later, hazard = (
-        part.double().numpy(force=True) for part in (visits.days, visits.later, visits.each_later)
-    )
-    p = np.column_stack([days, later * hazard])
-    p[np.arange(HORIZON + 2) < start[:, None]] = 0
-    ahead = p[:, :-1].sum(1) + later
-    gap, p = _likeliest(torch.from_numpy(p / ahead.clip(min=np.finfo(float).tiny)[:, None]))
-    in_tail = start > HORIZON
-    gap, p = np.where(in_tail, start, gap), np.where(in_tail, hazard, p)
-    return [calendar.date(int(day)) for day in last + gap], p
+    days, _ = visits.days_from(start)
+    ahead, p = _likeliest(days)
+    return [calendar.date(int(day)) for day in last + start + ahead], p
 
 
 def _stores(

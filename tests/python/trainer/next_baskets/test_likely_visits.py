@@ -14,8 +14,8 @@ from trainer.features.calendar import EPOCH
 from trainer.features.chain import Chain
 from trainer.features.chain_sales import chain_sales_after
 from trainer.features.plans import UNKNOWN_STORE
-from trainer.features.visits import HORIZON
-from trainer.model.next_visits import StoreChances
+from trainer.features.visits import HORIZON, TAIL
+from trainer.model.next_visits import NextVisits, StoreChances
 from trainer.next_baskets.likely_visits import Given, likely_visits
 
 LAST = EPOCH + timedelta(13_000 + 209)
@@ -31,12 +31,20 @@ def chain(tmp_path_factory):
 class Visits:
     """Chances of two customers, each the same whatever is asked; keeps what it was asked."""
 
-    def __init__(self, days, later=(0.1, 0.1), each_later=(0.05, 0.05)):
-        self.days = torch.zeros(2, HORIZON + 1)
+    def __init__(self, days, each_later=0.05):
+        self._hazards = torch.zeros(2, TAIL + 1, dtype=torch.float64)
+        self._hazards[:, TAIL] = each_later
         for row, chances in enumerate(days):
-            for gap, p in chances.items():
-                self.days[row, gap] = p
-        self.later, self.each_later = torch.tensor(later), torch.tensor(each_later)
+            left = 1.0
+            for gap, p in sorted(chances.items()):
+                self._hazards[row, gap] = p / left
+                left -= p
+
+    def days_from(self, first):
+        return NextVisits.days_from(self, first)
+
+    def _here(self, tensor):
+        return tensor
 
     def stores(self, dates):
         self.asked = dates
@@ -91,7 +99,7 @@ def test_the_tail_has_one_hazard(chain):
     visits = Visits([{1: 0.9}, {0: 0.9}])
     found = likeliest(chain, visits, LAST - timedelta(150), LAST)
     assert found.dates == [LAST + timedelta(1), LAST + timedelta(HORIZON + 1)]
-    assert found.date_p == pytest.approx([0.05, 0.1 * 0.05 / 0.1])
+    assert found.date_p == pytest.approx([0.05, 0.05])
 
 
 def test_store_hour_and_kind_follow(chain):
