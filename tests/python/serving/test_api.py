@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 
@@ -295,6 +296,26 @@ def test_a_fault_says_nothing_of_the_inside(start, caplog):
     error = server.ask(BASKETS, 500, **plan())
     assert error["error"]["code"] == "fault" and "secret" not in str(error)
     assert "a secret of the inside" in caplog.text
+
+
+def test_damage_is_told_to_whom_it_concerns(start, tmp_path):
+    server = start()
+    for customer in ("damaged", "whole"):
+        server.ask(TRIPS, **receipt(customer, f"{customer} 1"))
+    server.service.engine._now.customers.drop_all()
+    with sqlite3.connect(tmp_path / "states" / "states.sqlite") as file:
+        file.execute("update trips set content = '{}' where customer = 'damaged'")
+    file.close()
+    asked = [plan(customer=name, hour=20) for name in ("damaged", "whole")]
+    answers = server.ask("/v1/next-baskets", requests=asked)["answers"]
+    assert [each.get("trips", each.get("error", {}).get("code")) for each in answers] == [
+        "store", 1,
+    ]  # fmt: skip
+    told = [receipt(name, f"{name} 2", hour=21) for name in ("damaged", "whole")]
+    answers = server.ask("/v1/trips/batch", requests=told)["answers"]
+    assert answers[0]["error"]["code"] == "store" and answers[1]["number"] == 2
+    assert server.client.delete("/v1/customers/damaged").status_code == 200
+    assert server.ask(TRIPS, **told[0])["number"] == 1
 
 
 def test_metrics_count(start):
