@@ -6,6 +6,7 @@ import argparse
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -79,6 +80,8 @@ def _run(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     sys.setswitchinterval(SWITCH_SECONDS)
     states = options.states or options.cache.with_name(f"{options.cache.name}.states")
+    # Until the loop handles it, a signal to read the checkpoint again must wait, and not kill.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     listening = _listen(options.host, options.port)
     service = Service(
         options.checkpoint, TensorCache(options.cache), states, options.until_week,
@@ -87,7 +90,7 @@ def _run(options: argparse.Namespace) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(service, key, only_loopback), log_config=None, log_level="warning",
-            access_log=False, server_header=False, date_header=False, lifespan="on",
+            access_log=False, server_header=False, date_header=False, lifespan="on", ws="none",
             limit_concurrency=CONNECTIONS, backlog=CONNECTIONS, timeout_graceful_shutdown=10,
         )
     )  # fmt: skip

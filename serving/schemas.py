@@ -263,7 +263,10 @@ def _several(request: type[Strict], title: str) -> type[Strict]:
     """A request that holds several."""
     many = Annotated[list[request], Field(min_length=1, max_length=REQUESTS)]
     about = f"Up to {REQUESTS} requests, each answered as if it were alone."
-    return create_model(title, __base__=Strict, __doc__=about, requests=(many, ...))
+    made = create_model(title, __base__=Strict, __doc__=about, requests=(many, ...))
+    examples = request.model_config["json_schema_extra"]["examples"]
+    made.model_config["json_schema_extra"] = {"examples": [{"requests": examples}]}
+    return made
 
 
 NextBasketsIn = _several(NextBasketIn, "NextBasketsIn")

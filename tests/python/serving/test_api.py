@@ -184,6 +184,9 @@ def test_bodies_that_are_none(server):
     ):
         response = server.client.post(BASKETS, content=content, headers=headers)
         assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    form = {"content-type": "application/x-www-form-urlencoded"}  # what curl says by itself
+    response = server.client.post(BASKETS, content=json.dumps(plan()), headers=form)
+    assert response.status_code == 422 and "Content-Type" in response.json()["error"]["message"]
     endless = (b" " * 65536 for _ in range(20))  # no content-length
     response = server.client.post(BASKETS, content=endless, headers=headers)
     assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
