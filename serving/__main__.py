@@ -16,6 +16,7 @@ import uvicorn
 
 from serving.app import create_app
 from serving.limits import BATCH, LIVE
+from serving.refusals import refusing
 from serving.service import Bounds, Service
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
@@ -91,6 +92,7 @@ def _run(options: argparse.Namespace) -> None:
         uvicorn.Config(
             create_app(service, key, only_loopback), log_config=None, log_level="warning",
             access_log=False, server_header=False, date_header=False, lifespan="on", ws="none",
+            http=refusing(service),
             limit_concurrency=CONNECTIONS, backlog=CONNECTIONS, timeout_graceful_shutdown=10,
         )
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 import threading
 import time
@@ -260,7 +261,7 @@ def test_overload_is_refused_at_once_and_passes(start):
 
     def slow(jobs):
         busy.set()
-        free.wait()
+        free.wait(20)
         work(jobs)
 
     server.service.engine.work = slow
@@ -277,16 +278,36 @@ def test_overload_is_refused_at_once_and_passes(start):
         thread.start()
     while not server.service.batcher.is_full:
         time.sleep(0.01)
-    response = server.client.post(BASKETS, json=plan())
-    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-    assert response.json()["error"]["code"] == "overloaded"
+    refused = [server.client.post(BASKETS, json=plan()) for _ in range(3)]
+    for response in refused:
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+        assert response.json()["error"]["code"] == "overloaded"
+        assert response.headers == refused[0].headers
     assert server.get("/ready") == {"status": "ready"}
+    with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port)) as connection:
+        file = connection.makefile("rb")
+
+        def answer() -> int:
+            status, length = int(file.readline().split()[1]), 0
+            while line := file.readline().strip():
+                length = int(line.split(b": ")[1]) if b"content-length" in line else length
+            assert len(file.read(length)) == length
+            return status
+
+        ready = b"GET /ready HTTP/1.1\r\nhost: localhost\r\n\r\n"
+        head = b"POST /v1/trips HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\n"
+        connection.sendall(ready)
+        assert answer() == 200
+        connection.sendall(head)
+        assert answer() == 503  # the body is not waited for
+        connection.sendall(b"POST " + head + b"12345" + head + b"12345" + ready)
+        assert [answer() for _ in range(3)] == [503, 503, 200]  # nor taken for a request
     free.set()
     for thread in threads:
         thread.join()
     assert found == [200] * 3
     server.ask(BASKETS, **plan())
-    assert 'retailsim_refusals_total{reason="overloaded"} 1.0' in server.client.get("/metrics").text
+    assert 'retailsim_refusals_total{reason="overloaded"} 6.0' in server.client.get("/metrics").text
 
 
 def test_a_fault_says_nothing_of_the_inside(start, caplog):
