@@ -6,6 +6,7 @@ import argparse
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import uvicorn
 
 from serving.app import create_app
 from serving.limits import BATCH, LIVE
+from serving.refusals import refusing
 from serving.service import Bounds, Service
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
@@ -79,6 +81,8 @@ def _run(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     sys.setswitchinterval(SWITCH_SECONDS)
     states = options.states or options.cache.with_name(f"{options.cache.name}.states")
+    # Until the loop handles it, a signal to read the checkpoint again must wait, and not kill.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     listening = _listen(options.host, options.port)
     service = Service(
         options.checkpoint, TensorCache(options.cache), states, options.until_week,
@@ -87,7 +91,8 @@ def _run(options: argparse.Namespace) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(service, key, only_loopback), log_config=None, log_level="warning",
-            access_log=False, server_header=False, date_header=False, lifespan="on",
+            access_log=False, server_header=False, date_header=False, lifespan="on", ws="none",
+            http=refusing(service),
             limit_concurrency=CONNECTIONS, backlog=CONNECTIONS, timeout_graceful_shutdown=10,
         )
     )  # fmt: skip

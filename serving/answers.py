@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -186,11 +186,16 @@ def next_visits(
     """Answers to questions about next visits (n). Each customer has a trip."""
     visits = model.next_visits(states)
     last = [state.features.last[0] for state in states]
-    days, later = _not_before(visits.days, visits.later, questions, last)
-    likeliest = days.argmax(1).tolist()
+    first = [
+        max(question.not_before or served.first_date, day)
+        for question, day in zip(questions, last, strict=True)
+    ]
+    days, later = visits.days_from(
+        [(start - day).days for start, day in zip(first, last, strict=True)]
+    )
     dates = [
-        question.date or day + timedelta(place)
-        for question, day, place in zip(questions, last, likeliest, strict=True)
+        question.date or start + timedelta(place)
+        for question, start, place in zip(questions, first, days.argmax(1).tolist(), strict=True)
     ]
     at = visits.stores(dates)
     own = [torch.nonzero(at.customer == row).flatten() for row in range(len(states))]
@@ -218,9 +223,8 @@ def next_visits(
             "customer": question.customer,
             "after": last[row].isoformat(),
             "days": [
-                {"value": (last[row] + timedelta(n)).isoformat(), "p": p}
+                {"value": (first[row] + timedelta(n)).isoformat(), "p": p}
                 for n, p in enumerate(_rounded(days[row]))
-                if questions[row].not_before is None or p > 0
             ],
             "later": round(later[row].item(), DIGITS),
             "date": dates[row].isoformat(),
@@ -233,22 +237,6 @@ def next_visits(
         }
         for row, question in enumerate(questions)
     ]
-
-
-def _not_before(
-    days: Tensor, later: Tensor, questions: Sequence[NextVisitIn], last: Sequence[date]
-) -> tuple[Tensor, Tensor]:
-    """Probabilities of days (n, D) and of any later one (n,), if none comes before the first."""
-    first = torch.tensor(
-        [
-            (question.not_before - day).days if question.not_before else 0
-            for question, day in zip(questions, last, strict=True)
-        ]
-    )
-    possible = torch.arange(days.shape[1]) >= first[:, None]
-    days = days * possible
-    total = (days.sum(1) + later).clamp_min(torch.finfo(later.dtype).tiny)
-    return days / total[:, None], later / total
 
 
 def _stores(served: ServedChain, identity: Tensor, p: Tensor) -> list[dict[str, Any]]:

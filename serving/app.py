@@ -60,6 +60,7 @@ def create_app(service: Service, key: str | None = None, only_loopback: bool = T
 
         with suppress(RuntimeError, ValueError):  # not the main thread: a test's
             loop.add_signal_handler(signal.SIGHUP, swap)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         yield
         await asyncio.gather(*swaps)
         await loop.run_in_executor(None, service.stop)

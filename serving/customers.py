@@ -8,6 +8,7 @@ anew. So no checkpoint, no cache and no damage to a saved state makes a trip dis
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -80,8 +81,11 @@ class Customers:
 
     def catch_up(self) -> None:
         """Observe what was logged since by others than this object."""
-        for customer, live in self._live.items():
-            self._catch_up(customer, live, self._served.knows(customer))
+        for customer, live in list(self._live.items()):
+            try:
+                self._catch_up(customer, live, self._served.knows(customer))
+            except sqlite3.Error:
+                self.drop(customer)  # whoever asks next is told
 
     def add(self, customer: str, segments: Segments) -> Live:
         """A customer who has no trips yet."""

@@ -8,9 +8,11 @@ store has committed it. A commit that fails takes the states in memory with it.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ import torch
 from serving.answers import Asked, baskets, chances, next_visits, past_trip
 from serving.batcher import Job
 from serving.chain import ServedChain
-from serving.customers import Customers, Live
+from serving.customers import Customers
 from serving.errors import ApiError, invalid
 from serving.limits import WARMED
 from serving.metrics import Metrics
@@ -157,7 +159,8 @@ class Engine:
             raise ApiError(503, "store", "the store failed meanwhile: try again")
         if isinstance(request, Warm):
             chosen, self._to_warm = self._to_warm[-WARM_AT_ONCE:], self._to_warm[:-WARM_AT_ONCE]
-            self._next.customers.get(chosen)
+            with suppress(sqlite3.Error):  # damage is told to whoever asks
+                self._next.customers.get(chosen)
             return len(self._to_warm)
         self._next.customers.catch_up()
         self._next.since = datetime.now(UTC)
@@ -170,7 +173,7 @@ class Engine:
     def _observe(self, jobs: Sequence[Job]) -> None:
         if not jobs:
             return
-        self._now.customers.get(_customer(job.request) for job in jobs)
+        self._prepare(_customer(job.request) for job in jobs)
         for job in jobs:
             try:
                 if isinstance(job.request, Forget):
@@ -179,6 +182,11 @@ class Engine:
                     self._log(job)
             except Exception as error:
                 self._finish([(job, error)])
+
+    def _prepare(self, customers: Iterable[str]) -> None:
+        """Make states at once. Whose cannot be made is told so by itself."""
+        with suppress(sqlite3.Error):
+            self._now.customers.get(customers)
 
     def _log(self, job: Job) -> None:
         trip: FinishedTripIn = job.request.trip
@@ -248,8 +256,9 @@ class Engine:
 
     def _forget(self, job: Job) -> None:
         customer = job.request.customer
-        if customer not in self._now.customers.get([customer]):
-            raise _unknown(customer)
+        with suppress(sqlite3.Error):  # what is damaged can be forgotten, too
+            if customer not in self._now.customers.get([customer]):
+                raise _unknown(customer)
         for each in filter(None, (self._now, self._next)):
             each.customers.drop(customer)
 
@@ -281,14 +290,12 @@ class Engine:
     # Questions
 
     def _answer(self, jobs: Sequence[Job]) -> None:
-        known = self._now.customers.get(
-            job.request.customer for job in jobs if job.request.customer is not None
-        )
+        self._prepare(job.request.customer for job in jobs if job.request.customer is not None)
         asked: list[tuple[Job, Asked]] = []
         visits: list[tuple[Job, CustomerState]] = []
         for job in jobs:
             try:
-                state = self._state(job.request, known)
+                state = self._state(job.request)
                 if isinstance(job.request, NextVisitIn):
                     self._check_visit(job.request, state)
                     visits.append((job, state))
@@ -324,11 +331,12 @@ class Engine:
             results = [invalid(f"basket: {error}", "basket") if expected else error]
         self._finish((job, result) for (job, _), result in zip(asked, results, strict=True))
 
-    def _state(self, question: Question, known: dict[str, Live]) -> CustomerState:
+    def _state(self, question: Question) -> CustomerState:
         if question.customer is not None:
-            if question.customer not in known:
+            live = self._now.customers.get([question.customer]).get(question.customer)
+            if live is None:
                 raise _unknown(question.customer)
-            return known[question.customer].state
+            return live.state
         for number, receipt in enumerate(question.history.trips):
             if receipt.date > self._served.last_date:
                 latest = self._served.last_date
@@ -352,7 +360,7 @@ class Engine:
                 )
             if tokens[0] in visible:
                 raise invalid("product: it is in the basket already", "product")
-        self._check_date(question.date, state)
+        self._served.check_date(question.date)
         plan = TripPlan(
             question.date, question.hour, self._store_of(question.store, state),
             self._served.kind(question.kind), tuple(visible),
@@ -368,15 +376,18 @@ class Engine:
             raise ApiError(
                 409, "no_trips", "what follows a trip is known after the first one", "customer"
             )
+        if question.not_before is not None and question.not_before > self._served.last_date:
+            raise invalid(
+                f"not_before: expected {self._served.last_date} at the latest", "not_before"
+            )
         if question.date is not None:
-            self._check_date(question.date, state)
+            self._served.check_date(question.date)
+            if question.not_before is not None and question.date < question.not_before:
+                raise invalid("date: it lies before not_before", "date")
             if question.date < state.features.last[0]:
                 raise ApiError(
                     409, "past", f"{question.date} lies before the customer's last trip", "date"
                 )
-
-    def _check_date(self, day: date, state: CustomerState) -> None:
-        self._served.check_date(day)
 
     def _store_of(self, code: str | None, state: CustomerState) -> int:
         if code is not None:
@@ -433,4 +444,4 @@ def _unknown(customer: str) -> ApiError:
 
 
 def _not_stored(error: Exception) -> ApiError:
-    return ApiError(503, "store", f"the trip was not stored ({error}): send it again")
+    return ApiError(503, "store", f"nothing was stored ({error}): ask again")

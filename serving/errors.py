@@ -56,6 +56,10 @@ def of_validation(errors: Sequence[dict[str, Any]]) -> ApiError:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "json_invalid":
         return ApiError(400, "not_json", "the body is not JSON", None)
+    if first["type"] == "model_attributes_type" and not place:
+        return invalid("expected a JSON object, and the header Content-Type: application/json")
+    if first["type"] == "string_pattern_mismatch":
+        message = "expected text without control characters"
     return invalid(f"{field}: {message}" if field else message, field)
 
 

@@ -245,7 +245,8 @@ class NextVisitIn(Who):
     model_config = ConfigDict(json_schema_extra={"examples": [{"customer": "CUST0000000001"}]})
     not_before: Day | None = Field(
         None,
-        description="first day on which the customer may come; left out: that of the last trip",
+        description="first day on which the customer may come; left out: the first that can be "
+        "asked about, or that of the last trip",
     )
     date: Day | None = None
     store: Text | None = None
@@ -262,7 +263,10 @@ def _several(request: type[Strict], title: str) -> type[Strict]:
     """A request that holds several."""
     many = Annotated[list[request], Field(min_length=1, max_length=REQUESTS)]
     about = f"Up to {REQUESTS} requests, each answered as if it were alone."
-    return create_model(title, __base__=Strict, __doc__=about, requests=(many, ...))
+    made = create_model(title, __base__=Strict, __doc__=about, requests=(many, ...))
+    examples = request.model_config["json_schema_extra"]["examples"]
+    made.model_config["json_schema_extra"] = {"examples": [{"requests": examples}]}
+    return made
 
 
 NextBasketsIn = _several(NextBasketIn, "NextBasketsIn")
@@ -340,7 +344,7 @@ class Chance(BaseModel):
 class NextVisitOut(BaseModel):
     customer: str | None
     after: str = Field(description="date of the last trip")
-    days: list[Chance] = Field(description="each day, the first that may be first")
+    days: list[Chance] = Field(description="each day from the first possible one on")
     later: float = Field(description="probability of a day after those")
     date: str
     stores: list[Chance] = Field(description="on that date: known stores of the customer")

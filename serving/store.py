@@ -8,6 +8,9 @@ acknowledged after that. SQLite in WAL mode, so that reading never waits for wri
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
+import logging
 import os
 import sqlite3
 import threading
@@ -19,17 +22,20 @@ from queue import SimpleQueue
 
 from trainer.commands.errors import ExpectedError
 
-FORMAT = 1
+log = logging.getLogger("retailsim.serving")
+FORMAT = 2
 """Of the tables; `user_version` of the file."""
 MARK = 0x52534D31
 """`application_id` of the file."""
 TABLES = """
 create table customers (
-    customer text primary key, segments text not null, forgotten integer not null
+    customer text primary key, segments text not null, forgotten integer not null,
+    digest blob not null
 ) without rowid;
 create table trips (
     customer text not null, number integer not null, trip_id text not null unique,
-    content text not null, answer text not null, primary key (customer, number)
+    content text not null, answer text not null, digest blob not null,
+    primary key (customer, number)
 ) without rowid;
 create table states (
     customer text primary key, made_by text not null, covered integer not null, state blob not null
@@ -141,18 +147,23 @@ class Store:
         if (waiting := self.writer.under_way(trip_id)) is not None:
             return waiting
         row = self._reading.execute(
-            "select customer, number, trip_id, content, answer from trips where trip_id = ?",
+            "select customer, number, trip_id, content, answer, digest from trips "
+            "where trip_id = ?",
             (trip_id,),
         ).fetchone()
-        return None if row is None else LoggedTrip(*row)
+        return None if row is None else LoggedTrip(*_whole(row))
 
     def customer(self, customer: str) -> Registered | None:
         """What is known of a customer beside trips. Waits for what is being written of them."""
         self.writer.wait_for(customer)
         row = self._reading.execute(
-            "select customer, segments, forgotten from customers where customer = ?", (customer,)
+            "select customer, segments, forgotten, digest from customers where customer = ?",
+            (customer,),
         ).fetchone()
-        return None if row is None else Registered(row[0], row[1], bool(row[2]))
+        if row is None:
+            return None
+        _, segments, forgotten = _whole(row)
+        return Registered(customer, segments, bool(forgotten))
 
     def state(self, customer: str, made_by: str) -> SavedState | None:
         """The saved state, if it was made by this. Waits as `customer` does."""
@@ -168,11 +179,27 @@ class Store:
         """A customer's logged trips after a number, in order. Waits as `customer` does."""
         self.writer.wait_for(customer)
         rows = self._reading.execute(
-            "select customer, number, trip_id, content, answer from trips "
+            "select customer, number, trip_id, content, answer, digest from trips "
             "where customer = ? and number > ? order by number",
             (customer, after),
         )
-        return [LoggedTrip(*row) for row in rows]
+        trips = [LoggedTrip(*_whole(row)) for row in rows]
+        if [trip.number for trip in trips] != list(range(after + 1, after + 1 + len(trips))):
+            raise sqlite3.DatabaseError(f"{self.path}: a trip of customer {customer!r} is missing")
+        return trips
+
+
+def _digest(*values: str | int) -> bytes:
+    """By which damage to a row is told, which SQLite does not notice."""
+    return hashlib.sha256(json.dumps(values).encode()).digest()[:16]
+
+
+def _whole(row: tuple) -> tuple:
+    """A row without its digest, the last column. Raises sqlite3.DatabaseError for damage."""
+    *values, digest = row
+    if digest != _digest(*values):
+        raise sqlite3.DatabaseError(f"a row of customer {values[0]!r} is damaged")
+    return tuple(values)
 
 
 Done = Callable[[Exception | None], None]
@@ -223,14 +250,13 @@ class Writer:
 
     def add_trip(self, trip: LoggedTrip, segments: str, generation: int, done: Done) -> None:
         """Append a trip, and tell `done` from this object's thread."""
+        about = trip.customer, segments, 0
+        values = trip.customer, trip.number, trip.trip_id, trip.content, trip.answer
         self._add(
             trip.customer,
             [
-                ("insert or ignore into customers values (?, ?, 0)", (trip.customer, segments)),
-                (
-                    "insert into trips values (?, ?, ?, ?, ?)",
-                    (trip.customer, trip.number, trip.trip_id, trip.content, trip.answer),
-                ),
+                ("insert or ignore into customers values (?, ?, ?, ?)", (*about, _digest(*about))),
+                ("insert into trips values (?, ?, ?, ?, ?, ?)", (*values, _digest(*values))),
             ],
             generation, done, trip,
         )  # fmt: skip
@@ -250,7 +276,10 @@ class Writer:
             for table in ("trips", "states", "customers")
         ]
         if is_recorded:
-            statements.append(("insert into customers values (?, '{}', 1)", (customer,)))
+            about = customer, "{}", 1
+            statements.append(
+                ("insert into customers values (?, ?, ?, ?)", (*about, _digest(*about)))
+            )
         self._add(customer, statements, generation, done)
 
     def barrier(self, customer: str, generation: int, done: Done) -> None:
@@ -284,6 +313,7 @@ class Writer:
         except sqlite3.Error as reason:
             error = reason
             self.generation += 1
+            log.error("store: what was told is refused, since it cannot be written: %s", error)
         stale = error or sqlite3.OperationalError("an earlier write failed")
         is_current = set(map(id, current))
         with self._changed:

@@ -38,8 +38,7 @@ class Hazards:
 
     def keep(self, who: np.ndarray, visits: NextVisits, states: Sequence[CustomerState]) -> None:
         """Those of customers (n,) whose last trips are these states'."""
-        each_later = visits.each_later[:, None]
-        p = np.hstack([part.double().numpy() for part in (visits.hazards, each_later)])
+        p = visits.hazards.numpy()
         p = self._calibration.apply(p, [state.features.log for state in states])
         self._daily[who], self._later[who] = p[:, :-1], p[:, -1]
         self._last[who] = [(state.features.last[0] - EPOCH).days for state in states]

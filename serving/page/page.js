@@ -275,7 +275,7 @@ function kindChances(title, labels) {
   const rows = Object.entries(labels).flatMap(([label, p]) => [
     element("dt", {}, label), element("dd", {}, bar(p)), element("dd", {}, percent(p)),
   ]);
-  return element("div", { style: "flex: 1 1 9rem" }, element("strong", {}, title), element("dl", {}, ...rows));
+  return element("div", {}, element("strong", {}, title), element("dl", {}, ...rows));
 }
 
 const PARTS = {

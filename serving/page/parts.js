@@ -77,7 +77,7 @@ export function calendar(trips, onDay) {
     month = title;
     rows.forEach((row, place) => row.append(cell(plusDays(monday, place), ofDay, onDay)));
   }
-  const caption = element("caption", { className: "note" }, "Items bought on each day");
+  const caption = element("caption", { className: "note" }, element("span", {}, "Items bought on each day"));
   return element("table", {}, caption, element("thead", {}, head), element("tbody", {}, ...rows));
 }
 

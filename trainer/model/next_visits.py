@@ -82,18 +82,23 @@ class NextVisits:
             weekday = torch.from_numpy(self._days.calendar["weekday"])
             days, own, weekday = self._here((days, own, weekday))
             logit = head.hazards(x, days, own, self._vectors(), weekday).view(len(x), TAIL + 1)
-            hazard, stays = logit.sigmoid(), torch.sigmoid(-logit)
-        self.hazards: Tensor = hazard[:, :-1]
-        """(n, HORIZON + 1) probabilities of coming on these days, given that the customer has not
-        come before them."""
-        before = torch.cat([torch.ones_like(stays[:, :1]), stays.cumprod(1)[:, :-1]], 1)
-        self.days: Tensor = (hazard * before)[:, :-1]
+        self.hazards: Tensor = logit.double().sigmoid()
+        """(n, TAIL + 1) float64 probabilities of coming on these days, and on each later one, given
+        that the customer has not come before it."""
+        self.days, self.later = (part.to(x) for part in self.days_from([0] * len(x)))
         """(n, HORIZON + 1) probabilities that the next trip is on the day of the last one, the day
-        after, and so on."""
-        self.later: Tensor = stays[:, :-1].prod(1)
-        """(n,) probability that it is later."""
-        self.each_later: Tensor = hazard[:, -1]
+        after, and so on, and (n,) that it is later."""
+        self.each_later: Tensor = self.hazards[:, -1].to(x)
         """(n,) probability of each later day, given that the customer has not come before it."""
+
+    def days_from(self, first: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """On which day, if not before one: float64 probabilities (n, HORIZON + 1) of this day, the
+        day after, and so on, and (n,) of any later one. first (n,) days after the last trips."""
+        gap = torch.as_tensor(first)[:, None] + torch.arange(HORIZON + 1)
+        hazard = self.hazards.gather(1, self._here(gap.clamp(0, TAIL)))
+        stays = (1 - hazard).cumprod(1)
+        before = torch.cat([torch.ones_like(stays[:, :1]), stays[:, :-1]], 1)
+        return hazard * before, stays[:, -1]
 
     @torch.no_grad()
     def stores(self, dates: Sequence[date]) -> StoreChances:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -19,7 +19,13 @@ from trainer.model.calibration import basket_p
 from trainer.model.state import CustomerState
 from trainer.model.world_model import WorldModel
 from trainer.next_baskets.basket_sizes import BasketSizes, ExpectedItems
-from trainer.next_baskets.likely_visits import Given, LikelyVisits, likely_visits
+from trainer.next_baskets.likely_visits import (
+    Given,
+    LikelyVisits,
+    PossibleVisits,
+    likely_visits,
+    possible_visits,
+)
 
 NEXT_UNKNOWN, NEXT_KNOWN, COMPLETION = TASKS
 
@@ -48,7 +54,8 @@ def next_baskets(
     products: int,
     only: str | None = None,
 ) -> NextBaskets:
-    """What the next trips of customers (n,) will hold.
+    """What the next trips of customers (n,) will hold, whenever they are, as far as that is not
+    given: the mean of `possible_visits`.
 
     given, first_day: see `likely_visits`. products: k, how many are wanted of each; only: `repeat`
     leaves out products that the customer never bought, `new` all others; probabilities stay the
@@ -56,7 +63,28 @@ def next_baskets(
     `likely_visits` raises.
     """
     customers = [state.features for state in states]
-    visits = likely_visits(model.next_visits(states), customers, given, first_day)
+    chances = model.next_visits(states)
+    visits = likely_visits(chances, customers, given, first_day)
+    possible = possible_visits(chances, customers, given, first_day)
+    of_each = [_of_visits(model, states, sizes, given, each) for each in possible]
+    p, items, *kinds = (sum(parts) / len(possible) for parts in zip(*of_each, strict=True))
+    if given.visible and given.kind == UNDECLARED:
+        likeliest = np.stack([of_column.argmax(1) + 1 for of_column in kinds], axis=1)
+        visits = replace(visits, kind=likeliest, kind_p=np.full(len(likeliest), np.nan))
+    bought = _bought(customers, model.product.vocabulary).to(p.device)
+    wanted = p if only is None else p.masked_fill(bought != (only == "repeat"), 0)
+    value, token = wanted.topk(products, dim=1)
+    listed = (part.numpy(force=True) for part in (token, value, bought.gather(1, token)))
+    return NextBaskets(visits, items, *listed)
+
+
+def _of_visits(
+    model: WorldModel, states: Sequence[CustomerState], sizes: BasketSizes, given: Given,
+    visits: PossibleVisits,
+) -> tuple[Tensor | np.ndarray, ...]:  # fmt: skip
+    """If these are the next visits: probabilities of products (n, V), the expected number of them
+    (n,), and the probabilities (n, codes) of each column of the kind as the visible items show it,
+    code 1 first."""
     plans = [
         TripPlan(day, hour, store, given.kind, given.visible)
         for day, hour, store in zip(
@@ -64,15 +92,11 @@ def next_baskets(
         )
     ]
     answer = model.answer(states, plans)
-    if given.visible:
-        visits = _as_basket_shows(visits, answer.context, given)
-    items = sizes.expected(customers, visits.size_p, len(given.visible))
-    p = probabilities(model, answer.logits, plans, items)
-    bought = _bought(customers, model.product.vocabulary).to(p.device)
-    wanted = p if only is None else p.masked_fill(bought != (only == "repeat"), 0)
-    value, token = wanted.topk(products, dim=1)
-    listed = (part.numpy(force=True) for part in (token, value, bought.gather(1, token)))
-    return NextBaskets(visits, items.mean, *listed)
+    kinds = [answer.context[name][:, 1:].softmax(1).numpy(force=True) for name in CONTEXT]
+    size_p = kinds[0] if given.visible and not given.kind[0] else visits.size_p
+    customers = [state.features for state in states]
+    items = sizes.expected(customers, size_p, len(given.visible))
+    return probabilities(model, answer.logits, plans, items), items.mean, *kinds
 
 
 def probabilities(
@@ -103,20 +127,6 @@ def _task(plan: TripPlan) -> str:
     if plan.visible:
         return COMPLETION
     return NEXT_UNKNOWN if plan.kind == UNDECLARED else NEXT_KNOWN
-
-
-def _as_basket_shows(
-    visits: LikelyVisits, context: Mapping[str, Tensor], given: Given
-) -> LikelyVisits:
-    """With the kind of the trip as the visible items show it, as far as it was not declared.
-
-    context: logits (n, codes) of each of `CONTEXT`; code 0 is no kind.
-    """
-    kinds = [context[name][:, 1:].softmax(1).numpy(force=True) for name in CONTEXT]
-    if given.kind == UNDECLARED:
-        likeliest = np.stack([p.argmax(1) + 1 for p in kinds], axis=1)
-        visits = replace(visits, kind=likeliest, kind_p=np.full(len(likeliest), np.nan))
-    return visits if given.kind[0] else replace(visits, size_p=kinds[0])
 
 
 def _bought(customers: Sequence[CustomerFeatures], vocabulary: Vocabulary) -> Tensor:

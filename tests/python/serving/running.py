@@ -14,6 +14,7 @@ import uvicorn
 from serving.app import create_app
 from serving.batcher import Job
 from serving.engine import Engine
+from serving.refusals import refusing
 from serving.service import Service
 
 AFTER = "2006-03-10"
@@ -29,7 +30,15 @@ class Running:
         self.service = service
         self.app = create_app(service, key, only_loopback)
         self._server = uvicorn.Server(
-            uvicorn.Config(self.app, log_config=None, access_log=False, lifespan="on")
+            uvicorn.Config(
+                self.app,
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                server_header=False,
+                date_header=False,
+                http=refusing(service),
+            )
         )
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"

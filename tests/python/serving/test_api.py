@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import sqlite3
 import threading
 import time
 
@@ -183,6 +185,9 @@ def test_bodies_that_are_none(server):
     ):
         response = server.client.post(BASKETS, content=content, headers=headers)
         assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    form = {"content-type": "application/x-www-form-urlencoded"}  # what curl says by itself
+    response = server.client.post(BASKETS, content=json.dumps(plan()), headers=form)
+    assert response.status_code == 422 and "Content-Type" in response.json()["error"]["message"]
     endless = (b" " * 65536 for _ in range(20))  # no content-length
     response = server.client.post(BASKETS, content=endless, headers=headers)
     assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
@@ -256,7 +261,7 @@ def test_overload_is_refused_at_once_and_passes(start):
 
     def slow(jobs):
         busy.set()
-        free.wait()
+        free.wait(20)
         work(jobs)
 
     server.service.engine.work = slow
@@ -273,16 +278,36 @@ def test_overload_is_refused_at_once_and_passes(start):
         thread.start()
     while not server.service.batcher.is_full:
         time.sleep(0.01)
-    response = server.client.post(BASKETS, json=plan())
-    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-    assert response.json()["error"]["code"] == "overloaded"
+    refused = [server.client.post(BASKETS, json=plan()) for _ in range(3)]
+    for response in refused:
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+        assert response.json()["error"]["code"] == "overloaded"
+        assert response.headers == refused[0].headers
     assert server.get("/ready") == {"status": "ready"}
+    with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port)) as connection:
+        file = connection.makefile("rb")
+
+        def answer() -> int:
+            status, length = int(file.readline().split()[1]), 0
+            while line := file.readline().strip():
+                length = int(line.split(b": ")[1]) if b"content-length" in line else length
+            assert len(file.read(length)) == length
+            return status
+
+        ready = b"GET /ready HTTP/1.1\r\nhost: localhost\r\n\r\n"
+        head = b"POST /v1/trips HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\n"
+        connection.sendall(ready)
+        assert answer() == 200
+        connection.sendall(head)
+        assert answer() == 503  # the body is not waited for
+        connection.sendall(b"POST " + head + b"12345" + head + b"12345" + ready)
+        assert [answer() for _ in range(3)] == [503, 503, 200]  # nor taken for a request
     free.set()
     for thread in threads:
         thread.join()
     assert found == [200] * 3
     server.ask(BASKETS, **plan())
-    assert 'retailsim_refusals_total{reason="overloaded"} 1.0' in server.client.get("/metrics").text
+    assert 'retailsim_refusals_total{reason="overloaded"} 6.0' in server.client.get("/metrics").text
 
 
 def test_a_fault_says_nothing_of_the_inside(start, caplog):
@@ -295,6 +320,26 @@ def test_a_fault_says_nothing_of_the_inside(start, caplog):
     error = server.ask(BASKETS, 500, **plan())
     assert error["error"]["code"] == "fault" and "secret" not in str(error)
     assert "a secret of the inside" in caplog.text
+
+
+def test_damage_is_told_to_whom_it_concerns(start, tmp_path):
+    server = start()
+    for customer in ("damaged", "whole"):
+        server.ask(TRIPS, **receipt(customer, f"{customer} 1"))
+    server.service.engine._now.customers.drop_all()
+    with sqlite3.connect(tmp_path / "states" / "states.sqlite") as file:
+        file.execute("update trips set content = '{}' where customer = 'damaged'")
+    file.close()
+    asked = [plan(customer=name, hour=20) for name in ("damaged", "whole")]
+    answers = server.ask("/v1/next-baskets", requests=asked)["answers"]
+    assert [each.get("trips", each.get("error", {}).get("code")) for each in answers] == [
+        "store", 1,
+    ]  # fmt: skip
+    told = [receipt(name, f"{name} 2", hour=21) for name in ("damaged", "whole")]
+    answers = server.ask("/v1/trips/batch", requests=told)["answers"]
+    assert answers[0]["error"]["code"] == "store" and answers[1]["number"] == 2
+    assert server.client.delete("/v1/customers/damaged").status_code == 200
+    assert server.ask(TRIPS, **told[0])["number"] == 1
 
 
 def test_metrics_count(start):

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from profiles import examples
 
+from serving import schemas
+
 schemathesis = pytest.importorskip("schemathesis")
 
 from schemathesis.specs.openapi.checks import positive_data_acceptance  # noqa: E402
@@ -27,3 +29,19 @@ def test_every_route_keeps_its_word(server):
             case.call_and_validate(excluded_checks=EXCLUDED)
 
         keeps_its_word()
+
+
+def test_every_body_has_an_example_that_is_one(server):
+    described = server.get("/openapi.json")
+    bodies = [
+        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1]
+        for methods in described["paths"].values()
+        for operation in methods.values()
+        if "requestBody" in operation
+    ]
+    assert len(bodies) == 9
+    for name in bodies:
+        examples = described["components"]["schemas"][name]["examples"]
+        assert examples
+        for example in examples:
+            getattr(schemas, name).model_validate(example)

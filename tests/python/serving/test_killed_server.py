@@ -18,8 +18,8 @@ from running import AFTER, receipt
 
 
 @contextmanager
-def serving(files, states, *options, **environment):
-    """A process and a client."""
+def started(files, states, *options, **environment):
+    """A process that may not answer yet, and its address."""
     process = subprocess.Popen(
         [sys.executable, "-m", "serving", str(files / "model"), "--cache", str(files / "cache"),
          "--states", str(states), "--port", "0", *options],
@@ -31,19 +31,28 @@ def serving(files, states, *options, **environment):
         line = process.stdout.readline()
         url = re.search(r"http://\S+", line)
         assert url, line + process.stdout.read()
-        with httpx.Client(base_url=url[0], timeout=30) as client:
-            while True:
-                try:
-                    if client.get("/ready").status_code == 200:
-                        break
-                except httpx.TransportError:
-                    assert process.poll() is None
-                    time.sleep(0.01)
-            yield process, client
+        yield process, url[0]
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@contextmanager
+def serving(files, states, *options, **environment):
+    """A process that answers, and a client."""
+    with (
+        started(files, states, *options, **environment) as (process, url),
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
+        while True:
+            try:
+                if client.get("/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                assert process.poll() is None
+                time.sleep(0.01)
+        yield process, client
 
 
 def test_nothing_acknowledged_is_lost(files, tmp_path):
@@ -74,14 +83,24 @@ def test_nothing_acknowledged_is_lost(files, tmp_path):
         assert len(told) <= sum(counts) <= len(told) + repetitions(2)
 
 
+def until_taken_over(client):
+    while 'retailsim_checkpoints_total{result="taken over"} 1.0' not in client.get("/metrics").text:
+        time.sleep(0.05)
+
+
+def test_a_signal_while_it_starts_is_followed_later(files, tmp_path):
+    with started(files, tmp_path) as (process, url):
+        process.send_signal(signal.SIGHUP)
+        with httpx.Client(base_url=url, timeout=30) as client:
+            until_taken_over(client)
+
+
 def test_a_signal_reads_the_checkpoint_again_and_another_one_stops(files, tmp_path):
     with serving(files, tmp_path) as (process, client):
         question = {"customer": "CUST0002", "date": AFTER, "hour": 9}
         before = client.post("/v1/next-basket", json=question).json()
         process.send_signal(signal.SIGHUP)
-        taken = 'retailsim_checkpoints_total{result="taken over"} 1.0'
-        while taken not in client.get("/metrics").text:
-            time.sleep(0.05)
+        until_taken_over(client)
         assert client.post("/v1/next-basket", json=question).json() == before
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130

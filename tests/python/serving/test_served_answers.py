@@ -158,7 +158,9 @@ def test_an_explanation_adds_up_and_names_the_trips(service):
 
 def test_a_next_visit_is_the_models(service):
     model, served = model_of(service), service.served
-    (answer,) = by_hand(service, s.NextVisitIn(customer="CUST0004", store="STORE001"))
+    last = recorded(service, "CUST0004").features.last[0]
+    asked = s.NextVisitIn(customer="CUST0004", store="STORE001", not_before=last.isoformat())
+    (answer,) = by_hand(service, asked)
     # The toy cache's aggregates are none of its trips, and what the encoder reads is the cache's.
     visits = model.next_visits(recorded_states(served.chain, service.cache, [4], 30))
     days = [each["p"] for each in answer["days"]]
@@ -182,12 +184,35 @@ def test_a_next_visit_is_the_models(service):
 
 def test_a_visit_not_before_a_day_leaves_the_ratios_of_later_days(service):
     (free,) = by_hand(service, s.NextVisitIn(customer="CUST0004"))
+    assert free["days"][0]["value"] == service.served.first_date.isoformat()
     first = free["days"][5]["value"]
     (bound,) = by_hand(service, s.NextVisitIn(customer="CUST0004", not_before=first))
     assert [each["value"] for each in bound["days"]][0] == first
     assert sum(each["p"] for each in bound["days"]) + bound["later"] == pytest.approx(1, abs=1e-4)
     ratio = free["days"][7]["p"] / free["days"][6]["p"]
     assert bound["days"][2]["p"] / bound["days"][1]["p"] == pytest.approx(ratio, rel=1e-2)
+
+
+def test_who_stayed_away_for_long_has_one_chance_a_day(service):
+    """The likeliest day is the first possible one, however far it lies from the last trip."""
+    first = service.served.last_date - timedelta(7)
+    (answer,) = by_hand(service, s.NextVisitIn(customer="CUST0004", not_before=first.isoformat()))
+    days = [each["p"] for each in answer["days"]]
+    assert answer["date"] == answer["days"][0]["value"] == first.isoformat()
+    assert days == pytest.approx([days[0] * (1 - days[0]) ** n for n in range(len(days))], abs=2e-6)
+    assert answer["later"] == pytest.approx((1 - days[0]) ** len(days), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "changes, field",
+    [
+        ({"not_before": "2099-01-01"}, "not_before"),
+        ({"not_before": "2006-03-11", "date": AFTER}, "date"),
+    ],
+)
+def test_days_of_a_visit_that_cannot_be(service, changes, field):
+    (error,) = by_hand(service, s.NextVisitIn(customer="CUST0004", **changes))
+    assert (error.status, error.field) == (422, field)
 
 
 def test_told_trips_count_as_recorded_ones(service):

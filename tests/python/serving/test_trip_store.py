@@ -123,3 +123,27 @@ def test_a_folder_is_of_one_process_and_of_this_version(tmp_path):
     other.close()
     with pytest.raises(StoreError, match="not written by this version"):
         Store(tmp_path / "other")
+
+
+def test_a_damaged_row_is_told_and_hits_no_other_customer(tmp_path):
+    """A flipped letter of a receipt is still a receipt, and SQLite does not notice."""
+    store, waiting = Store(tmp_path), Waiting()
+    for number, customer in enumerate("aabbcc"):
+        trip = logged(customer, 1 + number % 2, '{"product": "PRD0001"}')
+        store.writer.add_trip(trip, "{}", 0, waiting(number))
+    waiting.until(6)
+    store.close()
+    with sqlite3.connect(tmp_path / "states.sqlite") as file:
+        file.execute("update trips set content = replace(content, '1', '2') where trip_id = 'a2'")
+        file.execute("delete from trips where trip_id = 'b1'")
+        file.execute("update customers set forgotten = 1 where customer = 'c'")
+    file.close()
+    store = Store(tmp_path)
+    for damaged in (
+        lambda: store.trips("a"), lambda: store.trip("a2"), lambda: store.trips("b"),
+        lambda: store.customer("c"),
+    ):  # fmt: skip
+        with pytest.raises(sqlite3.DatabaseError, match="damaged|missing"):
+            damaged()
+    assert store.trip("a1").number == 1 and len(store.trips("c")) == 2
+    store.close()

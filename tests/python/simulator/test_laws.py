@@ -147,7 +147,7 @@ def test_states_and_batches_tell_the_same_past(chain, simulator):
             day = state.features.log.trips["day"].astype(int)
             past = visit_calibration._past(np.zeros(len(day), int), day[-1] - day, 1)[0]
             np.testing.assert_allclose(past, found[row][0], atol=1e-5)
-            p = model.next_visits([state]).hazards[0].double().numpy()[: len(found[row][1])]
+            p = model.next_visits([state]).hazards[0].numpy()[: len(found[row][1])]
             np.testing.assert_allclose(np.log(p / (1 - p)), found[row][1], atol=1e-3)
 
 

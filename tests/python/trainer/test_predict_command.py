@@ -22,6 +22,8 @@ from trainer.model.calibration import basket_p
 from trainer.model.checkpoint import load_checkpoint, save_checkpoint
 from trainer.model.state import CustomerState, recorded_states
 from trainer.model.world_model import create_world_model
+from trainer.next_baskets.basket_sizes import BasketSizes
+from trainer.next_baskets.likely_visits import Given, possible_visits
 from trainer.next_baskets.table import SCHEMA
 from trainer.predict import main
 
@@ -128,8 +130,27 @@ def test_the_trip_is_the_likeliest_or_as_given(folder, chain, predict):
     )[0]
     for name in ("trip_date_probability", "trip_hour_probability", "store_probability"):
         assert free[name] is not None and given[name] is None
-    for name in ("product_code", "probability", "expected_items", "kind_probability"):
-        assert given[name] == pytest.approx(free[name], abs=1e-5)
+    assert given["kind_probability"] == pytest.approx(free["kind_probability"], abs=1e-5)
+
+
+def test_baskets_are_those_of_all_possible_trips(folder, chain, predict):
+    """Without a day, a store and an hour they are the mean of what each of four visits holds."""
+    rows = rows_of(predict("--products", 40), "CUST0066")
+    cache, model = TensorCache(folder / "cache"), load_checkpoint(folder / "best").model()
+    states = recorded_states(chain, cache, [66], WEEKS)
+    customers = [state.features for state in states]
+    sizes, p, items = BasketSizes(cache, WEEKS), 0, 0
+    possible = possible_visits(model.next_visits(states), customers, Given(), END + timedelta(1))
+    assert len(possible) == 4 and len({each.dates[0] for each in possible}) > 2
+    for each in possible:
+        plan = TripPlan(each.dates[0], int(each.hours[0]), int(each.stores[0]))
+        (expected,) = sizes.expected(customers, each.size_p).mean.tolist()
+        p = p + expected_p(folder, chain, "CUST0066", plan, "next_unknown", expected) / 4
+        items += expected / 4
+    assert rows[0]["expected_items"] == pytest.approx(items, rel=1e-5)
+    order = p.argsort(descending=True).tolist()
+    assert [row["product_code"] for row in rows] == [f"PRD{n:04d}" for n in order]
+    assert [row["probability"] for row in rows] == pytest.approx(p[order].tolist(), abs=1e-5)
 
 
 def test_a_declared_kind_has_the_calibration_of_known_kinds(folder, chain, predict):
