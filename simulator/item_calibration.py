@@ -49,18 +49,13 @@ BEFORE = (
     "size of the trip",
 )
 """Figures of products that the customer bought before."""
-ALL = (
-    "a category of the basket", "a finest category of the basket", "log share of sales",
-    "first sold after training",
-)  # fmt: skip
+ALL = ("a category of the basket", "a finest category of the basket", "log share of sales")
 """Figures of all products."""
 LOWEST, BINS = -24.0, 241
 """Log-probabilities of products that are new to the customer are counted in steps of .1 from here
 to 0."""
 LEAST_SHARE, SHARES = -13, 14
 """Their log shares of sales, in steps of 1."""
-CELLS = 3 * 2 * SHARES * BINS
-"""By likeness to the basket, whether they were first sold after training, share and score."""
 DEVIATION = 2.0
 """Of weak normal priors on the weights, the logarithms of temperatures and the log-odds of m, with
 means 0, and `PRIOR_LOG_ODDS` for m."""
@@ -102,9 +97,7 @@ class Assortment:
         week = np.repeat(cache["trips.week"], np.diff(cache["trips.item_offsets"].astype(np.int64)))
         sold = np.bincount(cache["items.token"][week <= last_week], minlength=len(category))
         share = (sold[: len(category)] + 0.5) / (sold.sum() + 0.5 * len(category))
-        novel = np.concatenate([[False], cache["products.is_novel"], [False, False]])
-        self.figures = torch.from_numpy(np.stack([np.log(share), novel], 1)).float()
-        """(V, 2) those of `ALL` that do not depend on the basket: the last ones."""
+        self.log_share = torch.from_numpy(np.log(share)).float()
 
     def inside(self, question: Tensor, token: Tensor, questions: int) -> tuple[Tensor, Tensor]:
         """Which categories of each level the items (n,) of baskets have: (questions, categories)
@@ -182,15 +175,15 @@ class ItemCalibration:
         numbers = _Numbers(self.values[int(np.digitize(in_basket, IN_BASKET))].float())
         possible = logits.isfinite()
         scores = logits.log_softmax(1)
-        of_level, figures = numbers.of_others, self.assortment.figures
-        scaled = (scores / numbers.other_t).add_(figures @ of_level[2:])
+        of_level, share = numbers.of_others, self.assortment.log_share
+        scaled = (scores / numbers.other_t).add_(of_level[2] * share)
         for there, category, weight in zip(inside, self.assortment.levels, of_level, strict=False):
             if in_basket:
                 scaled += (there * weight).index_select(1, category)
         row, token = before.question, before.token
         of_level = numbers.of_own
         own = scores[row, token] / numbers.own_t + before.figures @ numbers.of_before
-        own += figures[token] @ of_level[2:]
+        own += of_level[2] * share[token]
         for there, category, weight in zip(inside, self.assortment.levels, of_level, strict=False):
             own += there[row, category[token]] * weight
         scaled[row, token] = own
@@ -228,8 +221,7 @@ class _Seen:
 
     def __init__(self, assortment: Assortment) -> None:
         self._assortment = assortment
-        log_share, novel = assortment.figures.long().unbind(1)  # rounded towards 0
-        self._kind = (log_share - LEAST_SHARE).clamp(0, SHARES - 1) + SHARES * novel
+        self._share = (assortment.log_share.round().long() - LEAST_SHARE).clamp(0, SHARES - 1)
         self._parts: list[tuple[Tensor, ...]] = []
         self._questions = 0
 
@@ -264,13 +256,13 @@ class _Seen:
         log_p[where] = -torch.inf
         went_in[where] = 0
         cell = ((log_p / LOWEST).clamp(0, 1) * (BINS - 1)).round().long()
-        cell += BINS * (self._kind + 2 * SHARES * alike)
-        products, others = torch.zeros(2, count, CELLS)
+        cell += BINS * (self._share + SHARES * alike)
+        products, others = torch.zeros(2, count, 3 * SHARES * BINS)
         products.scatter_add_(1, cell, log_p.isfinite().float())
         others.scatter_add_(1, cell, went_in)
         possible = own.isfinite()
         figures = torch.cat(
-            [before.figures, _of_all(of_own, *self._assortment.figures[before.token].unbind(1))], 1
+            [before.figures, _of_all(of_own, self._assortment.log_share[before.token])], 1
         )
         self._parts.append(
             (items, *_sparse(products, self._questions), *_sparse(others, self._questions),
@@ -305,9 +297,9 @@ def _sparse(counts: Tensor, first: int) -> tuple[Tensor, Tensor, Tensor]:
     return question + first, cell, counts[question, cell]
 
 
-def _of_all(alike: Tensor, log_share: Tensor, novel: Tensor) -> Tensor:
+def _of_all(alike: Tensor, log_share: Tensor) -> Tensor:
     """(n, ALL) figures."""
-    return torch.stack([(alike >= 1).float(), (alike == 2).float(), log_share, novel.float()], 1)
+    return torch.stack([(alike >= 1).float(), (alike == 2).float(), log_share], 1)
 
 
 def _fit(
@@ -325,11 +317,10 @@ def _fit(
         return means
     values = means.clone().requires_grad_()
     optimiser = torch.optim.LBFGS([values], max_iter=80, line_search_fn="strong_wolfe")
-    cells = torch.arange(CELLS)
+    cells = torch.arange(3 * SHARES * BINS)
     score = cells % BINS / (BINS - 1) * LOWEST
     rest = cells // BINS
-    log_share = (rest % SHARES + LEAST_SHARE).float() - 0.5
-    of_cell = _of_all(rest // SHARES // 2, log_share, rest // SHARES % 2).double()
+    of_cell = _of_all(rest // SHARES, (rest % SHARES + LEAST_SHARE).float()).double()
     question, cell, number = (
         part.double() if part.is_floating_point() else part for part in products
     )
