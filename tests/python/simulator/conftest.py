@@ -5,12 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from toy import toy_cache
+from toy_start import START
 
 from simulator.simulation import Simulator
 from trainer.model.world_model import create_world_model
-
-START = 25
-"""Last week of the history: the validation weeks end with it."""
 
 
 @pytest.fixture(scope="session")

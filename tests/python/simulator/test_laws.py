@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import START
 from toy import toy_columns, toy_manifest
+from toy_start import START
 
 from simulator import visit_calibration
 from simulator.basket_sizes import BasketSizes

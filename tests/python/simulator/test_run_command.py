@@ -8,7 +8,7 @@ import json
 
 import pytest
 import torch
-from conftest import START
+from toy_start import START
 
 from simulator.run import main
 from trainer.cache.json_files import is_intact, read_json

@@ -6,8 +6,8 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from conftest import START
 from toy import toy_columns, toy_manifest
+from toy_start import START
 
 from simulator import simulation
 from simulator.planned_prices import PriceChange

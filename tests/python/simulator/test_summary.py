@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from conftest import START
+from toy_start import START
 
 from simulator.receipts import Receipts
 from simulator.summary import HISTORY, before, by_week, lines, summary
