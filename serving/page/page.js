@@ -13,6 +13,8 @@ const COLUMNS = { size: "Size", sensitivity: "Price sensitivity", type: "Type", 
 /** Who is asked about: a code that the server knows, or a history that this page made up. */
 let customer = null;
 let history = null;
+/** How many earlier trips of theirs are known. */
+let known = 0;
 let basket = [];
 /** A trip that happened, to compare the answer with. */
 let happened = null;
@@ -83,7 +85,7 @@ async function anyone() {
 
 async function lookUp(code) {
   const found = await ask(`v1/customers/${encodeURIComponent(code)}?trips=${PAST}`);
-  [customer, history] = [code, null];
+  [customer, history, known] = [code, null, found.trips];
   byId("customer").value = code;
   byId("segments").hidden = true;
   byId("bought").hidden = true;
@@ -97,7 +99,7 @@ async function lookUp(code) {
 }
 
 async function makeUp() {
-  [customer, history] = [null, { segments: {}, trips: [] }];
+  [customer, history, known] = [null, { segments: {}, trips: [] }, 0];
   byId("customer").value = "";
   byId("segments").hidden = false;
   byId("bought").hidden = false;
@@ -172,9 +174,8 @@ function setPlan(date, hour, store) {
 // The next trip
 
 async function showVisit() {
-  const none = history && !history.trips.length;
-  byId("visit-days").hidden = none;
-  if (none) {
+  byId("visit-days").hidden = !known;
+  if (!known) {
     byId("visit").textContent = "When they will come is told after their first trip.";
     return;
   }
@@ -224,7 +225,8 @@ async function theyBought(spend) {
   const { date, hour, store, kind } = planned();
   const items = basket.map((product) => ({ product }));
   history.trips.push({ date, hour, store: store ?? model.stores[0], kind, items, spend_pence: spend });
-  byId("known").textContent = `${count(history.trips.length, "trip")}, made up`;
+  known = history.trips.length;
+  byId("known").textContent = `${count(known, "trip")}, made up`;
   showPast(history.trips.toReversed().map((trip) => ({
     ...trip, products: trip.items.map((item) => item.product),
   })));

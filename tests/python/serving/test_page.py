@@ -150,6 +150,18 @@ def test_an_answer_is_compared_with_what_was_bought(start, visit, customer):
     assert not seen.wrong
 
 
+def test_a_customer_without_a_trip_so_far_is_no_error(start, visit, cache):
+    server = start(last_week=1)
+    code = next(
+        code for code in server.get("/v1/customers")["codes"]
+        if not server.get(f"/v1/customers/{code}")["trips"]
+    )  # fmt: skip
+    seen = visit(server)
+    look_up(seen.page, code)
+    seen.page.wait_for_selector("text=told after their first trip")
+    assert not seen.wrong
+
+
 def test_what_is_wrong_is_said_in_one_line(server, visit):
     seen = visit(server)
     seen.page.wait_for_selector("#answer li")
