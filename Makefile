@@ -26,7 +26,7 @@ demo: env  ## everything: synthetic chain, warehouse, tensor cache, a small mode
 	python -m dbt_project.export --out cache
 	python -m trainer.fit --preset demo --cache cache --out runs/demo --fresh
 	rm -rf runs/demo/simulated
-	python -m simulator.run runs/demo/best --cache cache --weeks 4 --runs 4 --out runs/demo/simulated
+	python -m simulator.run runs/demo/best --cache cache --weeks 4 --runs 2 --out runs/demo/simulated
 	python -m trainer.report runs/demo --cache cache --simulation runs/demo/simulated/summary.json
 	@echo "To try the model in a browser: .venv/bin/python -m serving runs/demo/best, then http://localhost:8000/page/"
 
