@@ -50,11 +50,14 @@ def _progress(done: Callable[[], int], total: int) -> Iterator[None]:
     over = threading.Event()
 
     def watch(bar: tqdm) -> None:
-        while not over.wait(POLL):
-            bar.update(done() - bar.n)
-        bar.update(done() - bar.n)
+        stop = False
+        while not stop:
+            stop = over.wait(POLL)
+            if more := done() - bar.n:  # an update by none prints a line too
+                bar.update(more)
 
-    with tqdm(total=total, desc="simulated", unit="week", file=sys.stderr) as bar:
+    # Weeks of several processes end together: the time left follows from the mean rate so far.
+    with tqdm(total=total, desc="simulated", unit="week", file=sys.stderr, smoothing=0) as bar:
         watching = threading.Thread(target=watch, args=(bar,), daemon=True)
         watching.start()
         try:
