@@ -1,11 +1,11 @@
 """How long a simulation takes, and how that grows with customers and weeks.
 
-    python -m benchmarks.simulation runs/small/best --cache cache --threads 1
+    python -m benchmarks.simulation runs/small/best --cache cache
 
 - laws: what is counted and fitted in the history, and the states of all customers.
 - runs: half of the customers, all of them, and all of them for twice the weeks, one run each.
 
-A run has one thread; several runs have a process each (`simulator.runs`).
+A run has one thread; several runs have a process each.
 """
 
 from __future__ import annotations
@@ -22,30 +22,22 @@ import torch
 
 from benchmarks.common import answer, parser
 from benchmarks.timing import facts
+from simulator.runs import load_simulator
 from simulator.simulation import Simulator
 from trainer.cache.reader import TensorCache
-from trainer.commands.options import threads, whole
-from trainer.evaluation.evaluator import ready
-from trainer.model.checkpoint import load_checkpoint
-from trainer.model.encoder.backends import choose
-from trainer.training.allocator import keep_few_kernels, keep_freed_memory
+from trainer.commands.options import whole
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """The result for the options of the command line."""
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    keep_few_kernels()
-    keep_freed_memory()
     cache = TensorCache(options.cache)
-    model = ready(load_checkpoint(options.checkpoint), cache, choose("torch"))
     start = options.start or cache.split["test"][0] - 1
     begun = time.perf_counter()
-    whole_chain = Simulator(model, cache, start)
+    whole_chain = load_simulator(options.checkpoint, cache, start)
     laws = time.perf_counter() - begun
     everyone = whole_chain.customers
     chosen = np.sort(np.random.default_rng(0).permutation(everyone)[: len(everyone) // 2])
-    half = Simulator(model, cache, start, chosen)
+    half = Simulator(whole_chain.model, cache, start, chosen)
     found = []
     for simulator, weeks in (
         (half, options.weeks), (whole_chain, options.weeks), (whole_chain, 2 * options.weeks),
@@ -83,7 +75,6 @@ def main(arguments: list[str] | None = None) -> int:
         help="last week of the history (default: the one before the test weeks)",
     )  # fmt: skip
     add("--weeks", type=whole(), default=2, help="of the shorter runs (default: 2)")
-    add("--threads", type=threads, help="torch's CPU threads (default: its own choice)")
     return answer(made, run, arguments)
 
 

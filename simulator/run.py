@@ -12,25 +12,19 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-
 from simulator.lgsr import write_receipts
 from simulator.receipts import Receipts
-from simulator.runs import simulate
+from simulator.runs import load_simulator, processes_option, simulate
 from simulator.scenario import AS_IT_IS
 from simulator.scenario_file import read_scenario
-from simulator.simulation import Simulator
 from simulator.summary import SUMMARY, by_week, lines, summary
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
-from trainer.commands.options import LARGEST_SEED, CommandParser, seed, threads, whole
-from trainer.evaluation.evaluator import ready
+from trainer.commands.options import LARGEST_SEED, CommandParser, seed, whole
 from trainer.model.checkpoint import load_checkpoint
-from trainer.model.encoder.backends import choose
-from trainer.training.allocator import keep_few_kernels, keep_freed_memory
 
 MOST_WEEKS, MOST_RUNS = 520, 10_000
 
@@ -65,25 +59,19 @@ def _parser() -> CommandParser:
         "--seed", type=seed, default=0, metavar="N",
         help="of the first run; two scenarios with the same seed share their chances (default: 0)",
     )  # fmt: skip
-    add("--threads", type=threads, help="runs side by side (default: torch's choice)")
+    processes_option(parser)
     return parser
 
 
 def _run(options: argparse.Namespace) -> None:
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    keep_few_kernels()
-    keep_freed_memory()
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise InputError(f"--out: {options.out} is there already: name a new folder")
     if options.seed + options.runs - 1 > LARGEST_SEED:
         raise InputError(f"--seed: {options.runs} runs from there go beyond {LARGEST_SEED}")
     cache = TensorCache(options.cache)
     scenario = read_scenario(options.scenario, cache) if options.scenario else AS_IT_IS
-    checkpoint = load_checkpoint(options.checkpoint)
-    model = ready(checkpoint, cache, choose("auto"))
     start = options.start or int(cache["trips.week"].max())
-    simulator = Simulator(model, cache, start)
+    simulator = load_simulator(options.checkpoint, cache, start)
     options.out.mkdir(parents=True, exist_ok=True)
     digits = max(2, len(str(options.runs - 1)))
 
@@ -92,9 +80,10 @@ def _run(options: argparse.Namespace) -> None:
         return by_week(receipts, start, options.weeks)
 
     seeds = range(options.seed, options.seed + options.runs)
-    found = simulate(simulator, options.weeks, seeds, written, scenario)
+    found = simulate(simulator, options.weeks, seeds, written, options.processes, scenario)
     name = options.scenario.name if options.scenario else None
-    content = summary(cache, checkpoint.weights_digest, start, name, options.seed, found)
+    weights = load_checkpoint(options.checkpoint).weights_digest
+    content = summary(cache, weights, start, name, options.seed, found)
     with new_file(options.out / SUMMARY) as fresh:
         write_json(fresh, content)
     print("\n".join(lines(content)))

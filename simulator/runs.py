@@ -3,30 +3,63 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+import torch
 from tqdm import tqdm
 
 from simulator.receipts import Receipts
 from simulator.scenario import AS_IT_IS, Scenario
 from simulator.simulation import Simulator
+from trainer.cache.reader import TensorCache
+from trainer.commands.options import CommandParser, whole
+from trainer.evaluation.evaluator import ready
+from trainer.model.checkpoint import load_checkpoint
+from trainer.model.encoder.backends import choose
 from trainer.next_baskets.side_by_side import side_by_side
+from trainer.training.allocator import keep_few_kernels, keep_freed_memory
 
 POLL = 0.5
 """Seconds between two looks at what other processes have done."""
 Result = TypeVar("Result")
 
 
+def processes_option(parser: CommandParser) -> None:
+    """`--processes`."""
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument(
+        "--processes", type=whole(1, 4096), default=cores, metavar="N",
+        help=f"runs side by side (default: one for each core, here {cores})",
+    )  # fmt: skip
+
+
+def load_simulator(
+    checkpoint: Path, cache: TensorCache, start: int, customers: np.ndarray | None = None
+) -> Simulator:
+    """With a checkpoint's model; raises what `load_checkpoint`, `ready` and `Simulator` raise."""
+    # A simulation is many small operations: several threads gain little by them, and lose much
+    # by waiting for each other where other processes use the cores.
+    torch.set_num_threads(1)
+    keep_few_kernels()
+    keep_freed_memory()
+    model = ready(load_checkpoint(checkpoint), cache, choose("auto"))
+    return Simulator(model, cache, start, customers)
+
+
 def simulate(
     simulator: Simulator, weeks: int, seeds: Sequence[int],
-    then: Callable[[int, Receipts], Result], scenario: Scenario = AS_IT_IS, anonymous: bool = True,
+    then: Callable[[int, Receipts], Result], processes: int, scenario: Scenario = AS_IT_IS,
+    anonymous: bool = True,
 ) -> list[Result]:  # fmt: skip
-    """`then(number, receipts)` of a run for each seed, in as many processes as torch has threads;
-    the receipts do not depend on their number. Raises what `side_by_side` raises."""
+    """`then(number, receipts)` of a run for each seed, in so many processes; the receipts do not
+    depend on their number. Raises what `side_by_side` raises."""
     done = multiprocessing.get_context("fork").Value("i", 0)
 
     def one_more_week() -> None:
@@ -39,7 +72,7 @@ def simulate(
 
     with (
         _progress(lambda: done.value, len(seeds) * weeks),
-        side_by_side(run, len(seeds)) as found,
+        side_by_side(run, len(seeds), processes) as found,
     ):
         return list(found)
 

@@ -7,25 +7,18 @@ import shlex
 import sys
 from pathlib import Path
 
-import torch
-
 from simulator.fidelity.gate import measure
 from simulator.fidelity.simulated import of_receipts, read_simulated
 from simulator.fidelity.text_report import report
 from simulator.fidelity.trip_sets import TripSet
 from simulator.fidelity.window import Window
-from simulator.runs import simulate
-from simulator.simulation import Simulator
+from simulator.runs import load_simulator, processes_option, simulate
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
-from trainer.commands.options import CommandParser, check_output, seed, threads, whole
-from trainer.evaluation.evaluator import ready
-from trainer.model.checkpoint import load_checkpoint
-from trainer.model.encoder.backends import choose
-from trainer.training.allocator import keep_few_kernels, keep_freed_memory
+from trainer.commands.options import CommandParser, check_output, seed, whole
 
 TITLE = "RetailSim: fidelity"
 
@@ -48,7 +41,7 @@ def _parser() -> CommandParser:
         help="simulate with this model, whose folder it is, and measure that",
     )  # fmt: skip
     add("--runs", type=whole(), default=20, help="of the model (default: 20)")
-    add("--threads", type=threads, help="runs side by side (default: torch's choice)")
+    processes_option(parser)
     add(
         "--start", type=whole(), metavar="WEEK",
         help="last week of the history (default: the one before the test weeks, whose first weeks "
@@ -94,16 +87,11 @@ def _run(options: argparse.Namespace, command: str) -> None:
 
 def _simulated(options: argparse.Namespace, window: Window) -> list[TripSet]:
     """Runs of a model, of the customers who are judged."""
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    keep_few_kernels()
-    keep_freed_memory()
-    model = ready(load_checkpoint(options.model), window.cache, choose("auto"))
-    simulator = Simulator(model, window.cache, window.start, window.population)
+    simulator = load_simulator(options.model, window.cache, window.start, window.population)
     seeds = range(options.seed, options.seed + options.runs)
     return simulate(
         simulator, options.weeks, seeds, lambda _, found: of_receipts(found, window),
-        anonymous=False,
+        options.processes, anonymous=False,
     )  # fmt: skip
 
 

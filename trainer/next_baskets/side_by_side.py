@@ -19,14 +19,16 @@ _work: Callable[[int], Any] | None = None
 
 
 @contextmanager
-def side_by_side(work: Callable[[int], Any], parts: int) -> Iterator[Iterator[Any]]:
+def side_by_side(
+    work: Callable[[int], Any], parts: int, processes: int | None = None
+) -> Iterator[Iterator[Any]]:
     """The results of work(0), work(1) and so on, in this order, none of which needs another.
 
-    There are as many processes as torch has threads; with one thread, one part or a GPU this
+    processes: as many as torch has threads if left out; with one of them, one part or a GPU this
     process does it all. Raises what the work raises, and
     ExpectedError where a worker is killed.
     """
-    workers = min(torch.get_num_threads(), parts)
+    workers = min(processes or torch.get_num_threads(), parts)
     if workers <= 1 or torch.cuda.is_available():
         yield map(work, range(parts))
         return
@@ -37,8 +39,8 @@ def side_by_side(work: Callable[[int], Any], parts: int) -> Iterator[Iterator[An
         yield pool.map(_part, range(parts))
     except BrokenProcessPool:
         raise ExpectedError(
-            "a worker process was killed, perhaps for lack of memory: set OMP_NUM_THREADS to fewer "
-            f"than {workers}"
+            "a worker process was killed, perhaps for lack of memory: use fewer than "
+            f"{workers} (--processes, or else OMP_NUM_THREADS)"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

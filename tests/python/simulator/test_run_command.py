@@ -7,7 +7,6 @@ import gzip
 import json
 
 import pytest
-import torch
 from toy_start import START
 
 from simulator.run import main
@@ -97,11 +96,10 @@ def test_seeds_follow_one_another(chain, folder, tmp_path, capsys):
     assert f"weeks {START + 1}-{START + WEEKS}, runs: 1; " in printed[-1]
 
 
-def test_two_processes_write_the_same(chain, folder, tmp_path, monkeypatch):
+def test_two_processes_write_the_same(chain, folder, tmp_path):
     cache, _ = chain
-    # As many as torch has threads, which would themselves be slow on a busy machine.
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    assert main([*given(cache, folder), "--out", str(tmp_path / "out"), "--seed", "7"]) == 0
+    arguments = [*given(cache, folder), "--out", str(tmp_path / "out"), "--seed", "7"]
+    assert main([*arguments, "--processes", "2"]) == 0
     for number in range(RUNS):
         name = f"run-{number:02d}"
         assert rows(tmp_path / "out" / name) == rows(folder / "out" / name)
@@ -122,7 +120,7 @@ def test_two_processes_write_the_same(chain, folder, tmp_path, monkeypatch):
         (["run/best", "--start", "19"], "start 19: expected a week from 20"),
         (["run/best", "--start", "31"], "to 30, the last of"),
         (["run/best", "--scenario", "nowhere.yml"], "nowhere.yml"),
-        (["run/best", "--threads", "0"], "--threads: expected a whole number"),
+        (["run/best", "--processes", "0"], "--processes: expected a whole number"),
     ],
 )
 def test_errors_are_one_line(chain, folder, monkeypatch, capsys, arguments, message):
