@@ -19,6 +19,7 @@ chance.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -42,12 +43,9 @@ PASSES = 2
 IN_BASKET = (1, 2, 4, 8)
 """Where groups of numbers of items begin, after that of none."""
 BEFORE = (
-    "bought before",
-    "log times",
-    "log days since",
-    "log products bought before",
+    "bought before", "log times", "log days since", "log products bought before",
     "size of the trip",
-)
+)  # fmt: skip
 """Figures of products that the customer bought before."""
 ALL = ("a category of the basket", "a finest category of the basket", "log share of sales")
 """Figures of all products."""
@@ -62,26 +60,34 @@ means 0, and `PRIOR_LOG_ODDS` for m."""
 PRIOR_LOG_ODDS = -4.6
 
 
-@dataclass(frozen=True)
-class _Numbers:
-    """What is fitted for a group."""
+class _Numbers(NamedTuple):
+    """What is fitted for a group: temperatures as logarithms, and weights of figures."""
 
-    values: Tensor
-    """(all of them,) float64."""
+    log_own_t: Tensor
+    """Of products that the customer bought before."""
+    log_other_t: Tensor
+    odds: Tensor
+    """Log-odds of m."""
+    of_before: Tensor
+    """(BEFORE,)"""
+    of_own: Tensor
+    """(ALL,) for products bought before."""
+    of_others: Tensor
+    """(ALL,) for all others."""
 
-    own_t = property(lambda self: self.values[0].exp())
-    other_t = property(lambda self: self.values[1].exp())
-    odds = property(lambda self: self.values[2])
-    of_before = property(lambda self: self.values[3 : 3 + len(BEFORE)])
-    of_own = property(lambda self: self.values[3 + len(BEFORE) : 3 + len(BEFORE) + len(ALL)])
-    of_others = property(lambda self: self.values[3 + len(BEFORE) + len(ALL) :])
+    @classmethod
+    def of(cls, values: Tensor) -> _Numbers:
+        """Those of a row of `ItemCalibration.values`."""
+        log_own_t, log_other_t, odds = values[:3]
+        weights = values[3:].split((len(BEFORE), len(ALL), len(ALL)))
+        return cls(log_own_t, log_other_t, odds, *weights)
 
-    @staticmethod
-    def prior() -> Tensor:
-        """Their prior means, under which a model's chances stay as they are but for m."""
-        means = torch.zeros(3 + len(BEFORE) + 2 * len(ALL), dtype=torch.float64)
-        means[2] = PRIOR_LOG_ODDS
-        return means
+
+def _prior_means() -> Tensor:
+    """(numbers,) float64, under which a model's chances stay as they are but for m."""
+    means = torch.zeros(3 + len(BEFORE) + 2 * len(ALL), dtype=torch.float64)
+    means[2] = PRIOR_LOG_ODDS
+    return means
 
 
 class Assortment:
@@ -149,7 +155,7 @@ class ItemCalibration:
 
     def __init__(self, model: WorldModel, cache: TensorCache, start: int) -> None:
         self.assortment = Assortment(cache, start)
-        plain = _Numbers.prior()
+        plain = _prior_means()
         plain[2] = -torch.inf
         self.values = plain.repeat(len(IN_BASKET) + 1, 1)
         first = max(cache.split["train"][1] + 1, start - WEEKS + 1)
@@ -172,17 +178,17 @@ class ItemCalibration:
     ) -> Tensor:
         """(n, V) log-probabilities of what is next: logits (n, V), -inf for what cannot be; inside:
         categories of the baskets, as of `Assortment`; all baskets hold as many items."""
-        numbers = _Numbers(self.values[int(np.digitize(in_basket, IN_BASKET))].float())
+        numbers = _Numbers.of(self.values[int(np.digitize(in_basket, IN_BASKET))].float())
         possible = logits.isfinite()
         scores = logits.log_softmax(1)
         of_level, share = numbers.of_others, self.assortment.log_share
-        scaled = (scores / numbers.other_t).add_(of_level[2] * share)
+        scaled = (scores / numbers.log_other_t.exp()).add_(of_level[2] * share)
         for there, category, weight in zip(inside, self.assortment.levels, of_level, strict=False):
             if in_basket:
                 scaled += (there * weight).index_select(1, category)
         row, token = before.question, before.token
         of_level = numbers.of_own
-        own = scores[row, token] / numbers.own_t + before.figures @ numbers.of_before
+        own = scores[row, token] / numbers.log_own_t.exp() + before.figures @ numbers.of_before
         own += of_level[2] * share[token]
         for there, category, weight in zip(inside, self.assortment.levels, of_level, strict=False):
             own += there[row, category[token]] * weight
@@ -312,7 +318,7 @@ def _fit(
     are, and the weight of those that went in. own: question, score, figures and weight of products
     bought before.
     """
-    means = _Numbers.prior()
+    means = _prior_means()
     if not questions:
         return means
     values = means.clone().requires_grad_()
@@ -332,10 +338,10 @@ def _fit(
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        numbers = _Numbers(values)
+        numbers = _Numbers.of(values)
         weights = torch.cat([numbers.of_before, numbers.of_own])
-        of_own = own_score.double() / numbers.own_t + own_figures.double() @ weights
-        of_cells = score.double() / numbers.other_t + of_cell @ numbers.of_others
+        of_own = own_score.double() / numbers.log_own_t.exp() + own_figures.double() @ weights
+        of_cells = score.double() / numbers.log_other_t.exp() + of_cell @ numbers.of_others
         # No score is far from 0: sums of exponentials need no shift.
         total = torch.zeros(questions, dtype=torch.float64)
         total = total.index_add(0, question, number * of_cells.exp()[cell])
