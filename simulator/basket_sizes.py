@@ -101,7 +101,7 @@ class BasketSizes:
         tables = [of_chain]
         for rate in RATES:
             own = np.bincount(place, rate**back * alike, len(kinds) * (MOST + 1))
-            own = own.reshape(len(kinds), -1) @ self._near * self._possible[kinds[:, 0]]
+            own = own.reshape(-1, MOST + 1) @ self._near * self._possible[kinds[:, 0]]
             total = own.sum(1, keepdims=True)
             tables.append(np.where(total > 0, own / np.maximum(total, 1e-12), of_chain))
         return tables

@@ -69,8 +69,12 @@ def _run(options: argparse.Namespace) -> None:
     if options.seed + options.runs - 1 > LARGEST_SEED:
         raise InputError(f"--seed: {options.runs} runs from there go beyond {LARGEST_SEED}")
     cache = TensorCache(options.cache)
-    scenario = read_scenario(options.scenario, cache) if options.scenario else AS_IT_IS
     start = options.start or int(cache["trips.week"].max())
+    scenario = (
+        read_scenario(options.scenario, cache, start, options.weeks)
+        if options.scenario
+        else AS_IT_IS
+    )
     simulator = load_simulator(options.checkpoint, cache, start)
     options.out.mkdir(parents=True, exist_ok=True)
     digits = max(2, len(str(options.runs - 1)))

@@ -59,12 +59,16 @@ def simulate(
     anonymous: bool = True,
 ) -> list[Result]:  # fmt: skip
     """`then(number, receipts)` of a run for each seed, in so many processes; the receipts do not
-    depend on their number. Raises what `side_by_side` raises."""
-    done = multiprocessing.get_context("fork").Value("i", 0)
+    depend on their number. After Ctrl-C or an error all end with the week that they are in. Raises
+    what `side_by_side` raises."""
+    context = multiprocessing.get_context("fork")
+    done, is_over = context.Value("i", 0), context.Event()
 
     def one_more_week() -> None:
         with done.get_lock():
             done.value += 1
+        if is_over.is_set():
+            raise InterruptedError("another run has ended all of them")
 
     def run(number: int) -> Result:
         receipts = simulator.run(weeks, seeds[number], scenario, anonymous, one_more_week)
@@ -74,7 +78,11 @@ def simulate(
         _progress(lambda: done.value, len(seeds) * weeks),
         side_by_side(run, len(seeds), processes) as found,
     ):
-        return list(found)
+        try:
+            return list(found)
+        except BaseException:
+            is_over.set()
+            raise
 
 
 @contextmanager

@@ -41,7 +41,8 @@ class Scenario:
     """Changes of the chain after the start. Rows and tokens are those of the cache."""
 
     prices: Sequence[PriceChange] = ()
-    """Regular prices and promotions; where several name the same shelf, the last one counts."""
+    """Regular prices and promotions. Of several for the same shelf each begins with what those
+    before it make of the price."""
     closed_stores: Sequence[tuple[int, Weeks]] = ()
     """Rows of stores, and when nobody can go there."""
     opened_stores: Sequence[Opening] = ()

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +33,21 @@ from trainer.cache.reader import TensorCache
 from trainer.cache.schema import LEVELS
 from trainer.commands.errors import InputError
 from trainer.commands.yaml_files import read_yaml
-from trainer.features.calendar import EPOCH
+from trainer.features.calendar import EPOCH, Calendar
 from trainer.features.categories import category_of_token
+from trainer.features.chain_sales import ChainSalesSettings
 
 LAST = 1 << 15
 """The last week of what is changed for good."""
 MOST_PENCE, MOST_NEW = 1_000_000, 100_000
 
 
-def read_scenario(path: Path, cache: TensorCache) -> Scenario:
-    """Raises InputError in one line, with the file, the part and the number of its entry."""
+def read_scenario(path: Path, cache: TensorCache, start: int, weeks: int) -> Scenario:
+    """A scenario for so many weeks after the start.
+
+    Raises InputError in one line, with the file, the part and the number of its entry; also for an
+    entry that would change nothing in these weeks.
+    """
     content = read_yaml(path)
     readers: dict[str, Callable[[_Entry], tuple[str, Any]]] = {
         "prices": _price, "stores": _store, "products": _product, "days": _day,
@@ -51,7 +56,7 @@ def read_scenario(path: Path, cache: TensorCache) -> Scenario:
     if unknown := [key for key in content if key not in readers]:
         raise InputError(f"{path}: unknown part {unknown[0]}. Known are {', '.join(readers)}")
     found: dict[str, list] = {}
-    codes = _Codes(cache)
+    codes = _Codes(cache, start, weeks)
     for part, entries in content.items():
         if not isinstance(entries, list):
             raise InputError(f"{path}: {part}: expected a list of changes, each after a dash")
@@ -64,10 +69,11 @@ def read_scenario(path: Path, cache: TensorCache) -> Scenario:
 
 
 class _Codes:
-    """Where the codes of a cache stand."""
+    """Where the codes of a cache stand, and which weeks are simulated."""
 
-    def __init__(self, cache: TensorCache) -> None:
+    def __init__(self, cache: TensorCache, start: int, weeks: int) -> None:
         self.cache = cache
+        self.start, self.simulated = start, Weeks(start + 1, start + weeks)
         self.products = _places(cache["products.code"])
         self.stores = _places(cache["stores.code"])
         self.categories = _places(cache["categories.code"])
@@ -86,6 +92,25 @@ class _Codes:
 
     def all_products(self) -> np.ndarray:
         return self.cache.vocabulary.is_product(np.arange(self.cache.vocabulary.size))
+
+    def days(self) -> range:
+        """The simulated ones, in days since 1970-01-01."""
+        calendar = Calendar(self.cache)
+        first, last = self.simulated.first, self.simulated.last
+        return range(calendar.first_day(first), calendar.first_day(last + 1))
+
+    def last_sale(self, token: int) -> int:
+        """The last week up to the start in which a product was sold to customers; 0 if never."""
+        line = np.flatnonzero(self.cache["items.token"] == token)
+        trip = np.searchsorted(self.cache["trips.item_offsets"], line, side="right") - 1
+        return self._last(self.cache["trips.week"][trip])
+
+    def last_visit(self, store: int) -> int:
+        """As `last_sale`, of customers in a store."""
+        return self._last(self.cache["trips.week"][self.cache["trips.store"] == store])
+
+    def _last(self, weeks: np.ndarray) -> int:
+        return int(weeks[weeks <= self.start].max(initial=0))
 
 
 class _Entry:
@@ -133,6 +158,12 @@ class _Entry:
         last = first if match[2] is None else int(match[3] or LAST)
         if last < first:
             raise self.error(f"weeks: {text} ends before it begins")
+        simulated = self.codes.simulated
+        if last < simulated.first or first > simulated.last:
+            raise self.error(
+                f"weeks: {text} holds none of the simulated weeks, {simulated.first}-"
+                f"{simulated.last}"
+            )
         return Weeks(first, last)
 
     def number(self, key: str, text: str, low: float, high: float) -> float:
@@ -190,7 +221,8 @@ def _price(entry: _Entry) -> tuple[str, PriceChange]:
 
 def _store(entry: _Entry) -> tuple[str, Any]:
     if "open" in entry.values:
-        return "opened_stores", _opening(entry, "open", entry.codes.stores, 0)
+        codes = entry.codes
+        return "opened_stores", _opening(entry, "open", codes.stores, 0, codes.last_visit)
     entry.only("close", "weeks")
     code = entry.text("close", "a store, or use open")
     return "closed_stores", (entry.place("close", code, entry.codes.stores), entry.weeks())
@@ -198,13 +230,17 @@ def _store(entry: _Entry) -> tuple[str, Any]:
 
 def _product(entry: _Entry) -> tuple[str, Any]:
     if "launch" in entry.values:
-        return "launched", _opening(entry, "launch", entry.codes.products, 1)
+        codes = entry.codes
+        return "launched", _opening(entry, "launch", codes.products, 1, codes.last_sale)
     entry.only("delist", "weeks")
     code = entry.text("delist", "a product, or use launch")
     return "delisted", (1 + entry.place("delist", code, entry.codes.products), entry.weeks())
 
 
-def _opening(entry: _Entry, key: str, known: Mapping[str, int], shift: int) -> Opening:
+def _opening(
+    entry: _Entry, key: str, known: Mapping[str, int], shift: int, last: Callable[[int], int]
+) -> Opening:
+    """shift: what to add to rows; last: the last week in which it was sold or visited."""
     entry.only(key, "like", "weeks")
     row = entry.place(key, entry.text(key, "a code"), known)
     like = entry.place("like", entry.text("like", "the code of one to begin like"), known)
@@ -213,6 +249,14 @@ def _opening(entry: _Entry, key: str, known: Mapping[str, int], shift: int) -> O
     weeks = entry.weeks()
     if weeks.last != LAST:
         raise entry.error(f"weeks: expected {weeks.first}-, since what opens stays")
+    codes = entry.codes
+    if weeks.first not in codes.simulated:
+        raise entry.error(f"weeks: expected a first week of {codes.simulated.first} or later")
+    lately = max(codes.start - ChainSalesSettings().max_weeks_absent, 0)
+    if (week := last(row + shift)) > lately:
+        raise entry.error(f"{key}: customers know it already, as of week {week}")
+    if last(like + shift) <= lately:
+        raise entry.error(f"like: nobody was there or bought it after week {lately}")
     return Opening(row + shift, like + shift, weeks.first)
 
 
@@ -220,9 +264,13 @@ def _day(entry: _Entry) -> tuple[str, int]:
     entry.only("closed")
     text = entry.text("closed", "a day, such as 2008-03-23")
     try:
-        return "closed_days", (date.fromisoformat(text) - EPOCH).days
+        day = (date.fromisoformat(text) - EPOCH).days
     except ValueError:
         raise entry.error(f"closed: expected a day such as 2008-03-23, not {text}") from None
+    if day not in (days := entry.codes.days()):
+        first, last = (EPOCH + timedelta(each) for each in (days[0], days[-1]))
+        raise entry.error(f"closed: {text} is none of the simulated days, {first} to {last}")
+    return "closed_days", day
 
 
 def _customers(entry: _Entry) -> tuple[str, tuple[int, Weeks]]:

@@ -20,6 +20,7 @@ from simulator.strangers import Strangers
 from simulator.visit_calibration import VisitCalibration
 from simulator.visits import plan_visits
 from trainer.cache.reader import TensorCache
+from trainer.cache.schema import CONTEXT
 from trainer.commands.errors import InputError
 from trainer.features.calendar import EPOCH
 from trainer.features.chain import Chain
@@ -123,10 +124,13 @@ class _Laws:
 
 
 class _Trip:
-    """One finished trip: whose it is, its week, and what was paid for each line."""
+    """One finished trip: whose it is, its week, what was paid for each line, and what tells it
+    apart for `simulator.draws`: customer, day, and which of their trips on that day."""
 
-    def __init__(self, customer: int, week: int, trip: FinishedTrip, paid: np.ndarray) -> None:
-        self.customer, self.week, self.trip, self.paid = customer, week, trip, paid
+    def __init__(
+        self, week: int, trip: FinishedTrip, paid: np.ndarray, key: tuple[int, int, int]
+    ) -> None:
+        self.customer, self.week, self.trip, self.paid, self.key = key[0], week, trip, paid, key
 
 
 class _Run:
@@ -150,10 +154,12 @@ class _Run:
         self.chain.sales.advance_to(week)
         self.scenario.launch(self.chain, week)
         on_sale = self.scenario.on_sale(self.chain, week)
+        is_open = self.scenario.open_stores(len(self.laws.new_stores.trips), week)
         found: list[_Trip] = []
-        for rows in _blocks(len(self.states)):
-            found += self._customers(rows, week, on_sale)
-        found += self._strangers(week, found, on_sale)
+        if on_sale.any() and is_open.any():
+            for rows in _blocks(len(self.states)):
+                found += self._customers(rows, week, on_sale)
+            found += self._strangers(week, found, on_sale)
         sold = np.zeros(len(self.chain.sales.share), np.int64)
         for each in found:
             if each.customer != ANONYMOUS:  # as in the cache, which does not know them
@@ -210,25 +216,32 @@ class _Run:
     def _strangers(self, week: int, known: list[_Trip], on_sale: np.ndarray) -> list[_Trip]:
         """Anonymous trips, and the first trips of new customers, who have a state from then on."""
         new = self.scenario.arrivals(week)
-        plans = self.laws.strangers.plans([each.trip.plan for each in known], week, new, self.seed)
-        if not self.anonymous:
-            plans = plans[:new]
-        if not plans:
+        if not known:
             return []
-        codes = np.full(len(plans), ANONYMOUS)
-        codes[:new] = -2 - self._new_so_far() - np.arange(min(new, len(plans)))
+        strangers = self.laws.strangers
+        codes = -2 - self._new_so_far() - np.arange(new)
+        beside, number = strangers.first_trips(len(known), self.seed, codes), np.zeros(new, int)
+        if self.anonymous:
+            keys = tuple(np.array([each.key for each in known]).T)
+            more, more_numbers = strangers.anonymous_trips(self.seed, keys)
+            beside, number = np.append(beside, more), np.append(number, more_numbers)
+            codes = np.append(codes, np.full(len(more), ANONYMOUS))
+        if not len(beside):
+            return []
+        plans = [known[trip].trip.plan for trip in beside]
         states = [CustomerState(self.chain) for _ in plans]
         days = np.array([(plan.date - EPOCH).days for plan in plans])
-        number = np.where(codes == ANONYMOUS, np.arange(len(plans)), 0)
         found = self._filled(states, plans, week, on_sale, (codes, days, number))
         for state, code, each in zip(states[:new], codes[:new], found[:new], strict=True):
             state.observe(each.trip)
             self.states.append(state)
             self.code = np.append(self.code, code)
         if new:
-            rows = np.arange(len(self.states) - new, len(self.states))
             self.hazards.extend(new)
-            self.hazards.keep(rows, self.model.next_visits(states[:new]), states[:new])
+            for rows in _blocks(new):
+                own = [states[row] for row in rows]
+                who = len(self.states) - new + rows
+                self.hazards.keep(who, self.model.next_visits(own), own)
         return found
 
     def _new_so_far(self) -> int:
@@ -263,10 +276,10 @@ class _Run:
         paid = np.rint(pence[:, 0].astype(np.float64) * quantities * portions).astype(np.int64)
         parts = [np.split(part, sizes.cumsum()[:-1]) for part in (tokens, quantities, pence, paid)]
         return [
-            _Trip(
-                int(code), week, FinishedTrip(plan, token, units, int(own.sum()), pence=price), own
+            _Trip(week, FinishedTrip(plan, token, units, int(own.sum()), pence=price), own, key)
+            for plan, key, token, units, price, own in zip(
+                plans, zip(*(each.tolist() for each in keys), strict=True), *parts, strict=True
             )
-            for code, plan, token, units, price, own in zip(keys[0], plans, *parts, strict=True)
         ]
 
 
@@ -282,7 +295,7 @@ def _receipts(found: list[_Trip]) -> Receipts:
         day=np.array([(plan.date - EPOCH).days for plan in plans], np.int64),
         hour=np.array([plan.hour for plan in plans], np.int64),
         store=np.array([plan.store for plan in plans], np.int64),
-        kind=np.array([plan.kind for plan in plans], np.int64).reshape(len(plans), -1),
+        kind=np.array([plan.kind for plan in plans], np.int64).reshape(len(plans), len(CONTEXT)),
         items=np.array([len(each.trip.tokens) for each in found], np.int64),
         token=np.concatenate([np.empty(0, np.int64), *(each.trip.tokens for each in found)]),
         quantity=np.concatenate([np.empty(0, np.int64), *(e.trip.quantities for e in found)]),

@@ -5,28 +5,33 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulator.scenario import Weeks
+from simulator.scenario import Opening, Weeks
 from simulator.scenario_file import LAST, read_scenario
 from trainer.commands.errors import InputError
+
+NOVEL = 20
+"""The last week before the chain's last product is sold and its last store visited."""
 
 
 @pytest.fixture
 def read(chain, tmp_path):
-    """`read(text)` is the scenario of a file with this text; {product}, {store}, {category} are
-    codes of the chain, with a number for others."""
+    """`read(text)` is the scenario of a file with this text for weeks 26 to 30; product0, product1,
+    store0 and so on are codes of the chain, product9 and store9 its last ones."""
     cache, _ = chain
 
-    def run(text):
+    def run(text, start=25):
         codes = {
             f"{name}{row}": cache[f"{table}.code"][row].decode()
             for name, table in (
                 ("product", "products"), ("store", "stores"), ("category", "categories"),
             )
-            for row in range(min(3, cache.rows(table)))
+            for row in (0, 1, 2)
         }  # fmt: skip
+        for name, table in (("product", "products"), ("store", "stores")):
+            codes[f"{name}9"] = cache[f"{table}.code"][-1].decode()
         path = tmp_path / "scenario.yml"
         path.write_text(text % codes)
-        return read_scenario(path, cache)
+        return read_scenario(path, cache, start, weeks=30 - start)
 
     return run
 
@@ -58,19 +63,21 @@ def test_a_price_of_a_category_everywhere_for_good(read, chain):
     assert change.pence == 125
 
 
-def test_everything_else_that_can_change(read):
+def test_everything_else_that_can_change(read, chain):
+    cache, _ = chain
     scenario = read(
         "stores:\n  - {close: %(store0)s, weeks: 27}\n"
-        "  - {open: %(store1)s, like: %(store0)s, weeks: 28-}\n"
+        "  - {open: %(store9)s, like: %(store0)s, weeks: 28-}\n"
         "products:\n  - {delist: %(product1)s, weeks: 27-30}\n"
-        "  - {launch: %(product2)s, like: %(product0)s, weeks: 27-}\n"
-        "days: [{closed: 1970-02-01}]\ncustomers: [{new: 12, weeks: 27-29}]\n"
+        "  - {launch: %(product9)s, like: %(product0)s, weeks: 27-}\n"
+        "days: [{closed: 2006-02-04}]\ncustomers: [{new: 12, weeks: 27-29}]\n",
+        start=NOVEL,
     )
     assert scenario.closed_stores == ((0, Weeks(27, 27)),)
-    assert (scenario.opened_stores[0].row, scenario.opened_stores[0].like) == (1, 0)
+    assert scenario.opened_stores == (Opening(cache.rows("stores") - 1, 0, 28),)
     assert scenario.delisted == ((2, Weeks(27, 30)),)
-    assert (scenario.launched[0].row, scenario.launched[0].like) == (3, 1)
-    assert scenario.closed_days == {31}
+    assert scenario.launched == (Opening(cache.products, 1, 27),)
+    assert scenario.closed_days == {13_183}
     assert [scenario.arrivals(week) for week in (26, 27, 29, 30)] == [0, 12, 12, 0]
 
 
@@ -99,6 +106,24 @@ def test_everything_else_that_can_change(read):
         ("stores: [{open: %(store0)s, like: %(store1)s, weeks: 27-30}]", "weeks: expected 27-"),
         ("products: [{weeks: 27, launch: XX, like: YY}]", "launch: XX is none"),
         ("days: [{closed: 2008-02-30}]", "closed: expected a day such as"),
+        ("days: [{closed: 1970-02-01}]", "1970-02-01 is none of the simulated days, 2006-01-"),
+        (
+            "prices: [{weeks: 20-25, price: 1}]",
+            "weeks: 20-25 holds none of the simulated weeks, 26",
+        ),
+        ("prices: [{weeks: 31-, price: 1}]", "weeks: 31- holds none of the simulated weeks, 26-30"),
+        (
+            "products: [{launch: %(product0)s, like: %(product1)s, weeks: 27-}]",
+            "products, entry 1: launch: customers know it already, as of week 2",
+        ),
+        (
+            "stores: [{open: %(store0)s, like: %(store1)s, weeks: 27-}]",
+            "stores, entry 1: open: customers know it already, as of week 2",
+        ),
+        (
+            "stores: [{open: %(store1)s, like: %(store0)s, weeks: 24-}]",
+            "weeks: expected a first week of 26 or later",
+        ),
         ("customers: [{new: -3, weeks: 27}]", "new: expected customers a week"),
         ("prices: [{weeks: 27, weeks: 28, price: 1}]", "weeks stands more than once"),
         ("[", "not read as YAML"),

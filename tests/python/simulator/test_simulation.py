@@ -18,6 +18,7 @@ from trainer.cache.writer import write_cache
 from trainer.commands.errors import InputError
 
 WEEKS = 3
+COLUMNS = ("customer", "day", "hour", "store", "items")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def test_they_do_not_depend_on_who_is_simulated_together(chain, receipts, monkey
     week = receipts.week == START + 1
     order, expected = (np.lexsort((part.day, part.customer)) for part in (found, receipts))
     expected = expected[week[expected]]
-    for name in ("customer", "day", "hour", "store", "items"):
+    for name in COLUMNS:
         np.testing.assert_array_equal(
             getattr(found, name)[order], getattr(receipts, name)[expected]
         )
@@ -135,6 +136,37 @@ def test_nobody_comes_on_a_closed_day(simulator, receipts):
     day = int(np.bincount(receipts.day[receipts.customer >= 0]).argmax())
     found = simulator.run(WEEKS, seed=7, scenario=Scenario(closed_days=frozenset({day})))
     assert day not in found.day and day in receipts.day
+
+
+@pytest.mark.parametrize("what", ["days", "stores", "products"])
+def test_in_a_week_in_which_all_is_closed_nobody_comes(chain, simulator, receipts, what):
+    cache, _ = chain
+    week, first = Weeks(START + 1, START + 1), simulator._chain.calendar.first_day(START + 1)
+    plan = {
+        "days": Scenario(closed_days=frozenset(range(first, first + 7))),
+        "stores": Scenario(closed_stores=[(row, week) for row in range(cache.rows("stores"))]),
+        "products": Scenario(delisted=[(token, week) for token in range(1, cache.products + 1)]),
+    }[what]
+    found = simulator.run(1, seed=7, scenario=plan)
+    assert not len(found.customer) and not len(found.token) and found.kind.shape == (0, 4)
+    assert set(simulator.run(2, seed=7, scenario=plan).week) == {START + 2}
+
+
+def test_anonymous_trips_stay_where_those_beside_them_do(simulator, receipts, monkeypatch):
+    """With 4 for each trip of a customer, and 5 customers more."""
+    rate, tall = 4.0, np.arange(60)
+    p = np.exp(tall * np.log(rate) - rate - np.log(np.maximum(tall, 1)).cumsum())
+    monkeypatch.setattr(simulator._laws.strangers, "_poisson", p.cumsum())
+    found = [
+        simulator.run(1, seed=7, scenario=Scenario(new_customers=((new, Weeks(26, 26)),)))
+        for new in (0, 5)
+    ]
+    known = (receipts.week == START + 1).sum()
+    assert abs((found[0].customer == -1).sum() - rate * known) < 4 * np.sqrt(rate * known)
+    old = [{name: getattr(each, name)[each.customer >= -1] for name in COLUMNS} for each in found]
+    for name in COLUMNS:
+        np.testing.assert_array_equal(old[0][name], old[1][name])
+    assert len(found[1].customer) == len(found[0].customer) + 5
 
 
 def test_new_customers_come_and_come_back(simulator, receipts):
