@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from simulator.lgsr import write_receipts
@@ -75,26 +77,37 @@ def _run(options: argparse.Namespace) -> None:
         if options.scenario
         else AS_IT_IS
     )
-    simulator = load_simulator(options.checkpoint, cache, start)
-    options.out.mkdir(parents=True, exist_ok=True)
-    digits = max(2, len(str(options.runs - 1)))
+    with _folder(options.out):
+        simulator = load_simulator(options.checkpoint, cache, start)
+        digits = max(2, len(str(options.runs - 1)))
 
-    def written(number: int, receipts: Receipts) -> dict[str, list[int]]:
-        write_receipts(receipts, cache, options.out / f"run-{number:0{digits}}")
-        return by_week(receipts, start, options.weeks)
+        def written(number: int, receipts: Receipts) -> dict[str, list[int]]:
+            write_receipts(receipts, cache, options.out / f"run-{number:0{digits}}")
+            return by_week(receipts, start, options.weeks)
 
-    seeds = range(options.seed, options.seed + options.runs)
-    found = simulate(simulator, options.weeks, seeds, written, options.processes, scenario)
-    name = options.scenario.name if options.scenario else None
-    weights = load_checkpoint(options.checkpoint).weights_digest
-    content = summary(cache, weights, start, name, options.seed, found)
-    with new_file(options.out / SUMMARY) as fresh:
-        write_json(fresh, content)
-    print("\n".join(lines(content)))
-    print(
-        f"{options.out}: weeks {start + 1}-{start + options.weeks}, runs: {options.runs}; python "
-        f"-m trainer.report RUN --simulation {options.out / SUMMARY} draws them"
-    )
+        seeds = range(options.seed, options.seed + options.runs)
+        found = simulate(simulator, options.weeks, seeds, written, options.processes, scenario)
+        name = options.scenario.name if options.scenario else None
+        weights = load_checkpoint(options.checkpoint).weights_digest
+        content = summary(cache, weights, start, name, options.seed, found)
+        with new_file(options.out / SUMMARY) as fresh:
+            write_json(fresh, content)
+        print("\n".join(lines(content)))
+        print(
+            f"{options.out}: weeks {start + 1}-{start + options.weeks}, runs: {options.runs}; "
+            f"python -m trainer.report RUN --simulation {options.out / SUMMARY} draws them"
+        )
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """Make it before the work, which takes minutes; an error leaves none that is empty."""
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it holds something
+            path.rmdir()
 
 
 def main(arguments: list[str] | None = None) -> int:
