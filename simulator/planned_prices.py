@@ -56,12 +56,12 @@ class PlannedPrices:
         found = self._observed.at(token, store, week)
         pence, before, base = found[..., 0], found[..., 1], found[..., 2]
         weeks = self._observed.settings.base_price_weeks
-        highest = self._changed(pence, token, store, week)
+        now = self._changed(pence, token, store, week)
         trailing = [self._changed(base, token, store, week - back) for back in range(1, weeks)]
         return np.stack(
             [
-                highest, self._changed(before, token, store, week - 1),
-                np.maximum.reduce([highest, *trailing]),
+                now, self._changed(before, token, store, week - 1),
+                np.maximum.reduce([now, *trailing]),
             ],
             axis=-1,
         ).astype(np.float32)  # fmt: skip

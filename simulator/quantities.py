@@ -30,7 +30,8 @@ class Quantities:
         total = np.add.reduceat(cache["items.quantity"], cache["trips.item_offsets"][:-1])[of_trip]
         size = cache["trips.size"][of_trip]
         codes = len(cache.labels["size"]) + 1
-        self._least, self._most = np.ones(codes, np.int64), np.full(codes, MOST * items.max())
+        self._least = np.ones(codes, np.int64)
+        self._most = np.full(codes, MOST * items[of_trip].max())
         for code in range(1, codes):
             if (size == code).any():
                 self._least[code] = total[size == code].min()
