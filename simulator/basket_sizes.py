@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from trainer.baselines.visit_counts import mixture_weights
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
 from trainer.cache.schema import CONTEXT
@@ -29,10 +30,9 @@ SPREAD = 0.12
 """Own numbers of items stand for those around them: standard deviation as a share."""
 RECENT = 5
 """Weeks to which the weights are fitted."""
-EM_STEPS = 100
 
 
-class BasketSizes:
+class BasketSizeLaw:
     """Chances of numbers of items, counted in the weeks up to one."""
 
     def __init__(self, cache: TensorCache, last_week: int) -> None:
@@ -67,7 +67,7 @@ class BasketSizes:
         for place in np.ndindex(self._weights.shape[:2]):
             alike = (group == place[0]) & (kinds[rows, 0] == place[1])
             happened = np.stack([t[np.arange(len(rows)), items[rows]] for t in tables], 1)[alike]
-            self._weights[place] = _likeliest(happened)
+            self._weights[place] = mixture_weights(happened)
 
     def chances(self, kinds: np.ndarray, logs: Sequence[TripLog]) -> np.ndarray:
         """(n, MOST + 1) probabilities of numbers of items, from 0, which has none.
@@ -115,16 +115,3 @@ def _histograms(
         prior = np.bincount(items, minlength=MOST + 1)[None] / len(items)
     counts = np.bincount(key * (MOST + 1) + items, minlength=keys * (MOST + 1)).reshape(keys, -1)
     return (counts + SHRINKAGE * prior) / (counts.sum(1, keepdims=True) + SHRINKAGE)
-
-
-def _likeliest(chances: np.ndarray) -> np.ndarray:
-    """Weights (tables,) of the mixture under which what happened, (n, tables), is likeliest, by
-    expectation and maximisation; all equal where n is 0."""
-    weights = np.full(chances.shape[1], 1 / chances.shape[1])
-    if not len(chances):
-        return weights
-    chances = np.maximum(chances, 1e-12)
-    for _ in range(EM_STEPS):
-        parts = chances * weights
-        weights = (parts / parts.sum(1, keepdims=True)).mean(0)
-    return weights

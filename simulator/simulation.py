@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from tqdm import tqdm
 
-from simulator.basket_sizes import BasketSizes
+from simulator.basket_sizes import BasketSizeLaw
 from simulator.baskets import fill
 from simulator.draws import chosen, uniforms
 from simulator.hazards import Hazards
@@ -80,7 +80,7 @@ class Simulator:
         self._chain = chain
         self._states = recorded_states(chain, cache, self.customers, start)
         self._laws = _Laws(
-            BasketSizes(cache, start),
+            BasketSizeLaw(cache, start),
             ItemCalibration(model, cache, start),
             NewStores(cache, start),
             Quantities(cache, start),
@@ -116,7 +116,7 @@ class _Laws:
     """What is counted in the history, and never changes."""
 
     def __init__(
-        self, sizes: BasketSizes, items: ItemCalibration, new_stores: NewStores,
+        self, sizes: BasketSizeLaw, items: ItemCalibration, new_stores: NewStores,
         quantities: Quantities, portions: Portions, strangers: Strangers,
     ) -> None:  # fmt: skip
         self.sizes, self.items, self.new_stores = sizes, items, new_stores

@@ -113,10 +113,10 @@ class VisitCounts:
                     best, self.rates = nats, tried
         for name, part in self._mixtures(rows[self._came(rows, last)]).items():
             chances, group, defined = part
-            everywhere = _weights(chances[defined])
+            everywhere = mixture_weights(chances[defined])
             self._fitted[name] = dict.fromkeys(range(2 * len(TRIPS_SO_FAR) + 2), everywhere)
             for each in np.unique(group[defined]).tolist():
-                self._fitted[name][each] = _weights(chances[defined & (group == each)])
+                self._fitted[name][each] = mixture_weights(chances[defined & (group == each)])
 
     def _came(self, rows: np.ndarray, last_week: int) -> np.ndarray:
         """(V,) bool: another trip of the customer follows up to the week."""
@@ -346,7 +346,7 @@ class VisitCounts:
         return 0.999 * counts / np.maximum(counts.sum(1, keepdims=True), 1e-9) + UNSEEN
 
 
-def _weights(chances: np.ndarray) -> np.ndarray:
+def mixture_weights(chances: np.ndarray) -> np.ndarray:
     """Weights (counts,) of the mixture under which probabilities (V, counts) are likeliest, by
     expectation and maximisation; all equal where V is 0."""
     weights = np.full(chances.shape[1], 1 / chances.shape[1])

@@ -9,7 +9,7 @@ from toy import toy_columns, toy_manifest
 from toy_start import START
 
 from simulator import visit_calibration
-from simulator.basket_sizes import BasketSizes
+from simulator.basket_sizes import BasketSizeLaw
 from simulator.item_calibration import Before, ItemCalibration
 from simulator.quantities import SHRINKAGE, Portions, Quantities
 from simulator.stores import NewStores
@@ -65,7 +65,7 @@ def test_portions_are_what_trips_with_one_show(tmp_path):
 
 def test_sizes_are_distributions_without_empty_baskets(chain, simulator):
     cache, _ = chain
-    law = BasketSizes(cache, START)
+    law = BasketSizeLaw(cache, START)
     logs = [simulator._states[0].features.log, TripLog.empty()]
     chances = law.chances(np.array([[1, 1, 1, 1], [2, 0, 0, 0]]), logs)
     np.testing.assert_allclose(chances.sum(1), 1)

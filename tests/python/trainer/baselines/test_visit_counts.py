@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from toy import TRAIN_LAST, VALIDATION_LAST, toy_cache, toy_columns, toy_manifest
 
-from trainer.baselines.visit_counts import VisitCounts, _weights
+from trainer.baselines.visit_counts import VisitCounts, mixture_weights
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
 
@@ -62,8 +62,8 @@ def test_what_is_certain_is_learnt(rhythmic):
 def test_weights_of_a_mixture_are_the_likeliest():
     """Two counts, one right twice as often: their weights are two to one, whatever a third says."""
     right = np.array([[1.0, 0, 0.2], [1, 0, 0.2], [0, 1, 0.2]])
-    np.testing.assert_allclose(_weights(right), [2 / 3, 1 / 3, 0], atol=1e-6)
-    np.testing.assert_array_equal(_weights(np.empty((0, 4))), [0.25] * 4)
+    np.testing.assert_allclose(mixture_weights(right), [2 / 3, 1 / 3, 0], atol=1e-6)
+    np.testing.assert_array_equal(mixture_weights(np.empty((0, 4))), [0.25] * 4)
 
 
 def test_nothing_after_the_split_is_read(tmp_path):
