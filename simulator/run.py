@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
+
 from simulator.lgsr import write_receipts
 from simulator.receipts import Receipts
 from simulator.runs import load_simulator, processes_option, simulate
@@ -52,7 +54,8 @@ def _parser() -> CommandParser:
     )  # fmt: skip
     add(
         "--start", type=whole(), metavar="WEEK",
-        help="last week of the history; nothing later is read (default: the last with trips)",
+        help="last week of the history; nothing later is read (default: the last with trips that "
+        "are no copies of earlier ones)",
     )  # fmt: skip
     add(
         "--scenario", type=Path, metavar="FILE", help="what changes, a YAML file (default: nothing)"
@@ -71,7 +74,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.seed + options.runs - 1 > LARGEST_SEED:
         raise InputError(f"--seed: {options.runs} runs from there go beyond {LARGEST_SEED}")
     cache = TensorCache(options.cache)
-    start = options.start or int(cache["trips.week"].max())
+    start = options.start or _last_fresh_week(cache)
     scenario = (
         read_scenario(options.scenario, cache, start, options.weeks)
         if options.scenario
@@ -108,6 +111,13 @@ def _folder(path: Path) -> Iterator[None]:
     finally:
         with suppress(OSError):  # it holds something
             path.rmdir()
+
+
+def _last_fresh_week(cache: TensorCache) -> int:
+    """The last one with trips that are not mostly copies: whoever repeats them learns nothing."""
+    week = np.unique(cache["trips.week"]).astype(np.int64)
+    fresh = week[~cache["weeks.is_replayed"][week - 1]]
+    return int(fresh[-1] if len(fresh) else week[-1])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ import json
 import pytest
 from toy_start import START
 
-from simulator.run import main
+from simulator.run import _last_fresh_week, main
 from trainer.cache.json_files import is_intact, read_json
 from trainer.model.checkpoint import load_checkpoint, save_checkpoint
 from trainer.report.run import Run
@@ -133,3 +133,9 @@ def test_errors_are_one_line(chain, folder, monkeypatch, capsys, arguments, mess
     assert printed == "" and error.count("\n") == 1
     assert error.startswith("error: ") and message in error
     assert sorted(folder.rglob("*")) == before
+
+
+def test_it_starts_after_the_last_week_that_is_no_copy(chain):
+    """The toy chain's last two weeks are copies."""
+    cache, _ = chain
+    assert _last_fresh_week(cache) == 28
