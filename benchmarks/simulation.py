@@ -22,10 +22,11 @@ import torch
 
 from benchmarks.common import answer, parser
 from benchmarks.timing import facts
-from simulator.runs import load_simulator
+from simulator.runs import ready_simulator
 from simulator.simulation import Simulator
 from trainer.cache.reader import TensorCache
 from trainer.commands.options import whole
+from trainer.model.checkpoint import load_checkpoint
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     cache = TensorCache(options.cache)
     start = options.start or cache.split["test"][0] - 1
     begun = time.perf_counter()
-    whole_chain = load_simulator(options.checkpoint, cache, start)
+    whole_chain = ready_simulator(load_checkpoint(options.checkpoint), cache, start)
     laws = time.perf_counter() - begun
     everyone = whole_chain.customers
     chosen = np.sort(np.random.default_rng(0).permutation(everyone)[: len(everyone) // 2])

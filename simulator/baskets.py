@@ -27,12 +27,12 @@ SAME_ANSWER = 4
 
 def fill(
     model: WorldModel, calibration: ItemCalibration, states: Sequence[CustomerState],
-    plans: Sequence[TripPlan], sizes: np.ndarray, weeks: np.ndarray, on_sale: np.ndarray,
+    plans: Sequence[TripPlan], sizes: np.ndarray, week: int, on_sale: np.ndarray,
     seed: int, keys: tuple[np.ndarray, ...],
 ) -> list[np.ndarray]:  # fmt: skip
-    """Tokens of the items of n baskets, ascending.
+    """Tokens of the items of n baskets of a week, ascending.
 
-    sizes, weeks (n,): how many items each has, at most as many as are on sale, and its week;
+    sizes (n,): how many items each has, at most as many as are on sale;
     on_sale (V,) bool: tokens of products that can be bought. keys (n,) each: what tells the
     baskets apart, for `draws`.
     """
@@ -42,14 +42,14 @@ def fill(
         rows = by_size[start : start + AT_ONCE]
         drawn = _fill(
             model, calibration, [states[row] for row in rows], [plans[row] for row in rows],
-            int(sizes[rows].max()), weeks[rows], on_sale, seed, [key[rows] for key in keys],
+            int(sizes[rows].max()), week, on_sale, seed, [key[rows] for key in keys],
         )  # fmt: skip
         for row, tokens in zip(rows, drawn, strict=True):
             found[row] = np.sort(tokens[: sizes[row]])
     return found
 
 
-def _fill(model, calibration, states, plans, size, weeks, on_sale, seed, keys) -> np.ndarray:
+def _fill(model, calibration, states, plans, size, week, on_sale, seed, keys) -> np.ndarray:
     """(n, size) tokens in the order in which they are drawn."""
     trips, questions = model.questions(states, plans)
     before = Before.of(questions)
@@ -69,7 +69,7 @@ def _fill(model, calibration, states, plans, size, weeks, on_sale, seed, keys) -
         new = (log_p + torch.from_numpy(noise)).topk(more, dim=1).indices
         left.scatter_(1, new, False)
         for each in new.unbind(1) if step + more < size else ():
-            pence = prices.at(each.numpy(), stores, weeks).astype(np.float32)
+            pence = prices.at(each.numpy(), stores, week).astype(np.float32)
             baskets.add(each, torch.from_numpy(pence))
         drawn = np.concatenate([drawn, new.numpy()], axis=1)
     return drawn

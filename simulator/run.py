@@ -18,7 +18,7 @@ import numpy as np
 
 from simulator.lgsr import write_receipts
 from simulator.receipts import Receipts
-from simulator.runs import load_simulator, processes_option, simulate
+from simulator.runs import processes_option, ready_simulator, simulate
 from simulator.scenario import AS_IT_IS
 from simulator.scenario_file import read_scenario
 from simulator.summary import SUMMARY, by_week, lines, summary
@@ -81,7 +81,8 @@ def _run(options: argparse.Namespace) -> None:
         else AS_IT_IS
     )
     with _folder(options.out):
-        simulator = load_simulator(options.checkpoint, cache, start)
+        checkpoint = load_checkpoint(options.checkpoint)
+        simulator = ready_simulator(checkpoint, cache, start)
         digits = max(2, len(str(options.runs - 1)))
 
         def written(number: int, receipts: Receipts) -> dict[str, list[int]]:
@@ -91,8 +92,7 @@ def _run(options: argparse.Namespace) -> None:
         seeds = range(options.seed, options.seed + options.runs)
         found = simulate(simulator, options.weeks, seeds, written, options.processes, scenario)
         name = options.scenario.name if options.scenario else None
-        weights = load_checkpoint(options.checkpoint).weights_digest
-        content = summary(cache, weights, start, name, options.seed, found)
+        content = summary(cache, checkpoint.weights_digest, start, name, options.seed, found)
         with new_file(options.out / SUMMARY) as fresh:
             write_json(fresh, content)
         print("\n".join(lines(content)))

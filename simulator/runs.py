@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -21,7 +20,7 @@ from simulator.simulation import Simulator
 from trainer.cache.reader import TensorCache
 from trainer.commands.options import CommandParser, whole
 from trainer.evaluation.evaluator import ready
-from trainer.model.checkpoint import load_checkpoint
+from trainer.model.checkpoint import Checkpoint
 from trainer.model.encoder.backends import choose
 from trainer.next_baskets.side_by_side import side_by_side
 from trainer.training.allocator import keep_few_kernels, keep_freed_memory
@@ -40,16 +39,16 @@ def processes_option(parser: CommandParser) -> None:
     )  # fmt: skip
 
 
-def load_simulator(
-    checkpoint: Path, cache: TensorCache, start: int, customers: np.ndarray | None = None
+def ready_simulator(
+    checkpoint: Checkpoint, cache: TensorCache, start: int, customers: np.ndarray | None = None
 ) -> Simulator:
-    """With a checkpoint's model; raises what `load_checkpoint`, `ready` and `Simulator` raise."""
+    """With a checkpoint's model; raises what `ready` and `Simulator` raise."""
     # A simulation is many small operations: several threads gain little by them, and lose much
     # by waiting for each other where other processes use the cores.
     torch.set_num_threads(1)
     keep_few_kernels()
     keep_freed_memory()
-    model = ready(load_checkpoint(checkpoint), cache, choose("auto"))
+    model = ready(checkpoint, cache, choose("auto"))
     return Simulator(model, cache, start, customers)
 
 

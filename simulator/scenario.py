@@ -7,7 +7,7 @@ name stays as it was at the start.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class Scenario:
     """Tokens of products without sales, which start with the recent sales of `like`."""
     closed_days: frozenset[int] = frozenset()
     """Days since 1970-01-01 on which all stores are closed."""
-    new_customers: Sequence[tuple[int, Weeks]] = field(default=())
+    new_customers: Sequence[tuple[int, Weeks]] = ()
     """Customers a week who come for the first time, and when."""
 
     def planned(self, prices: ShelfPrices) -> ShelfPrices | PlannedPrices:

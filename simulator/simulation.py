@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
@@ -112,25 +113,33 @@ class Simulator:
         return _receipts(found)
 
 
+@dataclass(frozen=True)
 class _Laws:
     """What is counted in the history, and never changes."""
 
-    def __init__(
-        self, sizes: BasketSizeLaw, items: ItemCalibration, new_stores: NewStores,
-        quantities: Quantities, portions: Portions, strangers: Strangers,
-    ) -> None:  # fmt: skip
-        self.sizes, self.items, self.new_stores = sizes, items, new_stores
-        self.quantities, self.portions, self.strangers = quantities, portions, strangers
+    sizes: BasketSizeLaw
+    items: ItemCalibration
+    new_stores: NewStores
+    quantities: Quantities
+    portions: Portions
+    strangers: Strangers
 
 
+@dataclass(frozen=True)
 class _Trip:
-    """One finished trip: whose it is, its week, what was paid for each line, and what tells it
-    apart for `simulator.draws`: customer, day, and which of their trips on that day."""
+    """One finished trip."""
 
-    def __init__(
-        self, week: int, trip: FinishedTrip, paid: np.ndarray, key: tuple[int, int, int]
-    ) -> None:
-        self.customer, self.week, self.trip, self.paid, self.key = key[0], week, trip, paid, key
+    week: int
+    trip: FinishedTrip
+    paid: np.ndarray
+    """(items,) pence for all units of each."""
+    key: tuple[int, int, int]
+    """What tells it apart for `simulator.draws`: customer, day, and which of their trips on it."""
+
+    @property
+    def customer(self) -> int:
+        """Whose it is."""
+        return self.key[0]
 
 
 class _Run:
@@ -257,9 +266,8 @@ class _Run:
         )
         sizes = chosen(chances, uniforms(self.seed, SIZE, *keys))
         sizes = np.minimum(sizes, np.count_nonzero(on_sale))
-        weeks = np.full(len(plans), week)
         baskets = fill(
-            self.model, self.laws.items, states, plans, sizes, weeks, on_sale, self.seed, keys
+            self.model, self.laws.items, states, plans, sizes, week, on_sale, self.seed, keys
         )
         tokens = np.concatenate(baskets)
         of_trip = np.repeat(np.arange(len(plans)), sizes)
@@ -272,7 +280,7 @@ class _Run:
         quantities = self.laws.quantities.draw(tokens, of_trip, of_size, uniform)
         portions = self.laws.portions.draw(tokens, uniforms(self.seed, PORTION, *of_items))
         stores = np.array([plan.store for plan in plans])[of_trip]
-        pence = self.chain.prices.at(tokens, stores, weeks[of_trip]).astype(np.float32)
+        pence = self.chain.prices.at(tokens, stores, week).astype(np.float32)
         paid = np.rint(pence[:, 0].astype(np.float64) * quantities * portions).astype(np.int64)
         parts = [np.split(part, sizes.cumsum()[:-1]) for part in (tokens, quantities, pence, paid)]
         return [

@@ -12,13 +12,14 @@ from simulator.fidelity.simulated import of_receipts, read_simulated
 from simulator.fidelity.text_report import report
 from simulator.fidelity.trip_sets import TripSet
 from simulator.fidelity.window import Window
-from simulator.runs import load_simulator, processes_option, simulate
+from simulator.runs import processes_option, ready_simulator, simulate
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, seed, whole
+from trainer.model.checkpoint import load_checkpoint
 
 TITLE = "RetailSim: fidelity"
 
@@ -87,7 +88,8 @@ def _run(options: argparse.Namespace, command: str) -> None:
 
 def _simulated(options: argparse.Namespace, window: Window) -> list[TripSet]:
     """Runs of a model, of the customers who are judged."""
-    simulator = load_simulator(options.model, window.cache, window.start, window.population)
+    checkpoint = load_checkpoint(options.model)
+    simulator = ready_simulator(checkpoint, window.cache, window.start, window.population)
     seeds = range(options.seed, options.seed + options.runs)
     return simulate(
         simulator, options.weeks, seeds, lambda _, found: of_receipts(found, window),
