@@ -5,6 +5,7 @@
     unbatched        the same with one question per call of the model
     open_loop        at a rate, whether or not answers come (started on time, timed from then)
     finished_trip    one client tells trips of customers with 10 and with 1,000 earlier ones
+    swap             the checkpoint is read again and again while as many clients ask (wrk)
     overload         three times as many clients as may wait: how fast the others are refused
 
 Milliseconds. Server and clients are kept on different cores where there are two. States are warm:
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import itertools
 import json
 import os
@@ -27,7 +29,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -203,6 +207,34 @@ def many_clients(server: Server, clients: int, seconds: float) -> dict[str, Any]
     } | {name: round(value, 2) for name, value in result.items()}
 
 
+def swap(server: Server, clients: int, seconds: float) -> dict[str, Any]:
+    """Closed loop, by wrk, while checkpoints take over: each as soon as the one before has."""
+    done = threading.Event()
+
+    def swap_again() -> None:
+        while not done.is_set():
+            so_far = _swaps(server)
+            server.process.send_signal(signal.SIGHUP)
+            while _swaps(server) == so_far and not done.wait(0.2):
+                pass
+
+    before = _swaps(server)
+    swapping = threading.Thread(target=swap_again)
+    swapping.start()
+    found = many_clients(server, clients, seconds)
+    done.set()
+    swapping.join()
+    return {"swaps": _swaps(server) - before} | found
+
+
+def _swaps(server: Server) -> int:
+    """Checkpoints that took over so far."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:
+        text = answer.read().decode()
+    found = re.search(r'retailsim_checkpoints_total\{result="taken over"\} ([0-9.e+]+)', text)
+    return 0 if found is None else int(float(found[1]))
+
+
 def open_loop(server: Server, rate: float, seconds: float) -> dict[str, Any]:
     """Requests are due at a rate, and timed from when they are due."""
 
@@ -374,6 +406,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             found["many_clients"] = many_clients(server, options.clients, options.seconds)
             found["open_loop"] = open_loop(server, options.rate, options.seconds)
             found["finished_trip"] = finished_trips(server, first)
+            found["swap"] = swap(server, options.clients, options.seconds)
             found["overload"] = overload(server, options.seconds)
         with served(options, bodies, Path(folder, "states"), "--batch", "1") as server:
             found["unbatched"] = many_clients(server, options.clients, options.seconds)
@@ -391,6 +424,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; its exit code."""
+    gc.disable()  # answers that are there already would wait for it
     made = parser(__doc__)
     made.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of the model")
     made.add_argument(

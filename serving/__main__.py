@@ -15,6 +15,7 @@ import torch
 import uvicorn
 
 from serving.app import create_app
+from serving.garbage import collect_seldom
 from serving.limits import BATCH, LIVE
 from serving.refusals import refusing
 from serving.service import Bounds, Service
@@ -103,6 +104,7 @@ def _run(options: argparse.Namespace) -> None:
         f"({len(service.served.customers):,} recorded customers, states in {states})",
         flush=True,
     )
+    collect_seldom()
     server.run(sockets=[listening])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from serving.batcher import Batcher
 from serving.chain import ServedChain
 from serving.engine import Engine
+from serving.garbage import collect_seldom
 from serving.limits import BATCH, LIVE, SECONDS, WAITING
 from serving.metrics import Metrics
 from serving.requests import Prepare, TakeOver, Warm
@@ -85,6 +86,7 @@ class Service:
                 while left:
                     left = await self.batcher.ask(Warm())
                 await self.batcher.ask(TakeOver())
+                collect_seldom()  # the former model goes
             except Exception as error:
                 self.metrics.checkpoints.labels("refused").inc()
                 known = isinstance(error, ExpectedError)
