@@ -49,7 +49,7 @@ class Signs:
         known = history.take(np.isin(window.day_week[history.day], recent))
         self._rate = np.bincount(known.customer, minlength=window.customers) / len(recent)
         self._spent = np.bincount(known.customer, known.spend, window.customers) / len(recent)
-        self._stores = cache.rows("stores")
+        self._stores = cache.rows("stores") + 1
         self._store_key, times = np.unique(
             history.customer * self._stores + history.store, return_counts=True
         )
@@ -84,7 +84,7 @@ class Signs:
             "share of the customer's trips in this store": self._own_store(trips),
             "another store than on the trip before": trips.store
             != previous(window, trips, window.history.store, trips.store),
-            "format of the store": window.cache["stores.format"][trips.store],
+            "format of the store": np.append(window.cache["stores.format"], 0)[trips.store],
             **{f"kind of trip: {name}": trips.kind[:, i] for i, name in enumerate(CONTEXT)},
             "items": trips.items,
             "units": trips.units,

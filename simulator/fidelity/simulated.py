@@ -13,6 +13,7 @@ from simulator.receipts import Receipts
 from trainer.cache.reader import TensorCache
 from trainer.cache.schema import CONTEXT
 from trainer.commands.errors import InputError
+from trainer.features.plans import UNKNOWN_STORE
 
 
 def of_receipts(receipts: Receipts, window: Window) -> TripSet:
@@ -22,12 +23,14 @@ def of_receipts(receipts: Receipts, window: Window) -> TripSet:
     day = _places(receipts.day, date)
     kept = (receipts.customer >= 0) & (day >= 0)
     lines = np.repeat(kept, receipts.items)
+    stores = window.cache.rows("stores")
+    store = np.where(receipts.store == UNKNOWN_STORE, stores, receipts.store)
     trip = np.repeat(np.arange(len(kept)), receipts.items)
     spend = np.bincount(trip, receipts.pence, len(kept)).astype(np.int64)
     return window.restrict(
         TripSet.of(
             customer=receipts.customer[kept], day=day[kept], hour=receipts.hour[kept],
-            store=receipts.store[kept], kind=receipts.kind[kept], spend=spend[kept],
+            store=store[kept], kind=receipts.kind[kept], spend=spend[kept],
             items=receipts.items[kept], token=receipts.token[lines],
             quantity=receipts.quantity[lines],
         )

@@ -27,7 +27,7 @@ class TripSet:
     hour: np.ndarray
     """(T,) int64."""
     store: np.ndarray
-    """(T,) int64 stores row."""
+    """(T,) int64 stores row; one more than there are for a store that the cache does not have."""
     kind: np.ndarray
     """(T, 4) int64 codes of the kind of trip, `CONTEXT`; 0 unknown."""
     spend: np.ndarray

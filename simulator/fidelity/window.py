@@ -119,7 +119,7 @@ class Window:
             ("customer", trips.customer, 0, self.customers),
             ("day", trips.day, 0, len(self.day_week)),
             ("hour", trips.hour, 0, 24),
-            ("store", trips.store, 0, cache.rows("stores")),
+            ("store", trips.store, 0, cache.rows("stores") + 1),
             ("token", np.where(special, 0, trips.token), 1, vocabulary.input_size),
         ):
             if len(values) and not low <= values.min() <= values.max() < rows:

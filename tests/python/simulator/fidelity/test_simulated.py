@@ -7,8 +7,12 @@ import pytest
 from toy import toy_manifest
 from worlds import START, WEEKS, columns, rows, world
 
-from simulator.fidelity.simulated import read_simulated
+from simulator.fidelity.habits import Habits
+from simulator.fidelity.own import OwnPurchases
+from simulator.fidelity.signs import Signs
+from simulator.fidelity.simulated import of_receipts, read_simulated
 from simulator.fidelity.window import Window
+from simulator.receipts import Receipts
 from trainer.cache.writer import write_cache
 from trainer.commands.errors import InputError
 
@@ -30,6 +34,28 @@ def test_rows_are_matched_by_code(tmp_path, window):
     found["trips.size"] = np.where(size > 0, 4 - size.astype(int), 0)
     write_cache(tmp_path / "other", found, manifest)
     assert rows(read_simulated(tmp_path / "other", window)) == rows(window.real)
+
+
+def test_receipts_in_memory(window):
+    """Anonymous trips are left out; a store that the cache does not have is another one."""
+    real = window.real
+    receipts = Receipts(
+        customer=real.customer.copy(), week=window.day_week[real.day], day=window.date[real.day],
+        hour=real.hour, store=real.store.copy(), kind=real.kind, items=real.items,
+        token=real.token, quantity=real.quantity, pence=real.quantity * 100,
+    )  # fmt: skip
+    receipts.customer[0] = -1
+    receipts.store[1:] = -1
+    found = of_receipts(receipts, window)
+    window.check(found)
+    np.testing.assert_array_equal(found.token, real.token[real.items[0] :])
+    np.testing.assert_array_equal(found.spend, 100 * real.units[1:])
+    own = OwnPurchases(window)
+    first = np.diff(found.customer, prepend=-1) > 0
+    assert Habits(window, own).switching(found) == first.mean()
+    signs = Signs(window, own).of_trips(found)
+    assert (signs["share of the customer's trips in this store"] == 0).all()
+    assert (signs["format of the store"] == 0).all()
 
 
 def test_strangers_are_left_out(tmp_path):
