@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from simulator.draws import gumbels
+from simulator.draws import race
 from simulator.item_calibration import Before, ItemCalibration
 from trainer.batches.growing_baskets import GrowingBaskets
 from trainer.features.plans import TripPlan
@@ -56,18 +56,16 @@ def _fill(model, calibration, states, plans, size, week, on_sale, seed, keys) ->
     baskets = GrowingBaskets(questions, [state.features for state in states])
     stores = np.array([plan.store for plan in plans])
     prices = states[0].chain.prices
-    token = np.arange(len(on_sale))
-    left = torch.from_numpy(on_sale).expand(len(plans), -1).clone()
+    barred = torch.where(torch.from_numpy(on_sale), 0.0, -torch.inf).repeat(len(plans), 1)
     drawn = np.empty((len(plans), 0), np.int64)
     while (step := drawn.shape[1]) < size:
         logits = model.answer_questions(trips, baskets.questions).logits
         row = torch.arange(len(plans)).repeat_interleave(step)
         inside = calibration.assortment.inside(row, torch.from_numpy(drawn).flatten(), len(plans))
-        log_p = calibration.log_p(logits.masked_fill_(~left, -torch.inf), before, inside, step)
-        noise = gumbels(seed, ITEM, *(key[:, None] for key in keys), step, token[None])
+        p = calibration.p(logits, barred, before, inside, step)
         more = min(1 + step // SAME_ANSWER, size - step)
-        new = (log_p + torch.from_numpy(noise)).topk(more, dim=1).indices
-        left.scatter_(1, new, False)
+        new = race(p, more, seed, ITEM, *keys, step)
+        barred.scatter_(1, new, -torch.inf)
         for each in new.unbind(1) if step + more < size else ():
             pence = prices.at(each.numpy(), stores, week).astype(np.float32)
             baskets.add(each, torch.from_numpy(pence))

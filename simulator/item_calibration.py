@@ -30,6 +30,7 @@ from trainer.batches.batch import Questions
 from trainer.batches.loaders import EvaluationDataLoader, Hidden
 from trainer.batches.masking import MaskedItems
 from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
 from trainer.cache.vocabulary import PAD
 from trainer.features.categories import category_of_token
@@ -100,6 +101,11 @@ class Assortment:
         above = torch.from_numpy(np.where(parent < 0, rows, parent))
         self.levels = above[category], category
         """Categories of tokens, the finest last."""
+        self._tokens = [each.argsort(stable=True).numpy() for each in self.levels]
+        self._first = [
+            np.searchsorted(each[order].numpy(), np.arange(len(rows) + 1))
+            for each, order in zip(self.levels, self._tokens, strict=True)
+        ]
         week = np.repeat(cache["trips.week"], np.diff(cache["trips.item_offsets"].astype(np.int64)))
         sold = np.bincount(cache["items.token"][week <= last_week], minlength=len(category))
         share = (sold[: len(category)] + 0.5) / (sold.sum() + 0.5 * len(category))
@@ -114,6 +120,17 @@ class Assortment:
             there[question, category[token]] = 1
             found.append(there)
         return tuple(found)
+
+    def add(self, scores: Tensor, inside: tuple[Tensor, Tensor], weights: Tensor) -> None:
+        """Add the weight of each level to the scores (questions, V) of all tokens of the categories
+        that are `inside`."""
+        for there, tokens, first, weight in zip(
+            inside, self._tokens, self._first, weights, strict=False
+        ):
+            row, category = (each.numpy() for each in there.nonzero(as_tuple=True))
+            number = first[category + 1] - first[category]
+            token = tokens[ranges(first[category], number)]
+            scores[torch.from_numpy(np.repeat(row, number)), torch.from_numpy(token)] += weight
 
 
 @dataclass(frozen=True)
@@ -141,7 +158,7 @@ class Before:
 
 
 class ItemCalibration:
-    """Log-probabilities of the next item; those of the model where no week is left to learn from.
+    """Probabilities of the next item; those of the model where no week is left to learn from.
 
     Args:
         model: whose logits they are made of.
@@ -173,31 +190,32 @@ class ItemCalibration:
                     seen.record(model(batch).logits, batch.questions)
         self.values = seen.fitted()
 
-    def log_p(
-        self, logits: Tensor, before: Before, inside: tuple[Tensor, Tensor], in_basket: int
-    ) -> Tensor:
-        """(n, V) log-probabilities of what is next: logits (n, V), -inf for what cannot be; inside:
-        categories of the baskets, as of `Assortment`; all baskets hold as many items."""
+    def p(
+        self, logits: Tensor, barred: Tensor, before: Before, inside: tuple[Tensor, Tensor],
+        in_basket: int,
+    ) -> Tensor:  # fmt: skip
+        """(n, V) probabilities of what is next: logits (n, V); barred (n, V): 0, or -inf for what
+        cannot be; inside: categories of the baskets, as of `Assortment`; all baskets hold as many
+        items."""
         numbers = _Numbers.of(self.values[int(np.digitize(in_basket, IN_BASKET))].float())
-        possible = logits.isfinite()
-        scores = logits.log_softmax(1)
-        of_level, share = numbers.of_others, self.assortment.log_share
-        scaled = (scores / numbers.log_other_t.exp()).add_(of_level[2] * share)
-        for there, category, weight in zip(inside, self.assortment.levels, of_level, strict=False):
-            if in_basket:
-                scaled += (there * weight).index_select(1, category)
+        share = self.assortment.log_share
+        log_p = (logits + barred).log_softmax(1)
         row, token = before.question, before.token
-        of_level = numbers.of_own
-        own = scores[row, token] / numbers.log_own_t.exp() + before.figures @ numbers.of_before
-        own += of_level[2] * share[token]
-        for there, category, weight in zip(inside, self.assortment.levels, of_level, strict=False):
+        own = log_p[row, token] / numbers.log_own_t.exp() + before.figures @ numbers.of_before
+        own += numbers.of_own[2] * share[token]
+        for there, category, weight in zip(
+            inside, self.assortment.levels, numbers.of_own, strict=False
+        ):
             own += there[row, category[token]] * weight
-        scaled[row, token] = own
-        log_p = scaled.log_softmax(1)
+        log_p.div_(numbers.log_other_t.exp()).add_(numbers.of_others[2] * share)
+        self.assortment.add(log_p, inside, numbers.of_others)
+        log_p[row, token] = own
+        p = log_p.softmax(1)
         if numbers.odds.isfinite():
-            even = F.logsigmoid(numbers.odds) - possible.sum(1, keepdim=True).log()
-            log_p = torch.logaddexp(log_p + F.logsigmoid(-numbers.odds), even)
-        return log_p.masked_fill_(~possible, -torch.inf)
+            possible = (barred == 0).float()
+            even = numbers.odds.sigmoid() / possible.sum(1, keepdim=True)
+            p = p.mul_((-numbers.odds).sigmoid()).add_(possible.mul_(even))
+        return p
 
 
 class _GrowingLoader(EvaluationDataLoader):

@@ -93,10 +93,9 @@ def test_nothing_is_calibrated_without_weeks_to_learn_from(chain):
     logits = logits.repeat(1, 1 + cache.vocabulary.size // 20)[:, : cache.vocabulary.size]
     logits[:, 0] = -torch.inf
     none = torch.empty(0, dtype=torch.long)
-    found = items.log_p(
-        logits, Before(none, none, torch.empty(0, 5)), items.assortment.inside(none, none, 3), 2
-    )
-    torch.testing.assert_close(found, logits.log_softmax(1))
+    before, inside = Before(none, none, torch.empty(0, 5)), items.assortment.inside(none, none, 3)
+    found = items.p(logits, torch.zeros_like(logits), before, inside, 2)
+    torch.testing.assert_close(found, logits.softmax(1))
 
 
 def test_how_customers_came_before():
@@ -164,7 +163,8 @@ def test_calibrated_items_are_likelier_than_before(chain):
         for batch in _GrowingLoader(dataset, "next_known", seed=0, chunk=model.config.chunk):
             questions = batch.questions
             logits = model(batch).logits[: len(questions.trip)]
-            logits[:, [0, -2, -1]] = -torch.inf
+            barred = torch.zeros_like(logits)
+            barred[:, [0, -2, -1]] = -torch.inf
             before = Before.of(questions)
             own = torch.zeros(logits.shape, dtype=torch.bool)
             own[before.question, before.token] = True
@@ -172,11 +172,51 @@ def test_calibrated_items_are_likelier_than_before(chain):
             empty = questions.fully_hidden[questions.target_question]
             row, target = questions.target_question[empty], questions.target[empty]
             for name, law in (("fitted", fitted), ("plain", plain)):
-                log_p = law.log_p(logits, before, inside, 0)
-                nats[name] -= float(log_p[row, target].sum())
-            own_mass += float(
-                (fitted.log_p(logits, before, inside, 0).exp() * own).sum(1)[row].sum()
-            )
+                p = law.p(logits, barred, before, inside, 0)
+                nats[name] -= float(p[row, target].log().sum())
+            own_mass += float((fitted.p(logits, barred, before, inside, 0) * own).sum(1)[row].sum())
             own_share += float(own[row, target].sum())
     assert nats["fitted"] < nats["plain"]
     assert own_mass == pytest.approx(own_share, rel=0.1)
+
+
+def test_chances_of_items_are_those_of_the_formula(chain):
+    """Tilted by figures of products, what is gone left out, a share spread evenly."""
+    cache, model = chain
+    items = ItemCalibration(model, cache, START)
+    rng = torch.Generator().manual_seed(0)
+    items.values = torch.randn(items.values.shape, generator=rng, dtype=torch.float64) / 2
+    n, size = 4, cache.vocabulary.size
+    logits = torch.randn(n, size, generator=rng)
+    gone = torch.rand(n, size, generator=rng) < 0.2
+    barred = torch.where(gone, -torch.inf, 0.0)
+    question, token = torch.tensor([0, 0, 2, 3]), torch.tensor([3, 9, 9, 1])
+    before = Before(question, token, torch.randn(4, 5, generator=rng))
+    basket = torch.tensor([[4, 5], [6, 7], [30, 2], [8, 9]])
+    inside = items.assortment.inside(torch.arange(n).repeat_interleave(2), basket.flatten(), n)
+    found = items.p(logits, barred, before, inside, 2)
+
+    log_own_t, log_other_t, odds, *weights = items.values[2].tolist()
+    of_before, of_own, of_others = weights[:5], weights[5:8], weights[8:]
+    coarse, fine = items.assortment.levels
+    for row in range(n):
+        own = {int(t): f for q, t, f in zip(*(before.question, token, before.figures), strict=True)
+               if q == row}  # fmt: skip
+        left = [t for t in range(size) if not gone[row, t]]
+        total = sum(np.exp(float(logits[row, t])) for t in left)
+        tilted = {}
+        for t in left:
+            of_all = of_own if t in own else of_others
+            score = float(logits[row, t]) - np.log(total)
+            score /= np.exp(log_own_t if t in own else log_other_t)
+            score += of_all[0] * bool((coarse[basket[row]] == coarse[t]).any())
+            score += of_all[1] * bool((fine[basket[row]] == fine[t]).any())
+            score += of_all[2] * float(items.assortment.log_share[t])
+            if t in own:
+                score += float(own[t] @ torch.tensor(of_before))
+            tilted[t] = np.exp(score)
+        even = 1 / (1 + np.exp(-odds))
+        expected = np.zeros(size)
+        for t in left:
+            expected[t] = (1 - even) * tilted[t] / sum(tilted.values()) + even / len(left)
+        np.testing.assert_allclose(found[row], expected, rtol=1e-4)
