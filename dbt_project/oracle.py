@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,13 +22,12 @@ from trainer.commands.options import CommandParser, check_output, measured_split
 from trainer.evaluation.evaluator import evaluated
 from trainer.evaluation.oracle import write_oracle
 
+from .known_chain import chain_config, places
 from .sample import labels
 from .sample.answers import SAMPLES, Answers, Kind
 from .sample.chain import Chain, build_chain
-from .sample.config import ChainConfig
 from .sample.demand import build_demand
 from .sample.draw import stream
-from .sample.folder import CHAIN, GENERATOR
 from .sample.law import Law, basket_laws
 
 LEARNT = 400
@@ -64,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     check_output("--out", options.out, rb"next_unknown\.npy")
-    config = _config(options.raw)
+    config = chain_config(options.raw)
     cache = TensorCache(options.cache)
     chain = build_chain(config)
     trips = Trips.of(chain, cache, options.split, options.customers, options.seed)
@@ -73,20 +71,6 @@ def _run(options: argparse.Namespace) -> None:
     log_p = {task: p[:, trips.product] for task, p in log_p.items()}
     write_oracle(options.out, cache, trips.row, options.seed, log_p)
     print(f"true probabilities of {len(trips.row):,} trips written to {options.out}")
-
-
-def _config(raw: Path) -> ChainConfig:
-    """What made the chain in a folder; raises InputError where there is none."""
-    path = raw / CHAIN
-    try:
-        content = json.loads(path.read_text())
-        if content["generator"] == GENERATOR:
-            return ChainConfig(**content["config"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} cannot be read ({error}): name a folder of python -m dbt_project.sample"
-        ) from None
-    raise InputError(f"{path} is not of python -m dbt_project.sample: only its truth is known")
 
 
 @dataclass(frozen=True)
@@ -124,27 +108,14 @@ class Trips:
                 "choose another --split, or make a chain without --replay-from"
             )
         codes = chain.codes
-        household = _places(cache, "customers.code", codes.customer)
-        store = _places(cache, "stores.code", codes.store)
-        product = _places(cache, "products.code", codes.product)
+        household = places(cache, "customers.code", codes.customer)
+        store = places(cache, "stores.code", codes.store)
+        product = places(cache, "products.code", codes.product)
         visible = [product[tokens - 1] for tokens in _visible(cache, row, seed)]
         return cls(
             row, week, np.repeat(household[dataset.customers], count),
             store[cache["trips.store"][row]], _kinds(cache, row), visible, product,
         )  # fmt: skip
-
-
-def _places(cache: TensorCache, column: str, codes: list[str]) -> np.ndarray:
-    """The chain's index of each row of a column of codes."""
-    place = {code: number for number, code in enumerate(codes)}
-    names = [code.decode(errors="replace") for code in cache[column].tolist()]
-    missing = [name for name in names if name not in place]
-    if missing:
-        raise InputError(
-            f"{cache.folder} is not of this chain, which has no {missing[0]}: name the cache that "
-            "was exported from --raw"
-        )
-    return np.array([place[name] for name in names])
 
 
 def _kinds(cache: TensorCache, row: np.ndarray) -> list[Kind]:

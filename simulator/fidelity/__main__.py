@@ -11,6 +11,7 @@ from simulator.fidelity.gate import measure
 from simulator.fidelity.simulated import of_receipts, read_simulated
 from simulator.fidelity.text_report import report
 from simulator.fidelity.trip_sets import TripSet
+from simulator.fidelity.truth import Truth
 from simulator.fidelity.window import Window
 from simulator.runs import processes_option, ready_simulator, simulate
 from trainer.cache.atomic import new_file
@@ -44,6 +45,11 @@ def _parser() -> CommandParser:
     add("--runs", type=whole(), default=20, help="of the model (default: 20)")
     processes_option(parser)
     add(
+        "--truth", type=Path, metavar="FILE",
+        help="of a synthetic chain, by python -m dbt_project.redraw: what its households do on "
+        "average, and the judged weeks drawn again",
+    )  # fmt: skip
+    add(
         "--start", type=whole(), metavar="WEEK",
         help="last week of the history (default: the one before the test weeks, whose first weeks "
         "are then judged; choose on earlier ones)",
@@ -71,12 +77,13 @@ def _run(options: argparse.Namespace, command: str) -> None:
     cache = TensorCache(options.cache)
     start = options.start or cache.split["test"][0] - 1
     window = Window(cache, start, options.weeks)
+    truth = Truth(options.truth, window) if options.truth else None
     simulations = {}
     if options.model:
         simulations["model"] = _simulated(options, window)
     if options.simulated:
         simulations["simulated"] = [read_simulated(folder, window) for folder in options.simulated]
-    content = measure(window, simulations, seed=options.seed)
+    content = measure(window, simulations, truth=truth, seed=options.seed)
     if options.json:
         with new_file(options.json) as fresh:
             write_json(fresh, content)

@@ -19,8 +19,16 @@ from simulator.fidelity.habits import RETAINED_AFTER, Habits
 from simulator.fidelity.own import OwnPurchases
 from simulator.fidelity.privacy import Copies, Membership
 from simulator.fidelity.signs import Signs
-from simulator.fidelity.stand_ins import BOOTSTRAP, PREVIOUS, bootstrap, previous_weeks
+from simulator.fidelity.stand_ins import (
+    BOOTSTRAP,
+    PREVIOUS,
+    REDRAWN,
+    STAND_INS,
+    bootstrap,
+    previous_weeks,
+)
 from simulator.fidelity.trip_sets import TripSet
+from simulator.fidelity.truth import Households, Truth
 from simulator.fidelity.units import UnitsForecast, units
 from simulator.fidelity.visits import VisitScores, of_runs
 from simulator.fidelity.window import Window
@@ -39,13 +47,15 @@ POINTS = 60
 
 
 def measure(
-    window: Window, simulations: Mapping[str, Sequence[TripSet]], *, seed: int = 0
-) -> dict[str, Any]:
-    """JSON values: every figure of `MEASURES`, and what the page draws.
+    window: Window, simulations: Mapping[str, Sequence[TripSet]], *, truth: Truth | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """JSON values: every figure of `MEASURES` and `HOUSEHOLDS`, and what the page draws.
 
-    simulations: runs of each, by name. seed: of the bootstrap, the halves and LightGBM. Without
-    LightGBM there are no detectors and no forecast of units. Raises InputError for a simulation
-    without runs, with the name of a stand-in, or with rows that the window's cache does not have.
+    simulations: runs of each, by name. truth: of a synthetic chain. seed: of the bootstrap,
+    the halves and LightGBM. Without LightGBM there are no detectors and no forecast of units.
+    Raises InputError for a simulation without runs, with the name of a stand-in, or with rows that
+    the window's cache does not have.
     """
     draw = np.random.default_rng(seed)
     sets = {
@@ -53,12 +63,25 @@ def measure(
         BOOTSTRAP: [bootstrap(window, draw) for _ in range(RUNS)],
     }
     for name, runs in simulations.items():
-        if name in sets or not runs:
+        if name in STAND_INS or not runs:
             raise InputError(f"simulation {name!r}: needs a name of its own, and runs")
+    redrawn = {REDRAWN: truth.runs} if truth else {}
+    for name, runs in (redrawn | dict(simulations)).items():
         for run in runs:
             window.check(run)
         sets[name] = [window.restrict(run) for run in runs]
-    return plain(_Measurement(window, sets, seed).content())
+    content = _Measurement(window, sets, seed).content()
+    return plain(content | {"households": _households(window, sets, truth) if truth else None})
+
+
+def _households(
+    window: Window, sets: Mapping[str, Sequence[TripSet]], truth: Truth
+) -> dict[str, dict[str, float]]:
+    """Figures of `HOUSEHOLDS`, by column."""
+    found = {"truth": truth.households, "sample": truth.sample}
+    for name, runs in ({"real": [window.real]} | dict(sets)).items():
+        found[name] = Households.of_runs(window, runs)
+    return {name: truth.figures(each) for name, each in found.items()}
 
 
 class _Measurement:

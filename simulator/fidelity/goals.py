@@ -99,6 +99,16 @@ MEASURES: dict[str, tuple[Measure, ...]] = {
     ),
 }  # fmt: skip
 
+HOUSEHOLDS = (
+    Measure("trips", "trips a week"),
+    Measure("trips.error", "  absolute error of a household, over the total"),
+    Measure("items", "items of a trip", digits=2),
+    Measure("items.error", "  absolute error of a household, over the mean"),
+    Measure("categories", "categories: total variation distance of shares"),
+    Measure("products", "products: correlation of shares"),
+    Measure("favourites", "items of the household's repertoire, share"),
+)
+"""Where the truth of each household is known."""
 
 MET = {True: "met", False: "not met", None: ""}
 
@@ -121,6 +131,19 @@ def rows(content: Mapping[str, Any], group: str) -> list[list[str]]:
             + [MET[one.is_met(values[name], real)] for name in judged(content)]
         )
     return found
+
+
+def household_columns(content: Mapping[str, Any]) -> list[str]:
+    """Heads of the table of `HOUSEHOLDS`."""
+    return ["truth", "sample of it", "real weeks", *content["runs"]]
+
+
+def household_rows(content: Mapping[str, Any]) -> list[list[str]]:
+    """The rows of that table, as text, the words first."""
+    return [
+        [one.words, *(one.show(figures.get(one.key)) for figures in content["households"].values())]
+        for one in HOUSEHOLDS
+    ]
 
 
 def judged(content: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from simulator.fidelity import charts
-from simulator.fidelity.goals import TITLES, columns, judged, rows
+from simulator.fidelity.goals import (
+    TITLES,
+    columns,
+    household_columns,
+    household_rows,
+    judged,
+    rows,
+)
 from trainer.report.document import document
 from trainer.report.figures import NONE, count, fixed, percent
 from trainer.report.markup import Markup, element, join
@@ -35,11 +42,13 @@ def page(content: Mapping[str, Any], title: str, command: str) -> str:
         "Weeks": _weeks(content),
         "Categories": _categories(content),
         "How often customers come": _visits(content),
-        "Reproduction": join(
-            [element("p", "Written by"), element("pre", command),
-             element("p", f"of cache {content['cache_digest'][:12]}, seed {content['seed']}.")]
-        ),
-    }  # fmt: skip
+    }
+    if content["households"]:
+        sections["Households beside their truth"] = _households(content)
+    sections["Reproduction"] = join(
+        [element("p", "Written by"), element("pre", command),
+         element("p", f"of cache {content['cache_digest'][:12]}, seed {content['seed']}.")]
+    )  # fmt: skip
     return document(
         f"{title}, weeks {weeks[0]}–{weeks[-1]}",
         f"Started after week {content['start']}: {count(content['trips'])} trips of "
@@ -179,6 +188,18 @@ def _visits(content: Mapping[str, Any]) -> Markup:
         ["", "CRPS", "log-likelihood", *weeks],
         lines,
     )
+
+
+def _households(content: Mapping[str, Any]) -> Markup:
+    found = table("", ["", *household_columns(content)], household_rows(content))
+    return join([found, element("p", TRUTH, class_="note")])
+
+
+TRUTH = (
+    "Truth: what each household does in these weeks on average. Sample of it: what as many trips "
+    "of these weeks tell as the household made before. Drawn again: the judged weeks by what made "
+    "the chain. Means over households by their true number of trips."
+)
 
 
 def _number(value: float | None, show: Callable[[float], str]) -> str:

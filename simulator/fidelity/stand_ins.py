@@ -1,4 +1,5 @@
-"""Copies of the past in the place of a simulation: what it has to beat."""
+"""What is measured in the place of a simulation: copies of the past, which it has to beat, and,
+where the truth is known, the same weeks drawn again, which it cannot beat."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import numpy as np
 from simulator.fidelity.trip_sets import TripSet
 from simulator.fidelity.window import Window
 
-PREVIOUS, BOOTSTRAP = STAND_INS = ("previous weeks", "bootstrap")
+PREVIOUS, BOOTSTRAP, REDRAWN = STAND_INS = ("previous weeks", "bootstrap", "drawn again")
 BOOTSTRAP_WEEKS = 26
 """Weeks with trips, the last of the history, that are drawn from."""
 

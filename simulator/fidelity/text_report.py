@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from simulator.fidelity.goals import TITLES, columns, rows
+from simulator.fidelity.goals import TITLES, columns, household_columns, household_rows, rows
 
 NOTICED = 6
 """Signs of each detector that are named."""
@@ -25,6 +25,10 @@ def report(content: Mapping[str, Any]) -> Iterator[str]:
         lines += [[f"  {words}", *cells] for words, *cells in rows(content, group)]
     yield from _table(["", *heads], lines)
     yield from _others(content)
+    if content["households"]:
+        yield ""
+        heads = ["Each household beside its truth", *household_columns(content)]
+        yield from _table(heads, household_rows(content))
     for name, noticed in content["noticed"].items():
         yield from _noticed(name, noticed)
     if not any(content["noticed"].values()):

@@ -1,0 +1,41 @@
+"""A synthetic chain of which the truth is known, and its places in a tensor cache."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
+
+from .sample.config import ChainConfig
+from .sample.folder import CHAIN, GENERATOR
+
+
+def chain_config(raw: Path) -> ChainConfig:
+    """What made the chain in a folder; raises InputError where there is none."""
+    path = raw / CHAIN
+    try:
+        content = json.loads(path.read_text())
+        if content["generator"] == GENERATOR:
+            return ChainConfig(**content["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}): name a folder of python -m dbt_project.sample"
+        ) from None
+    raise InputError(f"{path} is not of python -m dbt_project.sample: only its truth is known")
+
+
+def places(cache: TensorCache, column: str, codes: list[str]) -> np.ndarray:
+    """The chain's index of each row of a column of codes; raises InputError where it has none."""
+    place = {code: number for number, code in enumerate(codes)}
+    names = [code.decode(errors="replace") for code in cache[column].tolist()]
+    missing = [name for name in names if name not in place]
+    if missing:
+        raise InputError(
+            f"{cache.folder} is not of this chain, which has no {missing[0]}: name the cache that "
+            "was exported from --raw"
+        )
+    return np.array([place[name] for name in names])
