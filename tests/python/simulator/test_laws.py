@@ -10,12 +10,17 @@ from toy_start import START
 
 from simulator import visit_calibration
 from simulator.basket_sizes import BasketSizeLaw
+from simulator.hazards import Hazards
 from simulator.item_calibration import Before, ItemCalibration
+from simulator.outlook import KNOWN, known
 from simulator.quantities import SHRINKAGE, Portions, Quantities
+from simulator.season import of_last_year
 from simulator.stores import NewStores
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
 from trainer.features.trip_log import TripLog
+from trainer.features.visits import TAIL
+from trainer.model.state import recorded_states
 
 
 def test_units_are_those_of_the_product_shrunk_to_the_chains(chain):
@@ -84,11 +89,11 @@ def test_new_stores_are_open_and_new(chain):
 
 def test_nothing_is_calibrated_without_weeks_to_learn_from(chain):
     cache, model = chain
-    last = cache.split["train"][1]
-    p = np.array([[0.2, 0.7]])
-    visits = visit_calibration.VisitCalibration(model, cache, last)
-    np.testing.assert_array_equal(visits.apply(p, []), p)
-    items = ItemCalibration(model, cache, last)
+    p, days = np.array([0.2, 0.7]), np.array([3, 1])
+    visits = visit_calibration.VisitCalibration(model, cache, 17)
+    found = visits.chances(p, days, days, days, np.zeros((2, len(KNOWN))), 18)
+    np.testing.assert_allclose(found, p)
+    items = ItemCalibration(model, cache, cache.split["train"][1])
     logits = torch.randn(3, 20, generator=torch.Generator().manual_seed(0))
     logits = logits.repeat(1, 1 + cache.vocabulary.size // 20)[:, : cache.vocabulary.size]
     logits[:, 0] = -torch.inf
@@ -99,15 +104,36 @@ def test_nothing_is_calibrated_without_weeks_to_learn_from(chain):
     torch.testing.assert_close(found, logits.log_softmax(1))
 
 
-def test_how_customers_came_before():
-    """One came today, 10 and 100 days ago; another one once."""
-    customer, since = np.array([0, 0, 0, 1]), np.array([103, 13, 3, 40])
-    found = visit_calibration._past(customer, since, 2)
-    expected = [
-        [np.log(3), 1 / 3, np.log1p(100), np.log1p(2), np.log1p(2), np.log1p(10), 0],
-        [0, 1, 0, np.log1p(1), np.log1p(1), 0, 1],
-    ]
-    np.testing.assert_allclose(found, expected)
+def test_what_is_known_of_customers_who_come_alike_on_every_day():
+    """One in ten comes; trips 103, 13 and 3 days ago, and a customer with one of 40 days ago."""
+    hazards = np.full((2, TAIL + 1), 0.1)
+    hazards[:, 0] = 0.0
+    found = known(hazards, np.array([0, 0, 0, 1]), np.array([103, 13, 3, 40]))
+    of_model = [np.log(63 * 0.1), np.log(0.1 / 0.9), np.log(1 / 0.9**28 - 1)]
+    counted = np.log([[2.5 / 5, 2.5 / 14, 3.5 / 53], [0.5 / 5, 1.5 / 14, 1.5 / 53]])
+    times = np.log([[103 / 7, 3], [40 / 7, 40]])
+    expected = np.hstack([counted, times, [of_model, of_model]])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_several_trips_a_day_are_expected_where_they_are_usual():
+    hazards = np.full((1, TAIL + 1), 0.2)
+    found = known(hazards, np.array([0]), np.array([10]))
+    assert found[0, KNOWN.index("log trips expected")] == pytest.approx(np.log(63 * 0.2 / 0.8))
+
+
+def test_days_of_a_window():
+    """Four days, the third of which is missing; one customer came twice on the second."""
+    recorded = np.array([True, True, False, True])
+    found = visit_calibration.days_of_window(
+        np.array([0, 0]), np.array([1, 1]), np.array([-5, -2]), recorded
+    )
+    names = ("customer", "day", "gap", "trips", "stayed", "came")
+    rows = {tuple(getattr(found, name)[row] for name in names) for row in range(len(found.day))}
+    assert rows == {
+        (0, 0, 5, 0, 1, 0), (0, 1, 6, 0, 0, 1), (0, 1, 0, 1, 1, 1), (0, 3, 2, 2, 1, 0),
+        (1, 0, 2, 0, 1, 0), (1, 1, 3, 0, 1, 0), (1, 3, 5, 0, 1, 0),
+    }  # fmt: skip
 
 
 def test_a_model_that_is_too_sure_is_put_right():
@@ -115,40 +141,51 @@ def test_a_model_that_is_too_sure_is_put_right():
     rng = np.random.default_rng(0)
     logit = rng.normal(-1, 2, 60_000)
     came = rng.random(60_000) < 1 / (1 + np.exp(-(0.5 * logit + 0.3)))
-    figures = np.stack([logit, np.ones_like(logit)], 1)
-    weights = visit_calibration._fitted(figures, logit, 1.0 - came, came.astype(float))
+    columns = np.stack([logit, np.ones_like(logit)], 1)
+    weights = visit_calibration.fitted(
+        columns, logit, 1.0 - came, came.astype(float), np.array([10.0, 0.0])
+    )
     np.testing.assert_allclose(weights, [-0.5, 0.3], atol=0.04)
 
 
-def test_states_and_batches_tell_the_same_past(chain, simulator):
+def test_states_and_batches_tell_the_same(chain, simulator):
     """What is fitted on batches of timelines is applied to customers' states."""
-    from trainer.batches.loaders import VisitDataLoader
-    from trainer.batches.timelines import WorldModelDataset
-
     cache, model = chain
-    dataset = WorldModelDataset.of_weeks(cache, START, START)
-    with torch.no_grad():
-        batches = list(VisitDataLoader(dataset, chunk=model.config.chunk))
-        found = {}
-        for batch in batches:
-            own, days, visits = batch.visits.own, batch.visits.days, batch.visits
-            since = np.rint(own.when[:, 2].numpy() * 60)
-            past = visit_calibration._past(own.visit.numpy(), since, len(visits))
-            last = ~visits.came.numpy()
-            logit = model.hazard_logits(batch).numpy()
-            for visit in np.flatnonzero(last):
-                row = int(batch.trips.row[visits.trip[visit]])
-                found[row] = past[visit], logit[days.visit.numpy() == visit]
-    last_trip = cache["customers.trip_offsets"].astype(int)
-    for customer, state in zip(simulator.customers, simulator._states, strict=True):
-        rows = np.arange(last_trip[customer], last_trip[customer + 1])
-        row = rows[cache["trips.week"][rows] <= START][-1]
-        if row in found:
-            day = state.features.log.trips["day"].astype(int)
-            past = visit_calibration._past(np.zeros(len(day), int), day[-1] - day, 1)[0]
-            np.testing.assert_allclose(past, found[row][0], atol=1e-5)
-            p = model.next_visits([state]).hazards[0].numpy()[: len(found[row][1])]
-            np.testing.assert_allclose(np.log(p / (1 - p)), found[row][1], atol=1e-3)
+    origin = START - 9
+    window = visit_calibration.Window(cache, origin)
+    visit_calibration._ask(model, cache, START, [window])
+    states = recorded_states(simulator._chain, cache, window.customers, origin)
+    hazards = Hazards(model, simulator._hazards._calibration)
+    first = simulator._chain.calendar.first_day(origin + 1)
+    everyone = np.arange(len(states))
+    hazards.begin(everyone, states, np.full(len(states), first))
+    np.testing.assert_allclose(hazards._known, window.known, atol=1e-3)
+    days = window.days
+    fresh = days.trips == 0
+    p = hazards._p[days.customer, np.minimum(days.gap, TAIL)]
+    np.testing.assert_allclose(np.log(p / (1 - p))[fresh], window.logit[fresh], atol=1e-3)
+    again = (days.trips > 0) & (days.gap == 0)
+    who, row = np.unique(days.customer[again], return_index=True)
+    row = np.flatnonzero(again)[row]
+    hazards.came(who, first + days.day[row] - window.first)
+    p = hazards._p[who, 0]
+    np.testing.assert_allclose(np.log(p / (1 - p)), window.logit[row], atol=1e-3)
+    assert fresh.any() and len(who)
+
+
+def test_a_season_is_last_years_without_its_noise():
+    trips = {week: 100 for week in range(1, 60)} | {10: 50, 12: 101, 14: 0}
+
+    class Cache:
+        def __getitem__(self, name):
+            return np.repeat(list(trips), list(trips.values()))
+
+    season = of_last_year(Cache(), 60)
+    half = np.log(0.5)
+    assert season(62) == pytest.approx(half**3 / (half**2 + 0.05**2))
+    assert 0 < season(64) < 0.001
+    assert [season(week) for week in (40, 66, 70, 200)] == [0, 0, 0, 0]
+    assert of_last_year(Cache(), 9)(62) == 0
 
 
 def test_calibrated_items_are_likelier_than_before(chain):
