@@ -59,11 +59,14 @@ def _fill(model, calibration, states, plans, size, week, on_sale, seed, keys) ->
     token = np.arange(len(on_sale))
     left = torch.from_numpy(on_sale).expand(len(plans), -1).clone()
     drawn = np.empty((len(plans), 0), np.int64)
+    of_week = calibration.in_week(week, seed)
     while (step := drawn.shape[1]) < size:
         logits = model.answer_questions(trips, baskets.questions).logits
         row = torch.arange(len(plans)).repeat_interleave(step)
         inside = calibration.assortment.inside(row, torch.from_numpy(drawn).flatten(), len(plans))
-        log_p = calibration.log_p(logits.masked_fill_(~left, -torch.inf), before, inside, step)
+        log_p = calibration.log_p(
+            logits.masked_fill_(~left, -torch.inf), before, inside, step, of_week
+        )
         noise = gumbels(seed, ITEM, *(key[:, None] for key in keys), step, token[None])
         more = min(1 + step // SAME_ANSWER, size - step)
         new = (log_p + torch.from_numpy(noise)).topk(more, dim=1).indices

@@ -8,13 +8,13 @@ import torch
 from toy import toy_columns, toy_manifest
 from toy_start import START
 
-from simulator import visit_calibration
+from simulator import item_calibration, visit_calibration
 from simulator.basket_sizes import BasketSizeLaw
 from simulator.hazards import Hazards
 from simulator.item_calibration import Before, ItemCalibration
 from simulator.outlook import KNOWN, known
 from simulator.quantities import SHRINKAGE, Portions, Quantities
-from simulator.season import of_last_year
+from simulator.season import CategorySeason, of_last_year
 from simulator.stores import NewStores
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
@@ -186,6 +186,58 @@ def test_a_season_is_last_years_without_its_noise():
     assert 0 < season(64) < 0.001
     assert [season(week) for week in (40, 66, 70, 200)] == [0, 0, 0, 0]
     assert of_last_year(Cache(), 9)(62) == 0
+
+
+def test_a_season_of_categories_is_last_years():
+    """Two of them, of which the second sold half as much a year before, and twice in week 11."""
+    weeks = np.repeat(np.arange(1, 61), 300)
+    token = np.tile(np.repeat([1, 2], [200, 100]), 60)
+    token[(weeks == 11) & (np.arange(len(weeks)) % 300 >= 100)] = 2
+
+    class Cache:
+        def __getitem__(self, name):
+            return {
+                "trips.week": weeks, "items.token": token,
+                "trips.item_offsets": np.arange(len(weeks) + 1),
+            }[name]  # fmt: skip
+
+    category = np.array([0, 0, 1])
+    season = CategorySeason(Cache(), 60, category)
+    ratio = np.log(np.array([500 + 5, 400 + 5]) / np.array([600 + 5, 300 + 5]))
+    np.testing.assert_allclose(season.difference(63), ratio**3 / (ratio**2 + 0.1**2))
+    np.testing.assert_allclose(season.difference(70), 0, atol=1e-6)
+    np.testing.assert_array_equal(CategorySeason(Cache(), 55, category).difference(63), 0)
+
+
+def test_how_far_categories_stray_is_without_what_chance_explains():
+    """Shares of two categories move by a tenth up and down from week to week, or not at all."""
+    rng = np.random.default_rng(0)
+    weeks = np.repeat(np.arange(1, 61), 4000)
+    move = np.exp(0.2 * rng.normal(size=61))
+    for factor, low, high in ((np.ones(61), 0, 0.03), (move, 0.08, 0.14)):
+        second = factor / (1 + factor)
+        token = 1 + (rng.random(len(weeks)) < second[weeks])
+
+        class Cache:
+            def __getitem__(self, name, token=token):
+                return {
+                    "trips.week": weeks, "items.token": token,
+                    "trips.item_offsets": np.arange(len(weeks) + 1),
+                }[name]  # fmt: skip
+
+        assert low <= CategorySeason(Cache(), 60, np.array([0, 0, 1])).spread <= high
+
+
+def test_products_are_tilted_to_what_went_in():
+    """As far as there is evidence, beside their category's; those first sold after training not."""
+    expected, went_in = torch.tensor([80.0, 0.0, 30.0]), torch.tensor([180.0, 0.0, 90.0])
+    category, is_new = torch.tensor([0, 0, 1]), torch.tensor([False, False, True])
+    found = item_calibration._tilt(expected, went_in, category, is_new)
+    of_category = 200 / 100
+    product = (180 + 20 * of_category) / 100
+    torch.testing.assert_close(
+        found, torch.tensor([np.log(product), np.log(of_category), 0.0], dtype=torch.float)
+    )
 
 
 def test_calibrated_items_are_likelier_than_before(chain):
