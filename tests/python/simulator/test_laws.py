@@ -24,18 +24,34 @@ from trainer.model.state import recorded_states
 
 
 def test_units_are_those_of_the_product_shrunk_to_the_chains(chain):
+    """Those on trips of one size shrunk to those on all trips, and these to the chain's."""
     cache, _ = chain
     law = Quantities(cache, START)
-    week = np.repeat(cache["trips.week"], np.diff(cache["trips.item_offsets"]))
-    known = week <= START
+    items = np.diff(cache["trips.item_offsets"])
+    known = np.repeat(cache["trips.week"] <= START, items)
     token, units = (cache[f"items.{name}"][known].astype(int) for name in ("token", "quantity"))
-    product = int(np.bincount(token).argmax())
-    of_chain = (units == 1).mean()
-    own = token == product
-    share = ((units[own] == 1).sum() + SHRINKAGE * of_chain) / (own.sum() + SHRINKAGE)
+    size = np.repeat(cache["trips.size"], items)[known]
+    product, one, share = int(np.bincount(token).argmax()), units == 1, (units == 1).mean()
+    for rows in (token == product, (token == product) & (size == 1)):
+        share = (one[rows].sum() + SHRINKAGE * share) / (rows.sum() + SHRINKAGE)
     u = np.array([share - 1e-6, share + 1e-6])
-    found = law.draw(np.full(2, product), np.arange(2), np.zeros(2, int), lambda _, rows: u[rows])
+    law._least[:], law._most[:] = 1, 99
+    found = law.draw(np.full(2, product), np.arange(2), np.ones(2, int), lambda _, rows: u[rows])
     assert found.tolist() == [1, 2]
+
+
+def test_units_are_those_of_the_product_on_trips_of_this_size(tmp_path):
+    """A product of which large trips have five units, and all others one."""
+    columns = toy_columns(trips_of=[30] * 60, seed=4)
+    size = np.repeat(columns["trips.size"], np.diff(columns["trips.item_offsets"]))
+    own = columns["items.token"] == 3
+    columns["items.quantity"][own] = np.where(size[own] == 2, 5, 1)
+    write_cache(tmp_path / "cache", columns, toy_manifest())
+    law = Quantities(TensorCache(tmp_path / "cache"), START)
+    law._least[:], law._most[:] = 1, 99
+    u = np.full(2, 0.5)
+    found = law.draw(np.array([3, 3]), np.arange(2), np.array([1, 2]), lambda _, rows: u[rows])
+    assert found.tolist() == [1, 5]
 
 
 def test_units_fit_the_size_of_the_trip(chain):
