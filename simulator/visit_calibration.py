@@ -298,8 +298,5 @@ def _ask(model: WorldModel, cache: TensorCache, start: int, windows: Sequence[Wi
             found = iter(np.split(logit, bounds))
             for window, who, chosen in parts:
                 window.logit[chosen] = next(found)
-                if len(who):
-                    curve = next(found).reshape(len(who), TAIL + 1)
-                    window.note(who, 1 / (1 + np.exp(-curve)))
-                else:
-                    next(found)
+                curve = next(found).reshape(len(who), TAIL + 1)
+                window.note(who, 1 / (1 + np.exp(-curve)))
