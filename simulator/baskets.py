@@ -58,11 +58,12 @@ def _fill(model, calibration, states, plans, size, week, on_sale, seed, keys) ->
     prices = states[0].chain.prices
     barred = torch.where(torch.from_numpy(on_sale), 0.0, -torch.inf).repeat(len(plans), 1)
     drawn = np.empty((len(plans), 0), np.int64)
+    of_week = calibration.in_week(week, seed)
     while (step := drawn.shape[1]) < size:
         logits = model.answer_questions(trips, baskets.questions).logits
         row = torch.arange(len(plans)).repeat_interleave(step)
         inside = calibration.assortment.inside(row, torch.from_numpy(drawn).flatten(), len(plans))
-        p = calibration.p(logits, barred, before, inside, step)
+        p = calibration.p(logits, barred, before, inside, step, of_week)
         more = min(1 + step // SAME_ANSWER, size - step)
         new = race(p, more, seed, ITEM, *keys, step)
         barred.scatter_(1, new, -torch.inf)

@@ -3,49 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 
+from simulator.outlook import KNOWN, known
 from simulator.visit_calibration import VisitCalibration
 from trainer.features.calendar import EPOCH
-from trainer.model.next_visits import NextVisits
+from trainer.features.visits import TAIL
 from trainer.model.state import CustomerState
+from trainer.model.world_model import WorldModel
 
 
 class Hazards:
-    """Of n customers, the chances of coming on each day after their last trip.
+    """Of n customers, the chances of coming on each day, given their state as of an earlier one.
 
-    They change with a customer's trips only, so they are kept from week to week.
+    What comes after that day counts as days and trips only (`simulator.visit_calibration`), so the
+    chances do not depend on baskets.
     """
 
-    def __init__(self, customers: int, days: int, calibration: VisitCalibration) -> None:
-        self._calibration = calibration
-        self._daily = np.zeros((customers, days))
-        self._later = np.zeros(customers)
-        self._last = np.zeros(customers, np.int64)
+    def __init__(self, model: WorldModel, calibration: VisitCalibration) -> None:
+        self._model, self._calibration = model, calibration
+        self._states: list[CustomerState] = []
+        self._p = np.empty((0, TAIL + 1))
+        self._known = np.empty((0, len(KNOWN)))
+        self._first, self._last, self._trips = (np.empty(0, np.int64) for _ in range(3))
 
     def copy(self) -> Hazards:
         """An independent copy."""
-        copied = Hazards(0, 0, self._calibration)
-        copied._daily, copied._later = self._daily.copy(), self._later.copy()
-        copied._last = self._last.copy()
+        copied = Hazards(self._model, self._calibration)
+        copied._states = list(self._states)
+        copied._p, copied._known = self._p.copy(), self._known.copy()
+        copied._first, copied._last = self._first.copy(), self._last.copy()
+        copied._trips = self._trips.copy()
         return copied
 
-    def extend(self, customers: int) -> None:
-        """Make room for more customers."""
-        self._daily = np.pad(self._daily, ((0, customers), (0, 0)))
-        self._later, self._last = (np.pad(a, (0, customers)) for a in (self._later, self._last))
-
-    def keep(self, who: np.ndarray, visits: NextVisits, states: Sequence[CustomerState]) -> None:
-        """Those of customers (n,) whose last trips are these states'."""
-        p = visits.hazards.numpy()
-        p = self._calibration.apply(p, [state.features.log for state in states])
-        self._daily[who], self._later[who] = p[:, :-1], p[:, -1]
+    def begin(self, who: np.ndarray, states: Sequence[CustomerState], first: np.ndarray) -> None:
+        """Customers (n,), new ones next to those known, are as in these states, which have to stay
+        as they are, before the days first (n,), in days since 1970-01-01."""
+        more = int(who.max()) + 1 - len(self._states)
+        if more > 0:
+            self._states += list(states[-more:])
+            self._p, self._known = (np.pad(a, ((0, more), (0, 0))) for a in (self._p, self._known))
+            self._first, self._last, self._trips = (
+                np.pad(a, (0, more)) for a in (self._first, self._last, self._trips)
+            )
+        for row, state in zip(who, states, strict=True):
+            self._states[row] = state
+        self._p[who] = self._model.next_visits(states).hazards.numpy()
+        self._first[who], self._trips[who] = first, 0
         self._last[who] = [(state.features.last[0] - EPOCH).days for state in states]
+        days = [state.features.log.trips["day"].astype(np.int64) for state in states]
+        customer = np.repeat(np.arange(len(days)), [len(each) for each in days])
+        last = np.array([each[-1] for each in days])
+        back = (first - self._last[who] + last)[customer] - np.concatenate(days)
+        self._known[who] = known(self._p[who], customer, back)
 
-    def on(self, who: np.ndarray, day: np.ndarray) -> np.ndarray:
-        """Chances (n,) of coming on a day, in days since 1970-01-01, given that they have not come
-        after their last trip and before that day."""
+    def came(self, who: np.ndarray, day: np.ndarray) -> None:
+        """Customers (n,) come on a day."""
+        visits = self._model.next_visits([self._states[row] for row in who])
+        dates = [EPOCH + timedelta(int(each)) for each in day]
+        self._p[who] = visits.hazards_since(dates).numpy()
+        self._last[who] = day
+        self._trips[who] += 1
+
+    def on(self, who: np.ndarray, day: np.ndarray, week: int) -> np.ndarray:
+        """Chances (n,) of coming on days of a week, given that they have not come after their last
+        trip and before that day."""
         gap = day - self._last[who]
-        daily = self._daily[who, gap.clip(0, self._daily.shape[1] - 1)]
-        return np.where(gap < self._daily.shape[1], daily, self._later[who])
+        return self._calibration.chances(
+            self._p[who, gap.clip(0, TAIL)], gap, day - self._first[who], self._trips[who],
+            self._known[who], week,
+        )  # fmt: skip

@@ -13,7 +13,8 @@ Markov source parameters, 1980):
 Fitted by maximum likelihood, under which the expected value of each figure is what it was; for each
 of a few numbers of items already in the basket, on the last weeks of the history, of which the
 model was not trained on any. Each trip counts with its items put in one by one, in an order of
-chance.
+chance. After that each product known in training is raised or lowered to what went in of it, as far
+as those trips can tell: a staple that comes too rarely would be missing from every week.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from simulator.draws import uniforms
+from simulator.season import CategorySeason
 from trainer.batches.batch import Questions
 from trainer.batches.loaders import EvaluationDataLoader, Hidden
 from trainer.batches.masking import MaskedItems
@@ -59,6 +62,10 @@ DEVIATION = 2.0
 """Of weak normal priors on the weights, the logarithms of temperatures and the log-odds of m, with
 means 0, and `PRIOR_LOG_ODDS` for m."""
 PRIOR_LOG_ODDS = -4.6
+STRAYS = 11
+"""What a number is drawn for."""
+EVIDENCE = 20.0
+"""Items expected of a category, and of a product, that count as much as what went in of it."""
 
 
 class _Numbers(NamedTuple):
@@ -167,6 +174,7 @@ class ItemCalibration:
 
     Attributes:
         values: (groups, numbers) float64 by number of items in the basket.
+        tilt: (V,) float32, what is added to the scores of products besides.
         assortment: of the chain, as of that week.
     """
 
@@ -175,6 +183,8 @@ class ItemCalibration:
         plain = _prior_means()
         plain[2] = -torch.inf
         self.values = plain.repeat(len(IN_BASKET) + 1, 1)
+        self.tilt = torch.zeros(cache.vocabulary.size)
+        self._season = CategorySeason(cache, start, self.assortment.levels[0].numpy())
         first = max(cache.split["train"][1] + 1, start - WEEKS + 1)
         if first > start:
             return
@@ -183,20 +193,43 @@ class ItemCalibration:
         model.eval()
         with torch.no_grad():
             for number in range(PASSES):
-                loader = _GrowingLoader(
-                    dataset, "next_known", seed=number, tokens=16384, chunk=model.config.chunk
-                )
-                for batch in loader:
-                    seen.record(model(batch).logits, batch.questions)
-        self.values = seen.fitted()
+                for batch in _growing(dataset, number, model):
+                    seen.record(_Moments.of(model(batch).logits, batch.questions, self.assortment))
+            self.values = seen.fitted()
+            expected, went_in = torch.zeros(2, cache.vocabulary.size)
+            for batch in _growing(dataset, PASSES, model):
+                moments = _Moments.of(model(batch).logits, batch.questions, self.assortment)
+                expected += self._expected(moments)
+                went_in.index_add_(0, batch.questions.target, moments.weight)
+        self.tilt = _tilt(expected, went_in, self.assortment.levels[0], _is_new(cache))
+
+    def in_week(self, week: int, seed: int) -> Tensor:
+        """(V,) float32, what is added to scores in a week of a run: the season of categories, and
+        how far they stray from it, one half in this week alone and one in all weeks of the run."""
+        category, spread = self.assortment.levels[0], self._season.spread / np.sqrt(2)
+        rows = np.arange(int(category.max()) + 1)
+        u = uniforms(seed, STRAYS, rows), uniforms(seed, STRAYS, rows, week)
+        stray = sum(torch.special.ndtri(torch.from_numpy(each)) for each in u) * spread
+        return (torch.from_numpy(self._season.difference(week)) + stray)[category].float()
+
+    def _expected(self, moments: _Moments) -> Tensor:
+        """(V,) how often products are expected to go in."""
+        total = torch.zeros(moments.logits.shape[1])
+        group = torch.from_numpy(np.digitize(moments.items.numpy(), IN_BASKET))
+        for number in group.unique().tolist():
+            own = moments.take((group == number).nonzero().squeeze(1))
+            barred = torch.where(own.logits.isfinite(), 0.0, -torch.inf)
+            p = self.p(own.logits, barred, own.before, own.inside, int(own.items[0]))
+            total += own.moments.float() @ p
+        return total
 
     def p(
         self, logits: Tensor, barred: Tensor, before: Before, inside: tuple[Tensor, Tensor],
-        in_basket: int,
+        in_basket: int, of_week: Tensor | float = 0.0,
     ) -> Tensor:  # fmt: skip
         """(n, V) probabilities of what is next: logits (n, V); barred (n, V): 0, or -inf for what
         cannot be; inside: categories of the baskets, as of `Assortment`; all baskets hold as many
-        items."""
+        items. of_week: see `in_week`."""
         numbers = _Numbers.of(self.values[int(np.digitize(in_basket, IN_BASKET))].float())
         share = self.assortment.log_share
         log_p = (logits + barred).log_softmax(1)
@@ -210,6 +243,7 @@ class ItemCalibration:
         log_p.div_(numbers.log_other_t.exp()).add_(numbers.of_others[2] * share)
         self.assortment.add(log_p, inside, numbers.of_others)
         log_p[row, token] = own
+        log_p += self.tilt + of_week
         p = log_p.softmax(1)
         if numbers.odds.isfinite():
             possible = (barred == 0).float()
@@ -240,6 +274,61 @@ class _GrowingLoader(EvaluationDataLoader):
         return Hidden(masked, none, none)
 
 
+@dataclass(frozen=True)
+class _Moments:
+    """Baskets, n, into which something is about to go, and what may have been next, T items."""
+
+    logits: Tensor
+    """(n, V), -inf for what cannot be."""
+    items: Tensor
+    """(n,) how many are in."""
+    moments: Tensor
+    """(n,) for how many moments each stands: a basket of so many items has as many, of which one
+    was asked about."""
+    before: Before
+    inside: tuple[Tensor, Tensor]
+    """Categories of the baskets, as of `Assortment`."""
+    question: Tensor
+    """(T,) which basket, ascending."""
+    token: Tensor
+    """(T,) what went in later: each as likely next as another."""
+    weight: Tensor
+    """(T,) its part of the moments."""
+
+    @classmethod
+    def of(cls, logits: Tensor, questions: Questions, assortment: Assortment) -> _Moments:
+        count = len(questions.trip)
+        logits = logits[:count].clone()
+        logits[:, [PAD, -2, -1]] = -torch.inf  # no products
+        items = torch.bincount(questions.question, minlength=count) - 1
+        is_item = torch.ones_like(questions.token, dtype=torch.bool)
+        is_item[questions.logit[:count]] = False
+        of_product = is_item & (questions.token < logits.shape[1])
+        visible = questions.question[of_product], questions.token[of_product]
+        logits[visible] = -torch.inf
+        hidden = torch.bincount(questions.target_question, minlength=count)
+        question = questions.target_question
+        return cls(
+            logits, items, items + hidden, Before.of(questions),
+            assortment.inside(*visible, count), question, questions.target,
+            ((items + hidden) / hidden.clamp_min(1))[question],
+        )  # fmt: skip
+
+    def take(self, rows: Tensor) -> _Moments:
+        """Some baskets: rows (k,), ascending."""
+        place = torch.full((len(self.logits),), -1)
+        place[rows] = torch.arange(len(rows))
+        own, later = place[self.before.question] >= 0, place[self.question] >= 0
+        before = Before(
+            place[self.before.question[own]], self.before.token[own], self.before.figures[own]
+        )
+        return _Moments(
+            self.logits[rows], self.items[rows], self.moments[rows], before,
+            (self.inside[0][rows], self.inside[1][rows]), place[self.question[later]],
+            self.token[later], self.weight[later],
+        )  # fmt: skip
+
+
 class _Seen:
     """What went in next, and the scores of all that could have."""
 
@@ -249,33 +338,17 @@ class _Seen:
         self._parts: list[tuple[Tensor, ...]] = []
         self._questions = 0
 
-    def record(self, logits: Tensor, questions: Questions) -> None:
-        count = len(questions.trip)
-        logits = logits[:count].clone()
-        logits[:, [PAD, -2, -1]] = -torch.inf  # no products
-        items = torch.bincount(questions.question, minlength=count) - 1
-        is_item = torch.ones_like(questions.token, dtype=torch.bool)
-        is_item[questions.logit[:count]] = False
-        of_product = is_item & (questions.token < logits.shape[1])
-        visible = questions.question[of_product], questions.token[of_product]
-        inside = self._assortment.inside(*visible, count)
+    def record(self, moments: _Moments) -> None:
+        count, before, log_p = len(moments.logits), moments.before, moments.logits.log_softmax(1)
         # 1 for tokens of a category of the basket, 2 of a finest one of it, else 0.
         alike = sum(
             there.long()[:, category]
-            for there, category in zip(inside, self._assortment.levels, strict=True)
+            for there, category in zip(moments.inside, self._assortment.levels, strict=True)
         )
-        logits[visible] = -torch.inf
-        log_p = logits.log_softmax(1)
-        before = Before.of(questions)
         where = before.question, before.token
         own, of_own = log_p[where], alike[where]
-        # One of the hidden items goes in next, each as likely as another; a basket of n items has n
-        # such moments, of which one was asked about.
-        hidden = torch.bincount(questions.target_question, minlength=count)
-        weight = (items + hidden) / hidden.clamp_min(1)
         went_in = torch.zeros_like(log_p)
-        target = questions.target_question, questions.target
-        went_in.index_put_(target, weight[questions.target_question], accumulate=True)
+        went_in.index_put_((moments.question, moments.token), moments.weight, accumulate=True)
         own_went_in = went_in[where]
         log_p[where] = -torch.inf
         went_in[where] = 0
@@ -289,7 +362,7 @@ class _Seen:
             [before.figures, _of_all(of_own, self._assortment.log_share[before.token])], 1
         )
         self._parts.append(
-            (items, *_sparse(products, self._questions), *_sparse(others, self._questions),
+            (moments.items, *_sparse(products, self._questions), *_sparse(others, self._questions),
              before.question[possible] + self._questions, own[possible], figures[possible],
              own_went_in[possible])
         )  # fmt: skip
@@ -313,6 +386,29 @@ class _Seen:
                 _fit(int(chosen.sum()), of_group(*products), of_group(*others), of_group(*own))
             )
         return torch.stack(found)
+
+
+def _growing(dataset: WorldModelDataset, seed: int, model: WorldModel) -> _GrowingLoader:
+    return _GrowingLoader(dataset, "next_known", seed=seed, tokens=16384, chunk=model.config.chunk)
+
+
+def _tilt(expected: Tensor, went_in: Tensor, category: Tensor, is_new: Tensor) -> Tensor:
+    """(V,) logarithms of what went in over what was expected (V,) of products, shrunk to those of
+    their categories (V,), and these to 1; 0 for products that are new (V,) bool."""
+    wanted, had = (
+        torch.zeros(int(category.max()) + 1).index_add_(0, category, part.masked_fill(is_new, 0))
+        for part in (expected, went_in)
+    )
+    ratio = ((had + EVIDENCE) / (wanted + EVIDENCE))[category]
+    tilt = ((went_in + EVIDENCE * ratio) / (expected + EVIDENCE)).log()
+    return tilt.masked_fill(is_new, 0)
+
+
+def _is_new(cache: TensorCache) -> Tensor:
+    """(V,) bool: tokens of products that were not sold in training, and those that are none."""
+    found = np.ones(cache.vocabulary.size, bool)
+    found[1 : cache.products + 1] = cache["products.train_trips"] == 0
+    return torch.from_numpy(found)
 
 
 def _sparse(counts: Tensor, first: int) -> tuple[Tensor, Tensor, Tensor]:

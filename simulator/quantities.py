@@ -17,8 +17,9 @@ ATTEMPTS = 100
 class Quantities:
     """Chances of 1 to `MOST` units of each token, from the weeks up to one.
 
-    A trip's units add up to what trips of its size had in the history: publishers call a trip small
-    or large by its units.
+    Publishers call a trip small or large by its units. So they are those of the product on trips of
+    this size, shrunk to those of the product on all, and these to the chain's; and a trip's units
+    add up to what trips of its size had.
     """
 
     def __init__(self, cache: TensorCache, last_week: int) -> None:
@@ -40,9 +41,12 @@ class Quantities:
         of_chain = np.bincount(units, minlength=MOST) / len(units)
         tokens = cache.products + 1
         product = token < tokens
-        counts = np.bincount(token[product] * MOST + units[product], minlength=tokens * MOST)
-        counts = counts.reshape(tokens, MOST) + SHRINKAGE * of_chain
-        self._cumulative = (counts / counts.sum(1, keepdims=True)).cumsum(1)
+        place = np.repeat(size, items[of_trip]).astype(np.int64) * tokens + token
+        counts = np.bincount((place * MOST + units)[product], minlength=codes * tokens * MOST)
+        counts = counts.reshape(codes, tokens, MOST)
+        of_product = _shrunk(counts.sum(0), of_chain)
+        self._cumulative = _shrunk(counts, of_product).cumsum(2)
+        """(sizes, tokens, MOST)"""
 
     def draw(
         self, tokens: np.ndarray, trip: np.ndarray, size: np.ndarray,
@@ -57,9 +61,8 @@ class Quantities:
         least, most = self._least[size], self._most[size]
         for attempt in range(ATTEMPTS):
             u = uniform(attempt, rows)
-            found[rows] = (self._cumulative[tokens[rows]] < u[:, None]).sum(1).clip(
-                max=MOST - 1
-            ) + 1
+            law = self._cumulative[size[trip[rows]], tokens[rows]]
+            found[rows] = (law < u[:, None]).sum(1).clip(max=MOST - 1) + 1
             total = np.bincount(trip, found, len(size))
             rows = np.flatnonzero(((total < least) | (total > most))[trip])
             if not len(rows):
@@ -70,6 +73,12 @@ class Quantities:
         items = np.bincount(trip, minlength=len(size))
         found[first] += (least - items)[trip[first]].clip(min=0)
         return found
+
+
+def _shrunk(counts: np.ndarray, chances: np.ndarray) -> np.ndarray:
+    """Chances (..., MOST) of counts (..., MOST), with `SHRINKAGE` items of other chances beside."""
+    counts = counts + SHRINKAGE * chances
+    return counts / counts.sum(-1, keepdims=True)
 
 
 class Portions:

@@ -13,6 +13,7 @@ from simulator.baskets import fill
 from simulator.draws import chosen, uniforms
 from simulator.hazards import Hazards
 from simulator.item_calibration import ItemCalibration
+from simulator.outlook import WINDOW
 from simulator.quantities import Portions, Quantities
 from simulator.receipts import Receipts
 from simulator.scenario import AS_IT_IS, Scenario
@@ -28,7 +29,6 @@ from trainer.features.chain import Chain
 from trainer.features.chain_sales import ChainSales, chain_sales_after
 from trainer.features.plans import FinishedTrip, TripPlan
 from trainer.features.shelf_prices import ShelfPrices
-from trainer.features.visits import HORIZON
 from trainer.model.state import CustomerState, recorded_states
 from trainer.model.world_model import WorldModel
 
@@ -88,12 +88,12 @@ class Simulator:
             Portions(cache, start),
             Strangers(cache, start),
         )
-        calibration = VisitCalibration(model, cache, start)
-        self._hazards = Hazards(len(self.customers), HORIZON + 1, calibration)
+        self._hazards = Hazards(model, VisitCalibration(model, cache, start))
+        first = chain.calendar.first_day(start + 1)
         bar = tqdm(_blocks(len(self.customers)), desc="customers", unit="block", delay=SLOW)
         for rows in bar:
             states = [self._states[row] for row in rows]
-            self._hazards.keep(rows, model.next_visits(states), states)
+            self._hazards.begin(rows, states, np.full(len(rows), first))
 
     def run(
         self, weeks: int, seed: int, scenario: Scenario = AS_IT_IS,
@@ -161,6 +161,9 @@ class _Run:
 
     def week(self, week: int) -> list[_Trip]:
         self.chain.sales.advance_to(week)
+        into = 7 * (week - self.simulator.start - 1)
+        if into and into % WINDOW == 0:
+            self._begin_window(week)
         self.scenario.launch(self.chain, week)
         on_sale = self.scenario.on_sale(self.chain, week)
         is_open = self.scenario.open_stores(len(self.laws.new_stores.trips), week)
@@ -176,29 +179,36 @@ class _Run:
         self.chain.sales.close_week(sold)
         return found
 
+    def _begin_window(self, week: int) -> None:
+        """What customers did so far is as good as recorded from now on."""
+        first = self.chain.calendar.first_day(week)
+        for rows in _blocks(len(self.states)):
+            states = [self.states[row].copy() for row in rows]
+            self.hazards.begin(rows, states, np.full(len(rows), first))
+
     def _customers(self, block: np.ndarray, week: int, on_sale: np.ndarray) -> list[_Trip]:
         """The trips of a block of customers, first all first ones, then all second ones."""
         first = self.chain.calendar.first_day(week)
-        stop = self.chain.calendar.first_day(week + 1)
         day, nth = np.full(len(self.states), first), np.zeros(len(self.states), np.int64)
         found, who = [], block
         while len(who):
-            who = self._who_comes(who, day, nth, stop)
+            who = self._who_comes(who, day, nth, week)
             if len(who):
                 found += self._trips(who, day[who], nth[who], week, on_sale)
                 nth[who] += 1
         return found
 
     def _who_comes(
-        self, who: np.ndarray, day: np.ndarray, nth: np.ndarray, stop: int
+        self, who: np.ndarray, day: np.ndarray, nth: np.ndarray, week: int
     ) -> np.ndarray:
-        """Those of customers (n,) who come before the day `stop`. Each looks at one day after the
+        """Those of customers (n,) who come before the week is over. Each looks at one day after the
         other from their own on, until one on which they come; day and nth are moved there."""
+        stop = self.chain.calendar.first_day(week + 1)
         looking, comes, closed = who, [], list(self.scenario.closed_days)
         while len(looking):
             looking = looking[day[looking] < stop]
             u = uniforms(self.seed, COMES, self.code[looking], day[looking], nth[looking])
-            hit = u < self.hazards.on(looking, day[looking])
+            hit = u < self.hazards.on(looking, day[looking], week)
             hit &= ~np.isin(day[looking], closed)
             comes.append(looking[hit])
             looking = looking[~hit]
@@ -219,7 +229,7 @@ class _Run:
         found = self._filled(own, plans, week, on_sale, keys)
         for state, each in zip(own, found, strict=True):
             state.observe(each.trip)
-        self.hazards.keep(who, self.model.next_visits(own), own)
+        self.hazards.came(who, days)
         return found
 
     def _strangers(self, week: int, known: list[_Trip], on_sale: np.ndarray) -> list[_Trip]:
@@ -245,12 +255,9 @@ class _Run:
             state.observe(each.trip)
             self.states.append(state)
             self.code = np.append(self.code, code)
-        if new:
-            self.hazards.extend(new)
-            for rows in _blocks(new):
-                own = [states[row] for row in rows]
-                who = len(self.states) - new + rows
-                self.hazards.keep(who, self.model.next_visits(own), own)
+        for rows in _blocks(new):
+            own = [states[row].copy() for row in rows]
+            self.hazards.begin(len(self.states) - new + rows, own, days[rows] + 1)
         return found
 
     def _new_so_far(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,26 +71,55 @@ class NextVisits:
             *(log[name].astype(np.int64) for name in ("day", "hour", "store", "kind"))
         )
         self._last = self._lengths.cumsum() - 1
-        start = self._trips.day[self._last]
-        self._days = self._calendar(int(start.max()) + HORIZON)
+        self._days = self._calendar(int(self._trips.day[self._last].max()) + HORIZON)
+
+    @cached_property
+    def hazards(self) -> Tensor:
+        """(n, TAIL + 1) float64 probabilities of coming on the day of the last trip, the day after
+        and so on, and on each later one, given that the customer has not come before it."""
+        return self._hazards(self._trips.day[self._last])
+
+    def hazards_since(self, dates: Sequence[date]) -> Tensor:
+        """The same of customers who have come once more, on these dates, of which nothing else is
+        known. Raises ValueError as `stores`."""
+        until = self._indices(dates)
+        self._reach(int(until.max()) + HORIZON)
+        return self._hazards(until)
+
+    @cached_property
+    def days(self) -> Tensor:
+        """(n, HORIZON + 1) probabilities that the next trip is on the day of the last one, the day
+        after, and so on."""
+        return self._from_last[0]
+
+    @cached_property
+    def later(self) -> Tensor:
+        """(n,) probability that it is later."""
+        return self._from_last[1]
+
+    @cached_property
+    def each_later(self) -> Tensor:
+        """(n,) probability of each later day, given that the customer has not come before it."""
+        return self.hazards[:, -1].to(self._x)
+
+    @cached_property
+    def _from_last(self) -> tuple[Tensor, Tensor]:
+        days, later = self.days_from([0] * len(self._x))
+        return days.to(self._x), later.to(self._x)
+
+    @torch.no_grad()
+    def _hazards(self, start: np.ndarray) -> Tensor:
+        """Of customers whose last trips were on days (n,), with the rhythm of those known."""
         start = start - self._days.first
         days = days_after(
             start, start + TAIL, np.zeros(len(start), bool),
             np.ones(start.max() + TAIL + 1, bool),
         )  # fmt: skip
-        with torch.no_grad():
-            own = own_trips(self._lengths, self._trips, self._last, start, self._days)
-            weekday = torch.from_numpy(self._days.calendar["weekday"])
-            days, own, weekday = self._here((days, own, weekday))
-            logit = head.hazards(x, days, own, self._vectors(), weekday).view(len(x), TAIL + 1)
-        self.hazards: Tensor = logit.double().sigmoid()
-        """(n, TAIL + 1) float64 probabilities of coming on these days, and on each later one, given
-        that the customer has not come before it."""
-        self.days, self.later = (part.to(x) for part in self.days_from([0] * len(x)))
-        """(n, HORIZON + 1) probabilities that the next trip is on the day of the last one, the day
-        after, and so on, and (n,) that it is later."""
-        self.each_later: Tensor = self.hazards[:, -1].to(x)
-        """(n,) probability of each later day, given that the customer has not come before it."""
+        own = own_trips(self._lengths, self._trips, self._last, start, self._days)
+        weekday = torch.from_numpy(self._days.calendar["weekday"])
+        days, own, weekday = self._here((days, own, weekday))
+        logit = self._head.hazards(self._x, days, own, self._vectors(), weekday)
+        return logit.view(len(self._x), TAIL + 1).double().sigmoid()
 
     def days_from(self, first: Sequence[int]) -> tuple[Tensor, Tensor]:
         """On which day, if not before one: float64 probabilities (n, HORIZON + 1) of this day, the
@@ -139,6 +169,18 @@ class NextVisits:
 
     def _on(self, dates: Sequence[date]) -> tuple[Tensor, OwnTrips, np.ndarray]:
         """Context, own trips, and whether it is the day of the last trip."""
+        until = self._indices(dates)
+        gap = until - self._trips.day[self._last]
+        self._reach(int(until.max()))
+        until = until - self._days.first
+        own = own_trips(self._lengths, self._trips, self._last, until, self._days)
+        own, until, gaps = self._here(
+            (own, torch.from_numpy(until), torch.from_numpy(gap).clamp_max(TAIL))
+        )
+        return self._head.context(self._x, self._vectors(), until, gaps), own, gap == 0
+
+    def _indices(self, dates: Sequence[date]) -> np.ndarray:
+        """(n,) days of the calendar, none before the customer's last trip."""
         if len(dates) != len(self._customers):
             raise ValueError(f"dates: expected {len(self._customers)}, not {len(dates)}")
         for day in dates:
@@ -150,14 +192,12 @@ class NextVisits:
             raise ValueError(
                 f"dates: {dates[int(gap.argmin())]} lies before the customer's last trip"
             )
-        if until.max() >= self._days.first + len(self._days.recorded):
-            self._days = self._calendar(int(until.max()))
-        until = until - self._days.first
-        own = own_trips(self._lengths, self._trips, self._last, until, self._days)
-        own, until, gaps = self._here(
-            (own, torch.from_numpy(until), torch.from_numpy(gap).clamp_max(TAIL))
-        )
-        return self._head.context(self._x, self._vectors(), until, gaps), own, gap == 0
+        return until
+
+    def _reach(self, last: int) -> None:
+        """Know the calendar up to a day."""
+        if last >= self._days.first + len(self._days.recorded):
+            self._days = self._calendar(last)
 
     def _known(
         self, context: Tensor, own: OwnTrips, stores: Sequence[int]

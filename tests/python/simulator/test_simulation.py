@@ -132,6 +132,24 @@ def test_a_delisted_product_is_not_bought(simulator, receipts):
     assert weeks <= {START + 3}
 
 
+def test_who_comes_when_does_not_depend_on_baskets(simulator, receipts):
+    dearest = int(np.bincount(receipts.token).argmax())
+    plan = Scenario(delisted=((dearest, Weeks(START + 1, START + 3)),))
+    found = simulator.run(WEEKS, seed=7, scenario=plan, anonymous=False)
+    known = receipts.customer >= 0
+    for name in ("customer", "week", "day"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(receipts, name)[known])
+
+
+def test_a_new_window_begins_as_if_it_were_the_start(simulator, receipts, monkeypatch):
+    """Every second week here; of the first nothing changes."""
+    monkeypatch.setattr(simulation, "WINDOW", 14)
+    found = simulator.run(WEEKS, seed=7)
+    early = receipts.week <= START + 2
+    np.testing.assert_array_equal(found.day[found.week <= START + 2], receipts.day[early])
+    assert not np.array_equal(found.day, receipts.day)
+
+
 def test_nobody_comes_on_a_closed_day(simulator, receipts):
     day = int(np.bincount(receipts.day[receipts.customer >= 0]).argmax())
     found = simulator.run(WEEKS, seed=7, scenario=Scenario(closed_days=frozenset({day})))
