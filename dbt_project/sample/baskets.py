@@ -55,10 +55,11 @@ class Week:
 
 def expected_trips(households: Households, week: int) -> float:
     """Mean of the number of trips in a week."""
-    return float(_rates(households, week).sum())
+    return float(trip_rates(households, week).sum())
 
 
-def _rates(h: Households, week: int) -> np.ndarray:
+def trip_rates(h: Households, week: int) -> np.ndarray:
+    """Mean number of trips of each household in a week, at base prices: (households,)."""
     active = (h.first_week <= week) & (week <= h.last_week)
     away = (week - h.away) % WEEKS_A_YEAR < 2
     return np.where(active & ~away, h.rate * traffic(week), 0.0)
@@ -67,7 +68,7 @@ def _rates(h: Households, week: int) -> np.ndarray:
 def draw_trips(seed: int, week: int, h: Households, stores: Stores):
     """Household, store, day and hour of every trip of a week, each of shape (T,)."""
     rng = stream(seed, "trips", week)
-    household = np.repeat(np.arange(h.rate.size), rng.poisson(_rates(h, week)))
+    household = np.repeat(np.arange(h.rate.size), rng.poisson(trip_rates(h, week)))
     count = household.size
     weight = np.where(stores.first_week[h.store] <= week, h.store_weight, 0.0)
     at = pick(
