@@ -26,7 +26,7 @@ from trainer.evaluation.oracle import write_oracle
 from .sample import labels
 from .sample.answers import SAMPLES, Answers, Kind
 from .sample.chain import Chain, build_chain
-from .sample.config import ChainConfig
+from .sample.config import ChainConfig, read
 from .sample.demand import build_demand
 from .sample.draw import stream
 from .sample.folder import CHAIN, GENERATOR
@@ -80,13 +80,19 @@ def _config(raw: Path) -> ChainConfig:
     path = raw / CHAIN
     try:
         content = json.loads(path.read_text())
-        if content["generator"] == GENERATOR:
-            return ChainConfig(**content["config"])
+        config = read(content["config"]) if content["generator"] == GENERATOR else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} cannot be read ({error}): name a folder of python -m dbt_project.sample"
         ) from None
-    raise InputError(f"{path} is not of python -m dbt_project.sample: only its truth is known")
+    if config is None:
+        raise InputError(f"{path} is not of python -m dbt_project.sample: only its truth is known")
+    if config.behaviour != "independent":
+        raise InputError(
+            f"the weeks of {raw} depend on each other, and their trips have no closed "
+            "probabilities: make a chain with --behaviour independent"
+        )
+    return config
 
 
 @dataclass(frozen=True)

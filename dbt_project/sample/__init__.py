@@ -2,10 +2,10 @@
 
 from .actions import Actions
 from .behaviour import Behaviour
-from .chain import generate_chain
 from .config import ChainConfig
 from .coupons import Coupons
 from .folder import FolderError
+from .generate import generate_chain
 from .world import WeekResult, World
 
 __all__ = [

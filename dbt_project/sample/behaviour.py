@@ -53,6 +53,8 @@ class Behaviour:
     adopted: float = 1.5
     """Weight of a fully formed habit for a product outside the repertoire, in average products of
     it."""
+    reminder: float = 0.6
+    """Chance that a deep coupon for what a household always needs brings the product to mind."""
     stand_by: float = 0.45
     """Chance that a household whose product is missing takes a substitute."""
     missing: float = 0.01

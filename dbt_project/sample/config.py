@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from trainer.commands.errors import InputError
 
@@ -69,3 +69,17 @@ class ChainConfig:
             raise InputError(
                 f"replay-from must be a week from 2 to {self.weeks}, not {self.replay_from}"
             )
+
+
+def written(config: ChainConfig) -> dict:
+    """A configuration as chain.json holds it. Chains of independent weeks have no more than they
+    had when there were no others."""
+    values = asdict(config)
+    if config.behaviour == "independent":
+        del values["behaviour"], values["pricing"]
+    return values
+
+
+def read(values: dict) -> ChainConfig:
+    """The configuration that `written` gave."""
+    return ChainConfig(**{"behaviour": "independent", **values})

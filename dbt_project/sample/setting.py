@@ -85,7 +85,11 @@ class Setting:
     sensitivity: np.ndarray
     """(H,) float32 multiplier of every response to prices, 1 on average."""
     popularity: np.ndarray
-    """(classes, N) base shares."""
+    """(classes, N) base shares; `share`, within the need; `need_share`, (classes, K), its own."""
+    share: np.ndarray
+    need_share: np.ndarray
+    favourite: np.ndarray
+    """(K,) most popular product of each need."""
     by_need: np.ndarray
     """(N,) products by need, and `start` (K + 1,) the first of each need among them."""
     start: np.ndarray
@@ -161,6 +165,10 @@ def build_setting(config: ChainConfig, behaviour: Behaviour | None = None) -> Se
     needs = int(catalogue.need.max()) + 1
     by_mission = np.argsort(catalogue.mission, kind="stable")
     weighed = catalogue.random_weight
+    popularity = class_popularity(catalogue)
+    start = np.searchsorted(catalogue.need[by_need], np.arange(needs + 1))
+    need_share = np.add.reduceat(popularity[:, by_need], start[:-1], axis=1)
+    best = np.lexsort((popularity.mean(0)[by_need], catalogue.need[by_need]))
     return Setting(
         config=config, behaviour=b, catalogue=catalogue, stores=stores, households=h,
         prices=build_prices(config, catalogue, stores.regions),
@@ -168,8 +176,9 @@ def build_setting(config: ChainConfig, behaviour: Behaviour | None = None) -> Se
         repertoire=_repertoire(h, catalogue, b.adopted),
         kind=h.sensitivity * NODES.size + node,
         sensitivity=(KAPPA[h.sensitivity] * multiplier[node]).astype(np.float32),
-        popularity=class_popularity(catalogue), by_need=by_need,
-        start=np.searchsorted(catalogue.need[by_need], np.arange(needs + 1)), at=at,
+        popularity=popularity, share=popularity / need_share[:, catalogue.need],
+        need_share=need_share, favourite=by_need[best[start[1:] - 1]], by_need=by_need,
+        start=start, at=at,
         by_mission=by_mission,
         mission_bounds=np.searchsorted(
             catalogue.mission[by_mission], np.arange(MISSIONS + 1)

@@ -42,7 +42,7 @@ from .setting import ADOPTED, MISSIONS, Setting
 # Purposes of draws, a key each.
 (
     TRIPS, LEAVE, STORE, TIME, SIZE, FOCUSED, SOURCE, CHOICE, ACCEPT, MISSING, AMOUNT, PORTION, TRY,
-    REDEEM, PULL,
+    REMIND, PULL,
 ) = range(100, 115)  # fmt: skip
 # Keys of the trips of a week and of the products that come to mind on one.
 FIRST_TRIP, FIRST_THOUGHT = 200, 300
@@ -116,6 +116,51 @@ class _Thoughts:
     """Wanted over possible products of the trip."""
 
 
+@dataclass(frozen=True)
+class _Decisions:
+    """What becomes of each thought."""
+
+    who: np.ndarray
+    product: np.ndarray
+    cell: np.ndarray
+    """Household x needs + need."""
+    bought: np.ndarray
+    gap: np.ndarray
+    """Log of the price over the reference price."""
+    stored: np.ndarray
+    """Purchases that go into the pantry, or come out of it."""
+
+
+@dataclass(frozen=True)
+class _Items:
+    """Items of the week's baskets, one element each."""
+
+    trip: np.ndarray
+    product: np.ndarray
+    key: np.ndarray
+    gain: np.ndarray
+    """Log of the reference price over the price, at least 0."""
+    pair: np.ndarray
+    """Of the repertoire, -1 where it did not come from it."""
+
+    @classmethod
+    def plain(cls, trip, product, key) -> _Items:
+        """Items that are not bought for their price."""
+        return cls(trip, product, key, np.zeros(trip.size), np.full(trip.size, -1))
+
+    def followed_by(self, more: _Items) -> _Items:
+        """These items, and more."""
+        if not more.trip.size:
+            return self
+        return _Items(
+            *(np.concatenate([getattr(x, f.name) for x in (self, more)]) for f in fields(self))
+        )
+
+    def only(self, at: np.ndarray) -> _Items:
+        """The items at positions."""
+        return _Items(*(getattr(self, f.name)[at] for f in fields(self)))
+
+
 def live(s: Setting, m: Memory, offer: Offer, week: int, run: int) -> Lived:
     """Live a week and change `m`; draws are keyed by the chain's seed, `run` and the week."""
     h, b = s.households, s.behaviour
@@ -138,7 +183,7 @@ def live(s: Setting, m: Memory, offer: Offer, week: int, run: int) -> Lived:
 
     wanted, focus = _plans(s, offer, household, store, key)
     thoughts = _think(s, m, offer, week, household, key, wanted, focus)
-    items = _buy(s, m, offer, week, household, store, thoughts)
+    items = _buy(s, m, offer, week, run, household, store, thoughts)
     receipts = Week(household, store, day, hour, *items[:4])
     return Lived(receipts, items[4], left, returned)
 
@@ -241,20 +286,22 @@ def _think(s: Setting, m: Memory, offer: Offer, week, household, key, wanted, fo
     )  # fmt: skip
 
 
-def _buy(s: Setting, m: Memory, offer: Offer, week: int, household, store, t: _Thoughts):
-    """Items and what is learned from them: trip, product, quantity, spend, discount."""
-    h, c, b = s.households, s.catalogue, s.behaviour
+def _decide(s: Setting, m: Memory, offer: Offer, household, t: _Thoughts) -> _Decisions:
+    """What becomes of each thought; price images and reference prices take in what was seen."""
+    b, need = s.behaviour, s.catalogue.need
     who = household[t.trip]
-    region, sensitivity = h.region[who], s.sensitivity[who]
+    region, sensitivity = s.households.region[who], s.sensitivity[who]
     product = offer.choose(s, t.product, region, s.kind[who], *two_uniforms(t.key, CHOICE))
     gone = ~offer.available[region, t.product]
     gone[gone] = uniform(t.key[gone], MISSING) >= b.stand_by
     buyable = (product >= 0) & ~gone
     product = np.where(buyable, product, t.product)
-    need = c.need[product]
-    cell = who * s.needs + need
-
+    cell = who * s.needs + need[product]
     ratio = offer.log_ratio[region, product]
+    if len(m.coupons):
+        product, off = m.coupons.temptation(s, offer, who, product, buyable, t.key)
+        ratio = offer.log_ratio[region, product] + off
+
     gap = ratio - m.reference[cell]
     deal = -sensitivity * np.where(gap > 0, b.loss, b.deal).astype(np.float32) * gap
     appeal = deal - sensitivity * np.float32(b.need) * ratio
@@ -264,48 +311,95 @@ def _buy(s: Setting, m: Memory, offer: Offer, week: int, household, store, t: _T
     u = uniform(t.key, ACCEPT)
     bought = buyable & (u < np.where(t.wanted, rate, (rate - 1) * t.share))
 
-    m.image[:] = _images(s, m, t, who, ratio)
-    k = region * s.needs + need
-    seen = np.flatnonzero(t.wanted)
-    expected = m.reference[cell[seen]]
-    m.reference[cell[seen]] = expected + np.float32(b.memory) * (offer.index[k[seen]] - expected)
-
-    # What the pantry gives, and what is owed to it because the price is above the reference.
-    storable = s.economy.storable[need]
-    part = np.clip(deal / np.where(appeal == 0, 1, appeal), 0, 1)
+    # What the pantry gives, and what is owed to it because the price is above the reference. A
+    # possible product is bought early, as far as the deal brought it; or it was owed.
+    storable = s.economy.storable[need[product]]
+    part = storable * np.clip(deal / np.where(appeal == 0, 1, appeal), 0, 1)
     fed = t.wanted & buyable & ~bought & (u < willing)
     put_off = t.wanted & buyable & (u >= willing) & (deal < 0)
-    change = np.where(fed, -1.0, 0.0) - np.where(put_off, storable * part, 0.0)
+    stored = np.where(
+        bought & ~t.wanted, np.where(stored < 0, 1, part), -1.0 * fed - part * put_off
+    )
 
-    at = np.flatnonzero(bought)
-    at = at[_first(t.trip[at] * c.need.size + product[at])]
-    item_trip, item = t.trip[at], product[at]
-    more, many = two_uniforms(t.key[at], AMOUNT)
-    price = offer.price[region[at], s.stores.format[store[item_trip]], item]
-    lift = np.exp(b.stock_up * storable[at] * sensitivity[at] * np.maximum(-gap[at], 0))
-    portion = normal(t.key[at], PORTION)
-    quantity, spend = amounts(c, item, price, more / lift, many, portion)
-    usual = more < c.multiple[item]
-    ahead = np.where(usual | (quantity == 1), 0, quantity - 1) * storable[at]
-    # A possible product is bought early, as far as the deal brought it; or it was owed.
-    early = np.where(stored[at] < 0, 1.0, storable[at] * part[at])
-    change[at] += ahead + np.where(t.wanted[at], 0.0, early)
-    touched = np.flatnonzero(change)
-    np.add.at(m.pantry, cell[touched], change[touched].astype(np.float32))
+    m.image[:] = _images(s, m, t, who, offer.log_ratio[region, product])
+    seen = np.flatnonzero(t.wanted)
+    expected = m.reference[cell[seen]]
+    index = offer.index[(region * s.needs + need[product])[seen]]
+    m.reference[cell[seen]] = expected + np.float32(b.memory) * (index - expected)
+    return _Decisions(who, product, cell, bought, gap, stored)
+
+
+def _buy(s: Setting, m: Memory, offer: Offer, week: int, run: int, household, store, t: _Thoughts):
+    """Items and what is learned from them: trip, product, quantity, spend, discount."""
+    c, b, products = s.catalogue, s.behaviour, s.catalogue.need.size
+    d = _decide(s, m, offer, household, t)
+    _store(s, m, d.cell, d.stored)
+    at = np.flatnonzero(d.bought)
+    kept = d.product[at] == t.product[at]
+    items = _Items(
+        t.trip[at], d.product[at], t.key[at], np.maximum(-d.gap[at], 0),
+        np.where(kept, t.pair[at], -1),
+    )  # fmt: skip
+    items = _with_complements(s, offer, household, items)
+    if len(m.coupons):
+        items = items.followed_by(_reminders(s, m, offer, week, run, household))
+    items = items.only(_first(items.trip * products + items.product))
+    who = household[items.trip]
+    region, form = s.households.region[who], s.stores.format[store[items.trip]]
+    cell = who * s.needs + c.need[items.product]
+    storable = s.economy.storable[c.need[items.product]]
+
+    more, many = two_uniforms(items.key, AMOUNT)
+    lift = np.exp(b.stock_up * storable * s.sensitivity[who] * items.gain)
+    price = offer.price[region, form, items.product]
+    portion = normal(items.key, PORTION)
+    quantity, spend = amounts(c, items.product, price, more / lift, many, portion)
+    ahead = np.where(more < c.multiple[items.product], 0, quantity - 1) * storable
+    _store(s, m, cell, ahead)
     keeps = (np.maximum(s.economy.storable, 1e-3) ** 0.25).astype(np.float32)
-    pantry = m.pantry.reshape(-1, s.needs)
-    np.clip(pantry, -1, b.room, out=pantry)
-    pantry *= keeps
+    m.pantry.reshape(-1, s.needs)[:] *= keeps
 
-    _form_habits(s, m, who[at], item, t.pair[at], product[at] == t.product[at], t.key[at])
-    order = np.argsort(item_trip * c.need.size + item, kind="stable")
-    discount = np.zeros(at.size, dtype=np.int64)
-    return tuple(a[order] for a in (item_trip, item, quantity, spend, discount))
+    discount = np.zeros(items.trip.size, dtype=np.int64)
+    if len(m.coupons):
+        share, m.coupons = m.coupons.redeemed(s, who, items.product)
+        discount = np.rint(spend // quantity * share).astype(np.int64)
+    _form_habits(s, m, who, items)
+    return items.trip, items.product, quantity, spend, discount
+
+
+def _store(s: Setting, m: Memory, cell: np.ndarray, purchases: np.ndarray) -> None:
+    """Put purchases into pantries, or take them out."""
+    some = np.flatnonzero(purchases)
+    cell = cell[some]
+    np.add.at(m.pantry, cell, purchases[some].astype(np.float32))
+    m.pantry[cell] = np.clip(m.pantry[cell], -1, s.behaviour.room)
+
+
+def _with_complements(s: Setting, offer: Offer, household, items: _Items) -> _Items:
+    """A purchase may bring its complement into the basket."""
+    partner = s.catalogue.partner[items.product]
+    at = np.flatnonzero(partner >= 0)
+    at = at[uniform(items.key[at], PULL) < s.catalogue.pull[items.product[at]]]
+    at = at[offer.available[s.households.region[household[items.trip[at]]], partner[at]]]
+    return items.followed_by(_Items.plain(items.trip[at], partner[at], child(items.key[at], PULL)))
+
+
+def _reminders(s: Setting, m: Memory, offer: Offer, week: int, run: int, household) -> _Items:
+    """A coupon may bring its product to mind on the week's first trip of the household."""
+    first = np.flatnonzero(np.r_[True, household[1:] != household[:-1]][: household.size])
+    who = household[first]
+    coupons = m.coupons
+    at = np.searchsorted(who, coupons.household)
+    at = np.minimum(at, max(who.size - 1, 0))
+    shops = np.flatnonzero(who[at] == coupons.household) if who.size else np.zeros(0, np.int64)
+    product, chance, key = coupons.reminders(s, m, offer, shops, week, run)
+    come = np.flatnonzero((product >= 0) & (uniform(key, REMIND) < chance))
+    return _Items.plain(first[at[shops[come]]], product[come], key[come])
 
 
 def _first(key: np.ndarray) -> np.ndarray:
-    """Positions of the first of each key, ascending."""
-    return np.sort(np.unique(key, return_index=True)[1])
+    """Positions of the first of each key, in the order of keys."""
+    return np.unique(key, return_index=True)[1]
 
 
 def _images(s: Setting, m: Memory, t: _Thoughts, who, ratio) -> np.ndarray:
@@ -319,11 +413,11 @@ def _images(s: Setting, m: Memory, t: _Thoughts, who, ratio) -> np.ndarray:
     return np.where(trips > 0, m.image + seen * (level - m.image), m.image * (1 - b.forgetting))
 
 
-def _form_habits(s: Setting, m: Memory, who, item, pair, kept, key) -> None:
+def _form_habits(s: Setting, m: Memory, who: np.ndarray, items: _Items) -> None:
     """Purchases strengthen habits, all habits fade; a new product may take the weakest place."""
     b, r, products = s.behaviour, s.repertoire, s.catalogue.need.size
     m.habit *= np.float32(1 - b.fading)
-    pair = np.where(kept, pair, -1)
+    item, pair = items.product, items.pair.copy()
     # Others may be in the repertoire as well: among the favourites, or in a place.
     other = np.flatnonzero(pair < 0)
     wanted = who[other] * products + item[other]
@@ -336,7 +430,7 @@ def _form_habits(s: Setting, m: Memory, who, item, pair, kept, key) -> None:
     there = same.any(1)
     pair[rest[there]] = places[there, same[there].argmax(1)]
     new = np.flatnonzero(~there)
-    new = new[uniform(key[rest[new]], TRY) < 0.5]
+    new = new[uniform(items.key[rest[new]], TRY) < 0.5]
     weakest = places[new, m.habit[places[new]].argmin(1)]
     m.product[weakest] = item[rest[new]]
     m.habit[weakest] = 0.0

@@ -11,7 +11,7 @@ Draws are keyed by what they decide, so two copies differ only by what their act
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -57,6 +57,11 @@ class WeekResult:
     """(items,) pence that a coupon took off each item of `receipts`."""
     missing: np.ndarray
     """(R, N) products on sale but out of stock."""
+
+    def without_receipts(self) -> WeekResult:
+        """The totals alone."""
+        none = np.zeros(0, np.int64)
+        return replace(self, receipts=Week(*[none] * len(fields(Week))), discount=none)
 
 
 class World:
@@ -121,7 +126,7 @@ class World:
         missing = a.assortment & (self._shortages(regions, products) < self._rate(a))
         self._known |= a.assortment.any(0)
         offer = open_week(s, self.week, a.regular, a.depth, a.assortment & ~missing, self._known)
-        self.memory.coupons = self.memory.coupons.handed_out(a.coupons, self.week)
+        self.memory.coupons = self.memory.coupons.handed_out(a.coupons, self.week, s.catalogue.need)
         lived = live(s, self.memory, offer, self.week, self.run)
         result = self._result(a, offer, lived, missing)
 

@@ -1,0 +1,80 @@
+"""The truth behind a responsive chain, as Parquet tables beside the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from . import shape
+from .record import Record
+from .setting import Setting
+from .truth import truth_tables
+from .write import Codes, words
+
+
+def world_tables(s: Setting, codes: Codes, record: Record) -> dict[str, pa.Table]:
+    """All tables of the truth by name: those of every chain, and what a world has besides.
+
+    `costs`: unit cost, and what suppliers pay of a promotion, by product and week. `cost_shocks`
+    and `demand_shocks`: their logs by week. `stock_outs`: products missing in a region and week.
+    `departures`: customers lost and come back. `weeks`: totals. Money is pence.
+    """
+    h = s.households
+    tables = truth_tables(s.catalogue, s.stores, h, record.prices(), codes)
+    products, households = tables["products"], tables["households"]
+    for name, column in (
+        ("last_week", s.economy.last_week),
+        ("margin", s.economy.margin),
+        ("storable", s.economy.storable[s.catalogue.need]),
+    ):
+        products = products.append_column(name, pa.array(column))
+    tables["products"] = products
+    tables["households"] = households.append_column(
+        "sensitivity", pa.array(s.sensitivity[: h.known].astype(float))
+    )
+    weeks = np.arange(1, s.config.weeks + 1)
+    lost, events = [], (("left", "lost"), ("returned", "returned"))
+    for result in record.results:
+        for name, event in events:
+            who = getattr(result, name)
+            lost += [(i, result.week, event) for i in who[who < h.known].tolist()]
+    missing = np.stack([r.missing for r in record.results], axis=2)
+    region, product, week = np.nonzero(missing)
+    return tables | {
+        "costs": pa.table({
+            "product": words(np.repeat(np.arange(s.at.size), weeks.size), codes.product),
+            "week": np.tile(weeks, s.at.size),
+            "unit_cost_pence": s.economy.cost.ravel(),
+            "supplier_share": s.economy.funding.ravel(),
+        }),
+        "cost_shocks": _by_week("prod_code_20", codes.dep, s.economy.cost_shock),
+        "demand_shocks": _by_week("prod_code_10", codes.cl, s.economy.demand_shock),
+        "stock_outs": pa.table({
+            "product": words(product, codes.product),
+            "store_region": words(region, shape.REGIONS),
+            "week": week + 1,
+        }),
+        "departures": pa.table({
+            "customer": words(np.array([x[0] for x in lost], dtype=int), codes.customer),
+            "week": pa.array([x[1] for x in lost], pa.int64()),
+            "event": pa.array([x[2] for x in lost], pa.string()),
+        }),
+        "weeks": pa.table({
+            "week": weeks,
+            "trips": [r.trips for r in record.results],
+            "active_households": [r.active for r in record.results],
+            **{
+                name: [float(getattr(r, name).sum()) for r in record.results]
+                for name in ("units", "revenue", "cost", "profit")
+            },
+        }),
+    }  # fmt: skip
+
+
+def _by_week(name: str, codes: list[str], log: np.ndarray) -> pa.Table:
+    rows, weeks = log.shape
+    return pa.table({
+        name: words(np.repeat(np.arange(rows), weeks), codes),
+        "week": np.tile(np.arange(1, weeks + 1), rows),
+        "log_shock": log.ravel(),
+    })  # fmt: skip
