@@ -46,6 +46,8 @@ class WeekResult:
     """(N,) what the goods cost the chain, less what suppliers paid for promotions."""
     profit: np.ndarray
     """(N,) revenue less cost."""
+    household_profit: np.ndarray
+    """(H,) the same by household, anonymous ones last."""
     trips: int
     active: int
     """Households that are not lost, of those whose time with the chain has begun and not ended."""
@@ -158,6 +160,7 @@ class World:
         revenue = np.bincount(r.product, paid, products)
         cost = np.bincount(r.product, amount * unit, products)
         h = s.households
+        by_household = np.bincount(household, paid - amount * unit, h.rate.size)
         here = (h.first_week <= self.week) & (self.week <= h.last_week)
         return WeekResult(
             week=self.week,
@@ -165,7 +168,8 @@ class World:
                 r.household, r.store, r.day, r.hour, r.trip, r.product, r.quantity, paid
             ),
             units=np.bincount(r.product, r.quantity, products).astype(np.int64),
-            revenue=revenue, cost=cost, profit=revenue - cost, trips=r.household.size,
+            revenue=revenue, cost=cost, profit=revenue - cost, household_profit=by_household,
+            trips=r.household.size,
             active=int((here & ~self.memory.lost).sum()), left=lived.left,
             returned=lived.returned, discount=lived.discount, missing=missing,
         )  # fmt: skip
