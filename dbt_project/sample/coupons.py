@@ -24,9 +24,9 @@ from .draw import within
 from .keyed import child, children, root, uniform
 
 if TYPE_CHECKING:
+    from .memory import Memory
     from .offer import Offer
     from .setting import Setting
-    from .shoppers import Memory
 
 LASTS = 4
 """Weeks for which a coupon is good, unless it says otherwise."""

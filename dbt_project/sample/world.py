@@ -24,9 +24,10 @@ from .config import ChainConfig
 from .coupons import Coupons
 from .keyed import children, root, uniform
 from .manager import Desk, managed_plan, random_plan
-from .offer import open_week
+from .memory import Memory
+from .offer import Offer, open_week
+from .purchases import Lived, live
 from .setting import Setting, build_setting
-from .shoppers import Memory, live
 
 _STOCK_OUTS = 78
 
@@ -120,17 +121,13 @@ class World:
 
         Raises InputError where the actions make no sense or no week is left.
         """
-        s = self.setting
         planned, desk = self._plan()
-        regions, products = s.stores.regions, s.catalogue.price.size
-        given = planned if actions is None else actions
-        a = checked(given, regions, products, s.households.known, s.needs)
-        missing = a.assortment & (self._shortages(regions, products) < self._rate(a))
+        a, offer, missing = self.offer(planned if actions is None else actions)
         self._known |= a.assortment.any(0)
-        offer = open_week(s, self.week, a.regular, a.depth, a.assortment & ~missing, self._known)
-        self.memory.coupons = self.memory.coupons.handed_out(a.coupons, self.week, s.catalogue.need)
-        lived = live(s, self.memory, offer, self.week, self.run)
-        result = self._result(a, offer, lived, missing)
+        need = self.setting.catalogue.need
+        self.memory.coupons = self.memory.coupons.handed_out(a.coupons, self.week, need)
+        lived = live(self.setting, self.memory, offer, self.week, self.run)
+        result = self._result(offer, lived, missing)
 
         desk.observe(result.units)
         if actions is not None:
@@ -139,14 +136,21 @@ class World:
         self.week += 1
         return result
 
-    def _shortages(self, regions: int, products: int) -> np.ndarray:
-        key = children(root(self.setting.config.seed, _STOCK_OUTS, self.week), regions * products)
-        return uniform(key, 0).reshape(regions, products)
+    def offer(self, actions: Actions) -> tuple[Actions, Offer, np.ndarray]:
+        """What households would meet in the coming week: the actions in full, the tables of the
+        week, and what is missing (R, N). Changes nothing.
+        """
+        s = self.setting
+        shape = s.stores.regions, s.catalogue.price.size
+        a = checked(actions, *shape, s.households.known, s.needs)
+        key = children(root(s.config.seed, _STOCK_OUTS, self.week), shape[0] * shape[1])
+        rate = s.behaviour.missing * np.where(a.depth > 0, 2.0, 1.0)
+        missing = a.assortment & (uniform(key, 0).reshape(shape) < rate)
+        known = self._known | a.assortment.any(0)
+        there = a.assortment & ~missing
+        return a, open_week(s, self.week, a.regular, a.depth, there, known), missing
 
-    def _rate(self, a: Actions) -> np.ndarray:
-        return self.setting.behaviour.missing * np.where(a.depth > 0, 2.0, 1.0)
-
-    def _result(self, a: Actions, offer, lived, missing) -> WeekResult:
+    def _result(self, offer: Offer, lived: Lived, missing: np.ndarray) -> WeekResult:
         s, r = self.setting, lived.receipts
         products = s.catalogue.price.size
         household = r.household[r.trip]
