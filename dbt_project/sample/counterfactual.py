@@ -4,13 +4,8 @@ A world is copied, lived under one plan and under another with the same draws, s
 (*runs*: other draws of the same shoppers from the same past). The effect of the change is the mean
 difference over the runs, its standard error their standard deviation over the root of their number.
 
-An elasticity is measured by such a change: with prices a step up (+) and a step down (-),
-
-    e = (units+ - units-) / (mean of both x (log p+ - log p-)),
-
-which keeps its meaning where few units are sold. One product of every need is moved at a time, all
-needs at once, half of them up and half down, so that the price level of the chain stays what it is
-and needs do not disturb each other.
+An elasticity is measured by such a change of regular prices, up and down (levels.py), while all
+else of the manager's plan is held.
 """
 
 from __future__ import annotations
@@ -21,17 +16,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .actions import Actions
-from .draw import stream, within
 from .households import CLASSES
-from .setting import Setting
+from .levels import STEP, Elasticities, estimate, levels_of, priced
 from .world import World
 
 Plan = Callable[[World], Actions]
 """Actions for the coming week of a world; `World.plan` is the manager's."""
-STEP = 0.1
-"""Log price change of each side of an elasticity."""
-CHEAPEST = 10
-"""Pence below which rounding spoils the step: such products are not measured."""
 
 
 @dataclass(frozen=True)
@@ -179,134 +169,21 @@ class Held:
         return replace(actions, regular=priced(actions.regular, self.factor))
 
 
-def priced(regular: np.ndarray, factor: np.ndarray | float) -> np.ndarray:
-    """Regular prices times a factor, in whole pence."""
-    return np.maximum(np.rint(regular * factor), 1).astype(np.int64)
+def elasticities(world: World, level: str, weeks: int, runs: int) -> Elasticities:
+    """Elasticities of units over `weeks` weeks to regular prices held as long, by re-running.
 
-
-@dataclass(frozen=True)
-class Elasticities:
-    """Elasticities of units to prices held for `weeks` weeks. n pairs."""
-
-    sold: np.ndarray
-    """(n,) product or group whose units are counted."""
-    priced: np.ndarray
-    """(n,) product or group whose price moves."""
-    value: np.ndarray
-    """(n,)"""
-    standard_error: np.ndarray
-    """(n,) from the differences between runs; nan for a single run."""
-    by_class: np.ndarray
-    """(n, classes) the same of households of one price-sensitivity class."""
-    weeks: int
-
-
-def _ratio(up: np.ndarray, down: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Elasticities and standard errors from units (R, n) and log steps (R, n): jackknife."""
-    top, bottom = (up - down) * np.sign(step), (up + down) / 2 * np.abs(step)
-
-    def value(t: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.where(b > 0, t / np.where(b > 0, b, 1), np.nan)
-
-    whole = value(top.sum(0), bottom.sum(0))
-    runs = len(top)
-    if runs == 1:
-        return whole, np.full(whole.shape, np.nan)
-    left_out = value(top.sum(0) - top, bottom.sum(0) - bottom)
-    return whole, np.sqrt((runs - 1) / runs * ((left_out - left_out.mean(0)) ** 2).sum(0))
-
-
-class _Measured:
-    """Elasticities from futures in which prices move up and down."""
-
-    def __init__(self, world: World, weeks: int, runs: int) -> None:
-        self.world, self.weeks, self.runs = world, weeks, runs
-        self.held = Held.of(world, weeks, runs)
-        self.price = np.stack([[a.regular for a in plan] for plan in self.held.plans])
-
-    def moved(self, sign: np.ndarray) -> tuple[Outcome, Outcome, np.ndarray]:
-        """Futures with log prices moved by STEP x sign (N,) and the other way; the log price
-        difference of each product and run, (R, N)."""
-        sides, prices = [], []
+    level: `product`, `need`, `department` or `chain`.
+    """
+    how = levels_of(world.setting)[level]
+    held = Held.of(world, weeks, runs)
+    regular = np.stack([[a.regular for a in plan] for plan in held.plans])  # (R, W, N)
+    units, step = [], []
+    for sign in how.signs:
+        sides = []
         for side in (1, -1):
             factor = np.exp(side * STEP * sign)
-            sides.append(live_on(self.world, self.held.changed(factor), self.weeks, self.runs))
-            prices.append(np.log(priced(self.price, factor)).mean(1))
-        return *sides, prices[0] - prices[1]
-
-
-def product_elasticities(world: World, weeks: int, runs: int) -> Elasticities:
-    """Own and cross elasticities of all products within each need."""
-    s, measured = world.setting, _Measured(world, weeks, runs)
-    need, size = s.catalogue.need, np.diff(s.start)
-    place = np.empty_like(need)
-    place[s.by_need] = within(size)
-    signs = _signs(s.config.seed, s.needs)
-    rows = []
-    for number in range(size.max()):
-        mover = (place == number) & (s.catalogue.price >= CHEAPEST)
-        up, down, step = measured.moved(np.where(mover, signs[need], 0))
-        which = np.flatnonzero(mover)
-        count = size[need[which]]
-        moved = np.repeat(which, count)
-        sold = s.by_need[np.repeat(s.start[need[which]], count) + within(count)]
-        rows.append(_rows(sold, moved, up, down, step[:, moved], lambda units: units, weeks))
-    return _joined(rows)
-
-
-def group_elasticities(world: World, group: np.ndarray, weeks: int, runs: int) -> Elasticities:
-    """Elasticities of groups of products (N,) to their own price level, one group at a time."""
-    measured, rows = _Measured(world, weeks, runs), []
-    for number in np.unique(group):
-        inside = group == number
-        up, down, step = measured.moved(inside.astype(float))
-        mean = (step[:, inside]).mean(1, keepdims=True)
-        rows.append(
-            _rows(
-                np.array([number]), np.array([number]), up, down, mean,
-                lambda units, inside=inside: (units * inside).sum(-1, keepdims=True), weeks,
-                whole=True,
-            )
-        )  # fmt: skip
-    return _joined(rows)
-
-
-def need_elasticities(world: World, weeks: int, runs: int) -> Elasticities:
-    """Elasticities of needs to their own price level, all at once, half of them up."""
-    s, measured = world.setting, _Measured(world, weeks, runs)
-    need = s.catalogue.need
-    up, down, step = measured.moved(_signs(s.config.seed, s.needs)[need].astype(float))
-    first = s.by_need[s.start[:-1]]
-
-    def total(units: np.ndarray) -> np.ndarray:
-        return np.add.reduceat(units[..., s.by_need], s.start[:-1], axis=-1)
-
-    numbers = np.arange(s.needs)
-    return _rows(numbers, numbers, up, down, step[:, first], total, weeks, whole=True)
-
-
-def _signs(seed: int, needs: int) -> np.ndarray:
-    """Half of the needs up, half down."""
-    return stream(seed, "signs").permutation(np.arange(needs) % 2 * 2 - 1)
-
-
-def _rows(sold, moved, up, down, step, total, weeks, whole=False) -> Elasticities:
-    at = slice(None) if whole else sold
-    value, error = _ratio(*(total(o.units.sum(1))[:, at] for o in (up, down)), step)
-    by_class = np.stack([
-        _ratio(*(total(o.class_units[:, c])[:, at] for o in (up, down)), step)[0]
-        for c in range(len(CLASSES))
-    ], axis=1)  # fmt: skip
-    return Elasticities(sold, moved, value, error, by_class, weeks)
-
-
-def _joined(rows: list[Elasticities]) -> Elasticities:
-    names = ("sold", "priced", "value", "standard_error", "by_class")
-    return Elasticities(
-        *(np.concatenate([getattr(row, name) for row in rows]) for name in names), rows[0].weeks
-    )
-
-
-def department_of(s: Setting) -> np.ndarray:
-    """(N,) department of each product, the groups of docs/chain.md's table."""
-    return s.catalogue.department
+            sides.append(live_on(world, held.changed(factor), weeks, runs).class_units)
+            step.append(side * np.log(priced(regular, factor)).mean(1))
+        units.append(np.stack(sides, axis=1))
+    steps = np.stack(step[0::2], axis=1) + np.stack(step[1::2], axis=1)
+    return estimate(how, np.stack(units, axis=1), steps, weeks)

@@ -16,9 +16,12 @@ from .chain import Chain, build_chain, write_data
 from .config import ChainConfig
 from .record import Record
 from .replay import REPLAYED, merge_weeks, open_history, replay_week, save_week
+from .response import week_elasticities
 from .world import World
 from .world_truth import world_tables
 
+MEASURED = 8
+"""Weeks in the middle in which elasticities are measured."""
 WAITING = 3
 """Weeks for each process that may wait to be written."""
 
@@ -41,6 +44,8 @@ class Lived:
         self.chain = chain
         self.world = World(chain.config)
         self.record = Record()
+        self.measured = max(min(MEASURED, chain.config.weeks // 4), 1)
+        self.midway = self.world
 
     def write(self, folder: Path, kept: Path, workers: int) -> Iterator[dict[str, int]]:
         """Live and write every week in order."""
@@ -65,6 +70,8 @@ class Lived:
         config, known = self.chain.config, self.chain.households.known
         history = None
         for week in range(1, config.weeks + 1):
+            if week == 1 + (config.weeks - self.measured) // 2:
+                self.midway = self.world.copy()
             actions = self.world.plan()
             result = self.world.step()
             self.record.add(actions, result)
@@ -81,7 +88,8 @@ class Lived:
 
     def truth(self) -> dict[str, pa.Table]:
         """Tables of the truth, by name."""
-        return world_tables(self.world.setting, self.chain.codes, self.record)
+        elasticities = week_elasticities(self.midway, self.measured)
+        return world_tables(self.world.setting, self.chain.codes, self.record, elasticities)
 
     def parameters(self) -> dict:
         """What chain.json says of how the weeks were drawn."""

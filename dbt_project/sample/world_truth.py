@@ -6,18 +6,24 @@ import numpy as np
 import pyarrow as pa
 
 from . import shape
+from .households import CLASSES
+from .levels import Elasticities
 from .record import Record
 from .setting import Setting
 from .truth import truth_tables
 from .write import Codes, words
 
 
-def world_tables(s: Setting, codes: Codes, record: Record) -> dict[str, pa.Table]:
+def world_tables(
+    s: Setting, codes: Codes, record: Record, elasticities: dict[str, Elasticities]
+) -> dict[str, pa.Table]:
     """All tables of the truth by name: those of every chain, and what a world has besides.
 
     `costs`: unit cost, and what suppliers pay of a promotion, by product and week. `cost_shocks`
     and `demand_shocks`: their logs by week. `stock_outs`: products missing in a region and week.
-    `departures`: customers lost and come back. `weeks`: totals. Money is pence.
+    `departures`: customers lost and come back. `weeks`: totals. `elasticities`: of a week's units
+    to that week's regular prices, as `response.week_elasticities` gives them; products by code,
+    needs by number. Money is pence.
     """
     h = s.households
     tables = truth_tables(s.catalogue, s.stores, h, record.prices(), codes)
@@ -41,6 +47,7 @@ def world_tables(s: Setting, codes: Codes, record: Record) -> dict[str, pa.Table
     missing = np.stack([r.missing for r in record.results], axis=2)
     region, product, week = np.nonzero(missing)
     return tables | {
+        "elasticities": _elasticities(elasticities, codes),
         "costs": pa.table({
             "product": words(np.repeat(np.arange(s.at.size), weeks.size), codes.product),
             "week": np.tile(weeks, s.at.size),
@@ -69,6 +76,25 @@ def world_tables(s: Setting, codes: Codes, record: Record) -> dict[str, pa.Table
             },
         }),
     }  # fmt: skip
+
+
+def _elasticities(by_level: dict[str, Elasticities], codes: Codes) -> pa.Table:
+    names = {"product": codes.product, "department": codes.department[1:]}
+    parts = []
+    for level, e in by_level.items():
+        name = names.get(level) or [str(i) for i in range(int(e.sold.max()) + 1)]
+        by_class = {f"elasticity_{c}": e.by_class[:, i] for i, c in enumerate(CLASSES)}
+        parts.append(
+            pa.table({
+                "level": pa.array([level] * e.value.size),
+                "sold": [name[i] for i in e.sold],
+                "priced": [name[i] for i in e.priced],
+                "elasticity": e.value,
+                "standard_error": e.standard_error,
+                **by_class,
+            })
+        )  # fmt: skip
+    return pa.concat_tables(parts)
 
 
 def _by_week(name: str, codes: list[str], log: np.ndarray) -> pa.Table:
