@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from .baskets import Week
@@ -20,8 +21,10 @@ from .response import week_elasticities
 from .world import World
 from .world_truth import world_tables
 
-MEASURED = 8
-"""Weeks in the middle in which elasticities are measured."""
+MEASURED, FEWEST = 8, 3
+"""Weeks in the middle in which elasticities are measured, of small chains and of large ones."""
+ENOUGH = 8000
+"""Weeks of households from which on they are few."""
 WAITING = 3
 """Weeks for each process that may wait to be written."""
 
@@ -44,7 +47,8 @@ class Lived:
         self.chain = chain
         self.world = World(chain.config)
         self.record = Record()
-        self.measured = max(min(MEASURED, chain.config.weeks // 4), 1)
+        wanted = int(np.clip(ENOUGH // chain.households.rate.size, FEWEST, MEASURED))
+        self.measured = max(min(wanted, chain.config.weeks // 4), 1)
         self.midway = self.world
 
     def write(self, folder: Path, kept: Path, workers: int) -> Iterator[dict[str, int]]:

@@ -107,8 +107,9 @@ def truth_tables(
     """All tables of the truth by name; weeks are 1-based and inclusive, money is pence.
 
     `substitutes` are the pairs of products of one need. `complements`: buying `product` brings
-    `partner` into the basket with probability `strength`. `promotions` without a region are chain-wide; the promoted price is
-    the format's regular price x (1 - depth), rounded to the penny.
+    `partner` into the basket with probability `strength`. `promotions` without a region are
+    chain-wide; the promoted price is the format's regular price x (1 - depth), rounded to the
+    penny.
     """
     product, rival = pairs_of_needs(catalogue.need)
     once = product < rival
