@@ -63,8 +63,10 @@ class Behaviour:
     """Standard deviation of the weekly innovation of a sub-commodity's log demand."""
     demand_memory: float = 0.8
     """What is left of a demand shock a week later."""
-    cost_shock: float = 0.02
+    commodity_cost: float = 0.015
     """Standard deviation of the weekly innovation of a commodity's log unit cost."""
+    product_cost: float = 0.02
+    """The like of a product's, beside its commodity's."""
     cost_memory: float = 0.96
     """What is left of a cost shock a week later."""
     margin_low: float = 0.22
@@ -78,7 +80,7 @@ class Behaviour:
     """How much likelier slow sales make a promotion (log odds for each log unit of sales)."""
     in_season: float = 1.2
     """How much likelier demand that the manager sees coming makes a promotion."""
-    review: float = 0.06
+    review: float = 0.1
     """Chance in a week that the manager reviews a product's regular price."""
 
     def __post_init__(self) -> None:

@@ -1,9 +1,10 @@
 """What the chain's manager faces: unit costs, demand shocks, suppliers' offers, missing products.
 
-    log cost_it = log(p0_i (1 - margin_i)) + z_dt,   z_dt = COST_MEMORY z_d,t-1 + noise
-    log demand_ct += x_ct,                            x_ct = DEMAND_MEMORY x_c,t-1 + noise
+    log cost_it = log(p0_i (1 - margin_i)) + z_it,   z_it = v_dt + w_it
+    log demand_ct += x_ct
 
-with d the commodity, c the sub-commodity. The two noises are independent of each other and of every
+v of the commodity d, w of the product and x of the sub-commodity c are autoregressive of order one,
+v and w with COST_MEMORY, x with DEMAND_MEMORY. They are independent of each other and of every
 household, so z moves prices and nothing else: it is a valid instrument.
 """
 
@@ -31,14 +32,14 @@ DELISTED = 0.06
 
 @dataclass(frozen=True)
 class Economy:
-    """N products, D commodities, C sub-commodities, K needs, W weeks."""
+    """N products, C sub-commodities, K needs, W weeks."""
 
     margin: np.ndarray
     """(N,) share of the first price, at first costs."""
     cost: np.ndarray
     """(N, W) pence a unit; per kilogram where random-weight."""
     cost_shock: np.ndarray
-    """(D, W) z."""
+    """(N, W) z."""
     demand_shock: np.ndarray
     """(C, W) x."""
     funding: np.ndarray
@@ -63,10 +64,14 @@ def build_economy(config: ChainConfig, catalogue: Catalogue, b: Behaviour) -> Ec
     products, weeks = catalogue.price.size, config.weeks
     rng = stream(config.seed, "costs")
     margin = rng.uniform(b.margin_low, b.margin_high, products)
-    noise = rng.normal(0, b.cost_shock, (int(catalogue.dep.max()) + 1, weeks))
-    cost_shock = _autoregressive(noise, b.cost_memory)
+    commodities = int(catalogue.dep.max()) + 1
+    of_commodity, of_product = (
+        _autoregressive(rng.normal(0, size, (rows, weeks)), b.cost_memory)
+        for size, rows in ((b.commodity_cost, commodities), (b.product_cost, products))
+    )
+    cost_shock = of_commodity[catalogue.dep] + of_product
     cost_shock -= cost_shock[:, :1]  # margins are those of the first week
-    cost = (catalogue.price * (1 - margin))[:, None] * np.exp(cost_shock[catalogue.dep])
+    cost = (catalogue.price * (1 - margin))[:, None] * np.exp(cost_shock)
 
     rng = stream(config.seed, "demand shocks")
     noise = rng.normal(0, b.demand_shock, (int(catalogue.cl.max()) + 1, weeks))

@@ -1,12 +1,12 @@
 """The manager who sets prices and promotions from what he sees: demand, season and cost.
 
-    log target_it = log p0_i + PASS_THROUGH z_dt + SURGE n_ct
+    log target_it = log p0_i + PASS_THROUGH z_it + SURGE n_ct
     logit start_it = logit START + IN_SEASON n_ct - CLEARANCE log(fast_i / slow_i)
                      + FUNDED (funding_it - mean)
 
 n is the log demand of a sub-commodity, season and shock, which shoppers answer to as well: prices
-and demand move together, and a regression of one on the other is biased. z, the commodity's cost
-shock, moves prices alone. fast and slow are smoothed weekly units.
+and demand move together, and a regression of one on the other is biased. z, the cost shock, moves
+prices alone. fast and slow are smoothed weekly units.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def managed_plan(s: Setting, desk: Desk, week: int) -> tuple[Actions, Desk]:
     key = children(root(s.config.seed, _MANAGER, week), size)
     news = np.log(c.season[:, week - 1]) + e.demand_shock[:, week - 1]
     news = news[c.cl]
-    target = c.price * np.exp(b.pass_through * e.cost_shock[c.dep, week - 1] + b.surge * news)
+    target = c.price * np.exp(b.pass_through * e.cost_shock[:, week - 1] + b.surge * news)
     # Nobody takes a price up or down for a hundredth of it.
     moves = np.abs(np.log(target / desk.regular)) > 0.01
     reviewed = (uniform(key, _REVIEW) < b.review) & moves & (week > 1)

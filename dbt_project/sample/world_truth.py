@@ -19,11 +19,11 @@ def world_tables(
 ) -> dict[str, pa.Table]:
     """All tables of the truth by name: those of every chain, and what a world has besides.
 
-    `costs`: unit cost, and what suppliers pay of a promotion, by product and week. `cost_shocks`
-    and `demand_shocks`: their logs by week. `stock_outs`: products missing in a region and week.
-    `departures`: customers lost and come back. `weeks`: totals. `elasticities`: of a week's units
-    to that week's regular prices, as `response.week_elasticities` gives them; products by code,
-    needs by number. Money is pence.
+    `costs`: unit cost, its shock (the instrument) and the supplier's share of a promotion, by
+    product and week. `demand_shocks`: by sub-commodity and week. `stock_outs`: products missing in
+    a region and week. `departures`: customers lost and come back. `weeks`: totals. `elasticities`:
+    of a week's units to that week's regular prices, as `response.week_elasticities` gives them;
+    products by code, needs by number. Money is pence.
     """
     h = s.households
     tables = truth_tables(s.catalogue, s.stores, h, record.prices(), codes)
@@ -52,10 +52,14 @@ def world_tables(
             "product": words(np.repeat(np.arange(s.at.size), weeks.size), codes.product),
             "week": np.tile(weeks, s.at.size),
             "unit_cost_pence": s.economy.cost.ravel(),
+            "log_shock": s.economy.cost_shock.ravel(),
             "supplier_share": s.economy.funding.ravel(),
         }),
-        "cost_shocks": _by_week("prod_code_20", codes.dep, s.economy.cost_shock),
-        "demand_shocks": _by_week("prod_code_10", codes.cl, s.economy.demand_shock),
+        "demand_shocks": pa.table({
+            "prod_code_10": words(np.repeat(np.arange(len(codes.cl)), weeks.size), codes.cl),
+            "week": np.tile(weeks, len(codes.cl)),
+            "log_shock": s.economy.demand_shock.ravel(),
+        }),
         "stock_outs": pa.table({
             "product": words(product, codes.product),
             "store_region": words(region, shape.REGIONS),
@@ -83,24 +87,14 @@ def _elasticities(by_level: dict[str, Elasticities], codes: Codes) -> pa.Table:
     parts = []
     for level, e in by_level.items():
         name = names.get(level) or [str(i) for i in range(int(e.sold.max()) + 1)]
-        by_class = {f"elasticity_{c}": e.by_class[:, i] for i, c in enumerate(CLASSES)}
+        values = {"elasticity": e.value, "standard_error": e.standard_error}
+        values |= {f"elasticity_{c}": e.by_class[:, i] for i, c in enumerate(CLASSES)}
         parts.append(
             pa.table({
                 "level": pa.array([level] * e.value.size),
                 "sold": [name[i] for i in e.sold],
                 "priced": [name[i] for i in e.priced],
-                "elasticity": e.value,
-                "standard_error": e.standard_error,
-                **by_class,
+                **{k: pa.array(v, mask=np.isnan(v)) for k, v in values.items()},
             })
         )  # fmt: skip
     return pa.concat_tables(parts)
-
-
-def _by_week(name: str, codes: list[str], log: np.ndarray) -> pa.Table:
-    rows, weeks = log.shape
-    return pa.table({
-        name: words(np.repeat(np.arange(rows), weeks), codes),
-        "week": np.tile(np.arange(1, weeks + 1), rows),
-        "log_shock": log.ravel(),
-    })  # fmt: skip

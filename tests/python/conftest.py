@@ -174,10 +174,11 @@ def dbt(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chain(shared) -> Path:
-    """Raw folder of the default synthetic chain."""
+    """Raw folder of a synthetic chain of independent weeks, whose probabilities are known."""
     from dbt_project.sample import ChainConfig, generate_chain
 
-    return shared("chain", lambda folder: generate_chain(ChainConfig(), folder))
+    config = ChainConfig(behaviour="independent")
+    return shared("chain", lambda folder: generate_chain(config, folder))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from dbt_project.sample import Actions
 
 
 def lines(result, but=()) -> list[tuple]:
-    """Receipt lines (household, store, day, hour, product, quantity, spend), without some products."""
+    """Household, store, day, hour, product, quantity and spend of receipt lines, some left out."""
     r = result.receipts
     trips = (r.household, r.store, r.day, r.hour)
     columns = [x[r.trip] for x in trips] + [r.product, r.quantity, r.spend]
