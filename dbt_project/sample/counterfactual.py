@@ -135,9 +135,13 @@ def counterfactual(
     return Comparison(live_on(world, against, weeks, runs), live_on(world, plan, weeks, runs))
 
 
+Change = Callable[[Actions, int], Actions]
+"""What becomes of the actions of a week, given its number."""
+
+
 @dataclass(frozen=True)
 class Held:
-    """The manager's plan as it was in a future without changes, run by run, and a change of it.
+    """A plan: the manager's as it was in a future without changes, run by run, and a change of it.
 
     Without this, the manager would answer to what a change does to sales.
     """
@@ -145,8 +149,7 @@ class Held:
     start: int
     first_run: int
     plans: list[list[Actions]]
-    factor: np.ndarray | float = 1.0
-    """(N,) by which regular prices are multiplied, rounded to the penny."""
+    change: Change | None = None
 
     @classmethod
     def of(cls, world: World, weeks: int, runs: int) -> Held:
@@ -160,13 +163,18 @@ class Held:
                 future.step()
         return cls(world.week, world.run, plans)
 
-    def changed(self, factor: np.ndarray | float) -> Held:
-        """The same plan at other regular prices."""
-        return replace(self, factor=factor)
+    def changed(self, change: Change) -> Held:
+        """The same plan with a change."""
+        return replace(self, change=change)
 
     def __call__(self, world: World) -> Actions:
         actions = self.plans[world.run - self.first_run][world.week - self.start]
-        return replace(actions, regular=priced(actions.regular, self.factor))
+        return actions if self.change is None else self.change(actions, world.week)
+
+
+def at_prices(factor: np.ndarray | float) -> Change:
+    """Regular prices times a factor, rounded to the penny."""
+    return lambda actions, week: replace(actions, regular=priced(actions.regular, factor))
 
 
 def elasticities(world: World, level: str, weeks: int, runs: int) -> Elasticities:
@@ -182,7 +190,7 @@ def elasticities(world: World, level: str, weeks: int, runs: int) -> Elasticitie
         sides = []
         for side in (1, -1):
             factor = np.exp(side * STEP * sign)
-            sides.append(live_on(world, held.changed(factor), weeks, runs).class_units)
+            sides.append(live_on(world, held.changed(at_prices(factor)), weeks, runs).class_units)
             step.append(side * np.log(priced(regular, factor)).mean(1))
         units.append(np.stack(sides, axis=1))
     steps = np.stack(step[0::2], axis=1) + np.stack(step[1::2], axis=1)

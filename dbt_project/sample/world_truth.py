@@ -47,7 +47,7 @@ def world_tables(
     missing = np.stack([r.missing for r in record.results], axis=2)
     region, product, week = np.nonzero(missing)
     return tables | {
-        "elasticities": _elasticities(elasticities, codes),
+        "elasticities": elasticity_table(elasticities, codes),
         "costs": pa.table({
             "product": words(np.repeat(np.arange(s.at.size), weeks.size), codes.product),
             "week": np.tile(weeks, s.at.size),
@@ -82,7 +82,8 @@ def world_tables(
     }  # fmt: skip
 
 
-def _elasticities(by_level: dict[str, Elasticities], codes: Codes) -> pa.Table:
+def elasticity_table(by_level: dict[str, Elasticities], codes: Codes) -> pa.Table:
+    """One row per elasticity, with names for numbers; empty where nothing is sold."""
     names = {"product": codes.product, "department": codes.department[1:]}
     parts = []
     for level, e in by_level.items():

@@ -12,6 +12,7 @@ from dbt_project.sample import ChainConfig, World
 from dbt_project.sample.counterfactual import (
     Effect,
     Held,
+    at_prices,
     counterfactual,
     elasticities,
     live_on,
@@ -58,7 +59,7 @@ def test_a_two_per_cent_effect_on_a_category_is_seen(lived):
     inside = catalogue.dep == catalogue.dep[np.argmax(catalogue.popularity)]
     held = Held.of(lived, 4, 6)
     factor = np.where(inside, 1.025, 1.0)
-    effect = counterfactual(lived, held.changed(factor), 4, 6).units(inside)
+    effect = counterfactual(lived, held.changed(at_prices(factor)), 4, 6).units(inside)
     assert -0.05 < effect.difference / effect.before < -0.01
     assert -effect.difference > 3 * effect.standard_error
 

@@ -201,7 +201,7 @@ def test_a_world_tells_its_costs_shocks_and_elasticities(chain):
     assert levels["department"] == 9 and levels["chain"] == 1
     assert chain.one(
         """select count(*) from item join stock_outs o on o.product = PROD_CODE
-        and o.store_region = STORE_REGION and o.week = w"""
+        and o.store_region = item.STORE_REGION and o.week = w"""
     ) == 0  # fmt: skip
     rows, units, revenue, trips = chain.sql(
         """select count(*), sum(units), sum(revenue), sum(trips) from weeks"""
