@@ -45,8 +45,10 @@ class Repertoire:
     phase: np.ndarray
     drift: np.ndarray
     drift_phase: np.ndarray
-    place: np.ndarray
-    """(P,) whether the pair is a place for an adopted product."""
+    habit: np.ndarray
+    """(P,) float32 what a fully formed habit multiplies the weight by, beside `without`: 1 of a
+    favourite and 0 of a place for an adopted product."""
+    without: np.ndarray
     key: np.ndarray
     """(favourites,) household x products + product, ascending, with the pair of each in `pair`."""
     pair: np.ndarray
@@ -62,7 +64,7 @@ class Repertoire:
             wave *= np.exp(
                 np.float32(0.9) * np.cos(np.float32(week) * self.drift + self.drift_phase)
             )
-            wave[self.place] = 1.0
+            wave[self.without == 0] = 1.0
             self.tilts[week] = wave * self.weight
         return self.tilts[week]
 
@@ -106,7 +108,7 @@ class Setting:
         return self.start.size - 1
 
 
-def _repertoire(h: Households, catalogue: Catalogue, adopted: float) -> Repertoire:
+def _repertoire(h: Households, catalogue: Catalogue, b: Behaviour) -> Repertoire:
     count, products = h.rate.size, catalogue.need.size
     size = np.diff(h.favourite_start)
     owner = np.repeat(np.arange(count), size)
@@ -131,7 +133,7 @@ def _repertoire(h: Households, catalogue: Catalogue, adopted: float) -> Repertoi
     place[to] = False
     weight = laid_out(h.favourite_weight, 0.0, np.float32)
     mean = np.bincount(owner, h.favourite_weight, count) / np.maximum(size, 1)
-    weight[place] = np.repeat(adopted * mean, ADOPTED)
+    weight[place] = np.repeat(b.adopted * mean, ADOPTED)
     pair = np.empty(owner.size, dtype=np.int64)
     pair[order] = to
     return Repertoire(
@@ -139,7 +141,8 @@ def _repertoire(h: Households, catalogue: Catalogue, adopted: float) -> Repertoi
         cycle=laid_out(2 * np.pi / h.cycle, 0.0, np.float32),
         phase=laid_out(h.phase, 0.0, np.float32),
         drift=laid_out(h.drift, 0.0, np.float32),
-        drift_phase=laid_out(h.drift_phase, 0.0, np.float32), place=place,
+        drift_phase=laid_out(h.drift_phase, 0.0, np.float32),
+        habit=np.where(place, 1, b.habit).astype(np.float32), without=(~place).astype(np.float32),
         key=owner * products + h.favourite, pair=pair,
     )  # fmt: skip
 
@@ -173,7 +176,7 @@ def build_setting(config: ChainConfig, behaviour: Behaviour | None = None) -> Se
         config=config, behaviour=b, catalogue=catalogue, stores=stores, households=h,
         prices=build_prices(config, catalogue, stores.regions),
         economy=build_economy(config, catalogue, b),
-        repertoire=_repertoire(h, catalogue, b.adopted),
+        repertoire=_repertoire(h, catalogue, b),
         kind=h.sensitivity * NODES.size + node,
         sensitivity=(KAPPA[h.sensitivity] * multiplier[node]).astype(np.float32),
         popularity=popularity, share=popularity / need_share[:, catalogue.need],

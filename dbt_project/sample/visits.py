@@ -151,10 +151,9 @@ def _think(s: Setting, m: Memory, offer: Offer, week, household, key, wanted, fo
     thought = child(key[trip], FIRST_THOUGHT + place)
     u, v = two_uniforms(thought, SOURCE)
 
-    habits = m.habit * np.float32(s.behaviour.habit)
-    habits += 1
-    habits[r.place] = m.habit[r.place]
-    weight = r.tilt(week) * habits
+    weight = m.habit * r.habit
+    weight += r.without
+    weight *= r.tilt(week)
     weight *= np.append(offer.factor[c.cl] * offer.known, np.float32(0))[m.product]
     running = cumulate(weight)
     product, pair = np.empty(trip.size, np.int64), np.full(trip.size, -1)
