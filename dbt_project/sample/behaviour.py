@@ -16,17 +16,17 @@ class Behaviour:
 
     spread: float = 0.35
     """Standard deviation of the log price sensitivity of households within a class."""
-    need: float = 0.45
+    need: float = 0.4
     """Elasticity of buying in a need at all to a lasting change of its price."""
-    deal: float = 0.35
+    deal: float = 0.5
     """The like for a price below the household's reference price, on top."""
-    loss: float = 0.55
+    loss: float = 0.7
     """The like for a price above it: losses count more than gains."""
-    feature: float = 0.12
+    feature: float = 0.3
     """Log weight in the choice within a need that a promotion adds beyond its price."""
     memory: float = 0.25
     """Weight of a newly seen price in the reference price of a need."""
-    stock_up: float = 2.0
+    stock_up: float = 2.5
     """Elasticity of buying several at once to a price below the reference price, storable goods."""
     room: float = 3.0
     """Purchases of a need that the pantry holds at most."""

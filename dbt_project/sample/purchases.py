@@ -123,14 +123,12 @@ def _decide(s: Setting, m: Memory, offer: Offer, household, t: Thoughts) -> _Dec
     bought = buyable & (u < np.where(t.wanted, rate, (rate - 1) * t.share))
 
     # What the pantry gives, and what is owed to it because the price is above the reference. A
-    # possible product is bought early, as far as the deal brought it; or it was owed.
-    storable = s.economy.storable[need[product]]
-    part = storable * np.clip(deal / np.where(appeal == 0, 1, appeal), 0, 1)
+    # possible product is bought early where there is a deal; or it was owed.
+    keeps = s.economy.storable[need[product]]
     fed = t.wanted & buyable & ~bought & (u < willing)
     put_off = t.wanted & buyable & (u >= willing) & (deal < 0)
-    stored = np.where(
-        bought & ~t.wanted, np.where(stored < 0, 1, part), -1.0 * fed - part * put_off
-    )
+    early = np.where(stored < 0, 1.0, keeps * (deal > 0))
+    stored = np.where(bought & ~t.wanted, early, -1.0 * fed - keeps * put_off)
 
     m.image[:] = _images(s, m, t, who, offer.log_ratio[region, product])
     seen = np.flatnonzero(t.wanted)
