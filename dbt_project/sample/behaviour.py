@@ -59,7 +59,7 @@ class Behaviour:
     """Chance that a household whose product is missing takes a substitute."""
     missing: float = 0.01
     """Chance that a product is out of stock in a region and week; doubled by a promotion."""
-    demand_shock: float = 0.08
+    demand_shock: float = 0.1
     """Standard deviation of the weekly innovation of a sub-commodity's log demand."""
     demand_memory: float = 0.8
     """What is left of a demand shock a week later."""
@@ -74,13 +74,13 @@ class Behaviour:
     """Range of the products' margins at first prices and costs, shares of the price."""
     pass_through: float = 0.8
     """Share of a cost shock that the manager's target price follows."""
-    surge: float = 0.25
+    surge: float = 0.45
     """How far the target price follows demand that the manager sees coming (log on log)."""
-    clearance: float = 0.8
+    clearance: float = 1.5
     """How much likelier slow sales make a promotion (log odds for each log unit of sales)."""
-    in_season: float = 1.2
+    in_season: float = 0.3
     """How much likelier demand that the manager sees coming makes a promotion."""
-    review: float = 0.1
+    review: float = 0.05
     """Chance in a week that the manager reviews a product's regular price."""
 
     def __post_init__(self) -> None:

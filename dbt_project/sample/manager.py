@@ -26,6 +26,8 @@ FAST, SLOW = 0.3, 0.05
 LONGEST, REST = 3, 3
 """Weeks that a promotion lasts at most, and that must follow it without one."""
 CHAIN_WIDE_SHARE = 0.65
+LEAST_MOVE = 0.02
+"""Log by which a regular price must be off to be changed."""
 LEAST_PENCE = 25
 """Cheaper products are not promoted: rounding to the penny would distort the depth."""
 _MANAGER = 77
@@ -85,8 +87,7 @@ def managed_plan(s: Setting, desk: Desk, week: int) -> tuple[Actions, Desk]:
     news = np.log(c.season[:, week - 1]) + e.demand_shock[:, week - 1]
     news = news[c.cl]
     target = c.price * np.exp(b.pass_through * e.cost_shock[:, week - 1] + b.surge * news)
-    # Nobody takes a price up or down for a hundredth of it.
-    moves = np.abs(np.log(target / desk.regular)) > 0.01
+    moves = np.abs(np.log(target / desk.regular)) > LEAST_MOVE
     reviewed = (uniform(key, _REVIEW) < b.review) & moves & (week > 1)
     regular = np.where(reviewed, np.maximum(np.rint(target), 1), desk.regular).astype(np.int64)
 

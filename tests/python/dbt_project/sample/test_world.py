@@ -67,7 +67,8 @@ def test_a_price_moves_nothing_but_its_need_that_week(lived):
     # Households that meet the price remember it: their later trips may differ, others' may not.
     met = plain.memory.image != changed.memory.image
     assert 0 < met.sum() < met.size / 2
-    next_before, next_after = lines(plain.step(), touched), lines(changed.step(), touched)
+    plan = plain.plan()  # the manager would answer to what sold
+    next_before, next_after = (lines(w.step(plan), touched) for w in (plain, changed))
     assert [x for x in next_before if not met[x[0]]] == [x for x in next_after if not met[x[0]]]
 
 
@@ -132,12 +133,12 @@ def test_purchases_form_habits(big):
     fresh = setting.economy.storable[catalogue.need] < 0.2
     chosen = np.flatnonzero(fresh & (size > 2) & (catalogue.popularity < 0.01))[::3]
     units = promoted(big, chosen, weeks=8, after=14)
-    assert units[12:, 1].sum() > 1.03 * units[12:, 0].sum()
+    assert units[12:, 1].sum() > 1.01 * units[12:, 0].sum()
 
 
 def test_reference_prices_follow_and_losses_weigh_more(lived):
     """A lasting rise hurts most at first; a rise costs more than a cut of the same size brings."""
-    behaviour = Behaviour(visits=0, leaving=0, returning=0, habit=0)
+    behaviour = Behaviour(visits=0, leaving=0, returning=0, habit=0, stock_up=0)
     world = World(replace(CONFIG, customers=900), behaviour)
     for _ in range(6):
         world.step()
