@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .draw import within
+from .draw import starts, within
 from .keyed import child, children, root, uniform
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Coupons:
         need = every.needs(need_of)
         order = np.lexsort((-every.depth, need, every.household))
         key = every.household[order] * (need.max() + 1) + need[order]
-        return every.only(order[np.r_[True, key[1:] != key[:-1]]])
+        return every.only(order[starts(key)])
 
     def needs(self, need_of: np.ndarray) -> np.ndarray:
         """The need of each coupon."""

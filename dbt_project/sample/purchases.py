@@ -19,6 +19,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from .baskets import Week, amounts
+from .draw import starts
 from .keyed import child, normal, two_uniforms, uniform
 from .memory import Memory
 from .offer import Offer
@@ -196,7 +197,7 @@ def _with_complements(s: Setting, offer: Offer, household, items: _Items) -> _It
 
 def _reminders(s: Setting, m: Memory, offer: Offer, week: int, run: int, household) -> _Items:
     """A coupon may bring its product to mind on the week's first trip of the household."""
-    first = np.flatnonzero(np.r_[True, household[1:] != household[:-1]][: household.size])
+    first = np.flatnonzero(starts(household))
     who = household[first]
     coupons = m.coupons
     at = np.searchsorted(who, coupons.household)
@@ -218,7 +219,7 @@ def _images(s: Setting, m: Memory, t: Thoughts, who, ratio) -> np.ndarray:
     price = s.unit_price[t.product] * t.wanted
     cost = np.bincount(who, price, count)
     level = np.bincount(who, price * ratio, count) / np.maximum(cost, 1e-9) - b.market
-    trips = np.bincount(who[np.r_[True, t.trip[1:] != t.trip[:-1]]], minlength=count)
+    trips = np.bincount(who[starts(t.trip)], minlength=count)
     seen = 1 - (1 - b.learning) ** trips
     return np.where(trips > 0, m.image + seen * (level - m.image), m.image * (1 - b.forgetting))
 

@@ -24,7 +24,7 @@ from .baskets import (
     trip_rates,
 )
 from .demand import FOCUS
-from .draw import cumulate, pick, within
+from .draw import cumulate, pick, starts, within
 from .keyed import child, children, normal, poisson, root, two_uniforms, uniform
 from .memory import Memory
 from .offer import Offer
@@ -98,7 +98,7 @@ def go_out(s: Setting, m: Memory, offer: Offer, week: int, run: int) -> Outing:
 def _churn(s: Setting, m: Memory, who: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Households that are lost and that come back."""
     b = s.behaviour
-    push = np.exp(b.leaving_price * s.sensitivity * m.image)
+    push = np.exp(np.clip(b.leaving_price * s.sensitivity * m.image, -50, 50))
     chance = np.where(m.lost, b.returning / push, b.leaving * push)
     move = np.flatnonzero(uniform(who, LEAVE) < np.minimum(chance, MOST))
     returned = move[m.lost[move]]
@@ -176,7 +176,7 @@ def _think(s: Setting, m: Memory, offer: Offer, week, household, key, wanted, fo
     # The first of each product on a trip, by one sort of whole numbers.
     order = np.sort((trip * products + product) << 7 | place)
     pairs = order >> 7
-    first = order[np.r_[True, pairs[1:] != pairs[:-1]]]
+    first = order[starts(pairs)]
     begin = np.cumsum(draws) - draws
     new = np.zeros(trip.size, dtype=bool)
     new[begin[(first >> 7) // products] + (first & 127)] = True
