@@ -15,6 +15,7 @@ from dbt_project.sample.shape import GROUPS
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.commands.command import run_command
+from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, whole
 
 from .coupon_policies import AtRandom, ByRecency, CouponOracle, Everybody, nobody
@@ -72,6 +73,8 @@ def _parser() -> CommandParser:
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.environment == "coupons" and options.category is not None:
+        raise InputError("--category is of pricing: coupons are for all categories")
     check_output("--json", options.json, rb'"environment": ')
     opening = Opening(
         customers=options.customers, products=options.products, stores=options.stores,

@@ -32,8 +32,6 @@ class Usual:
     """Pounds a week."""
     seen: int
     """Cards seen in the last four weeks."""
-    active: int
-    """Households that are not lost: of the truth, for the end of an episode only."""
 
 
 @dataclass
@@ -47,12 +45,11 @@ class Books:
     """(N,) log of the price charged in the last week over its base price, regions averaged."""
     depth: np.ndarray
     """(N,) of last week's promotions, regions averaged."""
-    trips: float
-    """Of the last week, as `revenue` (pounds) and `redeemed` coupons."""
+    trips: int
+    """Of the last week, as `revenue` (pounds)."""
     revenue: float
-    redeemed: int
-    active: int
-    """Households that are not lost: of the truth, for the end of an episode only."""
+    traffic: float
+    """Trips a week, smoothed."""
     last_trip: np.ndarray
     """(H,) week."""
     spend: np.ndarray
@@ -71,7 +68,7 @@ class Books:
         products, known = world.setting.at.size, world.setting.households.known
         return cls(
             units=np.zeros(products), smooth=np.zeros(products), level=np.zeros(products),
-            depth=np.zeros(products), trips=0, revenue=0.0, redeemed=0, active=0,
+            depth=np.zeros(products), trips=0, revenue=0.0, traffic=0.0,
             last_trip=np.full(known, NEVER), spend=np.zeros(known),
             bought=np.full((known, world.setting.needs), NEVER, np.int16),
             need=world.setting.catalogue.need,
@@ -84,7 +81,7 @@ class Books:
 
     def as_usual(self, trips: float, revenue: float) -> Books:
         """These books with today's figures, and trips and revenue a week, as the usual ones."""
-        usual = Usual(self.smooth.copy(), trips, revenue, self.seen(4), self.active)
+        usual = Usual(self.smooth.copy(), trips, revenue, self.seen(4))
         return replace(self, usual=usual)
 
     def seen(self, weeks: int) -> int:
@@ -103,7 +100,7 @@ class Books:
         self.level = np.log(np.maximum(regular * (1 - depth), 1) / base).mean(0)
         self.depth = depth.mean(0)
         self.trips, self.revenue = result.trips, result.revenue.sum() / 100
-        self.redeemed, self.active = int((result.discount > 0).sum()), result.active
+        self.traffic = self._smoothed(self.traffic, result.trips, first)
         who = r.household[r.trip]
         card = who < known
         paid = np.bincount(who[card], r.spend[card], known) / 100
@@ -112,5 +109,5 @@ class Books:
         self.bought[who[card], self.need[r.product[card]]] = result.week
 
     @staticmethod
-    def _smoothed(old: np.ndarray, new: np.ndarray, first: bool) -> np.ndarray:
-        return new.astype(float) if first else old + SMOOTHING * (new - old)
+    def _smoothed(old, new, first: bool):
+        return new * 1.0 if first else old + SMOOTHING * (new - old)

@@ -23,15 +23,15 @@ class ChainEnv(gymnasium.Env):
 
     - **Reward**: the chain's profit of the week in pounds: what customers paid, coupons taken off,
       less unit costs, plus what suppliers pay of promotions. Tens to thousands: scale it to learn.
-    - **Terminated** when nearly all customers are lost (`Episode.FEW`); what they would have
-      brought is gone. **Truncated** when the opening's weeks are over, though the chain goes on:
-      a learner should value what it leaves behind.
+    - **Terminated** when nearly all customers are lost (`Episode.deserted`), and with them what
+      they would have brought. **Truncated** when the opening's weeks are over, though the chain
+      goes on: a learner should value what it leaves behind.
     - **Seeds**: `reset(seed=)` numbers the draws of all shoppers. The same seed and actions give
       the same episode. The chain itself stays; `reset(options={"chain": 8})` draws another one,
       which stays as well.
     - **Info**: `week`, `units`, `revenue`, `cost`, `profit` (pounds), `trips`, `seen` (cards of
-      the last four weeks) and `active`, households not lost: that one is of the truth, to judge
-      by, and no observation has it.
+      the last four weeks), `price` (charged over base prices) and `kept`, the share of households
+      that are not lost: that one is of the truth, to judge by, and no observation has it.
 
     Every keyword argument but `render_mode` is a field of `Opening` or of the subclass.
     Rendering (`rgb_array`) draws prices, units and profit by week.
@@ -112,7 +112,7 @@ class ChainEnv(gymnasium.Env):
             "profit": float(result.profit.sum()) / 100,
             "trips": result.trips,
             "seen": self.episode.books.seen(4),
-            "active": result.active,
+            "kept": self.episode.kept,
             "price": self._price(),
         }
 

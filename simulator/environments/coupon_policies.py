@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dbt_project.sample import Actions, WeekResult
+from dbt_project.sample import Actions
 from dbt_project.sample.coupons import LASTS
 
 from .coupons import Menu
@@ -112,19 +112,6 @@ class CouponOracle:
                 actions = (
                     self.menu.actions(trial.world, everybody, coupon) if given else nobody(trial)
                 )
-                earned += household_profit(trial.step(actions), everybody.size)
+                earned += trial.step(actions).household_profit[: everybody.size]
             profit.append(earned)
         return np.stack(profit) - profit[0]
-
-
-def household_profit(result: WeekResult, households: int) -> np.ndarray:
-    """(households,) pence that a week's receipts brought, a product's cost spread by what its
-    items cost before coupons."""
-    r = result.receipts
-    gross = r.spend + result.discount
-    of_product = np.bincount(r.product, gross, result.cost.size)
-    cost = gross * (result.cost / np.maximum(of_product, 1e-9))[r.product]
-    who = r.household[r.trip]
-    return np.bincount(who, r.spend - cost, max(households, int(who.max(initial=0)) + 1))[
-        :households
-    ]

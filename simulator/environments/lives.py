@@ -31,7 +31,7 @@ class Life:
     trips: np.ndarray
     """(W,)"""
     kept: float
-    """Households not lost at the end, as a share of those at the beginning."""
+    """Share of the households that might shop here and are not lost at the end."""
 
     @property
     def profit(self) -> float:
@@ -48,4 +48,9 @@ def live(policy: Policy, opening: Opening, run: int, week: Progress) -> Life:
         result = episode.step(policy(episode))
         figures[:, at] = result.profit.sum() / 100, result.units.sum(), result.trips
         week()
-    return Life(*figures, episode.books.active / episode.books.usual.active)
+    return Life(*figures, episode.kept)
+
+
+def worth(policy: Policy, opening: Opening, lives: int, week: Progress) -> float:
+    """Mean profit of lives of the chain by which policies are fitted, pounds."""
+    return float(np.mean([live(policy, opening, FITTED + i, week).profit for i in range(lives)]))

@@ -8,7 +8,6 @@ from functools import lru_cache
 import numpy as np
 
 from dbt_project.sample import Actions, Behaviour, ChainConfig, WeekResult, World
-
 from trainer.commands.errors import InputError
 
 from .books import Books, base_prices
@@ -78,8 +77,8 @@ class Episode:
             is done in them.
     """
 
-    FEW = 0.1
-    """Share of the households of the beginning; with fewer, nearly all are lost."""
+    FEW = 0.15
+    """Share of the usual trips; with fewer, smoothed over weeks, nearly all customers are lost."""
 
     def __init__(self, opening: Opening, run: int) -> None:
         world, books = opening.start()
@@ -111,5 +110,12 @@ class Episode:
 
     @property
     def deserted(self) -> bool:
-        """Whether nearly all households are lost."""
-        return self.books.active < self.FEW * self.books.usual.active
+        """Whether nearly all customers are lost: the chain closes."""
+        return bool(self.books.traffic < self.FEW * self.books.usual.trips)
+
+    @property
+    def kept(self) -> float:
+        """Share of the households that might shop here and are not lost; of the truth."""
+        h, week = self.world.setting.households, self.books.weeks
+        here = (h.first_week <= week) & (week <= h.last_week)
+        return float(1 - self.world.memory.lost[here].mean())

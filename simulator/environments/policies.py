@@ -13,7 +13,7 @@ import numpy as np
 from dbt_project.sample import Actions
 from dbt_project.sample.shape import GROUPS
 
-from .lives import FITTED, Policy, Progress, live
+from .lives import FITTED, Progress, worth
 from .opening import Episode, Opening
 from .pricing import DEEPEST, SPAN, Scope
 
@@ -89,11 +89,6 @@ class Myopic:
             sold = trial.step(self.scope.actions(trial, factor[category], 0.0)).units
             units += np.bincount(category, sold[self.scope.product], len(GROUPS))
         return units
-
-
-def worth(policy: Policy, opening: Opening, lives: int, week: Progress) -> float:
-    """Mean profit of lives of the chain by which policies are fitted, pounds."""
-    return float(np.mean([live(policy, opening, FITTED + i, week).profit for i in range(lives)]))
 
 
 def best_depth(scope: Scope, opening: Opening, lives: int, week: Progress) -> Schedule:
