@@ -27,8 +27,11 @@ def coupons(num_envs: int, **options: Any) -> VectorEnv:
 def _vector(env: Callable[..., ChainEnv], num_envs: int, options: dict[str, Any]) -> VectorEnv:
     """A process for each episode where there are several processors.
 
-    The chain is drawn before the processes are forked, so that they share it.
+    The chain and its weeks' fixed weights are computed before the processes are forked, so that
+    they share them.
     """
-    env(**options)
+    opening = env(**options).opening
+    for week in range(opening.warm_up + 1, opening.warm_up + opening.weeks + 1):
+        opening.start()[0].setting.repertoire.tilt(week)
     several = num_envs > 1 and len(os.sched_getaffinity(0)) > 1
     return (AsyncVectorEnv if several else SyncVectorEnv)([partial(env, **options)] * num_envs)

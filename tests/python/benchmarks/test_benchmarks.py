@@ -218,8 +218,10 @@ def test_simulation_on_a_toy_chain(cache, tmp_path):
 
 
 def test_environments_on_a_small_chain(tmp_path):
-    arguments = ["--customers", "20", "--episodes", "2", "--repeats", "1"]
-    made = result(environments.main, arguments, tmp_path)
+    out = tmp_path / "result.json"
+    arguments = ["--customers", "20", "--episodes", "2", "--repeats", "1", "--json", str(out)]
+    assert environments.main(arguments) == 0
+    made = json.loads(out.read_text())
     assert made["configuration"]["customers"] == 20
     assert all(made[part]["weeks_per_s"] > 0 for part in ("core", "single", "vectorised"))
 
