@@ -10,8 +10,11 @@ import numpy as np
 from .lives import Life, Policy, Progress, live
 from .opening import Opening
 
+EARLY = 4
+"""Weeks in which short-sighted policies shine."""
 FIGURES = {
     "profit": ("profit £/week", "{:,.0f}"),
+    "early": (f"in the first {EARLY}", "{:,.0f}"),
     "units": ("units/week", "{:,.0f}"),
     "trips": ("trips/week", "{:,.0f}"),
     "kept": ("households kept", "{:.1%}"),
@@ -45,6 +48,7 @@ def value(
 def _figures(life: Life) -> dict[str, float]:
     return {
         "profit": float(life.profits.mean()),
+        "early": float(life.profits[:EARLY].mean()),
         "units": float(life.units.mean()),
         "trips": float(life.trips.mean()),
         "kept": life.kept,
