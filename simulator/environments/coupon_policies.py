@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,19 +10,14 @@ import numpy as np
 from dbt_project.sample import Actions
 from dbt_project.sample.coupons import LASTS
 
-from .coupons import Menu
+from .coupons import LATELY, Menu
 from .lives import FITTED
 from .opening import Episode
 
 LAPSED = 4
 """Weeks without a trip after which a household counts as lapsing."""
 SHARE = 0.1
-"""Share of the households that get a coupon at random."""
-
-
-def _handing_out(episode: Episode) -> bool:
-    """Whether the coupons handed out before are no longer good."""
-    return episode.passed % LASTS == 0
+"""Share of the coupons that are given at random."""
 
 
 def nobody(episode: Episode) -> Actions:
@@ -31,59 +27,48 @@ def nobody(episode: Episode) -> Actions:
 
 @dataclass(frozen=True)
 class Everybody:
-    """A coupon for each household with a card every four weeks, another one each time."""
+    """All coupons for each household with a card, every four weeks."""
 
     menu: Menu
 
     def __call__(self, episode: Episode) -> Actions:
-        if not _handing_out(episode):
-            return nobody(episode)
-        who = np.arange(episode.books.last_trip.size)
-        return self.menu.actions(
-            episode.world, who, (who + episode.passed // LASTS) % self.menu.product.size
-        )
+        return _handed(self.menu, episode, lambda shape: np.ones(shape, bool))
 
 
 @dataclass(frozen=True)
 class AtRandom:
-    """The like for a tenth of them, drawn at random, with coupons drawn at random."""
+    """A tenth of these coupons, drawn at random."""
 
     menu: Menu
 
     def __call__(self, episode: Episode) -> Actions:
-        if not _handing_out(episode):
-            return nobody(episode)
         rng = np.random.default_rng([episode.world.run, episode.passed])
-        who = np.flatnonzero(rng.random(episode.books.last_trip.size) < SHARE)
-        return self.menu.actions(
-            episode.world, who, rng.integers(self.menu.product.size, size=who.size)
-        )
+        return _handed(self.menu, episode, lambda shape: rng.random(shape) < SHARE)
 
 
 @dataclass(frozen=True)
 class ByRecency:
-    """For those who have not come for four weeks: the coupon whose need they bought last."""
+    """For those who have not come for four weeks, every four weeks: the coupons whose needs they
+    bought within the last 13 weeks."""
 
     menu: Menu
 
     def __call__(self, episode: Episode) -> Actions:
         books = episode.books
-        if not _handing_out(episode):
-            return nobody(episode)
-        who = np.flatnonzero(books.weeks - books.last_trip >= LAPSED)
-        last = books.bought[who][:, self.menu.need]
-        return self.menu.actions(episode.world, who, last.argmax(1))
+        lapsing = books.weeks - books.last_trip >= LAPSED
+        lately = books.bought[:, self.menu.need] > books.weeks - LATELY
+        return _handed(self.menu, episode, lambda shape: lapsing[:, None] & lately)
 
 
 @dataclass(frozen=True)
 class CouponOracle:
-    """For each household the coupon that adds most to its profit over the coupon's four weeks,
-    or none, by trying every one in the true world.
+    """For each household, every four weeks, the coupons that add to its profit in these weeks, by
+    trying every one in the true world.
 
     In copies with common random numbers, everybody gets the same coupon: households do not act on
-    each other, so that one copy answers for all. Coupons are given where what they add, averaged
-    over draws that are not those of the judged life, is above its standard error. Weeks after the
-    four are not looked at.
+    each other, so that one copy answers for all. A coupon is given where what it adds, averaged
+    over draws that are not those of the judged life, is above its standard error. What coupons do
+    to each other, and weeks after the four, are not looked at.
     """
 
     menu: Menu
@@ -91,27 +76,41 @@ class CouponOracle:
     """Draws of the four weeks."""
 
     def __call__(self, episode: Episode) -> Actions:
-        if not _handing_out(episode):
-            return nobody(episode)
+        return _handed(self.menu, episode, lambda shape: self._worth_it(episode))
+
+    def _worth_it(self, episode: Episode) -> np.ndarray:
+        """(H, C) bool."""
         gain = np.stack([self._gains(episode, FITTED + i) for i in range(self.copies)])
-        mean, error = gain.mean(0), gain.std(0, ddof=1) / np.sqrt(self.copies)
-        best = np.where(mean > error, mean, 0.0).argmax(0)
-        who = np.flatnonzero(best > 0)
-        return self.menu.actions(episode.world, who, best[who] - 1)
+        error = gain.std(0, ddof=1) / np.sqrt(self.copies)
+        return (gain.mean(0) > error).T
 
     def _gains(self, episode: Episode, run: int) -> np.ndarray:
-        """(C + 1, H) profit over four weeks with no coupon, or each, less that with none."""
-        everybody = np.arange(episode.books.last_trip.size)
+        """(C, H) profit over four weeks with each coupon, less that with none, pence."""
+        given = np.zeros((episode.books.last_trip.size, self.menu.product.size), bool)
+        none = self._profit(episode.copy(run), given)
         profit = []
-        for coupon in (None, *range(self.menu.product.size)):
-            trial, earned = episode.copy(run), np.zeros(everybody.size)
-            for week in range(LASTS):
-                if trial.at_its_end:
-                    break
-                given = coupon is not None and week == 0
-                actions = (
-                    self.menu.actions(trial.world, everybody, coupon) if given else nobody(trial)
-                )
-                earned += trial.step(actions).household_profit[: everybody.size]
-            profit.append(earned)
-        return np.stack(profit) - profit[0]
+        for coupon in range(self.menu.product.size):
+            given[:] = False
+            given[:, coupon] = True
+            profit.append(self._profit(episode.copy(run), given))
+        return np.stack(profit) - none
+
+    def _profit(self, trial: Episode, given: np.ndarray) -> np.ndarray:
+        """(H,) profit until coupons given now have run out, pence."""
+        earned = np.zeros(len(given))
+        actions = self.menu.actions(trial.world, given)
+        for _ in range(LASTS):
+            earned += trial.step(actions).household_profit[: len(given)]
+            if trial.at_its_end:
+                break
+            actions = nobody(trial)
+        return earned
+
+
+def _handed(
+    menu: Menu, episode: Episode, given: Callable[[tuple[int, int]], np.ndarray]
+) -> Actions:
+    """The coupons of a table (H, C) if those handed out before are no longer good, else none."""
+    if episode.passed % LASTS:
+        return nobody(episode)
+    return menu.actions(episode.world, given((episode.books.last_trip.size, menu.product.size)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, MultiDiscrete
+from gymnasium.spaces import Box, MultiBinary
 
 from dbt_project.sample import Actions, Coupons, World
 from trainer.commands.errors import InputError
@@ -36,7 +36,7 @@ class Menu:
     """Share of the shelf price that a coupon takes off one unit."""
 
     @classmethod
-    def of(cls, opening: Opening, size: int = 8, depth: float = 0.2) -> Menu:
+    def of(cls, opening: Opening, size: int = 8, depth: float = 0.1) -> Menu:
         """A coupon in each of the needs that sell most: on the product that earns most a unit of
         those that are on sale throughout.
 
@@ -55,15 +55,14 @@ class Menu:
         best = [np.argmax(np.where(s.catalogue.need == k, margin, -2.0)) for k in need]
         return cls(np.array(best), need, depth)
 
-    def actions(self, world: World, household: np.ndarray, coupon: Any) -> Actions:
+    def actions(self, world: World, given: np.ndarray) -> Actions:
         """The manager's plan, and coupons for households.
 
-        household: (n,) of those with a card; coupon: (n,) or a number, place on the menu.
+        given: (H, C) bool, who of those with a card gets which.
         """
-        given = Coupons.on_products(
-            household, np.broadcast_to(self.product[coupon], household.shape), self.depth
-        )
-        return replace(world.plan(), coupons=given)
+        household, coupon = np.nonzero(given)
+        coupons = Coupons.on_products(household, self.product[coupon], self.depth)
+        return replace(world.plan(), coupons=coupons)
 
 
 class CouponsEnv(ChainEnv):
@@ -78,10 +77,10 @@ class CouponsEnv(ChainEnv):
         depth: share of the shelf price that a coupon takes off.
         render_mode, **opening: as of `ChainEnv`; an episode has 26 weeks unless told otherwise.
 
-    **Actions**, MultiDiscrete of C + 1 for each of G groups: 0 for no coupon, or a place on the
-    menu (from 1), for every household of the group. Segments are recency x spend, recency first:
-    last seen 0-1, 2-4, 5-12, 13 or more weeks ago; smoothed weekly spend in the lower, middle
-    or upper third of the beginning's.
+    **Actions**, MultiBinary(G C) for G groups and C coupons, by group: whether every household of
+    the group gets the coupon. Segments are recency x spend, recency first: last seen 0-1, 2-4,
+    5-12, 13 or more weeks ago; smoothed weekly spend in the lower, middle or upper third of the
+    beginning's.
 
     **Observations**, Box(-10, 10, (G (3 + C) + 6,)), for each group: its share of the households,
     weeks since their last trip (in quarters of a year, at most two), their spend over the usual
@@ -90,7 +89,7 @@ class CouponsEnv(ChainEnv):
     """
 
     def __init__(
-        self, to: str = "segments", menu: int = 8, depth: float = 0.2,
+        self, to: str = "segments", menu: int = 8, depth: float = 0.1,
         render_mode: str | None = None, weeks: int = 26, **opening: Any,
     ) -> None:  # fmt: skip
         if to not in ("segments", "households"):
@@ -100,7 +99,7 @@ class CouponsEnv(ChainEnv):
         self._begin()
         groups = SEGMENTS if to == "segments" else self.opening.customers
         self._groups = groups
-        self.action_space = MultiDiscrete(np.full(groups, menu + 1))
+        self.action_space = MultiBinary(groups * menu)
         size = groups * (3 + menu) + CHAIN_FIGURES
         self.observation_space = Box(-LARGEST, LARGEST, (size,), np.float32)
 
@@ -118,9 +117,8 @@ class CouponsEnv(ChainEnv):
         return recency * SPENDING + np.digitize(books.spend, self._thirds)
 
     def _actions(self, action: np.ndarray) -> Actions:
-        choice = np.asarray(action)[self._group(self.episode.books)]
-        who = np.flatnonzero(choice > 0)
-        return self.menu.actions(self.episode.world, who, choice[who] - 1)
+        of_group = np.asarray(action, bool).reshape(self._groups, -1)
+        return self.menu.actions(self.episode.world, of_group[self._group(self.episode.books)])
 
     def _seen(self) -> np.ndarray:
         books = self.episode.books

@@ -13,6 +13,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import simulator.environments  # noqa: F401
+from simulator.environments.coupons import SEGMENTS
 from simulator.environments.opening import Episode, Opening
 from trainer.commands.errors import InputError
 
@@ -164,18 +165,34 @@ def test_observations_hold_nothing_that_a_manager_does_not_see():
 def test_coupons_go_to_the_chosen_group_and_cost_what_they_take_off():
     env = made("RetailSim/Coupons-v0", to="households", menu=3, depth=0.5).unwrapped
     env.reset(seed=1)
-    choice = np.zeros(env.action_space.shape, int)
-    choice[[2, 5]] = 1, 3
-    coupons = env._actions(choice).coupons
+    choice = np.zeros((SMALL["customers"], 3), np.int8)
+    choice[[2, 5], [0, 2]] = 1
+    coupons = env._actions(choice.ravel()).coupons
     assert coupons.household.tolist() == [2, 5]
     assert coupons.product.tolist() == env.menu.product[[0, 2]].tolist()
 
     twin = env.episode.copy()
-    *_, info = env.step(np.full(choice.shape, 1))
-    given = twin.step(env.menu.actions(twin.world, np.arange(choice.size), 0))
-    paid = given.receipts.spend.sum()
+    *_, info = env.step(np.ones(choice.size, np.int8))
+    given = twin.step(env.menu.actions(twin.world, np.ones(choice.shape, bool)))
     assert given.discount.sum() > 0
-    assert info["revenue"] == pytest.approx(paid / 100)
+    assert info["revenue"] == pytest.approx(given.receipts.spend.sum() / 100)
+
+
+def test_segments_are_recency_by_spend():
+    env = made("RetailSim/Coupons-v0").unwrapped
+    env.reset(seed=1)
+    books = env.episode.books
+    since = books.weeks - books.last_trip
+    group = env._group(books)
+    given = np.zeros((SEGMENTS, env.menu.product.size), np.int8)
+    given[0, 0] = 1
+    coupons = env._actions(given.ravel()).coupons
+
+    assert (group[since < 2] < 3).all() and (group[since >= 13] >= 9).all()
+    for recency in range(4):
+        low, high = (books.spend[group == 3 * recency + third] for third in (0, 2))
+        assert not low.size or not high.size or low.max() < high.min()
+    assert coupons.household.tolist() == np.flatnonzero(group == 0).tolist()
 
 
 def test_a_picture_grows_with_the_weeks():

@@ -149,16 +149,18 @@ def test_the_search_earns_more_in_lives_it_never_saw():
 def test_coupon_policies_choose_whom_they_say():
     menu, episode = Menu.of(SHORT), Episode(SHORT, 0)
     books = episode.books
+    pairs = SHORT.customers * menu.product.size
     everyone = Everybody(menu)(episode).coupons
     some = AtRandom(menu)(episode).coupons
     lapsing = ByRecency(menu)(episode).coupons
 
     assert not len(nobody(episode).coupons)
-    assert everyone.household.tolist() == list(range(SHORT.customers))
-    assert 0 < len(some) < SHORT.customers / 2
-    assert set(lapsing.household) == set(np.flatnonzero(books.weeks - books.last_trip >= 4))
-    episode.step(everyone_again := Everybody(menu)(episode))
-    assert len(everyone_again.coupons) and not len(Everybody(menu)(episode).coupons)
+    assert len(everyone) == pairs
+    assert 0.05 * pairs < len(some) < 0.15 * pairs
+    assert (books.weeks - books.last_trip[lapsing.household] >= 4).all()
+    assert set(lapsing.product) <= set(menu.product)
+    episode.step(Everybody(menu)(episode))
+    assert not len(Everybody(menu)(episode).coupons)
 
 
 def test_the_coupon_oracle_gives_less_and_earns_more_than_everybody():
@@ -171,7 +173,7 @@ def test_the_coupon_oracle_gives_less_and_earns_more_than_everybody():
         for run in range(4)
     ]
 
-    assert 0 < len(given) < opening.customers / 2
+    assert 0 < len(given) < opening.customers * 3 / 2
     assert surely(gain, 1)
 
 
