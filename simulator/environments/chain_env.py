@@ -23,8 +23,8 @@ class ChainEnv(gymnasium.Env):
 
     - **Reward**: the chain's profit of the week in pounds: what customers paid, coupons taken off,
       less unit costs, plus what suppliers pay of promotions. Tens to thousands: scale it to learn.
-    - **Terminated** when nearly all customers are lost (`Episode.deserted`), and with them what
-      they would have brought. **Truncated** when the opening's weeks are over, though the chain
+    - **Terminated** when nearly all custom is lost (`Episode.deserted`), and with it what
+      it would have brought. **Truncated** when the opening's weeks are over, though the chain
       goes on: a learner should value what it leaves behind.
     - **Seeds**: `reset(seed=)` numbers the draws of all shoppers. The same seed and actions give
       the same episode. The chain itself stays; `reset(options={"chain": 8})` draws another one,

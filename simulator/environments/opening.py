@@ -77,8 +77,8 @@ class Episode:
             is done in them.
     """
 
-    FEW = 0.15
-    """Share of the usual trips; with fewer, smoothed over weeks, nearly all customers are lost."""
+    FEW = 0.2
+    """Share of the usual trips; with fewer, smoothed over weeks, nearly all custom is lost."""
 
     def __init__(self, opening: Opening, run: int) -> None:
         world, books = opening.start()
@@ -110,7 +110,7 @@ class Episode:
 
     @property
     def deserted(self) -> bool:
-        """Whether nearly all customers are lost: the chain closes."""
+        """Whether nearly all custom is lost: the chain closes."""
         return bool(self.books.traffic < self.FEW * self.books.usual.trips)
 
     @property

@@ -22,7 +22,9 @@ def draw(weeks: Sequence[dict[str, float]], horizon: int) -> np.ndarray:
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(len(PANELS), sharex=True)
     for panel, (name, label) in zip(axes, PANELS.items(), strict=True):
-        panel.plot(range(1, len(weeks) + 1), [week[name] for week in weeks], marker=".")
+        values = [week[name] for week in weeks]
+        panel.plot(range(1, len(weeks) + 1), values, marker=".")
+        panel.set_ylim(min([0, *values]), 1.1 * max([1, *values]))
         panel.set_title(label, loc="left", fontsize="small")
         panel.set_xlim(0.5, horizon + 0.5)
         panel.spines[["top", "right"]].set_visible(False)
