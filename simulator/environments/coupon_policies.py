@@ -66,9 +66,10 @@ class CouponOracle:
     trying every one in the true world.
 
     In copies with common random numbers, everybody gets the same coupon: households do not act on
-    each other, so that one copy answers for all. A coupon is given where what it adds, averaged
-    over draws that are not those of the judged life, is above its standard error. What coupons do
-    to each other, and weeks after the four, are not looked at.
+    each other, so that one copy answers for all. What a coupon adds for one household is rare and
+    noisy, so its mean over draws, none of them those of the judged life, is shrunk towards the
+    mean of all households (empirical Bayes: Efron and Morris, 1975), and the coupon is given where
+    that is above 0. What coupons do to each other, and weeks after the four, are not looked at.
     """
 
     menu: Menu
@@ -81,8 +82,12 @@ class CouponOracle:
     def _worth_it(self, episode: Episode) -> np.ndarray:
         """(H, C) bool."""
         gain = np.stack([self._gains(episode, FITTED + i) for i in range(self.copies)])
-        error = gain.std(0, ddof=1) / np.sqrt(self.copies)
-        return (gain.mean(0) > error).T
+        mean = gain.mean(0)
+        of_all = mean.mean(1, keepdims=True)
+        noise = gain.var(0, ddof=1).mean(1, keepdims=True) / self.copies
+        differences = np.maximum(mean.var(1, keepdims=True) - noise, 0)
+        share = differences / np.maximum(differences + noise, 1e-12)
+        return (of_all + share * (mean - of_all) > 0).T
 
     def _gains(self, episode: Episode, run: int) -> np.ndarray:
         """(C, H) profit over four weeks with each coupon, less that with none, pence."""
