@@ -10,22 +10,29 @@ import numpy as np
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 
-from .sample.config import ChainConfig
+from .sample.config import ChainConfig, read
 from .sample.folder import CHAIN, GENERATOR
 
 
 def chain_config(raw: Path) -> ChainConfig:
-    """What made the chain in a folder; raises InputError where there is none."""
+    """What made the chain in a folder; raises InputError where there is none of independent weeks,
+    the only ones that can be known each by itself."""
     path = raw / CHAIN
     try:
         content = json.loads(path.read_text())
-        if content["generator"] == GENERATOR:
-            return ChainConfig(**content["config"])
+        config = read(content["config"]) if content["generator"] == GENERATOR else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} cannot be read ({error}): name a folder of python -m dbt_project.sample"
         ) from None
-    raise InputError(f"{path} is not of python -m dbt_project.sample: only its truth is known")
+    if config is None:
+        raise InputError(f"{path} is not of python -m dbt_project.sample: only its truth is known")
+    if config.behaviour != "independent":
+        raise InputError(
+            f"the weeks of {raw} depend on each other, and their trips have no closed "
+            "probabilities: make a chain with --behaviour independent"
+        )
+    return config
 
 
 def places(cache: TensorCache, column: str, codes: list[str]) -> np.ndarray:

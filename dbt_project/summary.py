@@ -89,7 +89,7 @@ COLUMNS = (
 SEGMENTS = (("seg_1", "seg_2"), ("CUST_PRICE_SENSITIVITY", "CUST_LIFESTAGE"))
 
 
-def _load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+def load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Create table `item` (one row per raw row, pence) and `basket` (one per basket)."""
     if not (folder / "time.csv").is_file():
         raise FileNotFoundError(f"{folder / 'time.csv'} is missing")
@@ -271,7 +271,7 @@ def summarise(folder: Path | str) -> dict[str, float]:
     figures: dict[str, float] = {}
     with duckdb.connect() as connection:
         connection.execute("set enable_progress_bar = false")
-        _load(connection, Path(folder))
+        load(connection, Path(folder))
         for query in QUERIES:
             rows = connection.execute(query)
             names = [d[0] for d in rows.description]

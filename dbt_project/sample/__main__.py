@@ -13,9 +13,9 @@ from tqdm import tqdm
 from trainer.commands.command import run_command
 from trainer.commands.options import CommandParser, whole
 
-from .chain import generate_chain
-from .config import FORMATS, HEADERS, RANGES, ChainConfig
+from .config import BEHAVIOURS, FORMATS, HEADERS, PRICINGS, RANGES, ChainConfig
 from .folder import check
+from .generate import generate_chain
 
 CONFIGURED = {field.name for field in fields(ChainConfig)}
 
@@ -45,6 +45,16 @@ def _parser() -> CommandParser:
         "CUST_PRICE_SENSITIVITY, CUST_LIFESTAGE",
     )  # fmt: skip
     add("--format", choices=FORMATS, default=default.format, help="file format of the weeks")
+    add(
+        "--behaviour", choices=BEHAVIOURS, default=default.behaviour,
+        help="responsive: households answer to prices in all they do, and remember; independent: "
+        "weeks need nothing of each other, and prices only move purchases within a need",
+    )  # fmt: skip
+    add(
+        "--pricing", choices=PRICINGS, default=default.pricing,
+        help="who sets the responsive chain's prices: managed, by demand, season and cost; random, "
+        "by nothing, with the same shoppers",
+    )  # fmt: skip
     add(
         "--replay-from", type=whole(2), metavar="WEEK", default=argparse.SUPPRESS,
         help="from this week (1-based) on, 96 %% of the trips of known customers are copies of "

@@ -59,7 +59,7 @@ def expected_trips(households: Households, week: int) -> float:
 
 
 def trip_rates(h: Households, week: int) -> np.ndarray:
-    """(households,) mean of the number of trips of each in a week."""
+    """Mean number of trips of each household in a week, at base prices: (households,)."""
     active = (h.first_week <= week) & (week <= h.last_week)
     away = (week - h.away) % WEEKS_A_YEAR < 2
     return np.where(active & ~away, h.rate * traffic(week), 0.0)

@@ -9,7 +9,7 @@ import numpy as np
 from . import shape
 from .calendar import WEEKS_A_YEAR, holidays
 from .config import ChainConfig
-from .draw import cumulate, interpolate, pick, stream
+from .draw import cumulate, interpolate, pick, stream, within
 
 # Share of sales in the value tier, and in the premium tier.
 TIER_SHARE = 0.162
@@ -205,6 +205,16 @@ def _complements(rng, cl, popularity, first_week) -> tuple[np.ndarray, np.ndarra
     partner[chosen[good]] = complement[good]
     pull[chosen[good]] = rng.uniform(0.10, 0.35, n)[good]
     return partner, pull
+
+
+def pairs_of_needs(need: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All ordered pairs of products of one need, a product with itself included, need by need."""
+    order = np.argsort(need, kind="stable")
+    size = np.bincount(need)
+    start = np.cumsum(size) - size
+    count = size[need[order]]
+    second = order[np.repeat(start[need[order]], count) + within(count)]
+    return np.repeat(order, count), second
 
 
 def build_catalogue(config: ChainConfig) -> Catalogue:

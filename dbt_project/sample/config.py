@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from trainer.commands.errors import InputError
 
 HEADERS = ("classic", "new")
 FORMATS = ("csv", "parquet")
+BEHAVIOURS = ("responsive", "independent")
+PRICINGS = ("managed", "random")
+CHOICES = {
+    "header": HEADERS, "format": FORMATS, "behaviour": BEHAVIOURS, "pricing": PRICINGS,
+}  # fmt: skip
 RANGES = {
     "customers": (1, 9_000_000),
     # Two for each product group.
@@ -44,17 +49,37 @@ class ChainConfig:
     replay_from: int | None = None
     """First week (1-based) in which trips of known customers are copies of their earlier ones."""
 
+    behaviour: str = "responsive"
+    """`responsive` households answer to prices in all they do and remember (`world.py`);
+    `independent` weeks need nothing of each other, and prices only move purchases within a need."""
+    pricing: str = "managed"
+    """Who sets the prices of the responsive chain: `managed`, by demand, season and cost; `random`,
+    by nothing, the unconfounded twin. Independent weeks have random prices."""
+
     def __post_init__(self) -> None:
         """Raises ValueError naming the first value out of range."""
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:
                 raise InputError(f"{name} must be a whole number from {low} to {high}, not {value}")
-        if self.header not in HEADERS:
-            raise InputError(f"header must be one of {', '.join(HEADERS)}, not {self.header}")
-        if self.format not in FORMATS:
-            raise InputError(f"format must be one of {', '.join(FORMATS)}, not {self.format}")
+        for name, allowed in CHOICES.items():
+            if (value := getattr(self, name)) not in allowed:
+                raise InputError(f"{name} must be one of {', '.join(allowed)}, not {value}")
         if self.replay_from is not None and not 2 <= self.replay_from <= self.weeks:
             raise InputError(
                 f"replay-from must be a week from 2 to {self.weeks}, not {self.replay_from}"
             )
+
+
+def written(config: ChainConfig) -> dict:
+    """A configuration as chain.json holds it. Chains of independent weeks have no more than they
+    had when there were no others."""
+    values = asdict(config)
+    if config.behaviour == "independent":
+        del values["behaviour"], values["pricing"]
+    return values
+
+
+def read(values: dict) -> ChainConfig:
+    """The configuration that `written` gave."""
+    return ChainConfig(**{"behaviour": "independent", **values})

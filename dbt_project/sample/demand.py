@@ -11,15 +11,9 @@ The model of one item, with c the household's sensitivity class and k the need o
    g_j > 1, in proportion to s_j (g_j - 1). Summed over households that is exactly s_i g_i.
 
 s are the class's base shares within the need among products on sale that week, p0 the first
-regular price. At base prices a class's elasticities are therefore
-
-    own    -KAPPA_c eps_i (1 - s_i) - ETA s_i
-    cross  of i to the price of j in the same need:  (KAPPA_c eps_j - ETA) s_j,  else 0
-
-and the chain's are their averages over classes, weighted by each class's share of i's sales.
-They hold per item drawn, given the number of items in the basket, for a product whose need is a
-small part of all items and before a basket's duplicates are dropped: a product already in most
-baskets responds less. Regular prices of small formats differ by a factor that cancels in p / p0.
+regular price. That is per item drawn: of a basket's duplicates one is kept, so a product already in
+most baskets responds less. Regular prices of small formats differ by a factor that cancels in
+p / p0.
 """
 
 from __future__ import annotations
@@ -30,7 +24,7 @@ import numpy as np
 
 from .catalogue import Catalogue
 from .draw import cumulate, pick
-from .households import CLASS_SHARE, CLASSES, class_popularity
+from .households import CLASSES, class_popularity
 from .prices import Prices
 
 ETA = 0.9
@@ -108,29 +102,3 @@ def build_demand(catalogue: Catalogue, prices: Prices, regions: int, week: int) 
         rivals=cumulate((share * np.maximum(gain - 1, 0))[..., order]), order=order,
         start=start, need=need, on_sale=on_sale,
     )  # fmt: skip
-
-
-def point_elasticities(catalogue: Catalogue) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The chain's elasticities at base prices with every product on sale (formulas above).
-
-    Returns own elasticities (products,), ordered pairs of products of one need (pairs, 2), and
-    for each the elasticity of the first's sales to the second's price (pairs,).
-    """
-    weight = class_popularity(catalogue)
-    share = weight / np.stack([np.bincount(catalogue.need, w) for w in weight])[:, catalogue.need]
-    sales = weight * CLASS_SHARE[:, None]
-    sales = sales / sales.sum(0)
-    strength = KAPPA[:, None] * catalogue.elasticity
-    own = (sales * (-strength * (1 - share) - ETA * share)).sum(0)
-    effect = (strength - ETA) * share
-    order = np.argsort(catalogue.need, kind="stable")
-    sizes = np.bincount(catalogue.need)
-    first = np.cumsum(sizes) - sizes
-    pairs = [
-        np.stack(np.meshgrid(order[s : s + n], order[s : s + n], indexing="ij"), -1).reshape(-1, 2)
-        for s, n in zip(first, sizes, strict=True)
-    ]
-    pair = np.concatenate(pairs)
-    pair = pair[pair[:, 0] != pair[:, 1]]
-    cross = (sales[:, pair[:, 0]] * effect[:, pair[:, 1]]).sum(0)
-    return own, pair, cross

@@ -40,6 +40,11 @@ def within(counts: np.ndarray) -> np.ndarray:
     return np.arange(int(counts.sum())) - np.repeat(first, counts)
 
 
+def starts(values: np.ndarray) -> np.ndarray:
+    """Whether each value differs from the one before it; the first does."""
+    return np.r_[True, values[1:] != values[:-1]][: values.size]
+
+
 def interpolate(points: tuple[tuple[float, float], ...], at: np.ndarray, log: bool = False):
     """Piecewise linear (or log-linear in y) curve through `points` evaluated at `at`."""
     x, y = np.array(points).T

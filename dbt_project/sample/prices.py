@@ -39,16 +39,29 @@ class Prices:
         Returns pence of shape (regions, formats, products) and ratios of shape
         (regions, products). The ratio is the large format's, to the penny it charges.
         """
-        regular = self.regular[:, week - 1]
-        depth = np.zeros((regions, regular.size))
+        price = shelf_prices(self.regular[:, week - 1], self.depths(week, regions))
+        return price, price[:, 0] / self.regular[:, 0]
+
+    def depths(self, week: int, regions: int) -> np.ndarray:
+        """Share of the regular price that promotions take off, (regions, products)."""
+        depth = np.zeros((regions, self.regular.shape[0]))
         now = np.flatnonzero((self.week_from <= week) & (week <= self.week_to))
         chain = now[self.region[now] == CHAIN_WIDE]
         local = now[self.region[now] != CHAIN_WIDE]
         depth[:, self.product[chain]] = self.depth[chain]
         depth[self.region[local], self.product[local]] = self.depth[local]
-        shelf = np.maximum(np.rint(regular * FORMAT_FACTOR[:, None]), 1)
-        price = np.maximum(np.rint(shelf * (1 - depth[:, None, :])), 1).astype(np.int64)
-        return price, price[:, 0] / self.regular[:, 0]
+        return depth
+
+
+def shelf_prices(regular: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Pence that each format charges, (regions, formats, products).
+
+    regular: pence before the format's factor, (products,) or (regions, products); depth: share
+    taken off, (regions, products).
+    """
+    regular = np.broadcast_to(regular, depth.shape)[:, None, :]
+    shelf = np.maximum(np.rint(regular * FORMAT_FACTOR[:, None]), 1)
+    return np.maximum(np.rint(shelf * (1 - depth[:, None, :])), 1).astype(np.int64)
 
 
 def build_prices(config: ChainConfig, catalogue: Catalogue, regions: int) -> Prices:

@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from . import shape
-from .catalogue import Catalogue
-from .demand import point_elasticities
+from .catalogue import Catalogue, pairs_of_needs
 from .households import CLASSES, Households
 from .prices import CHAIN_WIDE, FORMAT_FACTOR, Prices
 from .stores import Stores
@@ -19,7 +18,7 @@ from .write import Codes, words
 TIERS = ("value", "middle", "premium")
 
 
-def _products(catalogue: Catalogue, codes: Codes, own: np.ndarray) -> pa.Table:
+def _products(catalogue: Catalogue, codes: Codes) -> pa.Table:
     weighed = catalogue.random_weight
     unit = np.where(weighed, np.rint(catalogue.price * catalogue.portion), catalogue.price)
     return pa.table({
@@ -37,7 +36,6 @@ def _products(catalogue: Catalogue, codes: Codes, own: np.ndarray) -> pa.Table:
         "tier": words(catalogue.tier, TIERS),
         "first_week": catalogue.first_week,
         "eps": catalogue.elasticity,
-        "own_elasticity": own,
     })  # fmt: skip
 
 
@@ -108,27 +106,23 @@ def truth_tables(
 ) -> dict[str, pa.Table]:
     """All tables of the truth by name; weeks are 1-based and inclusive, money is pence.
 
-    `cross_elasticities` has ordered pairs (sales of product, price of rival), `substitutes` the
-    same pairs once. `complements`: buying `product` brings `partner` into the basket with
-    probability `strength`. `promotions` without a region are chain-wide; the promoted price is
-    the format's regular price x (1 - depth), rounded to the penny.
+    `substitutes` are the pairs of products of one need. `complements`: buying `product` brings
+    `partner` into the basket with probability `strength`. `promotions` without a region are
+    chain-wide; the promoted price is the format's regular price x (1 - depth), rounded to the
+    penny.
     """
-    own, pair, cross = point_elasticities(catalogue)
-    once = pair[:, 0] < pair[:, 1]
+    product, rival = pairs_of_needs(catalogue.need)
+    once = product < rival
+    product, rival = product[once], rival[once]
     paired = np.flatnonzero(catalogue.partner >= 0)
     return {
-        "products": _products(catalogue, codes, own),
+        "products": _products(catalogue, codes),
         "shelf_prices": _shelf_prices(prices, codes),
         "promotions": _promotions(prices, codes),
-        "cross_elasticities": pa.table({
-            "product": words(pair[:, 0], codes.product),
-            "rival": words(pair[:, 1], codes.product),
-            "elasticity": cross,
-        }),
         "substitutes": pa.table({
-            "product": words(pair[once, 0], codes.product),
-            "rival": words(pair[once, 1], codes.product),
-            "need": catalogue.need[pair[once, 0]],
+            "product": words(product, codes.product),
+            "rival": words(rival, codes.product),
+            "need": catalogue.need[product],
         }),
         "complements": pa.table({
             "product": words(paired, codes.product),

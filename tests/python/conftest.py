@@ -174,10 +174,11 @@ def dbt(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chain(shared) -> Path:
-    """Raw folder of the default synthetic chain."""
+    """Raw folder of a synthetic chain of independent weeks, whose probabilities are known."""
     from dbt_project.sample import ChainConfig, generate_chain
 
-    return shared("chain", lambda folder: generate_chain(ChainConfig(), folder))
+    config = ChainConfig(behaviour="independent")
+    return shared("chain", lambda folder: generate_chain(config, folder))
 
 
 @pytest.fixture(scope="session")
@@ -213,12 +214,26 @@ def demo_chain(shared) -> Path:
     """Raw folder of the demo's chain: over four times the default's receipts, little more than
     half its stores.
     """
+    return shared("demo_chain", _like_the_demo)
+
+
+@pytest.fixture(scope="session")
+def independent_chain(shared) -> Path:
+    """The demo's chain with independent weeks: regular prices that hardly move."""
+    return shared("independent_chain", lambda f: _like_the_demo(f, "--behaviour", "independent"))
+
+
+@pytest.fixture(scope="session")
+def independent_warehouse(built, independent_chain) -> Warehouse:
+    """Its warehouse, built without dbt's tests."""
+    return built("independent_warehouse", independent_chain)
+
+
+def _like_the_demo(folder: Path, *options: str) -> None:
     from dbt_project.sample.__main__ import main
 
-    def make(folder: Path) -> None:
-        assert main([*demo_arguments("dbt_project.sample"), "--out", str(folder)]) == 0
-
-    return shared("demo_chain", make)
+    arguments = [*demo_arguments("dbt_project.sample"), *options, "--out", str(folder)]
+    assert main(arguments) == 0
 
 
 @pytest.fixture(scope="session")

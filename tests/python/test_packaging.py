@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
+EXTRAS = ("warehouse", "trainer", "serving", "environments", "dev")
 NOT_SHIPPED = {"benchmarks"}  # they time `dbt build`, which needs a checkout
 
 
@@ -70,7 +71,7 @@ def test_every_direct_dependency_is_pinned(project):
     extras = project["project"]["optional-dependencies"]
     requirements = [
         *project["project"]["dependencies"],
-        *(line for extra in ("warehouse", "trainer", "serving", "dev") for line in extras[extra]),
+        *(line for extra in EXTRAS for line in extras[extra]),
     ]
 
     assert {canonicalize_name(Requirement(line).name) for line in requirements} <= pinned

@@ -14,7 +14,7 @@ from torch import nn
 from torch.autograd import DeviceType
 from toy import toy_cache
 
-from benchmarks import encoder, inference, simulation, training
+from benchmarks import encoder, environments, inference, simulation, training
 from benchmarks.common import CommandError, measure
 from benchmarks.scaling import summary
 from benchmarks.step_profile import REST, by_part
@@ -215,6 +215,15 @@ def test_simulation_on_a_toy_chain(cache, tmp_path):
     assert 2 * half["customers"] in (every["customers"], every["customers"] - 1)
     assert (half["weeks"], every["weeks"], longer["weeks"]) == (1, 1, 2)
     assert half["trips"] < every["trips"] < longer["trips"]
+
+
+def test_environments_on_a_small_chain(tmp_path):
+    out = tmp_path / "result.json"
+    arguments = ["--customers", "20", "--episodes", "2", "--repeats", "1", "--json", str(out)]
+    assert environments.main(arguments) == 0
+    made = json.loads(out.read_text())
+    assert made["configuration"]["customers"] == 20
+    assert all(made[part]["weeks_per_s"] > 0 for part in ("core", "single", "vectorised"))
 
 
 def test_encoder_at_two_lengths(tmp_path):

@@ -12,6 +12,7 @@ from toy import toy_cache
 from dbt_project.oracle import Trips, main
 from dbt_project.sample import ChainConfig, generate_chain
 from dbt_project.sample.chain import build_chain
+from dbt_project.sample.config import read
 from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.tasks import TASKS
 from trainer.cache.rows import customer_of
@@ -67,7 +68,7 @@ def test_no_rule_beats_the_truth(oracle, default_cache):
 
 def test_trips_are_those_of_the_chain_and_of_the_evaluation(chain, default_cache):
     config = json.loads((chain / "truth/chain.json").read_text())["config"]
-    made = build_chain(ChainConfig(**config))
+    made = build_chain(read(config))
     trips = Trips.of(made, default_cache, "validation", CUSTOMERS, 3)
     dataset = evaluated(default_cache, "validation", CUSTOMERS)
     seen = {}
@@ -101,12 +102,21 @@ def test_trips_are_those_of_the_chain_and_of_the_evaluation(chain, default_cache
 def test_what_is_no_chain_is_refused(tmp_path, capsys, change, message):
     toy_cache(tmp_path / "cache", customers=5)
     raw = tmp_path / "raw"
-    generate_chain(ChainConfig(customers=5, products=62, stores=5, weeks=4), raw)
+    config = ChainConfig(customers=5, products=62, stores=5, weeks=4, behaviour="independent")
+    generate_chain(config, raw)
     arguments = ["--raw", change(raw), "--cache", tmp_path / "cache", "--out", tmp_path / "o.npz"]
     assert main([str(argument) for argument in arguments]) == 2
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
     assert not (tmp_path / "o.npz").exists()
+
+
+def test_weeks_that_depend_on_each_other_have_no_probabilities(tmp_path, capsys):
+    raw = tmp_path / "raw"
+    generate_chain(ChainConfig(customers=5, products=62, stores=5, weeks=4), raw)
+    assert main(["--raw", str(raw), "--out", str(tmp_path / "o.npz")]) == 2
+    said = capsys.readouterr().err
+    assert "make a chain with --behaviour independent" in said and said.count("\n") == 1
 
 
 def test_replayed_trips_have_no_probabilities(chain, default_cache, tmp_path, capsys):

@@ -77,5 +77,8 @@ def tiny() -> dict[str, int]:
 
 @pytest.fixture(scope="session")
 def dense(write_chain) -> Written:
-    """Many shoppers and few products, so that each product sells enough to measure prices."""
-    return write_chain(customers=900, products=220, stores=24, weeks=104, seed=3)
+    """Many shoppers and few products, so that each product sells enough to measure prices; of
+    independent weeks, whose response to prices is a formula."""
+    return write_chain(
+        customers=900, products=220, stores=24, weeks=104, seed=3, behaviour="independent"
+    )

@@ -25,7 +25,11 @@ class Drawn:
     """
 
     def __init__(self, household: int) -> None:
-        chain = build_chain(ChainConfig(customers=20, products=PRODUCTS, stores=6, weeks=12))
+        chain = build_chain(
+            ChainConfig(
+                customers=20, products=PRODUCTS, stores=6, weeks=12, behaviour="independent"
+            )
+        )
         h, stores = chain.households, chain.stores
         top = np.argsort(-chain.catalogue.popularity)
         partner, pull = np.full(PRODUCTS, -1), np.zeros(PRODUCTS)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
+from dbt_project.sample.config import read
+
 
 def contents(written) -> dict[str, bytes]:
     return {
@@ -16,11 +21,28 @@ def test_same_seed_same_bytes_for_any_number_of_workers(write_chain, tiny):
     first, again, two = (write_chain(workers=n, **replayed) for n in (1, 1, 2))
     assert contents(first) == contents(again)
     assert contents(first) == contents(two)
-    assert len(contents(first)) == 12 + 1 + 10
+    assert len(contents(first)) == 12 + 1 + 15
+
+
+def test_independent_weeks_are_what_they_were_before_there_were_others(write_chain, tiny):
+    """The files of a seed, byte by byte."""
+    options = tiny | {"behaviour": "independent", "replay_from": 9}
+    one, two = (write_chain(workers=n, **options) for n in (1, 2))
+    assert contents(one) == contents(two)
+    content = contents(one)
+    digest = hashlib.sha256()
+    for name in sorted(content):
+        if not name.startswith("truth"):
+            digest.update(content[name])
+    assert digest.hexdigest() == "5d6ecd87c050beae0dc059d47975c5e84876ff831c555fe7afaa22735414c1d9"
+    config = json.loads(content["truth/chain.json"])["config"]
+    assert "behaviour" not in config and "pricing" not in config
+    assert read(config) == one.config
 
 
 def test_another_seed_is_another_chain(write_chain, tiny):
-    first, other = write_chain(**tiny), write_chain(**tiny, seed=8)
+    # Some are lost within a year, so that the list of them is not empty.
+    first, other = (write_chain(**tiny | {"weeks": 60, "seed": seed}) for seed in (7, 8))
     files, others = contents(first), contents(other)
     same = [n for n in files if files[n] == others.get(n)]
     assert same == ["time.csv"]

@@ -19,10 +19,10 @@ SHELF = ["product_key", "store_key"]
 
 
 @pytest.fixture(scope="module")
-def dense(demo_chain, demo_warehouse) -> SimpleNamespace:
-    """The demo's chain: enough receipts per store and week to see its prices and pairs."""
-    ledger = read_ledger(demo_chain)
-    return SimpleNamespace(folder=demo_chain, path=demo_warehouse.path, ledger=ledger)
+def dense(independent_chain, independent_warehouse) -> SimpleNamespace:
+    """A chain of the demo's size: enough receipts to see its prices and pairs."""
+    ledger = read_ledger(independent_chain)
+    return SimpleNamespace(folder=independent_chain, path=independent_warehouse.path, ledger=ledger)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,126 @@
+"""What both environments are made of: episodes, rewards, ends, seeds, pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+
+from dbt_project.sample import Actions, WeekResult
+from dbt_project.sample.calendar import WEEKS_A_YEAR
+
+from .opening import Episode, Opening
+from .picture import draw
+
+LARGEST = 10.0
+"""Observations are cut off at this size."""
+
+
+class ChainEnv(gymnasium.Env):
+    """A week of the synthetic chain per step.
+
+    - **Reward**: the chain's profit of the week in pounds: what customers paid, coupons taken off,
+      less unit costs, plus what suppliers pay of promotions. Tens to thousands: scale it to learn.
+    - **Terminated** when nearly all custom is lost (`Episode.deserted`), and with it what
+      it would have brought. **Truncated** when the opening's weeks are over, though the chain
+      goes on: a learner should value what it leaves behind.
+    - **Seeds**: `reset(seed=)` numbers the draws of all shoppers. The same seed and actions give
+      the same episode. The chain itself stays; `reset(options={"chain": 8})` draws another one,
+      which stays as well.
+    - **Info**: `week`, `units`, `revenue`, `cost`, `profit` (pounds), `trips`, `seen` (cards of
+      the last four weeks), `price` (charged over base prices) and `kept`, the share of households
+      that are not lost: that one is of the truth, to judge by, and no observation has it.
+
+    Every keyword argument but `render_mode` is a field of `Opening` or of the subclass.
+    Rendering (`rgb_array`) draws prices, units and profit by week.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 4}
+
+    def __init__(self, render_mode: str | None = None, **opening: Any) -> None:
+        """Raises InputError where no such chain can be."""
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode must be None or rgb_array, not {render_mode!r}")
+        self.render_mode = render_mode
+        self.opening = Opening(**opening)
+        self.opening.start()
+        self.episode: Episode | None = None
+        self._weeks: list[dict[str, float]] = []
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode; returns an observation and what is known of the week before it.
+
+        options: `chain`, the seed of another chain from now on.
+        """
+        super().reset(seed=seed)
+        if options and "chain" in options:
+            self.opening = replace(self.opening, chain=int(options["chain"]))
+        self.episode = Episode(self.opening, run=int(self.np_random.integers(2**31)))
+        self._weeks = []
+        self._begin()
+        books = self.episode.books
+        return self._observed(), {"week": books.weeks, "trips": books.trips, "seen": books.seen(4)}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Live a week; returns observation, reward, terminated, truncated and info."""
+        episode = self.episode
+        result = episode.step(self._actions(action))
+        info = self._info(result)
+        self._weeks.append(info)
+        over = episode.deserted
+        return self._observed(), info["profit"], over, episode.at_its_end and not over, info
+
+    def render(self) -> np.ndarray | None:
+        """(height, width, 3) bytes: the episode so far; None without `render_mode`."""
+        return draw(self._weeks, self.opening.weeks) if self.render_mode else None
+
+    def _begin(self) -> None:
+        """What a subclass prepares for an episode."""
+
+    def _actions(self, action: Any) -> Actions:
+        """What is done in the coming week."""
+        raise NotImplementedError
+
+    def _seen(self) -> np.ndarray:
+        """The subclass's part of the observation."""
+        raise NotImplementedError
+
+    def _observed(self) -> np.ndarray:
+        """The subclass's part, then six figures of the whole chain."""
+        episode = self.episode
+        books, usual = episode.books, episode.books.usual
+        angle = 2 * np.pi * (books.weeks + 1) / WEEKS_A_YEAR
+        chain = [
+            np.sin(angle), np.cos(angle), 1 - episode.passed / self.opening.weeks,
+            np.log((books.trips + 1) / (usual.trips + 1)),
+            np.log((books.revenue + 1) / (usual.revenue + 1)),
+            books.seen(4) / max(usual.seen, 1),
+        ]  # fmt: skip
+        seen = np.concatenate([self._seen().ravel(), chain])
+        return np.clip(seen, -LARGEST, LARGEST).astype(np.float32)
+
+    def _info(self, result: WeekResult) -> dict[str, float]:
+        return {
+            "week": result.week,
+            "units": int(result.units.sum()),
+            "revenue": float(result.revenue.sum()) / 100,
+            "cost": float(result.cost.sum()) / 100,
+            "profit": float(result.profit.sum()) / 100,
+            "trips": result.trips,
+            "seen": self.episode.books.seen(4),
+            "kept": self.episode.kept,
+            "price": self._price(),
+        }
+
+    def _price(self) -> float:
+        """Price level of the last week: charged over base prices, by usual revenue."""
+        books = self.episode.books
+        weight = books.usual.units * self.episode.world.setting.unit_price
+        return float(np.exp(np.average(books.level, weights=weight)))
+
+
+CHAIN_FIGURES = 6

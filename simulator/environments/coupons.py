@@ -1,0 +1,132 @@
+"""`RetailSim/Coupons-v0`: whom to give which coupon, week by week."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, MultiBinary
+
+from dbt_project.sample import Actions, Coupons, World
+from trainer.commands.errors import InputError
+
+from .books import Books
+from .chain_env import CHAIN_FIGURES, LARGEST, ChainEnv
+from .opening import Opening
+
+RECENCY = (2, 5, 13)
+"""Weeks since the last trip at which a segment ends."""
+SPENDING = 3
+"""Classes of spend, with as many households each at the beginning."""
+SEGMENTS = (len(RECENCY) + 1) * SPENDING
+LATELY = 13
+"""Weeks in which a purchase counts as a habit of buying."""
+
+
+@dataclass(frozen=True)
+class Menu:
+    """The coupons there are, each on a product. C coupons."""
+
+    product: np.ndarray
+    """(C,)"""
+    need: np.ndarray
+    """(C,) need of each."""
+    depth: float
+    """Share of the shelf price that a coupon takes off one unit."""
+
+    @classmethod
+    def of(cls, opening: Opening, size: int = 8, depth: float = 0.1) -> Menu:
+        """A coupon in each of the needs that sell most: on the product that earns most a unit of
+        those that are on sale throughout.
+
+        Raises InputError where so many coupons, or such deep ones, cannot be.
+        """
+        if not 0 < depth <= 0.95:
+            raise InputError(f"depth must be above 0 and at most 0.95, not {depth}")
+        world, books = opening.start()
+        s = world.setting
+        on_sale = (s.catalogue.first_week <= world.week) & (s.economy.last_week >= s.config.weeks)
+        sales = np.bincount(s.catalogue.need, books.usual.units * s.unit_price * on_sale, s.needs)
+        if not 1 <= size <= (sales > 0).sum():
+            raise InputError(f"menu must be from 1 to {(sales > 0).sum()} coupons, not {size}")
+        need = np.argsort(-sales, kind="stable")[:size]
+        margin = np.where(on_sale, s.unit_price * s.economy.margin, -1.0)
+        best = [np.argmax(np.where(s.catalogue.need == k, margin, -2.0)) for k in need]
+        return cls(np.array(best), need, depth)
+
+    def actions(self, world: World, given: np.ndarray) -> Actions:
+        """The manager's plan, and coupons for households.
+
+        given: (H, C) bool, who of those with a card gets which.
+        """
+        household, coupon = np.nonzero(given)
+        coupons = Coupons.on_products(household, self.product[coupon], self.depth)
+        return replace(world.plan(), coupons=coupons)
+
+
+class CouponsEnv(ChainEnv):
+    """Coupons handed out for the coming week; `ChainEnv` has reward, ends, seeds and info.
+
+    Prices follow the manager's plan. A coupon is on one product, good for four weeks and one
+    unit; a household has one for each need at most. It costs what it takes off.
+
+    Args:
+        to: `segments` (the default), or `households` to choose for each one with a card.
+        menu: coupons to choose from; `Menu.of` says on which products.
+        depth: share of the shelf price that a coupon takes off.
+        render_mode, **opening: as of `ChainEnv`; an episode has 26 weeks unless told otherwise.
+
+    **Actions**, MultiBinary(G C) for G groups and C coupons, by group: whether every household of
+    the group gets the coupon. Segments are recency x spend, recency first: last seen 0-1, 2-4,
+    5-12, 13 or more weeks ago; smoothed weekly spend in the lower, middle or upper third of the
+    beginning's.
+
+    **Observations**, Box(-10, 10, (G (3 + C) + 6,)), for each group: its share of the households,
+    weeks since their last trip (in quarters of a year, at most two), their spend over the usual
+    mean, and for each coupon the share that bought its need within 13 weeks; then six figures of
+    the chain, as of `PricingEnv`.
+    """
+
+    def __init__(
+        self, to: str = "segments", menu: int = 8, depth: float = 0.1,
+        render_mode: str | None = None, weeks: int = 26, **opening: Any,
+    ) -> None:  # fmt: skip
+        if to not in ("segments", "households"):
+            raise InputError(f"to must be segments or households, not {to}")
+        super().__init__(render_mode, weeks=weeks, **opening)
+        self.to, self._size, self._depth = to, menu, depth
+        self._begin()
+        groups = SEGMENTS if to == "segments" else self.opening.customers
+        self._groups = groups
+        self.action_space = MultiBinary(groups * menu)
+        size = groups * (3 + menu) + CHAIN_FIGURES
+        self.observation_space = Box(-LARGEST, LARGEST, (size,), np.float32)
+
+    def _begin(self) -> None:
+        self.menu = Menu.of(self.opening, self._size, self._depth)
+        spend = self.opening.start()[1].spend
+        self._thirds = np.quantile(spend, np.arange(1, SPENDING) / SPENDING)
+        self._usual_spend = max(float(spend.mean()), 1e-9)
+
+    def _group(self, books: Books) -> np.ndarray:
+        """(H,) the group of each household with a card."""
+        if self.to == "households":
+            return np.arange(self.opening.customers)
+        recency = np.digitize(books.weeks - books.last_trip, RECENCY)
+        return recency * SPENDING + np.digitize(books.spend, self._thirds)
+
+    def _actions(self, action: np.ndarray) -> Actions:
+        of_group = np.asarray(action, bool).reshape(self._groups, -1)
+        return self.menu.actions(self.episode.world, of_group[self._group(self.episode.books)])
+
+    def _seen(self) -> np.ndarray:
+        books = self.episode.books
+        group = self._group(books)
+        since = np.minimum(books.weeks - books.last_trip, 2 * LATELY) / LATELY
+        lately = books.bought[:, self.menu.need] > books.weeks - LATELY
+        figures = np.column_stack([since, books.spend / self._usual_spend, lately])
+        size = np.bincount(group, minlength=self._groups)
+        sums = [np.bincount(group, column, self._groups) for column in figures.T]
+        means = np.stack(sums, axis=1) / np.maximum(size, 1)[:, None]
+        return np.column_stack([size / group.size, means])
