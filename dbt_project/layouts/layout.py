@@ -31,7 +31,7 @@ THRESHOLDS = {
     "prices_high_are_rare": 0.001,
     "prices_deep_discounts_are_rare": 0.01,
     "prices_volatile_are_rare": 0.02,
-    "prices_promotions_are_exceptions": 0.25,
+    "prices_promotions_are_exceptions": 0.4,
     "products_sold_by_weight_are_a_minority": 0.2,
     "products_are_mostly_known_from_training": 0.3,
 }
