@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from worlds import lines
+from small_worlds import lines
 
 from dbt_project.sample import Behaviour, ChainConfig, World
 from dbt_project.sample.response import week_elasticities

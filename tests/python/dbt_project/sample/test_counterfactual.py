@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import at_price
+from small_worlds import at_price
 
 from dbt_project.sample import ChainConfig, World
 from dbt_project.sample.counterfactual import (

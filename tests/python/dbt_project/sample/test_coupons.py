@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import lines, without_promotions
+from small_worlds import lines, without_promotions
 
 from dbt_project.sample import ChainConfig, Coupons, World
 

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from worlds import at_price, lines, without_promotions
+from small_worlds import at_price, lines, without_promotions
 
 from dbt_project.sample import Behaviour, ChainConfig, Coupons, World
 from trainer.commands.errors import InputError
