@@ -9,9 +9,21 @@ import numpy as np
 
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
+from trainer.commands.options import CommandParser
 
 from .sample.config import ChainConfig, read
 from .sample.folder import CHAIN, GENERATOR
+
+
+def add_sources(parser: CommandParser) -> None:
+    """Add the options that name the chain and its cache."""
+    parser.add_argument(
+        "--raw", type=Path, default=Path("raw_data"),
+        help="folder of python -m dbt_project.sample (default: raw_data)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cache", type=Path, default=Path("cache"), help="its tensor cache (default: cache)"
+    )
 
 
 def chain_config(raw: Path) -> ChainConfig:

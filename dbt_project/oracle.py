@@ -22,7 +22,7 @@ from trainer.commands.options import CommandParser, check_output, measured_split
 from trainer.evaluation.evaluator import evaluated
 from trainer.evaluation.oracle import write_oracle
 
-from .known_chain import chain_config, places
+from .known_chain import add_sources, chain_config, places
 from .sample import labels
 from .sample.answers import SAMPLES, Answers, Kind
 from .sample.chain import Chain, build_chain
@@ -42,12 +42,8 @@ def _parser() -> CommandParser:
         "--oracle then measures how close to it a model comes. docs/evaluation.md says what it "
         "knows.",
     )
+    add_sources(parser)
     add = parser.add_argument
-    add(
-        "--raw", type=Path, default=Path("raw_data"),
-        help="folder of python -m dbt_project.sample (default: raw_data)",
-    )  # fmt: skip
-    add("--cache", type=Path, default=Path("cache"), help="its tensor cache (default: cache)")
     add("--out", type=Path, default=Path("oracle.npz"), help="file to write (default: oracle.npz)")
     add("--split", type=measured_split, default="test", help="test or validation (default: test)")
     add("--customers", type=whole(), metavar="N", help="a fixed sample of customers (default: all)")

@@ -26,7 +26,7 @@ from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, whole
 from trainer.features.calendar import EPOCH
 
-from .known_chain import chain_config, places
+from .known_chain import add_sources, chain_config, places
 from .sample import labels
 from .sample.baskets import Week, draw_week, trip_rates
 from .sample.calendar import monday
@@ -45,12 +45,8 @@ def _parser() -> CommandParser:
         "what each household does on average: python -m simulator.fidelity --truth then shows how "
         "close to it a simulation comes. docs/fidelity.md says how.",
     )
+    add_sources(parser)
     add = parser.add_argument
-    add(
-        "--raw", type=Path, default=Path("raw_data"),
-        help="folder of python -m dbt_project.sample (default: raw_data)",
-    )  # fmt: skip
-    add("--cache", type=Path, default=Path("cache"), help="its tensor cache (default: cache)")
     add("--out", type=Path, default=Path("truth.npz"), help="file to write (default: truth.npz)")
     add(
         "--start", type=whole(), metavar="WEEK",

@@ -39,9 +39,8 @@ def known(hazards: np.ndarray, customer: np.ndarray, back: np.ndarray) -> np.nda
     away = np.take_along_axis(hazards, away, 1)
     first, again = _of_next(away), _of_next(hazards[:, 1:WINDOW])
     comes = first.copy()
-    for day in range(
-        1, WINDOW
-    ):  # the renewal equation: a day's chance by the day of the trip before
+    # The renewal equation: a day's chance by the day of the trip before.
+    for day in range(1, WINDOW):
         comes[:, day] += (comes[:, :day] * again[:, day - 1 :: -1]).sum(1)
     expected = comes.sum(1) / (1 - hazards[:, 0])  # several a day
     back_soon = np.clip(again[:, :RETURN].sum(1), 1e-6, 1 - 1e-6)

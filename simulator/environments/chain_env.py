@@ -16,6 +16,8 @@ from .picture import draw
 
 LARGEST = 10.0
 """Observations are cut off at this size."""
+CHAIN_FIGURES = 6
+"""Figures of the whole chain in an observation, after those of a subclass."""
 
 
 class ChainEnv(gymnasium.Env):
@@ -121,6 +123,3 @@ class ChainEnv(gymnasium.Env):
         books = self.episode.books
         weight = books.usual.units * self.episode.world.setting.unit_price
         return float(np.exp(np.average(books.level, weights=weight)))
-
-
-CHAIN_FIGURES = 6
