@@ -44,6 +44,8 @@ class Outcome:
     """(R, W) households not lost."""
     household_profit: np.ndarray
     """(R, H) over all weeks."""
+    stays: np.ndarray
+    """(R, H) bool: not lost after the last week."""
 
 
 def live_on(world: World, plan: Plan | None, weeks: int, runs: int) -> Outcome:
@@ -71,7 +73,7 @@ def live_on(world: World, plan: Plan | None, weeks: int, runs: int) -> Outcome:
             np.array([r.profit.sum() for r in weeks_of]),
             sum(r.profit for r in weeks_of),
             np.array([r.trips for r in weeks_of]), np.array([r.active for r in weeks_of]),
-            sum(r.household_profit for r in weeks_of),
+            sum(r.household_profit for r in weeks_of), ~future.memory.lost,
         ))  # fmt: skip
     return Outcome(*(np.stack(column) for column in zip(*found, strict=True)))
 
@@ -133,6 +135,45 @@ def counterfactual(
     Raises InputError where the world has fewer weeks left.
     """
     return Comparison(live_on(world, against, weeks, runs), live_on(world, plan, weeks, runs))
+
+
+@dataclass(frozen=True)
+class CustomerValue:
+    """What each household is worth to the chain over the coming weeks, in pence. (H,) each."""
+
+    profit: np.ndarray
+    """Expected profit that it brings."""
+    profit_if_lost: np.ndarray
+    """The same were it lost today; it may come back."""
+    standard_error: np.ndarray
+    """Of the difference between both: of what losing it costs."""
+    stays: np.ndarray
+    """Probability of being with the chain after the last week."""
+
+    @property
+    def cost_of_losing(self) -> np.ndarray:
+        """What the chain should at most pay to keep a household that would leave today."""
+        return self.profit - self.profit_if_lost
+
+
+def customer_value(
+    world: World, weeks: int, runs: int = 8, plan: Plan | None = None
+) -> CustomerValue:
+    """What households are worth under a plan (None: the manager's, held).
+
+    Households do not act on each other, so that one future in which all of them are lost today
+    tells of each what its own loss would cost. Raises InputError where the world has fewer weeks
+    left.
+    """
+    plan = Held.of(world, weeks, runs) if plan is None else plan
+    lost = world.copy()
+    lost.memory.lost[:] = True
+    kept, gone = (live_on(w, plan, weeks, runs) for w in (world, lost))
+    cost = kept.household_profit - gone.household_profit
+    error = cost.std(0, ddof=1) / np.sqrt(runs) if runs > 1 else np.full(cost.shape[1], np.nan)
+    return CustomerValue(
+        kept.household_profit.mean(0), gone.household_profit.mean(0), error, kept.stays.mean(0)
+    )
 
 
 Change = Callable[[Actions, int], Actions]

@@ -22,11 +22,22 @@ from .actions import DEEPEST, Actions
 from .behaviour import Behaviour
 from .chain import build_chain
 from .config import ChainConfig, read
-from .counterfactual import Change, Comparison, Effect, Held, counterfactual, elasticities
+from .counterfactual import (
+    Change,
+    Comparison,
+    CustomerValue,
+    Effect,
+    Held,
+    counterfactual,
+    customer_value,
+    elasticities,
+)
 from .folder import CHAIN, GENERATOR
+from .households import CLASSES
 from .levels import Elasticities, priced
 from .world import World
 from .world_truth import elasticity_table
+from .write import Codes
 
 LEVELS = ("product", "need", "department", "chain")
 
@@ -35,7 +46,8 @@ def _parser() -> CommandParser:
     parser = CommandParser(
         prog="python -m dbt_project.sample.effects",
         description="Live a responsive chain once more under changed prices, with the same draws, "
-        "and print what the change did, with standard errors; or measure elasticities.",
+        "and print what the change did, with standard errors; or measure elasticities, or what "
+        "customers are worth.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
@@ -46,6 +58,10 @@ def _parser() -> CommandParser:
     add(
         "--elasticities", choices=LEVELS, default=argparse.SUPPRESS,
         help="measure these, of prices held for --weeks",
+    )  # fmt: skip
+    add(
+        "--customers", action="store_true", default=argparse.SUPPRESS,
+        help="measure the profit that each customer brings in --weeks, and what losing one costs",
     )  # fmt: skip
     add(
         "--products", nargs="+", metavar="CODE", default=argparse.SUPPRESS,
@@ -91,6 +107,9 @@ def _run(options: argparse.Namespace) -> None:
         found = elasticities(world, options.elasticities, options.weeks, options.runs)
         table = elasticity_table({options.elasticities: found}, codes)
         summary = _spread(found)
+    elif hasattr(options, "customers"):
+        table = _customers(world, codes, customer_value(world, options.weeks, options.runs))
+        summary = _worth(table)
     else:
         chosen = _chosen(world, codes, getattr(options, "products", None))
         until = options.after + getattr(options, "lasts", options.weeks)
@@ -176,6 +195,46 @@ def _effects(world: World, compared: Comparison, chosen: np.ndarray) -> dict[str
         "units of their rivals": compared.units(np.flatnonzero(rivals)),
         "units of their needs": compared.units(np.flatnonzero(chosen | rivals)),
     }
+
+
+def _customers(world: World, codes: Codes, value: CustomerValue) -> pa.Table:
+    """One row per customer who is with the chain now."""
+    h = world.setting.households
+    here = (h.first_week <= world.week) & (world.week <= h.last_week) & ~world.memory.lost
+    who = np.flatnonzero(here[: h.known])
+    return pa.table({
+        "customer": [codes.customer[i] for i in who],
+        "price_sensitivity": [CLASSES[i] for i in h.sensitivity[who]],
+        "profit_pence": value.profit[who],
+        "profit_if_lost_pence": value.profit_if_lost[who],
+        "cost_of_losing_pence": value.cost_of_losing[who],
+        "standard_error": value.standard_error[who],
+        "stays": value.stays[who],
+    })  # fmt: skip
+
+
+def _worth(table: pa.Table) -> str:
+    """Customers by what they bring, a tenth of them a line, and by class."""
+    profit, cost, error, stays = (
+        table[name].to_numpy()
+        for name in ("profit_pence", "cost_of_losing_pence", "standard_error", "stays")
+    )
+    classes = np.array(table["price_sensitivity"].to_pylist())
+    tenths = np.array_split(np.argsort(-profit, kind="stable"), min(10, profit.size))
+    rows = [(f"tenth {i}", at) for i, at in enumerate(tenths, 1)]
+    rows += [(f"class {name}", np.flatnonzero(classes == name)) for name in CLASSES]
+    rows += [("all", np.arange(profit.size))]
+    lines = [
+        f"{'customers':<12}{'number':>8}{'profit':>12}{'if lost, less':>15}{'error':>9}{'stay':>8}"
+    ]
+    for name, at in rows:
+        if at.size:
+            mean_error = np.sqrt((error[at] ** 2).sum()) / at.size
+            lines.append(
+                f"{name:<12}{at.size:>8}{profit[at].mean():>12,.0f}{cost[at].mean():>15,.0f}"
+                f"{mean_error:>9,.0f}{stays[at].mean():>8.3f}"
+            )
+    return "\n".join([*lines, "pence a customer; error: of the column before it"])
 
 
 def _printed(effects: dict[str, Effect]) -> str:

@@ -14,6 +14,7 @@ from dbt_project.sample.counterfactual import (
     Held,
     at_prices,
     counterfactual,
+    customer_value,
     elasticities,
     live_on,
 )
@@ -79,6 +80,22 @@ def test_cannibalisation_and_the_value_of_customers(lived):
     assert -lost.difference < own.difference
     everyone = compared.household_value(np.arange(lived.memory.lost.size))
     assert everyone.difference == pytest.approx(compared.effects()["profit_pence"].difference)
+
+
+def test_the_value_of_a_customer_is_that_of_a_future_with_all_others(lived):
+    """Losing one household alone costs what the future in which all are lost says of it."""
+    value = customer_value(lived, 4, 2)
+    held = Held.of(lived, 4, 2)
+    everyone = live_on(lived, held, 4, 2).household_profit
+    who = int(np.argmax(value.profit))
+    without = lived.copy()
+    without.memory.lost[who] = True
+    alone = live_on(without, held, 4, 2).household_profit
+    assert value.profit[who] == pytest.approx(everyone[:, who].mean())
+    assert value.profit_if_lost[who] == pytest.approx(alone[:, who].mean())
+    others = np.arange(everyone.shape[1]) != who
+    assert np.array_equal(alone[:, others], everyone[:, others])
+    assert value.cost_of_losing[who] > 2 * value.standard_error[who] > 0
 
 
 def test_an_elasticity_by_hand():

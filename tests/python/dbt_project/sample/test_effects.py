@@ -60,6 +60,16 @@ def test_elasticities_by_department(run, tmp_path):
     assert large["elasticity"] < -0.3 and large["standard_error"] < 0.3
 
 
+def test_what_customers_are_worth(run, tmp_path):
+    path = tmp_path / "customers.parquet"
+    code, out, _ = run("--customers", "--out", str(path))
+    table = pyarrow.parquet.read_table(path).to_pandas()
+    tenths = [float(line.split()[3].replace(",", "")) for line in out.splitlines()[1:11]]
+    assert code == 0 and tenths == sorted(tenths, reverse=True)
+    assert 100 < len(table) <= 150 and 0.9 < table.stays.mean() <= 1
+    assert (table.profit_if_lost_pence <= table.profit_pence.clip(lower=0) + 1e-6).mean() > 0.95
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
