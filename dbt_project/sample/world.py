@@ -26,6 +26,7 @@ from .keyed import children, root, uniform
 from .manager import Desk, managed_plan, random_plan
 from .memory import Memory
 from .offer import Offer, open_week
+from .prices import shelf_prices
 from .purchases import Lived, live
 from .setting import Setting, build_setting
 
@@ -106,7 +107,8 @@ class World:
         self._check_week()
         if self._planned is None:
             if self.setting.config.pricing == "random":
-                self._planned = random_plan(self.setting, self.week), self._desk
+                plan = random_plan(self.setting, self.week)
+                self._planned = plan, replace(self._desk, listed=plan.regular)
             else:
                 self._planned = managed_plan(self.setting, self._desk, self.week)
         return self._planned
@@ -127,7 +129,7 @@ class World:
         need = self.setting.catalogue.need
         self.memory.coupons = self.memory.coupons.handed_out(a.coupons, self.week, need)
         lived = live(self.setting, self.memory, offer, self.week, self.run)
-        result = self._result(offer, lived, missing)
+        result = self._result(offer, lived, missing, desk.listed)
 
         desk.observe(result.units)
         if actions is not None:
@@ -150,7 +152,9 @@ class World:
         there = a.assortment & ~missing
         return a, open_week(s, self.week, a.regular, a.depth, there, known), missing
 
-    def _result(self, offer: Offer, lived: Lived, missing: np.ndarray) -> WeekResult:
+    def _result(
+        self, offer: Offer, lived: Lived, missing: np.ndarray, listed: np.ndarray
+    ) -> WeekResult:
         s, r = self.setting, lived.receipts
         products = s.catalogue.price.size
         household = r.household[r.trip]
@@ -158,7 +162,11 @@ class World:
         paid = r.spend - lived.discount
         # Units, or kilograms where random-weight, from what they cost at the shelf.
         amount = r.spend / offer.price[region, form, r.product]
-        off = offer.full_price[region, form, r.product] - offer.price[region, form, r.product]
+        # Suppliers pay for what is off the manager's own price: one that was raised in order to be
+        # cut earns nothing.
+        own = shelf_prices(listed, np.zeros((1, products)))[0, form, r.product]
+        full = np.minimum(offer.full_price[region, form, r.product], own)
+        off = np.maximum(full - offer.price[region, form, r.product], 0)
         week = self.week - 1
         unit = s.economy.cost[r.product, week] - s.economy.funding[r.product, week] * off
         revenue = np.bincount(r.product, paid, products)

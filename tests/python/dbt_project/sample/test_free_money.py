@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_worlds import at_price
+from small_worlds import at_price, without_promotions
 
 from dbt_project.sample import ChainConfig, Coupons, World
 from dbt_project.sample.offer import DEAR, affordable
@@ -61,3 +61,34 @@ def test_a_coupon_sells_nothing_out_of_reach(lived):
 def test_what_is_affordable():
     ratio = np.log(np.array([0.01, 1, DEAR, 2 * DEAR, 10 * DEAR]))
     assert affordable(ratio) == pytest.approx([1, 1, 1, 1 / 8, 1 / 1000])
+
+
+@pytest.mark.parametrize("pricing", ["managed", "random"])
+def test_suppliers_do_not_pay_for_a_price_that_was_raised_to_be_cut(pricing):
+    """Twice the prices with half of them off are the same prices to shoppers."""
+    world = World(replace(CONFIG, pricing=pricing))
+    raised = world.copy()
+    for _ in range(8):
+        plan = without_promotions(world.plan())
+        before = world.step(plan)
+        after = raised.step(replace(at_price(plan, 2), depth=np.full(plan.regular.size, 0.5)))
+        margin, other = (x.profit.sum() / x.revenue.sum() for x in (before, after))
+        assert other == pytest.approx(margin, abs=0.01)
+
+
+def test_suppliers_pay_what_is_off_the_managers_price(lived):
+    world = lived.copy()
+    plan = without_promotions(world.plan())
+    depth = np.full(plan.regular.size, 0.3)
+    deal, cheap = (world.copy() for _ in range(2))
+    a = deal.step(replace(plan, depth=depth))
+    b = cheap.step(at_price(plan, 0.7))  # no promotion, nothing to pay
+    s, r, week = world.setting, a.receipts, world.week - 1
+    weighed = s.catalogue.random_weight
+    cost = np.where(weighed, np.nan, s.economy.cost[:, week])
+    np.testing.assert_allclose(b.cost[~weighed], (b.units * cost)[~weighed])
+    paid = (a.units * cost - a.cost)[~weighed]
+    share = s.economy.funding[~weighed, week]
+    off = np.bincount(r.product, r.spend, weighed.size)[~weighed] * 0.3 / 0.7
+    dear = plan.regular[~weighed] > 100
+    np.testing.assert_allclose(paid[dear], (share * off)[dear], rtol=0.03, atol=1)
