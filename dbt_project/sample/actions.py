@@ -26,7 +26,7 @@ class Actions:
     depth: np.ndarray
     """(N,) or (R, N) share of the regular price that a promotion takes off, 0 for none."""
     assortment: np.ndarray
-    """(N,) or (R, N) whether on sale."""
+    """(N,) or (R, N) whether on sale; prices of what is not count for nothing."""
     coupons: Coupons = field(default_factory=Coupons.none)
     """Coupons handed out this week, good from now on."""
 
@@ -53,7 +53,7 @@ def checked(a: Actions, regions: int, products: int, households: int, needs: int
     if assortment.dtype != bool:
         raise InputError("assortment must be an array of bool")
     _check_coupons(a.coupons, products, households, needs)
-    return Actions(regular, depth, assortment, a.coupons)
+    return Actions(regular.astype(np.int64), depth, assortment, a.coupons)
 
 
 def _check_coupons(c: Coupons, products: int, households: int, needs: int) -> None:

@@ -139,12 +139,21 @@ class World:
         return result
 
     def offer(self, actions: Actions) -> tuple[Actions, Offer, np.ndarray]:
-        """What households would meet in the coming week: the actions in full, the tables of the
-        week, and what is missing (R, N). Changes nothing.
+        """What households would meet in the coming week: the actions in full, with the manager's
+        prices for what is not on sale, the tables of the week, and what is missing (R, N). Changes
+        nothing.
         """
         s = self.setting
         shape = s.stores.regions, s.catalogue.price.size
+        planned, desk = self._plan()
         a = checked(actions, *shape, s.households.known, s.needs)
+        # Nobody sees a price of what is not on sale. Where households think of one all the same,
+        # for their price image and reference prices, it is the manager's.
+        a = replace(
+            a,
+            regular=np.where(a.assortment, a.regular, desk.listed),
+            depth=np.where(a.assortment, a.depth, planned.depth),
+        )
         key = children(root(s.config.seed, _STOCK_OUTS, self.week), shape[0] * shape[1])
         rate = s.behaviour.missing * np.where(a.depth > 0, 2.0, 1.0)
         missing = a.assortment & (uniform(key, 0).reshape(shape) < rate)

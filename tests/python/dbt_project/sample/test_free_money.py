@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_worlds import at_price, without_promotions
+from small_worlds import at_price, lines, without_promotions
 
 from dbt_project.sample import ChainConfig, Coupons, World
 from dbt_project.sample.offer import DEAR, affordable
@@ -92,3 +92,20 @@ def test_suppliers_pay_what_is_off_the_managers_price(lived):
     off = np.bincount(r.product, r.spend, weighed.size)[~weighed] * 0.3 / 0.7
     dear = plan.regular[~weighed] > 100
     np.testing.assert_allclose(paid[dear], (share * off)[dear], rtol=0.03, atol=1)
+
+
+def test_prices_of_what_is_not_on_sale_impress_nobody(lived):
+    """Half of the needs' products at a penny, but never there: no cheap image from them."""
+    s = lived.setting
+    off = np.zeros(s.at.size, bool)
+    off[s.by_need[s.start[:-1]]] = True
+    absent, decoy = lived.copy(), lived.copy()
+    for _ in range(4):
+        plan = lived.plan()
+        plan = replace(plan, assortment=plan.assortment & ~off)
+        penny = np.where(off, 1, plan.regular)
+        absent.step(plan)
+        decoy.step(replace(plan, regular=penny, depth=np.where(off, 0.9, plan.depth)))
+    assert lines(absent.step(plan)) == lines(decoy.step(plan))
+    assert np.array_equal(absent.memory.image, decoy.memory.image)
+    assert np.array_equal(absent.memory.reference, decoy.memory.reference)
