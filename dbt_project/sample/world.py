@@ -100,7 +100,8 @@ class World:
         return other
 
     def plan(self) -> Actions:
-        """The manager's actions for the coming week; of the twin, the random ones."""
+        """The manager's actions for the coming week; of the twin, the random ones. Their prices are
+        read-only: change copies of them."""
         return self._plan()[0]
 
     def _plan(self) -> tuple[Actions, Desk]:
@@ -111,6 +112,9 @@ class World:
                 self._planned = plan, replace(self._desk, listed=plan.regular)
             else:
                 self._planned = managed_plan(self.setting, self._desk, self.week)
+            # The desk and the setting hold the same arrays, which all copies share.
+            for values in (self._planned[0].regular, self._planned[0].depth):
+                values.setflags(write=False)
         return self._planned
 
     def _check_week(self) -> None:

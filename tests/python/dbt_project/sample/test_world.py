@@ -306,3 +306,12 @@ def test_a_week_without_a_trip(lived):
 def test_bad_choices_are_named():
     with pytest.raises(InputError, match="pricing must be one of managed, random, not free"):
         ChainConfig(pricing="free")
+
+
+@pytest.mark.parametrize("pricing", ["managed", "random"])
+def test_a_plan_cannot_be_changed_in_place(pricing):
+    """Its prices are the chain's own, of all copies and all weeks."""
+    plan = World(replace(CONFIG, pricing=pricing)).plan()
+    for values in (plan.regular, plan.depth):
+        with pytest.raises(ValueError, match="read-only"):
+            values *= 2
