@@ -81,7 +81,7 @@ class Coupons:
 
     def handed_out(self, new: Coupons, week: int, need_of: np.ndarray) -> Coupons:
         """Those still good in a week and new ones, of which a household keeps one for each need:
-        the deepest. need_of: (products,) the need of each product.
+        the deepest, of these the one good longest. need_of: (products,) the need of each product.
         """
         good = self.only(np.flatnonzero(self.until >= week))
         if not len(new):
@@ -92,7 +92,7 @@ class Coupons:
             *(np.concatenate([getattr(x, f.name) for x in (good, new)]) for f in fields(self))
         )
         need = every.needs(need_of)
-        order = np.lexsort((-every.depth, need, every.household))
+        order = np.lexsort((-every.until, -every.depth, need, every.household))
         key = every.household[order] * (need.max() + 1) + need[order]
         return every.only(order[starts(key)])
 

@@ -150,7 +150,7 @@ class World:
         s = self.setting
         shape = s.stores.regions, s.catalogue.price.size
         planned, desk = self._plan()
-        a = checked(actions, *shape, s.households.known, s.needs)
+        a = checked(actions, self.week, *shape, s.households.known, s.needs)
         # Nobody sees a price of what is not on sale. Where households think of one all the same,
         # for their price image and reference prices, it is the manager's.
         a = replace(

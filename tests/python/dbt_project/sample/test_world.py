@@ -273,6 +273,13 @@ PLAN = World(CONFIG).plan()
         ({"coupons": Coupons.on_products([0], [200], 0.2)}, "products below 200"),
         ({"coupons": Coupons.on_products([0], [-1], 0.2)}, "either a product or a need"),
         ({"coupons": Coupons.on_products([0], [1], 0.0)}, "a coupon's depth must be above 0"),
+        ({"coupons": Coupons.on_products([0.0], [1], 0.2)}, "whole numbers as household"),
+        ({"coupons": Coupons.on_products([0], [1.5], 0.2)}, "whole numbers as product"),
+        (
+            {"coupons": replace(Coupons.on_products([0], [1], 0.2), until=np.array([10]))},
+            "until must be 0 or a week from 11 on",
+        ),
+        ({"depth": np.full(200, "0.1")}, "depth must be from 0 to 0.95"),
         (
             {"coupons": replace(Coupons.on_products([0], [1], 0.2), depth=np.zeros(2))},
             "coupons need one household, product, need, depth and until for each",
