@@ -294,7 +294,13 @@ def test_bad_actions_are_named(lived, change, message):
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"visits": -1.0}, "visits must be at least 0"), ({"margin_low": 0.9}, "margin_low")],
+    [
+        ({"visits": -1.0}, "visits must be from 0 to 100"),
+        ({"margin_low": 0.9}, "margin_low"),
+        ({"market": float("nan")}, "market must be from -10 to 10, not nan"),
+        ({"learning": 5.0}, "learning must be from 0 to 1"),
+        ({"cost_memory": 3.0}, "cost_memory must be from 0 to 1"),
+    ],
 )
 def test_bad_behaviour_is_named(values, message):
     with pytest.raises(InputError, match=message):
