@@ -50,7 +50,7 @@ def expected_units(s: Setting, m: Memory, offer: Offer, out: Outing) -> np.ndarr
     moved = (1 - keep) * np.where(there, 1.0, b.stand_by)
 
     total = np.zeros(len(CLASSES) * products)
-    for number in range(int(size.max())):
+    for number in range(int(size.max(initial=0))):
         place = s.start[need] + np.minimum(number, size - 1)
         i = s.by_need[place]
         of_moved = (offer.rivals[row + place + 1] - offer.rivals[row + place]) * per_rival
