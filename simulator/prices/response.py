@@ -132,7 +132,8 @@ def fit_response(cache: TensorCache, panel: Panel, last_week: int) -> PriceRespo
         model.reestimate(error, moved)
     typical, spread = model.typical, model.spread
     quantity, quantity_error = _quantity(panel, price, model.reference(), last_week)
-    switching = np.where(moved, model.log_e.detach().exp().numpy(), 0.0)
+    # The mean of a lognormal distribution, not its median.
+    switching = np.where(moved, np.exp(model.log_e.detach().numpy() + error**2 / 2), 0.0)
     return PriceResponse(
         panel, need, share, moved, switching, error, typical, spread,
         *(float(x) for x in model.of_need.detach()), model.need_errors(), quantity * moved,
