@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from simulator.whatif.figures import UNCLEAR, change, interval, level, scale
+from simulator.whatif.figures import change, interval, level, scale, verdict
 from trainer.report.charts.drawing import INK, SERIES, Chart, in_page_style, look, printable
 from trainer.report.markup import Markup
 
@@ -157,5 +157,5 @@ def _plain() -> FuncFormatter:
 
 
 def _words(figure: Figure, measure: str) -> str:
-    text = " ".join([change(figure, measure), interval(figure, measure)]).strip()
-    return text if figure["stands_out"] else f"{text}, {UNCLEAR}"
+    text = " ".join(filter(None, [change(figure, measure), interval(figure, measure)]))
+    return ", ".join(filter(None, [text, verdict(figure)]))

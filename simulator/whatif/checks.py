@@ -13,6 +13,8 @@ from trainer.features.shelf_prices import ShelfPrices
 
 STORES_AT_ONCE, SHELVES_AT_ONCE = 1024, 1 << 16
 """Bounds on the memory of the search for a price that changes."""
+ROUNDING = 0.5
+"""Pence: planned prices are whole ones, and the median of several stores may not be."""
 
 
 def check(cache: TensorCache, scenario: Scenario, first: int, last: int) -> PriceEvidence | None:
@@ -61,6 +63,6 @@ def _reprices(cache: TensorCache, prices: ShelfPrices, change: PriceChange, week
         step = max(SHELVES_AT_ONCE // len(some), 1)
         for row in range(0, len(token), step):
             pence = prices.at(token[row : row + step, None], some, np.array(week))[..., 0]
-            if (change.of(pence) != pence).any():
+            if (np.abs(change.of(pence) - pence) > ROUNDING).any():
                 return True
     return False

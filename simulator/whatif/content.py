@@ -79,10 +79,11 @@ def notes(found: WhatIf, cache: TensorCache) -> list[str]:
         never = found.price_changes & (found.evidence.moves == 0)
         if never.any():
             said.append(
-                f"Of {found.price_changes.sum():,} products whose price changes, {never.sum():,} "
-                f"never moved by 10 % or more in training weeks {found.evidence.first}-"
-                f"{found.evidence.last} ({_named(cache, never)}): how demand for them answers is "
-                "not known from these receipts, only what is paid."
+                f"Of {found.price_changes.sum():,} products whose price changes, the prices of "
+                f"{never.sum():,} never moved by 10 % or more in training weeks "
+                f"{found.evidence.first}-{found.evidence.last} ({_named(cache, never)}); products "
+                "sold by weight have one price. How demand for them answers is not known from "
+                "these receipts, only what is paid."
             )
     if found.costs is None:
         said.append("Margin is left out: it needs what products cost (--costs).")

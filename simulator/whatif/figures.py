@@ -13,7 +13,7 @@ TITLES = {
 }  # fmt: skip
 PENCE = 100
 """Of a pound, or what a unit of the currency is divided into."""
-UNCLEAR = "not distinguishable from 0"
+UNCLEAR, SAME = "not distinguishable from 0", "the same in every run"
 
 
 def scale(measure: str) -> float:
@@ -41,6 +41,13 @@ def interval(figure: Mapping[str, Any], measure: str) -> str:
     return f"[{change(figure, measure, 'low')}, {change(figure, measure, 'high')}]"
 
 
+def verdict(figure: Mapping[str, Any]) -> str:
+    """What an interval that holds 0 means; nothing for one that does not."""
+    if figure["stands_out"]:
+        return ""
+    return SAME if figure["low"] == figure["high"] == figure["change"] == 0 else UNCLEAR
+
+
 def relative(figure: Mapping[str, Any]) -> str:
     """The change in percent of what there is without it."""
     if not figure["without"]:
@@ -59,7 +66,7 @@ def flow(content: Mapping[str, Any], parts: Mapping[str, str]) -> str | None:
     own, other = ("gain", "lose") if gains else ("lose", "gain")
     said = []
     for name, ends in shares.items():
-        value, low, high = (fixed(100 * (end or 0.0), 0) for end in ends)
+        value, low, high = (fixed(round(100 * (end or 0.0)), 0) for end in ends)
         if any(ends):
             said.append(f"{parts[name]} {other} {value} [{low}, {high}]")
     begin = f"For each 100 units that the changed products {own} where and while they change"

@@ -14,6 +14,7 @@ from simulator.whatif.figures import (
     interval,
     level,
     relative,
+    verdict,
 )
 from simulator.whatif.parts import PARTS
 from trainer.report.document import document
@@ -82,13 +83,13 @@ def _short(content: Mapping[str, Any]) -> Markup:
 
 
 def _card(name: str, figure: Mapping[str, Any]) -> Markup:
-    verdict = f"{change(figure, name)} ({relative(figure)})"
-    around = interval(figure, name) or "no interval"
+    found = f"{change(figure, name)} ({relative(figure)})"
+    around = [interval(figure, name) or "no interval", verdict(figure)]
     return element(
         "article",
         element("h3", TITLES[name].capitalize()),
-        element("p", verdict, class_="verdict"),
-        element("p", around if figure["stands_out"] else f"{around}: {UNCLEAR}"),
+        element("p", found, class_="verdict"),
+        element("p", ": ".join(filter(None, around))),
         element("p", f"{level(figure, name)} without, {level(figure, name, 'with')} with"),
     )
 

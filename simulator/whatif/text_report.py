@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.whatif.figures import TITLES, UNCLEAR, change, flow, interval, level, relative
+from simulator.whatif.figures import TITLES, change, flow, interval, level, relative, verdict
 from simulator.whatif.parts import PARTS
 from trainer.evaluation.text_report import aligned
 
@@ -34,7 +34,10 @@ def report(content: Mapping[str, Any]) -> list[str]:
     if movers:
         lines = [(f"{row['product']}, {row['role']}", row["units"], "units") for row in movers]
         found += ["", *_table("units of products", lines)]
-        found.append(f"{products['stand_out']:,} of {products['differ']:,} that differ stand out")
+        found.append(
+            f"{products['stand_out']:,} of {products['differ']:,} products that differ stand out; "
+            "one in ten would by luck"
+        )
     return [*found, "", *content["notes"]] if content["notes"] else found
 
 
@@ -46,7 +49,7 @@ def _table(title: str, rows: list[tuple[str, Mapping[str, Any], str]]) -> list[s
     cells = [
         [
             name, level(figure, measure), change(figure, measure), relative(figure),
-            interval(figure, measure), "" if figure["stands_out"] else UNCLEAR,
+            interval(figure, measure), verdict(figure),
         ]
         for name, figure, measure in rows
     ]  # fmt: skip
