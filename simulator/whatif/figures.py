@@ -1,0 +1,78 @@
+"""Figures of a comparison as text, the same on the page and in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainer.report.figures import NONE, fixed
+
+TITLES = {
+    "units": "units", "trips": "trips", "customers": "customers who come",
+    "spend_pence": "spend", "margin_pence": "margin",
+}  # fmt: skip
+PENCE = 100
+"""Of a pound, or what a unit of the currency is divided into."""
+UNCLEAR, SAME = "not distinguishable from 0", "the same in every run"
+
+
+def scale(measure: str) -> float:
+    """What to multiply a measure by to show it."""
+    return 1 / PENCE if measure.endswith("_pence") else 1.0
+
+
+def level(figure: Mapping[str, Any], measure: str, name: str = "without") -> str:
+    """How much there is: 1,234."""
+    return NONE if figure[name] is None else _number(figure[name] * scale(measure))
+
+
+def change(figure: Mapping[str, Any], measure: str, name: str = "change") -> str:
+    """With its sign: +123."""
+    if figure[name] is None:
+        return NONE
+    text = _number(figure[name] * scale(measure))
+    return f"+{text}" if figure[name] > 0 and text.strip("0.,") else text
+
+
+def interval(figure: Mapping[str, Any], measure: str) -> str:
+    """[+100, +146]."""
+    if figure["low"] is None:
+        return ""
+    return f"[{change(figure, measure, 'low')}, {change(figure, measure, 'high')}]"
+
+
+def verdict(figure: Mapping[str, Any]) -> str:
+    """What an interval that holds 0 means; nothing for one that does not."""
+    if figure["stands_out"]:
+        return ""
+    return SAME if figure["low"] == figure["high"] == figure["change"] == 0 else UNCLEAR
+
+
+def relative(figure: Mapping[str, Any]) -> str:
+    """The change in percent of what there is without it."""
+    if not figure["without"]:
+        return NONE
+    share = fixed(100 * figure["change"] / figure["without"], 1)
+    return f"{'+' if figure['change'] > 0 else ''}{share} %"
+
+
+def flow(content: Mapping[str, Any], parts: Mapping[str, str]) -> str | None:
+    """Whom the changed products take from or give to, as a sentence; None where it is not clear."""
+    shares = content["shares"]
+    if not shares:
+        return None
+    (changed,) = (row for row in content["tables"]["part"] if row["part"] == "changed")
+    gains = changed["units"]["change"] > 0
+    own, other = ("gain", "lose") if gains else ("lose", "gain")
+    said = []
+    for name, ends in shares.items():
+        value, low, high = (fixed(round(100 * (end or 0.0)), 0) for end in ends)
+        if any(ends):
+            said.append(f"{parts[name]} {other} {value} [{low}, {high}]")
+    begin = f"For each 100 units that the changed products {own} where and while they change"
+    return f"{begin}, {', '.join(said)}." if said else None
+
+
+def _number(value: float) -> str:
+    """Decimals only where they matter."""
+    return fixed(value, 0 if abs(value) >= 100 or value == round(value) else 1)
