@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import sys
+
 import numpy as np
 import torch
 from torch.func import jvp
+from tqdm import tqdm
 
 from simulator.prices.expected import ExpectedDemand, Parameters
 from simulator.prices.response import PriceResponse
 
-DRAWS = 200
+DRAWS = 100
+SLOW = 3
+"""Seconds after which a progress bar appears."""
 LITTLE = 0.8
 """Share of the uncertainty about a typical product that a product's own sales leave, from which on
 its elasticity is that of a typical one."""
@@ -51,10 +56,11 @@ def elasticities(demand: ExpectedDemand, draws: int = DRAWS, seed: int = 0) -> E
                 lambda change: demand.units(change, parameters), (zero,), (torch.tensor(direction),)
             )
             slopes.append(np.where(units > 0, slope / units.clamp(min=1e-12), np.nan))
-        return np.stack(slopes)[move[priced], sold]
+        return np.stack(slopes)[move[priced], sold] * (1 - 2 * (r.need[sold] % 2))
 
     value = found(Parameters.estimated(demand.response))
-    drawn = np.stack([found(Parameters.drawn(demand.response, rng)) for _ in range(draws)])
+    bar = tqdm(range(draws), desc="elasticities", unit="draw", delay=SLOW, file=sys.stderr)
+    drawn = np.stack([found(Parameters.drawn(demand.response, rng)) for _ in bar])
     low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
     return Elasticities(sold, priced, value, low, high)
 
@@ -76,7 +82,7 @@ def one_of_each_need(need: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(need, kind="stable")
     move = np.empty(len(need), np.int64)
     move[order] = np.arange(len(need)) - np.searchsorted(need[order], need[order])
-    return (move == np.arange(move.max() + 1)[:, None]) * 1.0, move
+    return (move == np.arange(move.max() + 1)[:, None]) * (1.0 - 2.0 * (need % 2)), move
 
 
 def evidence(r: PriceResponse) -> tuple[np.ndarray, np.ndarray]:

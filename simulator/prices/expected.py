@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from simulator.prices.demand_response import DemandResponse, trips_of
-from simulator.prices.response import PriceResponse, memories
+from simulator.prices.response import KEEPS, MEMORY, PriceResponse
 from simulator.prices.visit_response import LEARNING, VisitResponse
 from trainer.cache.reader import TensorCache
 
@@ -57,6 +57,7 @@ class ExpectedDemand:
         cost = np.stack(spend)
         self._basket = torch.tensor(cost / np.maximum(cost.sum(1, keepdims=True), 1e-9))
         self._factor = torch.tensor(response.groups)
+        self._memory = _memory(weeks)
 
     def typical_pence(self) -> np.ndarray:
         """(P,) today's prices, the mean over zones by recent sales."""
@@ -82,20 +83,28 @@ class ExpectedDemand:
         odds = share * appeal.exp()
         by_need = torch.zeros(int(need.max()) + 1, dtype=torch.float64)
         total = by_need.index_add(0, need, odds)
-        price = by_need.index_add(0, need, odds * change) / total
-        reference, stock = memories(price[:, None].expand(-1, self.weeks))
+        price = (by_need.index_add(0, need, odds * change) / total)[need, None]
+        followed, stocked, learnt = self._memory
+        gap = change[:, None] - price * followed
+        x = (appeal - total.log()[need] - at.lasting * change)[:, None] - at.passing * gap
+        x = x - at.stocking * (-price).clamp(min=0) * stocked
         level = torch.einsum("gpz,p->gz", self._basket, change)
-        learnt, found = torch.zeros_like(level), torch.zeros_like(change)
-        for week in range(self.weeks):
-            gap = change - reference[need, week]
-            x = appeal - total.log()[need] - at.lasting * change - at.passing * gap
-            x = x - at.stocking * stock[need, week]
-            comes = (-at.visits * self._factor[:, None] * learnt).exp()
-            answer = (self._factor[:, None] * x).exp()
-            trips = torch.einsum("gpz,gz,gp->p", self._base, comes, answer)
-            found = found + trips * (-at.quantity * gap).exp()
-            learnt = learnt + LEARNING * (level - learnt)
+        comes = (-at.visits * self._factor[:, None, None] * level[:, :, None] * learnt).exp()
+        answer = (self._factor[:, None, None] * x).exp() * (-at.quantity[:, None] * gap).exp()
+        found = torch.einsum("gpz,gzw,gpw->p", self._base, comes, answer)
         return found / self.weeks * self._units
+
+
+def _memory(weeks: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of prices that change and are held, before each week (W,): how far the reference price has
+    followed, what is stocked up of a discount, and what customers have learnt, each times the
+    change. What `simulator.prices.response.memories` and `simulator.prices.visit_response.learn`
+    give of a constant."""
+    week = torch.arange(weeks, dtype=torch.float64)
+    left = (1 - MEMORY) ** week
+    ago = week[:, None] - week
+    kept = torch.where(ago > 0, KEEPS ** ago.clamp(min=0), 0.0)
+    return 1 - left, kept @ left, 1 - (1 - LEARNING) ** week
 
 
 class Parameters:

@@ -74,7 +74,7 @@ def best_prices(demand: ExpectedDemand, cost: np.ndarray, rules: Rules) -> Plan:
     for _ in range(ROUNDS):
         found = problem.improved(price, move)
         better = problem.profit(found)
-        if better > profit + 1e-6 * abs(profit) or not problem.keeps(price):
+        if better > profit + 1e-4 * abs(profit) or not problem.keeps(price):
             price, profit = found, better
         elif move > SMALLEST:
             move /= 2
