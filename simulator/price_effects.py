@@ -62,17 +62,19 @@ class PriceEffects:
     def visit_factors(self, customers: np.ndarray, week: int) -> np.ndarray:
         """(n,) by which the chance of coming on a day of a week is multiplied, of customers of the
         cache; new ones, negative numbers, have nothing to compare with: 1."""
-        learnt, known = np.zeros(len(customers)), customers >= 0
-        stores = self._demand.store[customers]
-        baskets = self._demand.baskets[customers]
+        demand, known = self._demand, np.flatnonzero(customers >= 0)
+        own = customers[known]
+        stores, baskets = demand.store[own], demand.baskets[own]
+        learnt = np.zeros(len(own))
         for past in range(self._start + 1, week):
-            level = np.zeros(len(customers))
-            for store in np.unique(stores[known]):
-                rows = np.flatnonzero((stores == store) & known)
+            level = np.zeros(len(own))
+            for store in np.unique(stores):
+                rows = np.flatnonzero(stores == store)
                 level[rows] = baskets[rows] @ self._changed(int(store), past)
             learnt += LEARNING * (level - learnt)
-        groups = self._demand.groups[np.where(known, self._demand.segment[customers], 0)]
-        return np.exp(-self._demand.visits.value * groups * learnt)
+        found = np.ones(len(customers))
+        found[known] = np.exp(-demand.visits.value * demand.groups[demand.segment[own]] * learnt)
+        return found
 
     def _changed(self, store: int, week: int) -> np.ndarray:
         """(P,) log of the planned price over the one that there would be."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from tqdm import tqdm
@@ -16,6 +17,7 @@ from simulator.item_calibration import ItemCalibration
 from simulator.outlook import WINDOW
 from simulator.price_effects import PriceEffects
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
+from simulator.prices.evidence import price_evidence
 from simulator.quantities import Portions, Quantities
 from simulator.receipts import Receipts
 from simulator.scenario import AS_IT_IS, Scenario
@@ -90,7 +92,6 @@ class Simulator:
             Portions(cache, start),
             Strangers(cache, start),
         )
-        self._demand: DemandResponse | None = None
         self._hazards = Hazards(model, VisitCalibration(model, cache, start))
         first = chain.calendar.first_day(start + 1)
         bar = tqdm(_blocks(len(self.customers)), desc="customers", unit="block", delay=SLOW)
@@ -98,12 +99,13 @@ class Simulator:
             states = [self._states[row] for row in rows]
             self._hazards.begin(rows, states, np.full(len(rows), first))
 
-    @property
-    def demand(self) -> DemandResponse:
-        """How demand answers to prices, measured up to the start when it is first asked for."""
-        if self._demand is None:
-            self._demand = fit_demand_response(self.cache, self.start)
-        return self._demand
+    @cached_property
+    def demand(self) -> DemandResponse | None:
+        """How demand answers to prices, measured up to the start when it is first asked for; None
+        where prices never moved, which says nothing about it."""
+        if not price_evidence(self.cache).can_tell:
+            return None
+        return fit_demand_response(self.cache, self.start)
 
     def segments(self, codes: np.ndarray) -> np.ndarray:
         """(n,) price-sensitivity labels of customers of a simulation (n,), 0 of those that the
@@ -172,7 +174,7 @@ class _Run:
         self.chain.sales = ChainSales.from_arrays(simulator._sales)
         self.chain.prices = scenario.planned(simulator._prices)
         self.effects = None
-        if scenario.prices:
+        if scenario.prices and simulator.demand is not None:
             asked = simulator._prices, self.chain.prices
             self.effects = PriceEffects(simulator.demand, asked, simulator.start)
         self.states = [state.copy() for state in simulator._states]
@@ -305,7 +307,15 @@ class _Run:
             groups = self.simulator.segments(keys[0])
             weights = self.effects.log_weights(stores, week, groups).exp()
         baskets = fill(
-            self.model, self.laws.items, states, plans, sizes, week, on_sale, self.seed, keys,
+            self.model,
+            self.laws.items,
+            states,
+            plans,
+            sizes,
+            week,
+            on_sale,
+            self.seed,
+            keys,
             weights,
         )
         sizes = np.array([len(basket) for basket in baskets])
@@ -329,7 +339,8 @@ class _Run:
         parts = [np.split(part, sizes.cumsum()[:-1]) for part in (tokens, quantities, pence, paid)]
         return [
             _Trip(week, FinishedTrip(plan, token, units, int(own.sum()), pence=price), own, key)
-            if len(token) else None
+            if len(token)
+            else None
             for plan, key, token, units, price, own in zip(
                 plans, zip(*(each.tolist() for each in keys), strict=True), *parts, strict=True
             )

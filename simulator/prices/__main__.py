@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from simulator.command import last_fresh_week, output_folder
+from simulator.costs import read_costs
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
 from simulator.prices.elasticities import Elasticities, elasticities, evidence, verdict
+from simulator.prices.evidence import price_evidence
 from simulator.prices.expected import ExpectedDemand
 from simulator.prices.optimise import Plan, Rules, best_prices
 from simulator.prices.rules_file import read_rules
-from simulator.whatif.costs import read_costs
-from simulator.whatif.evidence import price_evidence
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
@@ -82,6 +82,8 @@ def _run(options: argparse.Namespace) -> None:
         costs = read_costs(options.costs, cache) if options.costs else None
         print("measuring how demand answers to prices", file=sys.stderr)
         response = fit_demand_response(cache, start)
+        if response is None:
+            raise InputError(f"{cache.folder}: no product sells often enough to tell")
         panel = response.products.panel
         rules, chosen = Rules(), np.ones(len(panel.token), bool)
         if options.rules:

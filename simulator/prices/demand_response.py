@@ -8,7 +8,9 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_matrix
 
+from simulator.prices.needs import find_needs
 from simulator.prices.panel import Panel, read_panel
+from simulator.prices.relative import relative_prices
 from simulator.prices.response import PriceResponse, fit_response
 from simulator.prices.visit_response import (
     VisitResponse,
@@ -41,10 +43,13 @@ class DemandResponse:
     """(customers,) where each usually goes."""
 
 
-def fit_demand_response(cache: TensorCache, last_week: int) -> DemandResponse:
-    """Fit to a cache's weeks up to one."""
+def fit_demand_response(cache: TensorCache, last_week: int) -> DemandResponse | None:
+    """Fit to a cache's weeks up to one; None where no product sells enough."""
     panel = read_panel(cache, last_week)
-    products = fit_response(cache, panel, last_week)
+    if not len(panel.token):
+        return None
+    price = relative_prices(panel, last_week)
+    products = fit_response(panel, price, find_needs(cache, panel, price), last_week)
     segment = cache["customers.price_sensitivity"].astype(np.int64)
     labels = len(cache.labels["price_sensitivity"]) + 1
     return DemandResponse(
@@ -87,5 +92,7 @@ def trips_of(cache: TensorCache, panel: Panel, chosen: np.ndarray, last_week: in
     product = row[cache["items.token"][known]]
     zone = panel.zone[np.repeat(cache["trips.store"].astype(np.int64), items)[known]]
     shape = len(panel.token), panel.trips.shape[1], last_week
-    cell = np.ravel_multi_index((product, zone, np.repeat(week, items)[known] - 1), shape, mode="clip")
+    cell = np.ravel_multi_index(
+        (product, zone, np.repeat(week, items)[known] - 1), shape, mode="clip"
+    )
     return np.bincount(cell[product >= 0], minlength=np.prod(shape)).reshape(shape).astype(float)

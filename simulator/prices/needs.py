@@ -83,7 +83,9 @@ def _has_edge(cache: TensorCache, token: np.ndarray) -> np.ndarray:
     is_one = cache["graph.type"] == EDGE_TYPES.index("substitution")
     row = np.full(cache.products + cache.rows("categories") + 1, -1)
     row[token - 1] = np.arange(len(token))
-    source, target = (row[cache[f"graph.{end}"][is_one].astype(np.int64)] for end in ("source", "target"))
+    source, target = (
+        row[cache[f"graph.{end}"][is_one].astype(np.int64)] for end in ("source", "target")
+    )
     known = (source >= 0) & (target >= 0)
     found = np.zeros((len(token), len(token)), bool)
     found[source[known], target[known]] = found[target[known], source[known]] = True

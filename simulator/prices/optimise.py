@@ -183,7 +183,9 @@ class _Problem:
             weight = self.sales * self.today
             fixed = weight.sum() - weight[self.free].sum()
             level = weight[free] * value / self.today[free]
-            found.append((np.zeros(n, int), np.arange(n), level, [0], [rules.index * weight.sum() - fixed]))
+            found.append(
+                (np.zeros(n, int), np.arange(n), level, [0], [rules.index * weight.sum() - fixed])
+            )
         if self.keeps(price):
             moves = (value != price[free]) * 1.0
             needs, of_need = np.unique(self.need[free], return_inverse=True)
@@ -214,7 +216,9 @@ class _Problem:
             (rules.index is None or level <= rules.index + 1e-9)
             and (rules.most_changes is None or (price != self.today).sum() <= rules.most_changes)
             and all(
-                ratio * (1 - slack) * price[b] - 1e-9 <= price[a] <= ratio * (1 + slack) * price[b] + 1e-9
+                ratio * (1 - slack) * price[b] - 1e-9
+                <= price[a]
+                <= ratio * (1 + slack) * price[b] + 1e-9
                 for a, b, ratio, slack in rules.parity
             )
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from simulator.prices.zones import price_zones
 from trainer.cache.reader import TensorCache
 from trainer.cache.rows import top_categories
@@ -98,8 +99,19 @@ def read_panel(cache: TensorCache, last_week: int, promotions=None) -> Panel:
         promotions = {n: np.zeros(0, int) for n in ("token", "store", "week", "display", "mailer")}
     display, mailer, front = _features(promotions, row_of, zone, of_stores, shape)
     return Panel(
-        chosen + 1, category, top[category], zone, None, last_week, trips, total(quantity), _carried(mean, trips > 0),
-        trips > 0, display, mailer, traffic,
+        chosen + 1,
+        category,
+        top[category],
+        zone,
+        None,
+        last_week,
+        trips,
+        total(quantity),
+        _carried(mean, trips > 0),
+        trips > 0,
+        display,
+        mailer,
+        traffic,
     )
 
 
@@ -125,6 +137,12 @@ def _features(promotions, row_of, zone, of_stores, shape):
     w = of_stores[store, week - 1]
     out = []
     FRONT = np.isin(np.arange(256), [ord(x) for x in "DFHLZ"])
-    for on in (promotions["display"][kept] > 0, promotions["mailer"][kept] > 0, FRONT[promotions["mailer"][kept]]):
-        out.append(np.bincount(cell, w * on, np.prod(shape)).reshape(shape) / np.maximum(of_zone, 1))
+    for on in (
+        promotions["display"][kept] > 0,
+        promotions["mailer"][kept] > 0,
+        FRONT[promotions["mailer"][kept]],
+    ):
+        out.append(
+            np.bincount(cell, w * on, np.prod(shape)).reshape(shape) / np.maximum(of_zone, 1)
+        )
     return out

@@ -31,10 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.prices.needs import find_needs
 from simulator.prices.panel import Panel
-from simulator.prices.relative import relative_prices
-from trainer.cache.reader import TensorCache
 
 MEMORY = 0.12
 """Weight of a week in the reference price."""
@@ -105,19 +102,25 @@ class _Data:
     share: Tensor
 
 
-def fit_response(cache: TensorCache, panel: Panel, last_week: int) -> PriceResponse:
-    """Fit to the weeks of a panel up to one."""
-    price = relative_prices(panel, last_week)
-    need = find_needs(cache, panel, price)
+def fit_response(
+    panel: Panel, price: np.ndarray, need: np.ndarray, last_week: int
+) -> PriceResponse:
+    """Fit to the weeks of a panel up to one.
+
+    price: (P, Z, last_week) log prices relative to the usual, of `relative_prices`. need: (P,) of
+    `find_needs`, from 0.
+    """
     trips = panel.trips[:, :, :last_week]
     sold = trips.sum(1) > 0
     weeks = np.arange(last_week)
-    on_sale = (weeks >= sold.argmax(1)[:, None]) & (weeks < last_week - sold[:, ::-1].argmax(1)[:, None])
+    on_sale = (weeks >= sold.argmax(1)[:, None]) & (
+        weeks < last_week - sold[:, ::-1].argmax(1)[:, None]
+    )
     on_sale &= sold.any(1)[:, None]
     total = trips.sum((1, 2)) + 1.0
     share = total / np.bincount(need, total)[need]
-    moved = (np.where(on_sale[:, None], price, np.nan)[:, :, :] ** 2)
-    moved = np.sqrt(np.nanmean(moved, axis=2)).max(1) > MOVED
+    weeks_on_sale = np.maximum(on_sale.sum(1), 1)[:, None]
+    moved = np.sqrt((price**2 * on_sale[:, None]).sum(2) / weeks_on_sale).max(1) > MOVED
     _, category = np.unique(panel.category, return_inverse=True)
     data = _Data(
         torch.tensor(trips, dtype=torch.float64), torch.tensor(price * moved[:, None, None]),
@@ -160,7 +163,9 @@ class _Model:
         switch, reference, stock = self._parts()
         lasting, passing, stocking = of_need
         price, need = self.data.price, self.data.need
-        return switch - lasting * price - passing * (price - reference[need]) - stocking * stock[need]
+        return (
+            switch - lasting * price - passing * (price - reference[need]) - stocking * stock[need]
+        )
 
     def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
         d = self.data
@@ -226,7 +231,9 @@ class _Model:
         of the second derivatives for one product after the other."""
         d = self.data
         mean = self.log_mean(self.of_need).exp() * d.on_sale
-        own = d.share[:, None, None] * (-self.log_e.exp()[:, None, None] * d.price).exp() * d.on_sale
+        own = (
+            d.share[:, None, None] * (-self.log_e.exp()[:, None, None] * d.price).exp() * d.on_sale
+        )
         own = own / self._by_need(own)[d.need]
         slope = -self.log_e.exp()[:, None, None] * d.price * (1 - own)  # dx / d log e
         products, zones, weeks = mean.shape
@@ -277,12 +284,12 @@ def _quantity(
     gap = gap - (gap * trips).sum((1, 2), keepdims=True) / total
     rest = units / np.maximum(mean, 1e-9) - trips  # (units per trip over the mean - 1) x trips
     _, department = np.unique(panel.department, return_inverse=True)
-    top, bottom = (
-        np.bincount(department, x.sum((1, 2))) for x in (-gap * rest, gap**2 * trips)
-    )
+    top, bottom = (np.bincount(department, x.sum((1, 2))) for x in (-gap * rest, gap**2 * trips))
     found = top / np.maximum(bottom, 1e-9)
     off = rest + found[department][:, None, None] * gap * trips
-    error = np.sqrt(np.bincount(department, (gap * off) ** 2 @ np.ones(off.shape[2]) @ np.ones(off.shape[1])))
+    error = np.sqrt(
+        np.bincount(department, (gap * off) ** 2 @ np.ones(off.shape[2]) @ np.ones(off.shape[1]))
+    )
     return found[department], (error / np.maximum(bottom, 1e-9))[department]
 
 

@@ -25,7 +25,16 @@ from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 from trainer.commands.yaml_files import read_yaml
 
-KNOWN = ("most_move", "endings", "least_margin", "index", "most_changes", "products", "categories", "parity")
+KNOWN = (
+    "most_move",
+    "endings",
+    "least_margin",
+    "index",
+    "most_changes",
+    "products",
+    "categories",
+    "parity",
+)
 
 
 def read_rules(path: Path, cache: TensorCache, panel: Panel) -> tuple[Rules, np.ndarray]:
@@ -37,7 +46,9 @@ def read_rules(path: Path, cache: TensorCache, panel: Panel) -> tuple[Rules, np.
     for key in content:
         if key not in KNOWN:
             raise InputError(f"{path}: unknown rule {key}. Known are {', '.join(KNOWN)}")
-    codes = {cache["products.code"][token - 1].decode(): row for row, token in enumerate(panel.token)}
+    codes = {
+        cache["products.code"][token - 1].decode(): row for row, token in enumerate(panel.token)
+    }
     rules = Rules(
         most_move=_share(path, "most_move", content.get("most_move", "10%"), 0.001, 0.9),
         endings=_endings(path, content.get("endings", [])),
@@ -92,7 +103,12 @@ def _endings(path: Path, value: Any) -> tuple[int, ...]:
 
 def _parity(path: Path, number: int, entry: Any, codes: dict) -> tuple[int, int, float, float]:
     where = f"parity, entry {number}"
-    if not isinstance(entry, dict) or not {"product", "of"} <= set(entry) <= {"product", "of", "times", "within"}:
+    if not isinstance(entry, dict) or not {"product", "of"} <= set(entry) <= {
+        "product",
+        "of",
+        "times",
+        "within",
+    }:
         raise InputError(f"{path}: {where}: expected product, times, of, within")
     rows = [_row(path, where, entry[end], codes) for end in ("product", "of")]
     times = _share(path, f"{where}: times", entry.get("times", "1"), 0.001, 1000)
@@ -101,7 +117,9 @@ def _parity(path: Path, number: int, entry: Any, codes: dict) -> tuple[int, int,
 
 def _row(path: Path, where: str, code: Any, codes: dict[str, int]) -> int:
     if str(code) not in codes:
-        raise InputError(f"{path}: {where}: {code} is no product with enough sales and a shelf price")
+        raise InputError(
+            f"{path}: {where}: {code} is no product with enough sales and a shelf price"
+        )
     return codes[str(code)]
 
 

@@ -40,10 +40,15 @@ def fit_visit_response(
     price: (P, Z, W) log prices relative to the usual, 0 where they never moved.
     """
     week = cache["trips.week"].astype(np.int64)
-    customer = np.repeat(np.arange(cache.rows("customers")), np.diff(cache["customers.trip_offsets"].astype(np.int64)))
+    customer = np.repeat(
+        np.arange(cache.rows("customers")),
+        np.diff(cache["customers.trip_offsets"].astype(np.int64)),
+    )
     known = week <= last_week
     customers = cache.rows("customers")
-    trips = np.bincount(customer[known] * last_week + week[known] - 1, minlength=customers * last_week)
+    trips = np.bincount(
+        customer[known] * last_week + week[known] - 1, minlength=customers * last_week
+    )
     trips = trips.reshape(customers, last_week).astype(float)
     # Baskets are those of the other half of the weeks: a customer who comes while something is cheap
     # buys it, and a basket of the same weeks would look cheap whenever they came. What a few trips
@@ -62,7 +67,9 @@ def fit_visit_response(
     )  # fmt: skip
     came = trips > 0
     weeks = np.arange(last_week)
-    present = (weeks >= came.argmax(1)[:, None]) & (weeks < last_week - came[:, ::-1].argmax(1)[:, None])
+    present = (weeks >= came.argmax(1)[:, None]) & (
+        weeks < last_week - came[:, ::-1].argmax(1)[:, None]
+    )
     present &= (came.sum(1) >= 2)[:, None]
     traded = panel.traffic[:, :last_week].sum(0) > 0
     present &= traded

@@ -19,12 +19,12 @@ from simulator.command import (
     seeds_of,
     simulation_options,
 )
+from simulator.costs import read_costs
 from simulator.runs import ready_simulator
 from simulator.scenario_file import read_scenario
 from simulator.whatif.checks import check
 from simulator.whatif.compare import what_if
 from simulator.whatif.content import content, write_tables
-from simulator.whatif.costs import read_costs
 from simulator.whatif.text_report import report
 from trainer.cache.atomic import new_folder
 from trainer.cache.json_files import write_json

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.planned_prices import PriceChange
+from simulator.prices.evidence import PriceEvidence, price_evidence
 from simulator.scenario import Scenario
-from simulator.whatif.evidence import PriceEvidence, price_evidence
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 from trainer.features.shelf_prices import ShelfPrices

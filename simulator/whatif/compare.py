@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.planned_prices import PriceChange
+from simulator.prices.evidence import PriceEvidence
 from simulator.runs import with_progress
 from simulator.scenario import Scenario
 from simulator.simulation import Simulator
 from simulator.whatif.checks import check
 from simulator.whatif.counting import MEASURES, Lines, breakdowns
-from simulator.whatif.evidence import PriceEvidence
 from simulator.whatif.intervals import Difference, paired, share
 from simulator.whatif.parts import CHANGED, PARTS, Parts, changed_shelves
 from trainer.cache.reader import TensorCache

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from simulator.whatif.costs import read_costs
+from simulator.costs import read_costs
 from trainer.commands.errors import InputError
 
 HEAD = "product_code,unit_cost_pence\n"

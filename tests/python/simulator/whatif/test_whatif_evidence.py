@@ -10,7 +10,7 @@ from toy_start import START
 from simulator.planned_prices import PriceChange
 from simulator.scenario import Scenario, Weeks
 from simulator.whatif.checks import check
-from simulator.whatif.evidence import price_evidence
+from simulator.prices.evidence import price_evidence
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
 from trainer.commands.errors import InputError
