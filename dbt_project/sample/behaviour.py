@@ -9,10 +9,17 @@ from dataclasses import dataclass, fields
 
 from trainer.commands.errors import InputError
 
+SHARES = {
+    "memory", "learning", "forgetting", "reminder", "forming", "fading", "stand_by", "missing",
+    "demand_memory", "cost_memory", "review",
+}  # fmt: skip
+"""Parameters that are shares or chances: at most 1."""
+
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Parameters of the responsive chain. All are at least 0; weeks are the unit of time."""
+    """Parameters of the responsive chain. All but `market` are at least 0; weeks are the unit of
+    time."""
 
     spread: float = 0.35
     """Standard deviation of the log price sensitivity of households within a class."""
@@ -86,8 +93,9 @@ class Behaviour:
     def __post_init__(self) -> None:
         """Raises InputError naming the first value that makes no sense."""
         for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name != "market" and not 0 <= value < 100:
-                raise InputError(f"{field.name} must be at least 0 and below 100, not {value}")
+            name, value = field.name, getattr(self, field.name)
+            low, high = (-10, 10) if name == "market" else (0, 1 if name in SHARES else 100)
+            if not low <= value <= high:
+                raise InputError(f"{name} must be from {low} to {high}, not {value}")
         if not self.margin_low <= self.margin_high < 1:
             raise InputError("margin_low must not exceed margin_high, and both are below 1")

@@ -60,7 +60,7 @@ class ChainConfig:
         """Raises ValueError naming the first value out of range."""
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or not low <= value <= high:
+            if type(value) is not int or not low <= value <= high:
                 raise InputError(f"{name} must be a whole number from {low} to {high}, not {value}")
         for name, allowed in CHOICES.items():
             if (value := getattr(self, name)) not in allowed:

@@ -22,10 +22,10 @@ import numpy as np
 
 from .draw import starts, within
 from .keyed import child, children, root, uniform
+from .offer import Offer, affordable
 
 if TYPE_CHECKING:
     from .memory import Memory
-    from .offer import Offer
     from .setting import Setting
 
 LASTS = 4
@@ -81,7 +81,7 @@ class Coupons:
 
     def handed_out(self, new: Coupons, week: int, need_of: np.ndarray) -> Coupons:
         """Those still good in a week and new ones, of which a household keeps one for each need:
-        the deepest. need_of: (products,) the need of each product.
+        the deepest, of these the one good longest. need_of: (products,) the need of each product.
         """
         good = self.only(np.flatnonzero(self.until >= week))
         if not len(new):
@@ -92,7 +92,7 @@ class Coupons:
             *(np.concatenate([getattr(x, f.name) for x in (good, new)]) for f in fields(self))
         )
         need = every.needs(need_of)
-        order = np.lexsort((-every.depth, need, every.household))
+        order = np.lexsort((-every.until, -every.depth, need, every.household))
         key = every.household[order] * (need.max() + 1) + need[order]
         return every.only(order[starts(key)])
 
@@ -143,7 +143,8 @@ class Coupons:
         # A coupon on a need reminds of the need's most popular product.
         group = s.households.sensitivity[who]
         product = np.where(some.product >= 0, some.product, s.favourite[need])
-        product = np.where(offer.available[s.households.region[who], product], product, -1)
+        region = s.households.region[who]
+        product = np.where(offer.available[region, product], product, -1)
 
         r = s.repertoire
         first, size = r.bounds[who, 0], r.bounds[who, -1] - r.bounds[who, 0]
@@ -157,6 +158,7 @@ class Coupons:
         share = loyalty * own + (1 - loyalty) * s.need_share[group, need]
         chance = s.behaviour.reminder * np.minimum(NEEDS_A_BASKET * share, 1)
         chance *= 1 - 1 / self._pull(s, who, product, some.depth)
+        chance *= affordable(offer.log_ratio[region, product] + np.log1p(-some.depth))
         key = children(root(s.config.seed, run, week, _COUPON), s.households.rate.size)[who]
         return product, chance, child(key, need % 4096)
 

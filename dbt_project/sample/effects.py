@@ -54,12 +54,13 @@ def _parser() -> CommandParser:
     add("--raw", type=Path, default=Path("raw_data"), help="folder of python -m dbt_project.sample")
     add("--after", type=whole(0), default=52, metavar="WEEK", help="weeks lived as they were")
     add("--weeks", type=whole(), default=8, help="weeks lived with the change")
-    add("--runs", type=whole(), default=8, help="different futures")
-    add(
+    add("--runs", type=whole(1, 10_000), default=8, help="different futures")
+    measured = parser.add_mutually_exclusive_group()
+    measured.add_argument(
         "--elasticities", choices=LEVELS, default=argparse.SUPPRESS,
         help="measure these, of prices held for --weeks",
     )  # fmt: skip
-    add(
+    measured.add_argument(
         "--customers", action="store_true", default=argparse.SUPPRESS,
         help="measure the profit that each customer brings in --weeks, and what losing one costs",
     )  # fmt: skip
@@ -97,6 +98,7 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(f"--price must be from 0.1 to 10, not {options.price:g}")
     if not 0 <= options.promotion <= DEEPEST:
         raise InputError(f"--promotion must be from 0 to {DEEPEST}, not {options.promotion:g}")
+    _check_change(options)
     out = getattr(options, "out", None)
     check_output("--out", out, b"PAR1")
     codes = build_chain(config).codes
@@ -131,6 +133,22 @@ def _run(options: argparse.Namespace) -> None:
     print(summary)
 
 
+def _check_change(options: argparse.Namespace) -> None:
+    """Raises InputError where options would do nothing."""
+    changed = {
+        "--price": options.price != 1, "--promotion": options.promotion > 0,
+        "--products": hasattr(options, "products"), "--lasts": hasattr(options, "lasts"),
+    }  # fmt: skip
+    given = [name for name, there in changed.items() if there]
+    if hasattr(options, "elasticities") or hasattr(options, "customers"):
+        if given:
+            raise InputError(f"{given[0]} changes nothing that is measured here: leave it out")
+    elif not (changed["--price"] or changed["--promotion"]):
+        raise InputError("nothing changes: add --price or --promotion, or measure --elasticities")
+    elif getattr(options, "lasts", 1) > options.weeks:
+        raise InputError(f"--lasts {options.lasts} is longer than --weeks {options.weeks}")
+
+
 def _made_of(raw: Path) -> tuple[ChainConfig, Behaviour]:
     """What made the responsive chain in a folder; raises InputError where there is none."""
     path = raw / CHAIN
@@ -143,7 +161,7 @@ def _made_of(raw: Path) -> tuple[ChainConfig, Behaviour]:
             parameters = dict(content["parameters"])
             del parameters["replayed_share"]
             return config, Behaviour(**parameters)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path} cannot be read ({error}): name a folder of python -m dbt_project.sample"
         ) from None
@@ -245,14 +263,20 @@ def _printed(effects: dict[str, Effect]) -> str:
     return "\n".join(lines)
 
 
+def _quantiles(values: np.ndarray, at: list[float]) -> np.ndarray:
+    """Of the values that are known; nan where none is."""
+    known = values[~np.isnan(values)]
+    return np.quantile(known, at) if known.size else np.full(len(at), np.nan)
+
+
 def _spread(e: Elasticities) -> str:
     own = e.sold == e.priced
     lines = [f"{'elasticities':<14}{'number':>8}{'10 %':>9}{'median':>9}{'90 %':>9}{'error':>9}"]
     for name, chosen in (("own", own), ("cross", ~own)):
         if not chosen.any():
             continue
-        low, middle, high = np.nanquantile(e.value[chosen], [0.1, 0.5, 0.9])
-        error = np.nanmedian(e.standard_error[chosen])
+        low, middle, high = _quantiles(e.value[chosen], [0.1, 0.5, 0.9])
+        (error,) = _quantiles(e.standard_error[chosen], [0.5])
         lines.append(
             f"{name:<14}{chosen.sum():>8}{low:>9.2f}{middle:>9.2f}{high:>9.2f}{error:>9.2f}"
         )

@@ -40,6 +40,8 @@ class Desk:
 
     regular: np.ndarray
     """(N,) pence before the format's factor."""
+    listed: np.ndarray
+    """(N,) what `regular` would be had nobody but the manager set it."""
     depth: np.ndarray
     """(R, N) running promotions."""
     until: np.ndarray
@@ -53,8 +55,9 @@ class Desk:
         """Before the first week."""
         size = s.catalogue.price.size
         return cls(
-            s.catalogue.price.copy(), np.zeros((s.stores.regions, size)),
-            np.full(size, -REST), np.zeros(size), np.zeros(size),
+            s.catalogue.price.copy(), s.catalogue.price.copy(),
+            np.zeros((s.stores.regions, size)), np.full(size, -REST),
+            np.zeros(size), np.zeros(size),
         )  # fmt: skip
 
     def copy(self) -> Desk:
@@ -87,9 +90,13 @@ def managed_plan(s: Setting, desk: Desk, week: int) -> tuple[Actions, Desk]:
     news = np.log(c.season[:, week - 1]) + e.demand_shock[:, week - 1]
     news = news[c.cl]
     target = c.price * np.exp(b.pass_through * e.cost_shock[:, week - 1] + b.surge * news)
-    moves = np.abs(np.log(target / desk.regular)) > LEAST_MOVE
-    reviewed = (uniform(key, _REVIEW) < b.review) & moves & (week > 1)
-    regular = np.where(reviewed, np.maximum(np.rint(target), 1), desk.regular).astype(np.int64)
+    due = (uniform(key, _REVIEW) < b.review) & (week > 1)
+
+    def reviewed(price: np.ndarray) -> np.ndarray:
+        moves = due & (np.abs(np.log(target / price)) > LEAST_MOVE)
+        return np.where(moves, np.maximum(np.rint(target), 1), price).astype(np.int64)
+
+    regular, listed = reviewed(desk.regular), reviewed(desk.listed)
 
     offered = on_sale(s, week)
     depth = np.where(desk.until >= week, desk.depth, 0.0)
@@ -112,5 +119,5 @@ def managed_plan(s: Setting, desk: Desk, week: int) -> tuple[Actions, Desk]:
     until = desk.until.copy()
     until[start] = week + (length * LONGEST).astype(np.int64)
     depth *= offered
-    after = Desk(regular, depth, until, desk.fast.copy(), desk.slow.copy())
+    after = Desk(regular, listed, depth, until, desk.fast.copy(), desk.slow.copy())
     return Actions(regular, depth, offered), after

@@ -19,6 +19,16 @@ from .draw import cumulate
 from .prices import shelf_prices
 from .setting import KINDS, MISSIONS, NODES, Setting, node_sensitivity
 
+DEAR, CHOKE = 3.0, 3.0
+"""Times its first price beyond which a product is priced out, and the power of the price with which
+the buyers that are left fall from there on, beside all else. Without it, those who hardly mind
+prices would pay any."""
+
+
+def affordable(ratio: np.ndarray) -> np.ndarray:
+    """Share of the buyers who are left at log prices relative to the first ones: 1 up to `DEAR`."""
+    return np.exp(-CHOKE * np.maximum(ratio - np.float32(np.log(DEAR)), 0))
+
 
 @dataclass(frozen=True)
 class Offer:

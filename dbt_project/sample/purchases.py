@@ -9,7 +9,7 @@ reference price r_hk of the need and its pantry S_hk in purchases,
 a wanted product is bought with probability min(R, 1) and a possible one with probability
 (R - 1)+ wanted / possible, R = exp(A) (1 - S_hk): purchases are in proportion to R. What is bought
 beyond the usual because of a deal goes into the pantry, as far as it keeps; what is put off because
-of a high price is owed to it.
+of a high price is owed to it. Far above first prices hardly anybody buys (`offer.affordable`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .baskets import Week, amounts
 from .draw import starts
 from .keyed import child, normal, two_uniforms, uniform
 from .memory import Memory
-from .offer import Offer
+from .offer import Offer, affordable
 from .setting import ADOPTED, MISSIONS, Setting
 from .visits import Outing, Thoughts, go_out
 
@@ -117,7 +117,7 @@ def _decide(s: Setting, m: Memory, offer: Offer, household, t: Thoughts) -> _Dec
     gap = ratio - m.reference[cell]
     deal = -sensitivity * np.where(gap > 0, b.loss, b.deal).astype(np.float32) * gap
     appeal = deal - sensitivity * np.float32(b.need) * ratio
-    willing = np.exp(appeal)
+    willing = np.exp(appeal) * affordable(ratio)
     stored = np.clip(m.pantry[cell], -1, 1)
     rate = willing * (1 - stored)
     u = uniform(t.key, ACCEPT)
@@ -190,8 +190,10 @@ def _with_complements(s: Setting, offer: Offer, household, items: _Items) -> _It
     """A purchase may bring its complement into the basket."""
     partner = s.catalogue.partner[items.product]
     at = np.flatnonzero(partner >= 0)
-    at = at[uniform(items.key[at], PULL) < s.catalogue.pull[items.product[at]]]
-    at = at[offer.available[s.households.region[household[items.trip[at]]], partner[at]]]
+    region = s.households.region[household[items.trip[at]]]
+    pull = s.catalogue.pull[items.product[at]] * affordable(offer.log_ratio[region, partner[at]])
+    comes = (uniform(items.key[at], PULL) < pull) & offer.available[region, partner[at]]
+    at = at[comes]
     return items.followed_by(_Items.plain(items.trip[at], partner[at], child(items.key[at], PULL)))
 
 

@@ -19,7 +19,7 @@ from .actions import Actions
 from .households import CLASSES
 from .levels import STEP, Elasticities, estimate, levels_of, priced
 from .memory import Memory
-from .offer import Offer
+from .offer import Offer, affordable
 from .setting import KINDS, Setting
 from .visits import Outing, go_out
 from .world import World
@@ -50,14 +50,14 @@ def expected_units(s: Setting, m: Memory, offer: Offer, out: Outing) -> np.ndarr
     moved = (1 - keep) * np.where(there, 1.0, b.stand_by)
 
     total = np.zeros(len(CLASSES) * products)
-    for number in range(int(size.max())):
+    for number in range(int(size.max(initial=0))):
         place = s.start[need] + np.minimum(number, size - 1)
         i = s.by_need[place]
         of_moved = (offer.rivals[row + place + 1] - offer.rivals[row + place]) * per_rival
         ratio = offer.log_ratio[region, i]
         gap = ratio - reference
         appeal = sensitivity * (np.where(gap > 0, b.loss, b.deal) * gap + b.need * ratio)
-        rate = np.exp(-appeal) * wish
+        rate = np.exp(-appeal) * affordable(ratio) * wish
         chosen = moved * of_moved[group] + np.where(i[group] == t.product, keep, 0)
         rate_of = rate[group]
         extra = np.clip((rate_of - 1) * t.share, 0, 1)

@@ -26,6 +26,7 @@ from .keyed import children, root, uniform
 from .manager import Desk, managed_plan, random_plan
 from .memory import Memory
 from .offer import Offer, open_week
+from .prices import shelf_prices
 from .purchases import Lived, live
 from .setting import Setting, build_setting
 
@@ -99,16 +100,21 @@ class World:
         return other
 
     def plan(self) -> Actions:
-        """The manager's actions for the coming week; of the twin, the random ones."""
+        """The manager's actions for the coming week; of the twin, the random ones. Their prices are
+        read-only: change copies of them."""
         return self._plan()[0]
 
     def _plan(self) -> tuple[Actions, Desk]:
         self._check_week()
         if self._planned is None:
             if self.setting.config.pricing == "random":
-                self._planned = random_plan(self.setting, self.week), self._desk
+                plan = random_plan(self.setting, self.week)
+                self._planned = plan, replace(self._desk, listed=plan.regular)
             else:
                 self._planned = managed_plan(self.setting, self._desk, self.week)
+            # The desk and the setting hold the same arrays, which all copies share.
+            for values in (self._planned[0].regular, self._planned[0].depth):
+                values.setflags(write=False)
         return self._planned
 
     def _check_week(self) -> None:
@@ -127,7 +133,7 @@ class World:
         need = self.setting.catalogue.need
         self.memory.coupons = self.memory.coupons.handed_out(a.coupons, self.week, need)
         lived = live(self.setting, self.memory, offer, self.week, self.run)
-        result = self._result(offer, lived, missing)
+        result = self._result(offer, lived, missing, desk.listed)
 
         desk.observe(result.units)
         if actions is not None:
@@ -137,12 +143,21 @@ class World:
         return result
 
     def offer(self, actions: Actions) -> tuple[Actions, Offer, np.ndarray]:
-        """What households would meet in the coming week: the actions in full, the tables of the
-        week, and what is missing (R, N). Changes nothing.
+        """What households would meet in the coming week: the actions in full, with the manager's
+        prices for what is not on sale, the tables of the week, and what is missing (R, N). Changes
+        nothing.
         """
         s = self.setting
         shape = s.stores.regions, s.catalogue.price.size
-        a = checked(actions, *shape, s.households.known, s.needs)
+        planned, desk = self._plan()
+        a = checked(actions, self.week, *shape, s.households.known, s.needs)
+        # Nobody sees a price of what is not on sale. Where households think of one all the same,
+        # for their price image and reference prices, it is the manager's.
+        a = replace(
+            a,
+            regular=np.where(a.assortment, a.regular, desk.listed),
+            depth=np.where(a.assortment, a.depth, planned.depth),
+        )
         key = children(root(s.config.seed, _STOCK_OUTS, self.week), shape[0] * shape[1])
         rate = s.behaviour.missing * np.where(a.depth > 0, 2.0, 1.0)
         missing = a.assortment & (uniform(key, 0).reshape(shape) < rate)
@@ -150,7 +165,9 @@ class World:
         there = a.assortment & ~missing
         return a, open_week(s, self.week, a.regular, a.depth, there, known), missing
 
-    def _result(self, offer: Offer, lived: Lived, missing: np.ndarray) -> WeekResult:
+    def _result(
+        self, offer: Offer, lived: Lived, missing: np.ndarray, listed: np.ndarray
+    ) -> WeekResult:
         s, r = self.setting, lived.receipts
         products = s.catalogue.price.size
         household = r.household[r.trip]
@@ -158,7 +175,11 @@ class World:
         paid = r.spend - lived.discount
         # Units, or kilograms where random-weight, from what they cost at the shelf.
         amount = r.spend / offer.price[region, form, r.product]
-        off = offer.full_price[region, form, r.product] - offer.price[region, form, r.product]
+        # Suppliers pay for what is off the manager's own price: one that was raised in order to be
+        # cut earns nothing.
+        own = shelf_prices(listed, np.zeros((1, products)))[0, form, r.product]
+        full = np.minimum(offer.full_price[region, form, r.product], own)
+        off = np.maximum(full - offer.price[region, form, r.product], 0)
         week = self.week - 1
         unit = s.economy.cost[r.product, week] - s.economy.funding[r.product, week] * off
         revenue = np.bincount(r.product, paid, products)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import index
 from typing import Any, ClassVar
 
 import gymnasium
@@ -10,6 +11,7 @@ import numpy as np
 
 from dbt_project.sample import Actions, WeekResult
 from dbt_project.sample.calendar import WEEKS_A_YEAR
+from trainer.commands.errors import InputError
 
 from .opening import Episode, Opening
 from .picture import draw
@@ -59,16 +61,24 @@ class ChainEnv(gymnasium.Env):
         options: `chain`, the seed of another chain from now on.
         """
         super().reset(seed=seed)
+        opening = self.opening
         if options and "chain" in options:
-            self.opening = replace(self.opening, chain=int(options["chain"]))
+            opening = replace(opening, chain=index(options["chain"]))
+        self._begin(opening)  # first, so that a chain that cannot be changes nothing
+        self.opening = opening
         self.episode = Episode(self.opening, run=int(self.np_random.integers(2**31)))
         self._weeks = []
-        self._begin()
         books = self.episode.books
         return self._observed(), {"week": books.weeks, "trips": books.trips, "seen": books.seen(4)}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Live a week; returns observation, reward, terminated, truncated and info."""
+        """Live a week; returns observation, reward, terminated, truncated and info.
+
+        Raises InputError for an action of another shape than the space's, or with NaN in it.
+        """
+        action, shape = np.asarray(action), self.action_space.shape
+        if action.shape != shape or action.dtype.kind not in "biuf" or np.isnan(action).any():
+            raise InputError(f"an action must be numbers of the shape {shape}, without NaN")
         episode = self.episode
         result = episode.step(self._actions(action))
         info = self._info(result)
@@ -80,8 +90,8 @@ class ChainEnv(gymnasium.Env):
         """(height, width, 3) bytes: the episode so far; None without `render_mode`."""
         return draw(self._weeks, self.opening.weeks) if self.render_mode else None
 
-    def _begin(self) -> None:
-        """What a subclass prepares for an episode."""
+    def _begin(self, opening: Opening) -> None:
+        """What a subclass prepares for episodes from an opening."""
 
     def _actions(self, action: Any) -> Actions:
         """What is done in the coming week."""
@@ -121,5 +131,5 @@ class ChainEnv(gymnasium.Env):
     def _price(self) -> float:
         """Price level of the last week: charged over base prices, by usual revenue."""
         books = self.episode.books
-        weight = books.usual.units * self.episode.world.setting.unit_price
+        weight = books.usual.units * self.episode.world.setting.unit_price + 1e-9
         return float(np.exp(np.average(books.level, weights=weight)))

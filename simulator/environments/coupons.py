@@ -96,16 +96,16 @@ class CouponsEnv(ChainEnv):
             raise InputError(f"to must be segments or households, not {to}")
         super().__init__(render_mode, weeks=weeks, **opening)
         self.to, self._size, self._depth = to, menu, depth
-        self._begin()
+        self._begin(self.opening)
         groups = SEGMENTS if to == "segments" else self.opening.customers
         self._groups = groups
         self.action_space = MultiBinary(groups * menu)
         size = groups * (3 + menu) + CHAIN_FIGURES
         self.observation_space = Box(-LARGEST, LARGEST, (size,), np.float32)
 
-    def _begin(self) -> None:
-        self.menu = Menu.of(self.opening, self._size, self._depth)
-        spend = self.opening.start()[1].spend
+    def _begin(self, opening: Opening) -> None:
+        self.menu = Menu.of(opening, self._size, self._depth)
+        spend = opening.start()[1].spend
         self._thirds = np.quantile(spend, np.arange(1, SPENDING) / SPENDING)
         self._usual_spend = max(float(spend.mean()), 1e-9)
 
@@ -117,6 +117,8 @@ class CouponsEnv(ChainEnv):
         return recency * SPENDING + np.digitize(books.spend, self._thirds)
 
     def _actions(self, action: np.ndarray) -> Actions:
+        if not np.isin(action, (0, 1)).all():
+            raise InputError("a group gets a coupon, 1, or does not, 0")
         of_group = np.asarray(action, bool).reshape(self._groups, -1)
         return self.menu.actions(self.episode.world, of_group[self._group(self.episode.books)])
 

@@ -118,4 +118,4 @@ class Episode:
         """Share of the households that might shop here and are not lost; of the truth."""
         h, week = self.world.setting.households, self.books.weeks
         here = (h.first_week <= week) & (week <= h.last_week)
-        return float(1 - self.world.memory.lost[here].mean())
+        return float(1 - self.world.memory.lost[here].sum() / max(here.sum(), 1))

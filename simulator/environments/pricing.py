@@ -15,7 +15,7 @@ from trainer.commands.errors import InputError
 
 from .books import Books, base_prices
 from .chain_env import CHAIN_FIGURES, LARGEST, ChainEnv
-from .opening import Episode
+from .opening import Episode, Opening
 
 SPAN = 2.0
 """Prices go from 1 / SPAN to SPAN times the base price."""
@@ -116,14 +116,14 @@ class PricingEnv(ChainEnv):
     ) -> None:
         super().__init__(render_mode, **opening)
         self.category = category
-        self._begin()
+        self._begin(self.opening)
         levers = self.scope.levers
         self.action_space = Box(-1.0, 1.0, (2 * levers,), np.float32)
         size = self.FIGURES * levers + CHAIN_FIGURES
         self.observation_space = Box(-LARGEST, LARGEST, (size,), np.float32)
 
-    def _begin(self) -> None:
-        world, _ = self.opening.start()
+    def _begin(self, opening: Opening) -> None:
+        world, _ = opening.start()
         self.scope = Scope.of(world.setting.catalogue.group, self.category)
 
     def _actions(self, action: np.ndarray) -> Actions:

@@ -257,3 +257,40 @@ def test_a_name_with_its_module_needs_no_import():
         "import gymnasium as g; g.make('simulator.environments:RetailSim/Coupons-v0', customers=9)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_an_action_of_another_shape_is_refused(name, options):
+    """One that is too short could otherwise be spread over all levers."""
+    env = made(name, **options)
+    env.reset(seed=0)
+    size = env.action_space.shape[0]
+    for wrong in (np.ones(size // 2 + 1), np.ones(size // 2), np.ones((1, size)), 1, None, "up"):
+        with pytest.raises(InputError, match=f"numbers of the shape \\({size},\\)"):
+            env.step(wrong)
+    with pytest.raises(InputError, match="without NaN"):
+        env.step(np.full(size, np.nan))
+    env.step(np.ones(size, int))
+
+
+def test_a_coupon_is_given_or_not():
+    env = made("RetailSim/Coupons-v0")
+    env.reset(seed=0)
+    with pytest.raises(InputError, match="gets a coupon, 1, or does not, 0"):
+        env.step(np.full(env.action_space.shape, 0.3))
+
+
+@pytest.mark.parametrize("chain", [-1, 8.7])
+def test_a_chain_that_cannot_be_changes_nothing(chain):
+    env, same_env = (made("RetailSim/Pricing-v0").unwrapped for _ in range(2))
+    with pytest.raises((InputError, TypeError)):
+        env.reset(options={"chain": chain})
+    assert same(episode(env, 5), episode(same_env, 5))
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_household_that_has_not_come_yet():
+    few = {"customers": 1, "stores": 1, "warm_up": 1, "weeks": 3}
+    assert len(episode(made("RetailSim/Pricing-v0", **few), 0)) == 4
+    few |= {"customers": 2, "chain": 3, "weeks": 10}
+    assert len(episode(made("RetailSim/Pricing-v0", **few), 0)) == 11

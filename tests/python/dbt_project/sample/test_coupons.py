@@ -111,3 +111,16 @@ def test_of_two_coupons_for_a_need_the_deeper_is_kept(product, lived):
     assert kept.depth.tolist() == [0.1, 0.5]
     assert kept.until.tolist() == [9, 10]
     assert kept.handed_out(Coupons.none(), 10, need).household.tolist() == [3]
+
+
+def test_the_deepest_is_kept_and_of_these_the_one_good_longest(lived, product):
+    def held(*handed_out):
+        coupons = Coupons.none()
+        for week, depth in handed_out:
+            new = Coupons.on_products([7], [product], depth)
+            coupons = coupons.handed_out(new, week, lived.setting.catalogue.need)
+        return coupons.depth.tolist(), coupons.until.tolist()
+
+    assert held((5, 0.2), (7, 0.2)) == ([0.2], [10])
+    assert held((5, 0.3), (7, 0.2)) == ([0.3], [8])
+    assert held((5, 0.2), (7, 0.3)) == ([0.3], [10])

@@ -76,7 +76,13 @@ def test_what_customers_are_worth(run, tmp_path):
         (["--after", "13"], "--after 13 and --weeks 4: the chain has 16 weeks; choose smaller"),
         (["--price", "0"], "--price must be from 0.1 to 10, not 0"),
         (["--promotion", "1"], "--promotion must be from 0 to 0.95, not 1"),
-        (["--products", "D00099"], "--products: the chain has no D00099"),
+        (["--products", "D00099", "--price", "2"], "--products: the chain has no D00099"),
+        (["--price", "1"], "nothing changes: add --price or --promotion"),
+        (["--price", "2", "--lasts", "5"], "--lasts 5 is longer than --weeks 4"),
+        (["--customers", "--promotion", "0.3"], "--promotion changes nothing that is measured"),
+        (["--elasticities", "need", "--products", "D00003"], "--products changes nothing"),
+        (["--elasticities", "need", "--customers"], "not allowed with"),
+        (["--price", "2", "--runs", "100000"], "--runs"),
     ],
 )
 def test_bad_options_are_named(run, options, message):
@@ -85,8 +91,27 @@ def test_bad_options_are_named(run, options, message):
     assert error.startswith("error: ") and message in error
 
 
+@pytest.mark.filterwarnings("error")
+def test_one_future_has_no_standard_error(run):
+    code, out, _ = run("--elasticities", "chain", "--runs", "1")
+    assert code == 0 and out.split()[-1] == "nan"
+
+
+@pytest.mark.parametrize("damage", ["[" * 100_000, '{"customers": true}'])
+def test_damaged_chains_are_named(run, raw, tmp_path, damage):
+    content = (raw / "truth/chain.json").read_text()
+    if damage.startswith("{"):
+        content = json.loads(content)
+        content["config"] |= json.loads(damage)
+        damage = json.dumps(content)
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth/chain.json").write_text(damage)
+    code, _, error = run("--price", "2", folder=tmp_path)
+    assert code == 2 and "chain.json cannot be read" in error
+
+
 def test_other_folders_are_refused(run, raw, tmp_path):
-    code, _, error = run(folder=tmp_path)
+    code, _, error = run("--price", "2", folder=tmp_path)
     assert code == 2 and "chain.json cannot be read" in error
     content = json.loads((raw / "truth/chain.json").read_text())
     del content["config"]["behaviour"]

@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from dbt_project.sample import ChainConfig, generate_chain
 from dbt_project.sample.calendar import monday, shop_week, time_rows
 
 CLASSIC = (
@@ -161,3 +162,10 @@ def test_csv_and_parquet_hold_the_same_rows(write_chain, tiny):
     rows = one.sql(query)
     assert rows == two.sql(query)
     assert len(rows) > 200
+
+
+def test_a_chain_without_a_trip_is_written(tmp_path):
+    """A household that has not come yet in the only week: no rows, and no elasticities."""
+    config = ChainConfig(customers=1, products=62, stores=1, weeks=1)
+    assert generate_chain(config, tmp_path)["rows"] == 0
+    assert (tmp_path / "truth" / "elasticities.parquet").exists()

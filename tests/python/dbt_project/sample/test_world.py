@@ -273,6 +273,13 @@ PLAN = World(CONFIG).plan()
         ({"coupons": Coupons.on_products([0], [200], 0.2)}, "products below 200"),
         ({"coupons": Coupons.on_products([0], [-1], 0.2)}, "either a product or a need"),
         ({"coupons": Coupons.on_products([0], [1], 0.0)}, "a coupon's depth must be above 0"),
+        ({"coupons": Coupons.on_products([0.0], [1], 0.2)}, "whole numbers as household"),
+        ({"coupons": Coupons.on_products([0], [1.5], 0.2)}, "whole numbers as product"),
+        (
+            {"coupons": replace(Coupons.on_products([0], [1], 0.2), until=np.array([10]))},
+            "until must be 0 or a week from 11 on",
+        ),
+        ({"depth": np.full(200, "0.1")}, "depth must be from 0 to 0.95"),
         (
             {"coupons": replace(Coupons.on_products([0], [1], 0.2), depth=np.zeros(2))},
             "coupons need one household, product, need, depth and until for each",
@@ -287,7 +294,13 @@ def test_bad_actions_are_named(lived, change, message):
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"visits": -1.0}, "visits must be at least 0"), ({"margin_low": 0.9}, "margin_low")],
+    [
+        ({"visits": -1.0}, "visits must be from 0 to 100"),
+        ({"margin_low": 0.9}, "margin_low"),
+        ({"market": float("nan")}, "market must be from -10 to 10, not nan"),
+        ({"learning": 5.0}, "learning must be from 0 to 1"),
+        ({"cost_memory": 3.0}, "cost_memory must be from 0 to 1"),
+    ],
 )
 def test_bad_behaviour_is_named(values, message):
     with pytest.raises(InputError, match=message):
@@ -306,3 +319,12 @@ def test_a_week_without_a_trip(lived):
 def test_bad_choices_are_named():
     with pytest.raises(InputError, match="pricing must be one of managed, random, not free"):
         ChainConfig(pricing="free")
+
+
+@pytest.mark.parametrize("pricing", ["managed", "random"])
+def test_a_plan_cannot_be_changed_in_place(pricing):
+    """Its prices are the chain's own, of all copies and all weeks."""
+    plan = World(replace(CONFIG, pricing=pricing)).plan()
+    for values in (plan.regular, plan.depth):
+        with pytest.raises(ValueError, match="read-only"):
+            values *= 2
