@@ -55,7 +55,7 @@ class PriceEffects:
         for store in np.unique(stores):
             here = np.flatnonzero((stores == store) & (row >= 0))
             reference, _ = self._before(int(store), week)
-            gap = self._changed(int(store), week) - reference[r.need]
+            gap = np.minimum(self._changed(int(store), week) - reference[r.need], 0)
             found[here] = -(r.quantity * gap)[row[here]]
         return np.exp(found)
 

@@ -1,6 +1,6 @@
 """Expected demand as a differentiable function of prices.
 
-    D_i = mean over weeks of sum_gz b_giz exp(m_g x_iw) exp(-q_i (l_i - r_kw)) exp(-v m_g I_gzw) u_i
+    D_i = mean over weeks of sum_gz b_giz exp(m_g x_iw) exp(-q_i min(l_i - r_kw, 0)) exp(-v m_g I_gzw) u_i
 
 b_giz are the trips with the product in a week of the recent past, of customers of price-sensitivity
 segment g in zone z, m_g and u_i the segment's factor and the product's units a trip; x, r, q and v
@@ -24,6 +24,9 @@ from simulator.prices.response import KEEPS, MEMORY, PriceResponse
 from simulator.prices.visit_response import LEARNING, VisitResponse
 from trainer.cache.reader import TensorCache
 
+BASE_WEEKS = 4
+"""As of `ShelfPriceSettings`."""
+SMOOTH = 0.02
 RECENT = 13
 """Weeks before the start whose sales are what is expected at today's prices."""
 
@@ -42,8 +45,9 @@ class ExpectedDemand:
     ) -> None:
         self.response, self.weeks = response, weeks
         panel = response.products.panel
-        self.pence = panel.pence[:, :, start - 1]
-        """(P, Z) today's prices."""
+        trailing = slice(max(start - BASE_WEEKS, 0), start)
+        self.pence = panel.pence[:, :, trailing].max(axis=2)
+        """(P, Z) today's prices: the highest of the last weeks, so that a promotion is none."""
         recent = slice(max(start - RECENT, 0), start)
         trips, units = (x[:, :, recent].sum((1, 2)) for x in (panel.trips, panel.units))
         self._units = torch.tensor(units / np.maximum(trips, 1))
@@ -90,9 +94,15 @@ class ExpectedDemand:
         x = x - at.stocking * (-price).clamp(min=0) * stocked
         level = torch.einsum("gpz,p->gz", self._basket, change)
         comes = (-at.visits * self._factor[:, None, None] * level[:, :, None] * learnt).exp()
-        answer = (self._factor[:, None, None] * x).exp() * (-at.quantity[:, None] * gap).exp()
+        answer = (self._factor[:, None, None] * x - at.quantity[:, None] * _below(gap)).exp()
         found = torch.einsum("gpz,gzw,gpw->p", self._base, comes, answer)
         return found / self.weeks * self._units
+
+
+def _below(gap: Tensor) -> Tensor:
+    """The smaller of a gap and 0, smooth there, so that the slope at today's prices is the mean of
+    those of a rise and of a cut; 0 at 0."""
+    return -SMOOTH * (torch.nn.functional.softplus(-gap / SMOOTH) - np.log(2))
 
 
 def _memory(weeks: int) -> tuple[Tensor, Tensor, Tensor]:

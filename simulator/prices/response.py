@@ -18,6 +18,11 @@ Levels wander: c and u are random walks, so that only quick changes of prices, s
 and new regular prices, tell of their effect, and not what a manager does about demand that rises or
 falls slowly. What the whole category does in a week is in c and teaches nothing about e.
 
+A week in which nobody bought a product shows no price. Where another zone does, it counts as it is;
+where none does, weeks without a sale are left out, and those with one count as what is known of a
+number of trips given that there are any (a Poisson distribution truncated at zero): a last price
+carried on is more often a low one, and would hide what a rise does.
+
 log e_i are drawn from a normal distribution, whose mean and variance are estimated (empirical Bayes,
 by expectation and maximisation with Laplace's approximation): a product whose price says little has
 the elasticity of a typical one, and wide bounds.
@@ -76,7 +81,7 @@ class PriceResponse:
     need_error: np.ndarray
     """(3, 3) covariance of v, d and p."""
     quantity: np.ndarray
-    """(P,) q: elasticity of units per trip to the price over the reference price."""
+    """(P,) q: elasticity of units per trip to a price below the reference price."""
     quantity_error: np.ndarray
     """(P,) its standard error."""
     price: np.ndarray
@@ -95,6 +100,10 @@ class _Data:
     price: Tensor
     on_sale: Tensor
     """(P, 1, W) 1 from the first to the last week with a sale."""
+    plain: Tensor
+    """(P, Z, W) 1 where the price is known whether anything was sold or not."""
+    truncated: Tensor
+    """(P, Z, W) 1 where it is known because something was."""
     traffic: Tensor
     """(Z, W) logarithms."""
     need: Tensor
@@ -122,9 +131,14 @@ def fit_response(
     weeks_on_sale = np.maximum(on_sale.sum(1), 1)[:, None]
     moved = np.sqrt((price**2 * on_sale[:, None]).sum(2) / weeks_on_sale).max(1) > MOVED
     _, category = np.unique(panel.category, return_inverse=True)
+    seen = panel.is_observed[:, :, :last_week]
+    elsewhere = seen.sum(1, keepdims=True) - seen > 0
+    on_sale = on_sale[:, None]
     data = _Data(
         torch.tensor(trips, dtype=torch.float64), torch.tensor(price * moved[:, None, None]),
-        torch.tensor(on_sale[:, None], dtype=torch.float64),
+        torch.tensor(on_sale, dtype=torch.float64),
+        torch.tensor(on_sale & elsewhere, dtype=torch.float64),
+        torch.tensor(on_sale & seen & ~elsewhere, dtype=torch.float64),
         torch.tensor(panel.traffic[:, :last_week]).clamp(min=1e-3).log(),
         torch.tensor(need), torch.tensor(category), torch.tensor(share),
     )  # fmt: skip
@@ -203,7 +217,11 @@ class _Model:
     def loss(self) -> Tensor:
         d = self.data
         log_mean = self.log_mean(self.of_need)
-        nats = ((log_mean.exp() - d.trips * log_mean) * d.on_sale).sum()
+        mean = log_mean.exp()
+        # log(exp(mean) - 1) without overflow
+        any_trip = mean + torch.log(-torch.expm1(-mean.clamp(min=1e-9)))
+        nats = ((mean - d.trips * log_mean) * d.plain).sum()
+        nats = nats + ((any_trip - d.trips * log_mean) * d.truncated).sum()
         for wander, step in ((self.category, CATEGORY_STEP), (self.product, PRODUCT_STEP)):
             nats = nats + (wander.diff(dim=1) ** 2).sum() / (2 * step**2)
             nats = nats + (wander**2).sum() / (2 * LEVEL**2)
@@ -263,7 +281,7 @@ class _Model:
         the regressors' differences from their means over product and zone."""
         d = self.data
         with torch.no_grad():
-            mean = self.log_mean(self.of_need).exp() * d.on_sale
+            mean = self.log_mean(self.of_need).exp() * (d.plain + d.truncated)
             _, reference, stock = self._parts()
             columns = torch.stack([d.price, d.price - reference[d.need], stock[d.need]])
             total = mean.sum(2, keepdim=True).clamp(min=1e-9)
@@ -275,12 +293,13 @@ class _Model:
 def _quantity(
     panel: Panel, price: np.ndarray, reference: np.ndarray, last_week: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(P,) elasticities of units per trip to the gap between price and reference price, and their
-    standard errors: of each department, by least squares within products, weighted by trips."""
+    """(P,) elasticities of units per trip to how far the price is below the reference price, and
+    their standard errors: of each department, by least squares within products, weighted by trips.
+    (Who finds a price high takes none, but nobody takes less than one.)"""
     trips, units = (x[:, :, :last_week] for x in (panel.trips, panel.units))
     total = trips.sum((1, 2)).clip(min=1)[:, None, None]
     mean = units.sum((1, 2))[:, None, None] / total
-    gap = price - reference
+    gap = np.minimum(price - reference, 0)
     gap = gap - (gap * trips).sum((1, 2), keepdims=True) / total
     rest = units / np.maximum(mean, 1e-9) - trips  # (units per trip over the mean - 1) x trips
     _, department = np.unique(panel.department, return_inverse=True)

@@ -59,6 +59,8 @@ def test_units_answer_to_the_price_over_the_reference():
     found = effects(response_of([0, 0], [0, 1], quantity=0.5), {1: 0.8})
     factors = found.unit_factors(np.array([1, 2, 3]), np.array([0, 0, 0]), 11)
     assert factors == pytest.approx([0.8**-0.5, 1, 1])
+    dearer = effects(response_of([0], [0], quantity=0.5), {1: 1.2})
+    assert dearer.unit_factors(np.array([1]), np.array([0]), 11) == pytest.approx([1])
 
 
 def test_customers_learn_what_their_basket_costs():
