@@ -17,13 +17,18 @@ MOVERS = 12
 """Products that gained most, and that lost most, which the JSON and the page list."""
 NAMED = 5
 """Codes in a sentence; of more, the rest is counted."""
+WHOLE = ("total", "week")
+"""Tables of which no row is left out."""
 FIGURE = ("without", "with", "change", "standard_error", "low", "high", "stands_out")
 """What is told of each measure of each row, in pence where it is money."""
 
 
 def content(found: WhatIf, cache: TensorCache, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values: facts, then everything but the products, of which only `MOVERS` are listed."""
+    """JSON values: facts, then all tables but that of products, of which those are listed that
+    move most; of changed ones too."""
     tables = {name: list(rows(found, name)) for name in found.tables if name != "product"}
+    if "changed_product" in tables:
+        tables["changed_product"] = _moved_most(tables["changed_product"])
     return {
         **facts,
         "weeks": [found.first, found.last],
@@ -39,10 +44,11 @@ def content(found: WhatIf, cache: TensorCache, facts: Mapping[str, Any]) -> dict
 
 
 def rows(found: WhatIf, name: str, chosen: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of a table in which anything was sold: what names each, and a figure by measure."""
+    """Rows of a table, of long ones those in which anything was sold: what names each, and a
+    figure by measure."""
     table = found.tables[name]
     if chosen is None:
-        chosen = np.flatnonzero(_sold(table))
+        chosen = np.flatnonzero(_sold(table) | (name in WHOLE))
     for row in chosen.tolist():
         yield {
             **{key: values[row].item() for key, values in table.keys.items()},
@@ -131,6 +137,12 @@ def _products(found: WhatIf) -> dict[str, Any]:
         "gainers": list(rows(found, "product", gainers[:MOVERS])),
         "losers": list(rows(found, "product", losers[:MOVERS])),
     }
+
+
+def _moved_most(changed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """2 x `MOVERS` of the rows, in their order."""
+    order = sorted(changed, key=lambda row: -abs(row["units"]["change"]))[: 2 * MOVERS]
+    return [row for row in changed if row in order]
 
 
 def _figure(found: WhatIf, table: Table, row: int, measure: str) -> dict[str, Any]:

@@ -41,11 +41,16 @@ def interval(figure: Mapping[str, Any], measure: str) -> str:
     return f"[{change(figure, measure, 'low')}, {change(figure, measure, 'high')}]"
 
 
+def is_same(figure: Mapping[str, Any]) -> bool:
+    """Whether no run differs."""
+    return not (figure["change"] or figure["low"] or figure["high"])
+
+
 def verdict(figure: Mapping[str, Any]) -> str:
     """What an interval that holds 0 means; nothing for one that does not."""
     if figure["stands_out"]:
         return ""
-    return SAME if figure["low"] == figure["high"] == figure["change"] == 0 else UNCLEAR
+    return SAME if is_same(figure) else UNCLEAR
 
 
 def relative(figure: Mapping[str, Any]) -> str:

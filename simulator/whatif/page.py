@@ -12,6 +12,7 @@ from simulator.whatif.figures import (
     change,
     flow,
     interval,
+    is_same,
     level,
     relative,
     verdict,
@@ -97,16 +98,21 @@ def _card(name: str, figure: Mapping[str, Any]) -> Markup:
 def _weeks(content: Mapping[str, Any]) -> Markup:
     rows = content["tables"]["week"]
     numbers = [row["week"] for row in rows]
-    drawn = []
+    drawn, same = [], []
     for name in content["measures"]:
         figures, title = [row[name] for row in rows], TITLES[name].capitalize()
+        if all(map(is_same, figures)):
+            same.append(TITLES[name])
+            continue
         drawn += [
             charts.weeks(f"weeks-{name}", f"{title} a week", numbers, figures, name),
             charts.differences(
                 f"difference-{name}", f"{title}: what the change makes", numbers, figures, name
             ),
         ]
-    return join([element("div", *drawn, class_="charts"), element("p", BANDS, class_="note")])
+    said = [BANDS, f"The same in every run, week by week: {', '.join(same)}."] if same else [BANDS]
+    notes = [element("p", text, class_="note") for text in said]
+    return join([element("div", *drawn, class_="charts"), *notes])
 
 
 BANDS = (
@@ -131,14 +137,14 @@ def _parts(content: Mapping[str, Any]) -> Markup:
     lines = [_line(name, row, measures) for name, row in zip(names, [*rows, whole], strict=True)]
     changed = [
         _line(f"{row['product']}, {row['when']}", row, content["measures"])
-        for row in content["tables"]["changed_product"][: 2 * MOST]
+        for row in content["tables"]["changed_product"]
     ]
     return join(
         [
             element("div", *drawn, class_="charts"),
             element("p", MEANING, class_="note"),
             _table("All parts", measures, lines),
-            _table("Products that change", content["measures"], changed),
+            _table("Products that change, those that move most", content["measures"], changed),
         ]
     )
 
