@@ -45,6 +45,8 @@ class WhatIf:
     tables: Mapping[str, Table]
     """By name: total, week, product, category_1 and so on, customer_group, store, store_format,
     store_region, and, where the scenario changes products, part and changed_product."""
+    by_model: np.ndarray
+    """(models, measures) what each model makes of the change in total."""
     shares: Mapping[str, tuple[float, float, float]]
     """By part: units that it loses for each that the changed products gain, or the other way round,
     with the ends of its interval. Empty where what the changed products gain is not clear."""
@@ -111,6 +113,7 @@ def what_if(
         first, last, len(simulators), len(seeds) // len(simulators),
         MEASURES if costs is not None else MEASURES[:-1],
         {name: Table(by.keys, paired(runs[name])) for name, by in found.items()},
+        np.diff(runs["total"].mean(1), axis=1)[:, 0, 0],
         _shares(runs["part"]) if shelves else {},
         evidence, _price_changes(cache, scenario.prices), costs,
     )  # fmt: skip

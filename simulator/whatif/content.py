@@ -39,6 +39,10 @@ def content(found: WhatIf, cache: TensorCache, facts: Mapping[str, Any]) -> dict
         "evidence": _evidence(found),
         "tables": tables,
         "products": _products(found),
+        "by_model": [
+            {name: _json(each) for name, each in zip(found.measures, model, strict=True)}
+            for model in found.by_model.tolist()
+        ],
         "shares": {name: [_json(each) for each in ends] for name, ends in found.shares.items()},
     }
 

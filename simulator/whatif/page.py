@@ -266,7 +266,15 @@ def _how_sure(content: Mapping[str, Any]) -> Markup:
             f"{count(evidence['changed_products'])} whose price the scenario changes, "
             f"{count(evidence['changed_products_moved'])} did."
         )
-    return join([element("p", text) for text in said])
+    measures = content["measures"]
+    models = [
+        [f"model {number}", *(change(model, name, name) for name in measures)]
+        for number, model in enumerate(content["by_model"], start=1)
+    ]
+    title = "What each model makes of it: the change in total"
+    by_model = table(title, ["", *(TITLES[name] for name in measures)], models)
+    paragraphs = [element("p", text) for text in said]
+    return join([*paragraphs, by_model] if len(models) > 1 else paragraphs)
 
 
 def _made_of(content: Mapping[str, Any]) -> str:

@@ -182,6 +182,7 @@ def test_an_ensemble_deals_seeds_out_in_turn(chain, made_up, plan):
     mean, spread = np.mean(change[2:], axis=0), np.abs(change[2] - change[3]) / 2
     np.testing.assert_allclose(change[0], mean)
     np.testing.assert_allclose(two.tables["total"].difference.error, spread)
+    np.testing.assert_allclose(two.by_model, np.concatenate(change[2:]))
 
 
 def test_a_launched_product_is_changed(chain):
