@@ -110,13 +110,18 @@ def what_if(
         for name, by in found.items()
     }  # fmt: skip
     return WhatIf(
-        first, last, len(simulators), len(seeds) // len(simulators),
-        MEASURES if costs is not None else MEASURES[:-1],
-        {name: Table(by.keys, paired(runs[name])) for name, by in found.items()},
-        np.diff(runs["total"].mean(1), axis=1)[:, 0, 0],
-        _shares(runs["part"]) if shelves else {},
-        evidence, _price_changes(cache, scenario.prices), costs,
-    )  # fmt: skip
+        first=first,
+        last=last,
+        models=len(simulators),
+        runs=len(seeds) // len(simulators),
+        measures=MEASURES if costs is not None else MEASURES[:-1],
+        tables={name: Table(by.keys, paired(runs[name])) for name, by in found.items()},
+        by_model=np.diff(runs["total"].mean(1), axis=1)[:, 0, 0],
+        shares=_shares(runs["part"]) if shelves else {},
+        evidence=evidence,
+        price_changes=_price_changes(cache, scenario.prices),
+        costs=costs,
+    )
 
 
 def _shares(runs: np.ndarray) -> dict[str, tuple[float, float, float]]:

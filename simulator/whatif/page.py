@@ -116,9 +116,9 @@ def _weeks(content: Mapping[str, Any]) -> Markup:
 
 
 BANDS = (
-    "On the left the means of all runs; vertical axes do not begin at zero. On the right their "
-    "mean difference, and the band of its 90 % intervals, week by week. Spend and margin are in "
-    "the currency of the receipts."
+    "First the means of all runs, on a vertical axis that does not begin at zero; then their mean "
+    "difference, and the band of its 90 % intervals, week by week. Spend and margin are in the "
+    "currency of the receipts."
 )
 
 
