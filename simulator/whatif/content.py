@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from simulator.whatif.compare import Table, WhatIf
-from simulator.whatif.counting import ADDITIVE
+from simulator.whatif.counting import ADDITIVE, DURING
 from trainer.cache.reader import TensorCache
 
 MOVERS = 12
@@ -95,6 +95,11 @@ def notes(found: WhatIf, cache: TensorCache) -> list[str]:
                 "sold by weight have one price. How demand for them answers is not known from "
                 "these receipts, only what is paid."
             )
+        if found.is_different and not _answers(found):
+            said.append(
+                "Of the products whose price changes the same units sell in every run: in this "
+                "model demand does not answer to the change, only what is paid changes."
+            )
     if found.costs is None:
         said.append("Margin is left out: it needs what products cost (--costs).")
     elif (lacking := np.isnan(found.costs) & _sold(found.tables["product"])).any():
@@ -124,6 +129,14 @@ def _evidence(found: WhatIf) -> dict[str, Any] | None:
         "changed_products_moved": int((moves > 0).sum()),
         "weeks_moved_of_changed": sorted(moves.tolist(), reverse=True)[:MOVERS],
     }
+
+
+def _answers(found: WhatIf) -> bool:
+    """Whether other units sell in any run of products whose price changes, while it does."""
+    table = found.tables["changed_product"]
+    codes = found.tables["product"].keys["product"][found.price_changes]
+    chosen = np.isin(table.keys["product"], codes) & (table.keys["when"] == DURING)
+    return bool(table.difference.differs[chosen, 0].any())
 
 
 def _products(found: WhatIf) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from simulator.whatif.figures import (
     interval,
     is_same,
     level,
+    pairs,
     relative,
     verdict,
 )
@@ -56,15 +57,10 @@ def page(content: Mapping[str, Any], command: str) -> str:
     }
     return document(
         f"{TITLE}, weeks {first}–{last}",
-        f"{content['scenario']}: {_pairs(content)} of weeks {first}–{last}, with the change and "
+        f"{content['scenario']}: {pairs(content)} of weeks {first}–{last}, with the change and "
         "without it, on the same chances",
         sections,
     )
-
-
-def _pairs(content: Mapping[str, Any]) -> str:
-    pairs = "a pair of runs" if content["runs"] == 1 else f"{count(content['runs'])} pairs of runs"
-    return f"{pairs} of each of {content['models']} models" if content["models"] > 1 else pairs
 
 
 def _short(content: Mapping[str, Any]) -> Markup:
@@ -236,18 +232,17 @@ def _table(title: str, measures: Sequence[str], lines: Sequence[Sequence[str]]) 
 
 
 def _how_sure(content: Mapping[str, Any]) -> Markup:
-    pairs = content["runs"] * content["models"]
     if content["models"] > 1:
         spread = (
             f"Each of {content['models']} models has {content['runs']} pairs of its own. Intervals "
             "are Student's of the models' means: what models make of the change, and chance in "
             "their runs, both widen them."
         )
-    elif pairs > 1:
+    elif content["runs"] > 1:
         spread = (
-            f"Intervals are Student's of the differences of {pairs} pairs: they hold chance alone. "
-            "What the model gets wrong is the same in all of them; several models that differ in "
-            "their seed would show a part of it."
+            f"Intervals are Student's of the differences of {count(content['runs'])} pairs: they "
+            "hold chance alone. What the model gets wrong is the same in all of them; several "
+            "models that differ in their seed would show a part of it."
         )
     else:
         spread = "A single pair shows no spread."
