@@ -47,7 +47,7 @@ class PriceEvidence:
         often = ""
         if self.moved:
             weeks = float(np.median(self.moves[self.moves > 0]))
-            often = f", each in {weeks:g} of the weeks (median)"
+            often = f", in {weeks:g} weeks each (median)"
         return (
             f"in training weeks {self.first}-{self.last} the price of {self.moved:,} of "
             f"{self.seen.sum():,} products moved by {MOVE:.0%} or more{often}".replace("%", " %")

@@ -58,10 +58,11 @@ def differences(
     axes, by = chart.axes, scale(measure)
     if figures[0]["low"] is not None:
         low, high = ([figure[end] * by for figure in figures] for end in ("low", "high"))
-        # Half a week further on either side, so that a single week has a width too.
-        edges = [numbers[0] - 0.5, *numbers, numbers[-1] + 0.5]
-        ends = ([each[0], *each, each[-1]] for each in (low, high))
-        axes.fill_between(edges, *ends, color=GAIN, alpha=FAINT, linewidth=0)
+        if len(numbers) > 1:
+            axes.fill_between(numbers, low, high, color=GAIN, alpha=FAINT, linewidth=0)
+        else:
+            axes.plot([*numbers, *numbers], [*low, *high], "_-", color=GAIN, markersize=8,
+                      markeredgewidth=1.8)  # fmt: skip
     (line,) = axes.plot(
         numbers, [figure["change"] * by for figure in figures], color=GAIN, marker="o"
     )

@@ -45,6 +45,8 @@ class WhatIf:
     tables: Mapping[str, Table]
     """By name: total, week, product, category_1 and so on, customer_group, store, store_format,
     store_region, and, where the scenario changes products, part and changed_product."""
+    by_model: np.ndarray
+    """(models, measures) what each model makes of the change in total."""
     shares: Mapping[str, tuple[float, float, float]]
     """By part: units that it loses for each that the changed products gain, or the other way round,
     with the ends of its interval. Empty where what the changed products gain is not clear."""
@@ -108,12 +110,18 @@ def what_if(
         for name, by in found.items()
     }  # fmt: skip
     return WhatIf(
-        first, last, len(simulators), len(seeds) // len(simulators),
-        MEASURES if costs is not None else MEASURES[:-1],
-        {name: Table(by.keys, paired(runs[name])) for name, by in found.items()},
-        _shares(runs["part"]) if shelves else {},
-        evidence, _price_changes(cache, scenario.prices), costs,
-    )  # fmt: skip
+        first=first,
+        last=last,
+        models=len(simulators),
+        runs=len(seeds) // len(simulators),
+        measures=MEASURES if costs is not None else MEASURES[:-1],
+        tables={name: Table(by.keys, paired(runs[name])) for name, by in found.items()},
+        by_model=np.diff(runs["total"].mean(1), axis=1)[:, 0, 0],
+        shares=_shares(runs["part"]) if shelves else {},
+        evidence=evidence,
+        price_changes=_price_changes(cache, scenario.prices),
+        costs=costs,
+    )
 
 
 def _shares(runs: np.ndarray) -> dict[str, tuple[float, float, float]]:

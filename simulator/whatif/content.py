@@ -10,20 +10,25 @@ from typing import Any
 import numpy as np
 
 from simulator.whatif.compare import Table, WhatIf
-from simulator.whatif.counting import ADDITIVE
+from simulator.whatif.counting import ADDITIVE, DURING
 from trainer.cache.reader import TensorCache
 
 MOVERS = 12
 """Products that gained most, and that lost most, which the JSON and the page list."""
 NAMED = 5
 """Codes in a sentence; of more, the rest is counted."""
+WHOLE = ("total", "week")
+"""Tables of which no row is left out."""
 FIGURE = ("without", "with", "change", "standard_error", "low", "high", "stands_out")
 """What is told of each measure of each row, in pence where it is money."""
 
 
 def content(found: WhatIf, cache: TensorCache, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values: facts, then everything but the products, of which only `MOVERS` are listed."""
+    """JSON values: facts, then all tables but that of products, of which those are listed that
+    move most; of changed ones too."""
     tables = {name: list(rows(found, name)) for name in found.tables if name != "product"}
+    if "changed_product" in tables:
+        tables["changed_product"] = _moved_most(tables["changed_product"])
     return {
         **facts,
         "weeks": [found.first, found.last],
@@ -34,15 +39,20 @@ def content(found: WhatIf, cache: TensorCache, facts: Mapping[str, Any]) -> dict
         "evidence": _evidence(found),
         "tables": tables,
         "products": _products(found),
+        "by_model": [
+            {name: _json(each) for name, each in zip(found.measures, model, strict=True)}
+            for model in found.by_model.tolist()
+        ],
         "shares": {name: [_json(each) for each in ends] for name, ends in found.shares.items()},
     }
 
 
 def rows(found: WhatIf, name: str, chosen: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of a table in which anything was sold: what names each, and a figure by measure."""
+    """Rows of a table, of long ones those in which anything was sold: what names each, and a
+    figure by measure."""
     table = found.tables[name]
     if chosen is None:
-        chosen = np.flatnonzero(_sold(table))
+        chosen = np.flatnonzero(_sold(table) | (name in WHOLE))
     for row in chosen.tolist():
         yield {
             **{key: values[row].item() for key, values in table.keys.items()},
@@ -85,6 +95,11 @@ def notes(found: WhatIf, cache: TensorCache) -> list[str]:
                 "sold by weight have one price. How demand for them answers is not known from "
                 "these receipts, only what is paid."
             )
+        if found.is_different and not _answers(found):
+            said.append(
+                "Of the products whose price changes the same units sell in every run: in this "
+                "model demand does not answer to the change, only what is paid changes."
+            )
     if found.costs is None:
         said.append("Margin is left out: it needs what products cost (--costs).")
     elif (lacking := np.isnan(found.costs) & _sold(found.tables["product"])).any():
@@ -116,6 +131,14 @@ def _evidence(found: WhatIf) -> dict[str, Any] | None:
     }
 
 
+def _answers(found: WhatIf) -> bool:
+    """Whether other units sell in any run of products whose price changes, while it does."""
+    table = found.tables["changed_product"]
+    codes = found.tables["product"].keys["product"][found.price_changes]
+    chosen = np.isin(table.keys["product"], codes) & (table.keys["when"] == DURING)
+    return bool(table.difference.differs[chosen, 0].any())
+
+
 def _products(found: WhatIf) -> dict[str, Any]:
     """How many differ and stand out in units, and those that gain and lose most of them."""
     difference = found.tables["product"].difference
@@ -131,6 +154,12 @@ def _products(found: WhatIf) -> dict[str, Any]:
         "gainers": list(rows(found, "product", gainers[:MOVERS])),
         "losers": list(rows(found, "product", losers[:MOVERS])),
     }
+
+
+def _moved_most(changed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """2 x `MOVERS` of the rows, in their order."""
+    order = sorted(changed, key=lambda row: -abs(row["units"]["change"]))[: 2 * MOVERS]
+    return [row for row in changed if row in order]
 
 
 def _figure(found: WhatIf, table: Table, row: int, measure: str) -> dict[str, Any]:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.report.figures import NONE, fixed
+from trainer.report.figures import NONE, count, fixed
 
 TITLES = {
-    "units": "units", "trips": "trips", "customers": "customers who come",
+    "units": "units", "trips": "trips", "customers": "customers",
     "spend_pence": "spend", "margin_pence": "margin",
 }  # fmt: skip
 PENCE = 100
 """Of a pound, or what a unit of the currency is divided into."""
 UNCLEAR, SAME = "not distinguishable from 0", "the same in every run"
+
+
+def pairs(content: Mapping[str, Any]) -> str:
+    """How many pairs of runs there are, of how many models."""
+    runs = "a pair of runs" if content["runs"] == 1 else f"{count(content['runs'])} pairs of runs"
+    return f"{runs} of each of {content['models']} models" if content["models"] > 1 else runs
 
 
 def scale(measure: str) -> float:
@@ -41,19 +47,24 @@ def interval(figure: Mapping[str, Any], measure: str) -> str:
     return f"[{change(figure, measure, 'low')}, {change(figure, measure, 'high')}]"
 
 
+def is_same(figure: Mapping[str, Any]) -> bool:
+    """Whether no run differs."""
+    return not (figure["change"] or figure["low"] or figure["high"])
+
+
 def verdict(figure: Mapping[str, Any]) -> str:
     """What an interval that holds 0 means; nothing for one that does not."""
     if figure["stands_out"]:
         return ""
-    return SAME if figure["low"] == figure["high"] == figure["change"] == 0 else UNCLEAR
+    return SAME if is_same(figure) else UNCLEAR
 
 
 def relative(figure: Mapping[str, Any]) -> str:
     """The change in percent of what there is without it."""
     if not figure["without"]:
         return NONE
-    share = fixed(100 * figure["change"] / figure["without"], 1)
-    return f"{'+' if figure['change'] > 0 else ''}{share} %"
+    share = round(100 * figure["change"] / figure["without"], 1) + 0.0  # no negative zero
+    return f"{'+' if share > 0 else ''}{fixed(share, 1)} %"
 
 
 def flow(content: Mapping[str, Any], parts: Mapping[str, str]) -> str | None:
@@ -74,5 +85,6 @@ def flow(content: Mapping[str, Any], parts: Mapping[str, str]) -> str | None:
 
 
 def _number(value: float) -> str:
-    """Decimals only where they matter."""
-    return fixed(value, 0 if abs(value) >= 100 or value == round(value) else 1)
+    """Decimals only where they matter; no negative zero."""
+    digits = 0 if abs(value) >= 100 or value == round(value) else 1
+    return fixed(round(value, digits) + 0.0, digits)

@@ -12,7 +12,9 @@ from simulator.whatif.figures import (
     change,
     flow,
     interval,
+    is_same,
     level,
+    pairs,
     relative,
     verdict,
 )
@@ -55,15 +57,10 @@ def page(content: Mapping[str, Any], command: str) -> str:
     }
     return document(
         f"{TITLE}, weeks {first}–{last}",
-        f"{content['scenario']}: {_pairs(content)} of weeks {first}–{last}, with the change and "
+        f"{content['scenario']}: {pairs(content)} of weeks {first}–{last}, with the change and "
         "without it, on the same chances",
         sections,
     )
-
-
-def _pairs(content: Mapping[str, Any]) -> str:
-    pairs = "a pair of runs" if content["runs"] == 1 else f"{count(content['runs'])} pairs of runs"
-    return f"{pairs} of each of {content['models']} models" if content["models"] > 1 else pairs
 
 
 def _short(content: Mapping[str, Any]) -> Markup:
@@ -97,22 +94,27 @@ def _card(name: str, figure: Mapping[str, Any]) -> Markup:
 def _weeks(content: Mapping[str, Any]) -> Markup:
     rows = content["tables"]["week"]
     numbers = [row["week"] for row in rows]
-    drawn = []
+    drawn, same = [], []
     for name in content["measures"]:
         figures, title = [row[name] for row in rows], TITLES[name].capitalize()
+        if all(map(is_same, figures)):
+            same.append(TITLES[name])
+            continue
         drawn += [
             charts.weeks(f"weeks-{name}", f"{title} a week", numbers, figures, name),
             charts.differences(
                 f"difference-{name}", f"{title}: what the change makes", numbers, figures, name
             ),
         ]
-    return join([element("div", *drawn, class_="charts"), element("p", BANDS, class_="note")])
+    said = [BANDS, f"The same in every run, week by week: {', '.join(same)}."] if same else [BANDS]
+    notes = [element("p", text, class_="note") for text in said]
+    return join([element("div", *drawn, class_="charts"), *notes])
 
 
 BANDS = (
-    "On the left the means of all runs; vertical axes do not begin at zero. On the right their "
-    "mean difference, and the band of its 90 % intervals, week by week. Spend and margin are in "
-    "the currency of the receipts."
+    "First the means of all runs, on a vertical axis that does not begin at zero; then their mean "
+    "difference, and the band of its 90 % intervals, week by week. Spend and margin are in the "
+    "currency of the receipts."
 )
 
 
@@ -131,14 +133,14 @@ def _parts(content: Mapping[str, Any]) -> Markup:
     lines = [_line(name, row, measures) for name, row in zip(names, [*rows, whole], strict=True)]
     changed = [
         _line(f"{row['product']}, {row['when']}", row, content["measures"])
-        for row in content["tables"]["changed_product"][: 2 * MOST]
+        for row in content["tables"]["changed_product"]
     ]
     return join(
         [
             element("div", *drawn, class_="charts"),
             element("p", MEANING, class_="note"),
             _table("All parts", measures, lines),
-            _table("Products that change", content["measures"], changed),
+            _table("Products that change, those that move most", content["measures"], changed),
         ]
     )
 
@@ -230,18 +232,17 @@ def _table(title: str, measures: Sequence[str], lines: Sequence[Sequence[str]]) 
 
 
 def _how_sure(content: Mapping[str, Any]) -> Markup:
-    pairs = content["runs"] * content["models"]
     if content["models"] > 1:
         spread = (
             f"Each of {content['models']} models has {content['runs']} pairs of its own. Intervals "
             "are Student's of the models' means: what models make of the change, and chance in "
             "their runs, both widen them."
         )
-    elif pairs > 1:
+    elif content["runs"] > 1:
         spread = (
-            f"Intervals are Student's of the differences of {pairs} pairs: they hold chance alone. "
-            "What the model gets wrong is the same in all of them; several models that differ in "
-            "their seed would show a part of it."
+            f"Intervals are Student's of the differences of {count(content['runs'])} pairs: they "
+            "hold chance alone. What the model gets wrong is the same in all of them; several "
+            "models that differ in their seed would show a part of it."
         )
     else:
         spread = "A single pair shows no spread."
@@ -260,7 +261,15 @@ def _how_sure(content: Mapping[str, Any]) -> Markup:
             f"{count(evidence['changed_products'])} whose price the scenario changes, "
             f"{count(evidence['changed_products_moved'])} did."
         )
-    return join([element("p", text) for text in said])
+    measures = content["measures"]
+    models = [
+        [f"model {number}", *(change(model, name, name) for name in measures)]
+        for number, model in enumerate(content["by_model"], start=1)
+    ]
+    title = "What each model makes of it: the change in total"
+    by_model = table(title, ["", *(TITLES[name] for name in measures)], models)
+    paragraphs = [element("p", text) for text in said]
+    return join([*paragraphs, by_model] if len(models) > 1 else paragraphs)
 
 
 def _made_of(content: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.whatif.figures import TITLES, change, flow, interval, level, relative, verdict
+from simulator.whatif.figures import TITLES, change, flow, interval, level, pairs, relative, verdict
 from simulator.whatif.parts import PARTS
 from trainer.evaluation.text_report import aligned
 
@@ -19,8 +19,7 @@ def report(content: Mapping[str, Any]) -> list[str]:
     first, last = content["weeks"]
     total = content["tables"]["total"][0]
     found = [
-        f"weeks {first}-{last} with {content['scenario']} and without: {content['runs']} pairs of "
-        f"runs{_of_models(content['models'])}",
+        f"weeks {first}-{last} with {content['scenario']} and without: {pairs(content)}",
         "",
         *_table("", [(TITLES[name], total[name], name) for name in content["measures"]]),
     ]
@@ -39,10 +38,6 @@ def report(content: Mapping[str, Any]) -> list[str]:
             "one in ten would by luck"
         )
     return [*found, "", *content["notes"]] if content["notes"] else found
-
-
-def _of_models(models: int) -> str:
-    return f" of each of {models} models" if models > 1 else ""
 
 
 def _table(title: str, rows: list[tuple[str, Mapping[str, Any], str]]) -> list[str]:

@@ -151,7 +151,11 @@ def test_several_models_have_runs_of_their_own(chain, folder, quick, tmp_path):
     assert (content["models"], content["runs"]) == (2, 1)
     assert "margin_pence" not in content["tables"]["total"][0]
     assert any("Margin is left out" in note for note in content["notes"])
-    assert content["tables"]["total"][0]["units"]["low"] is not None
+    total = content["tables"]["total"][0]["spend_pence"]
+    assert total["low"] is not None
+    models = [model["spend_pence"] for model in content["by_model"]]
+    assert sum(models) / 2 == pytest.approx(total["change"], abs=1e-3)
+    assert "What each model makes of it" in (tmp_path / "out" / "whatif.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,18 @@ def test_products_without_a_cost_count_nowhere_in_margin(chain, made_up, plan, f
     assert not any("Margin" in text for text in notes(found, cache))
 
 
+def test_demand_that_does_not_answer_to_prices_is_said_so(chain, made_up, plan):
+    """Made-up trips buy the same at any price."""
+    same = "demand does not answer to the change, only what is paid changes"
+    found = what_if([made_up], Scenario(prices=plan.prices), WEEKS, SEEDS)
+    part = found.tables["part"].difference
+    assert not part.differs[:, 0].any() and part.change[0, MEASURES.index("spend_pence")] < 0
+    assert any(same in text for text in notes(found, chain[0]))
+    changed = found.tables["changed_product"]
+    changed.difference.differs[0, 0] = True
+    assert not any(same in text for text in notes(found, chain[0]))
+
+
 def test_an_ensemble_deals_seeds_out_in_turn(chain, made_up, plan):
     """Two simulators that are the same one: their runs are those of the four seeds."""
     two = what_if([made_up, made_up], plan, 2, (3, 4, 5, 6))
@@ -182,6 +194,7 @@ def test_an_ensemble_deals_seeds_out_in_turn(chain, made_up, plan):
     mean, spread = np.mean(change[2:], axis=0), np.abs(change[2] - change[3]) / 2
     np.testing.assert_allclose(change[0], mean)
     np.testing.assert_allclose(two.tables["total"].difference.error, spread)
+    np.testing.assert_allclose(two.by_model, np.concatenate(change[2:]))
 
 
 def test_a_launched_product_is_changed(chain):
