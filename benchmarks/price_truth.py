@@ -5,8 +5,8 @@
     python -m benchmarks.price_truth raw_data --cache cache
 
 Elasticities are compared with truth/elasticities.parquet: of one week, by the chain's expected
-purchases. A plan is made from receipts and unit costs up to `--start` and valued by living the weeks
-after it again under the plan, and under those of simpler methods that keep the same rules.
+purchases. A plan is made from receipts and unit costs up to `--start` and valued by living the
+weeks after it again under the plan, and under those of simpler methods that keep the same rules.
 """
 
 from __future__ import annotations

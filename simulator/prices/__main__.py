@@ -51,8 +51,8 @@ def _parser() -> CommandParser:
     )  # fmt: skip
     add(
         "--weeks", type=whole(1, MOST_WEEKS), default=1, metavar="N",
-        help="for which prices are held: 1 is what customers do at once, 26 and more also what they "
-        "learn (default: 1)",
+        help="for which prices are held: 1 is what customers do at once, 26 and more also what "
+        "they learn (default: 1)",
     )  # fmt: skip
     add(
         "--costs", type=Path, metavar="FILE",
@@ -116,8 +116,8 @@ def _write_elasticities(
         "product need share_of_need elasticity low high rests_on weeks_with_a_move "
         "standard_deviation_of_log_price",
         (
-            (code, r.need[i], f"{r.share[i]:.4f}", *(_text(x[own[i]]) for x in _bounds(found)), of, moves[i],
-             f"{spread[i]:.4f}")
+            (code, r.need[i], f"{r.share[i]:.4f}", *(_text(x[own[i]]) for x in _bounds(found)),
+             of, moves[i], f"{spread[i]:.4f}")
             for i, (code, of) in enumerate(zip(codes, verdict(r), strict=True))
         ),
     )  # fmt: skip
@@ -178,16 +178,18 @@ def _of_plan(plan: Plan) -> dict:
     return {
         "changed": int((plan.before != plan.after).sum()),
         "profit_before": plan.profit_before, "profit_after": plan.profit_after,
-        "units_before": float(plan.units_before.sum()), "units_after": float(plan.units_after.sum()),
+        "units_before": float(plan.units_before.sum()),
+        "units_after": float(plan.units_after.sum()),
     }  # fmt: skip
 
 
 def _lines(content: dict) -> list[str]:
     own, rest = content["own"], content["rest_on"]
     found = [
-        f"{content['products']} products in {content['needs']} needs, weeks up to {content['start']}, "
-        f"prices held for {content['weeks']}",
-        f"own elasticities: median {own['median']:.2f}, 10 % below {own['low']:.2f}, 10 % above {own['high']:.2f}",
+        f"{content['products']} products in {content['needs']} needs, weeks up to "
+        f"{content['start']}, prices held for {content['weeks']}",
+        f"own elasticities: median {own['median']:.2f}, 10 % below {own['low']:.2f}, 10 % above "
+        f"{own['high']:.2f}",
         "resting on " + ", ".join(f"{name}: {count}" for name, count in rest.items()),
         f"visits to the price level of the usual basket: {content['visits']['elasticity']:.2f} "
         f"({content['visits']['standard_error']:.2f})",
@@ -196,8 +198,8 @@ def _lines(content: dict) -> list[str]:
         gain = plan["profit_after"] / plan["profit_before"] - 1
         found.append(
             f"prices worth charging: {plan['changed']} change; expected profit a week "
-            f"{plan['profit_before'] / 100:,.0f} -> {plan['profit_after'] / 100:,.0f} ({gain:+.1%}), units "
-            f"{plan['units_before']:,.0f} -> {plan['units_after']:,.0f}"
+            f"{plan['profit_before'] / 100:,.0f} -> {plan['profit_after'] / 100:,.0f} "
+            f"({gain:+.1%}), units {plan['units_before']:,.0f} -> {plan['units_after']:,.0f}"
         )
     return found
 

@@ -1,10 +1,11 @@
 """Expected demand as a differentiable function of prices.
 
-    D_i = mean over weeks of sum_gz b_giz exp(m_g x_iw) exp(-q_i min(l_i - r_kw, 0)) exp(-v m_g I_gzw) u_i
+    D_i = u_i mean over weeks of
+          sum_gz b_giz exp(m_g x_iw - q_i min(l_i - r_kw, 0)) exp(-v m_g I_gzw)
 
 b_giz are the trips with the product in a week of the recent past, of customers of price-sensitivity
-segment g in zone z, m_g and u_i the segment's factor and the product's units a trip; x, r, q and v
-are those of `simulator.prices.response` and `simulator.prices.visit_response`, for prices that change
+segment g in zone z, m_g the segment's factor and u_i the product's units a trip; x, r, q and v are
+those of `simulator.prices.response` and `simulator.prices.visit_response`, for prices that change
 today and are held. So a demand of few weeks knows what customers do at once, one of many also what
 they learn: reference prices follow, pantries empty, and whoever finds the usual basket dear comes
 less often.

@@ -91,7 +91,8 @@ class _Problem:
         self.today = np.rint(demand.typical_pence())
         self.sales = self.units(self.today)
         known = np.isfinite(cost) & demand.response.products.moved & (self.sales > 0)
-        self.cost = np.where(known, cost, self.today)  # what is not known earns nothing, and stays
+        # What is not known earns nothing, and stays.
+        self.cost = np.where(known, cost, self.today)
         self.free = np.flatnonzero(known)
         if not len(self.free):
             raise InputError(

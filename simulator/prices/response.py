@@ -6,12 +6,12 @@
 l is the log price relative to the usual, g the product's finest category, k its need
 (`simulator.prices.needs`). Three effects of a price are told apart:
 
-- *switching* within the need: V_k = log sum_j s_j exp(-e_j l_j), s the shares at usual prices, is the
-  inclusive value of a nested logit (McFadden, Modelling the choice of residential location, 1978):
-  what one product loses the others of the need gain, before
+- *switching* within the need: V_k = log sum_j s_j exp(-e_j l_j), s the shares at usual prices, is
+  the inclusive value of a nested logit (McFadden, Modelling the choice of residential location,
+  1978): what one product loses the others of the need gain, before
 - *buying in the need at all*: v to a lasting change, and d as far as the price differs from the
-  reference price r, a moving average of what the need cost (Mazumdar, Raj and Sinha, Reference price
-  research, 2005);
+  reference price r, a moving average of what the need cost (Mazumdar, Raj and Sinha, Reference
+  price research, 2005);
 - *stocking up*: S, discounts of the weeks before, lowers demand afterwards by p.
 
 Levels wander: c and u are random walks, so that only quick changes of prices, such as promotions
@@ -20,12 +20,11 @@ falls slowly. What the whole category does in a week is in c and teaches nothing
 
 A week in which nobody bought a product shows no price. Where another zone does, it counts as it is;
 where none does, weeks without a sale are left out, and those with one count as what is known of a
-number of trips given that there are any (a Poisson distribution truncated at zero): a last price
-carried on is more often a low one, and would hide what a rise does.
+number of trips given that there are any (a Poisson distribution truncated at zero).
 
-log e_i are drawn from a normal distribution, whose mean and variance are estimated (empirical Bayes,
-by expectation and maximisation with Laplace's approximation): a product whose price says little has
-the elasticity of a typical one, and wide bounds.
+log e_i are drawn from a normal distribution, whose mean and variance are estimated (empirical
+Bayes, by expectation and maximisation with Laplace's approximation): a product whose price says
+little has the elasticity of a typical one, and wide bounds.
 """
 
 from __future__ import annotations

@@ -49,12 +49,13 @@ def read_rules(path: Path, cache: TensorCache, panel: Panel) -> tuple[Rules, np.
     codes = {
         cache["products.code"][token - 1].decode(): row for row, token in enumerate(panel.token)
     }
+    index, changes = content.get("index"), content.get("most_changes")
     rules = Rules(
         most_move=_share(path, "most_move", content.get("most_move", "10%"), 0.001, 0.9),
         endings=_endings(path, content.get("endings", [])),
         least_margin=_share(path, "least_margin", content.get("least_margin", "0"), -10, 0.99),
-        index=_share(path, "index", content["index"], 0.1, 10) if "index" in content else None,
-        most_changes=_whole(path, "most_changes", content["most_changes"], len(panel.token)) if "most_changes" in content else None,
+        index=None if index is None else _share(path, "index", index, 0.1, 10),
+        most_changes=None if changes is None else _whole(path, "most_changes", changes, 10**6),
         parity=tuple(
             _parity(path, number, entry, codes)
             for number, entry in enumerate(_listed(path, "parity", content.get("parity", [])), 1)
@@ -103,12 +104,8 @@ def _endings(path: Path, value: Any) -> tuple[int, ...]:
 
 def _parity(path: Path, number: int, entry: Any, codes: dict) -> tuple[int, int, float, float]:
     where = f"parity, entry {number}"
-    if not isinstance(entry, dict) or not {"product", "of"} <= set(entry) <= {
-        "product",
-        "of",
-        "times",
-        "within",
-    }:
+    known = {"product", "of", "times", "within"}
+    if not isinstance(entry, dict) or not {"product", "of"} <= set(entry) <= known:
         raise InputError(f"{path}: {where}: expected product, times, of, within")
     rows = [_row(path, where, entry[end], codes) for end in ("product", "of")]
     times = _share(path, f"{where}: times", entry.get("times", "1"), 0.001, 1000)

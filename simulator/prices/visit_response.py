@@ -50,10 +50,10 @@ def fit_visit_response(
         customer[known] * last_week + week[known] - 1, minlength=customers * last_week
     )
     trips = trips.reshape(customers, last_week).astype(float)
-    # Baskets are those of the other half of the weeks: a customer who comes while something is cheap
-    # buys it, and a basket of the same weeks would look cheap whenever they came. What a few trips
-    # say of a basket is noisy, which would make v too small: the basket of every other week is an
-    # instrument for that of the weeks between (Fuller, Measurement error models, 1987).
+    # Baskets are those of the other half of the weeks: a customer who comes while something is
+    # cheap buys it, and a basket of the same weeks would look cheap whenever they came. What a few
+    # trips say of a basket is noisy, which would make v too small: the basket of every other week
+    # is an instrument for that of the weeks between (Fuller, Measurement error models, 1987).
     zone = panel.zone[main_store(cache, last_week)]
     all_weeks, half = np.arange(1, last_week + 1), last_week // 2
     learnt, instrument = (

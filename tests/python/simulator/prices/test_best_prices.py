@@ -56,7 +56,8 @@ def test_rules_that_no_plan_keeps():
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 1000), index=st.sampled_from([None, 0.97, 1.0, 1.03]),
-    changes=st.sampled_from([None, 1, 3]), parity=st.booleans(), endings=st.sampled_from([(), (9, 19, 49, 99)]),
+    changes=st.sampled_from([None, 1, 3]), parity=st.booleans(),
+    endings=st.sampled_from([(), (9, 19, 49, 99)]),
 )  # fmt: skip
 def test_a_plan_keeps_all_rules_and_earns_no_less(seed, index, changes, parity, endings):
     rng = np.random.default_rng(seed)
