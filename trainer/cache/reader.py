@@ -110,6 +110,8 @@ class TensorCache:
             ("products.category", "categories"),
             ("anonymous_prices.product", "products"),
             ("anonymous_prices.store", "stores"),
+            ("promotions.product", "products"),
+            ("promotions.store", "stores"),
         ):
             self._check_range(name, 0, self.rows(table) - 1)
         for name, label in (
@@ -130,6 +132,7 @@ class TensorCache:
         for name, lowest, highest in (
             ("trips.week", 1, self.rows("weeks")),
             ("anonymous_prices.week", 1, self.rows("weeks")),
+            ("promotions.week", 1, self.rows("weeks")),
             ("trips.hour", 0, 23),
             ("days.weekday", 1, 7),
             ("days.week_of_year", 1, 53),
