@@ -137,10 +137,10 @@ def _measured(
         },
         "zones": [int(stores) for stores in np.bincount(panel.zone)],
         "scores": scored,
-        "noise_floor": noise_floor(events, found[BLENDED], seed=seed),
+        "noise_floor": noise_floor(events, found[OURS], seed=seed),
         "goals": {
-            key: {"name": name, "range": [low, high], "value": scored[BLENDED][key],
-                  "met": bool(low <= scored[BLENDED][key] <= high)}
+            key: {"name": name, "range": [low, high], "value": scored[OURS][key],
+                  "met": bool(low <= scored[OURS][key] <= high)}
             for name, key, low, high in GOALS
         },
         "elasticity": _elasticities(demand, pooled),
@@ -190,7 +190,8 @@ def _report(content: dict[str, Any]) -> Iterator[str]:
         f"Fitted on weeks 1 to {told['fitted_to']}; {told['events']:,} price changes of "
         f"{told['products']:,} products in weeks {told['fitted_to'] + 1} to "
         f"{told['predicted_to']}, {told['cuts']:,} of them cuts, {told['price_alone']:,} with "
-        f"display and mailer as before; price zones of {' and '.join(map(str, content['zones']))} stores."
+        "display and mailer as before; price zones of "
+        f"{' and '.join(map(str, content['zones']))} stores."
     )
     yield ""
     yield from table(
@@ -205,7 +206,7 @@ def _report(content: dict[str, Any]) -> Iterator[str]:
     )  # fmt: skip
     yield ""
     yield from table(
-        (f"goals of {BLENDED}", "figure", "goal", ""),
+        (f"goals of {OURS}", "figure", "goal", ""),
         [
             (
                 goal["name"], f"{goal['value']:.3f}", _range(*goal["range"]),
@@ -217,7 +218,7 @@ def _report(content: dict[str, Any]) -> Iterator[str]:
     yield ""
     low, _, middle, _, high = elasticity["quantiles"]
     yield (
-        f"Own elasticities, neither on display nor in the mailer: median {middle:.2f}, one in ten "
+        f"Own elasticities, display and mailer as they are: median {middle:.2f}, one in ten "
         f"below {low:.2f}, one in ten above {high:.2f}; median standard error "
         f"{elasticity['median_error']:.2f}; {elasticity['significant']:.0%} below zero with 95 % "
         f"certainty. Of {elasticity['products']:,} products the prices of "

@@ -10,8 +10,8 @@ observations", Journal of Business & Economic Statistics, 1989):
     level = a / b,   a <- d a + r trips,   b <- d b + r traffic exp(x'b)
 
 Coefficients of price, display and mailer are those of the chain, plus the deviation of the finest
-category, plus that of the product. Deviations are normal with covariances estimated from all of them (empirical Bayes:
-Laplace's approximation inside EM).
+category, plus that of the product. Deviations are normal with covariances estimated from all of
+them (empirical Bayes: Laplace's approximation inside EM).
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ START = 0.3
 """Trips that the level of the first weeks counts for."""
 HYPER = (1.0, -0.3, -3.0)
 """Where discount (logit), weight of a week (log) and overdispersion (log) start."""
+TINY = 1e-9
 NUDGE = 1e-3
 """Step of the finite differences of gradients."""
 
@@ -65,10 +66,9 @@ class Demand:
 
     @property
     def elasticity(self) -> np.ndarray:
-        """(P,) change of the log of trips by that of the price, with the product neither on display
-        nor in the mailer and other prices as they are; 0 where it is not identified."""
-        by_volume = self.pooled[POOLED.index("price x volume")] * self.evidence.volume
-        return np.where(self.moving, self.own[:, 0] + by_volume, 0)
+        """(P,) change of the log of trips by that of the price, with display and mailer as they
+        are; 0 where it is not identified."""
+        return np.where(self.moving, self.own[:, 0], 0)
 
     @property
     def elasticity_error(self) -> np.ndarray:
@@ -137,7 +137,12 @@ class _Problem:
         self.categories, self.category = len(found), torch.from_numpy(category)
 
     def loss(self, values: list[Tensor]) -> Tensor:
-        """Minus the log-likelihood of trips after the first weeks, up to a constant."""
+        """Minus the log-likelihood of trips after the first weeks, up to a constant.
+
+        A price is seen where somebody paid it, so what is scored is the number of trips given
+        that there are any. Weeks without would count for the price last seen, which is more often
+        a low one, and make elasticities too small.
+        """
         theta, of_category, of_product, hyper = values
         answer = torch.einsum("kpzw,k->pzw", self._x, theta)
         deviation = of_category[self.category] + of_product
@@ -145,10 +150,11 @@ class _Problem:
         mean, size = _one_step_ahead(self._trips, self._traffic, answer.exp(), hyper)
         mean, size = mean[..., FIRST_WEEKS:], size[..., FIRST_WEEKS:]
         trips = self._trips[..., FIRST_WEEKS:]
-        return -(
-            torch.lgamma(trips + size) - torch.lgamma(size)
-            + size * torch.log(size / (size + mean)) + trips * torch.log(mean / (size + mean))
-        ).sum()  # fmt: skip
+        none = size * torch.log(size / (size + mean))
+        found = torch.lgamma(trips + size) - torch.lgamma(size)
+        found = found + none + trips * torch.log(mean / (size + mean))
+        any_ = torch.log(-torch.expm1(none.clamp_max(-TINY)))
+        return -((found - any_) * (trips > 0)).sum()
 
     def climb(self, values: list[Tensor], spreads: list[Tensor]) -> list[Tensor]:
         """Better values, of the likelihood and the deviations' normal densities together."""

@@ -50,7 +50,7 @@ def events_of(panel: Panel, start: int, end: int | None = None) -> Events:
     is_event = np.abs(change) >= MOVE
     is_event &= panel.trips[..., :start].mean(-1, keepdims=True) >= MIN_WEEKLY_TRIPS
     is_event[..., :start] = False
-    is_event[..., end:] = False
+    is_event[..., panel.shape[-1] if end is None else end :] = False
     features = np.maximum(
         *(np.abs(shares - before(shares)) for shares in (panel.display, panel.mailer))
     )
@@ -122,5 +122,6 @@ def _interval(product: np.ndarray, above: np.ndarray, below: np.ndarray, seed: i
     draws = np.random.default_rng(seed).multinomial(
         len(sums), np.full(len(sums), 1 / len(sums)), RESAMPLES
     )
-    ratios = np.divide(*(draws @ sums).T)
+    above, below = (draws @ sums).T
+    ratios = above[below > 0] / below[below > 0]
     return np.quantile(ratios, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()

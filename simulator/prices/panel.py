@@ -64,7 +64,9 @@ class Panel:
         change = np.zeros(self.shape)
         both = self.is_observed[..., 1:] & self.is_observed[..., :-1]
         pence = np.maximum(self.pence, 1)
-        change[..., 1:] = np.where(both, pence[..., 1:] / pence[..., :-1] - 1, 0)
+        # Rounded: 90 is 10 % less than 100.
+        shares = np.round(pence[..., 1:] / pence[..., :-1] - 1, 9)
+        change[..., 1:] = np.where(both, shares, 0)
         return change
 
 
@@ -122,7 +124,7 @@ def read_panel(cache: TensorCache, last_week: int) -> Panel:
         moved=moved,
         trips=trips,
         units=total(items.quantity),
-        pence=_carried(total(items.pence) / np.maximum(trips, 1), trips > 0),
+        pence=carried(total(items.pence) / np.maximum(trips, 1), trips > 0),
         is_observed=trips > 0,
         display=display,
         mailer=mailer,
@@ -149,8 +151,8 @@ class _Items:
         return part
 
 
-def _carried(pence: np.ndarray, is_observed: np.ndarray) -> np.ndarray:
-    """Prices of all weeks, from those of observed ones."""
+def carried(pence: np.ndarray, is_observed: np.ndarray) -> np.ndarray:
+    """(..., W) prices: where none was observed the last one, before the first the first."""
     last = np.maximum.accumulate(np.where(is_observed, np.arange(pence.shape[-1]), -1), axis=-1)
     first = is_observed.argmax(axis=-1)[..., None]
     return np.take_along_axis(pence, np.where(last < 0, first, last), axis=-1)

@@ -10,11 +10,7 @@ from simulator.prices.panel import Panel
 
 OWN = ("price", "display", "mailer")
 """Regressors whose coefficient differs by product."""
-POOLED = (
-    "price on display", "price in the mailer",
-    "price x volume", "display x volume", "mailer x volume",
-    "mailer of the category", "display before", "mailer before",
-)  # fmt: skip
+POOLED = ("display x volume", "mailer of the category", "display before", "mailer before")
 """Regressors with one coefficient."""
 TYPICAL_TRIPS = 5.0
 """Weekly trips of a zone with a product of volume 0."""
@@ -75,15 +71,10 @@ def regressors(panel: Panel, evidence: Evidence, moving: np.ndarray) -> dict[str
     """
     price = log_pence(panel) - evidence.log_pence[..., None]
     price = np.clip(price, -LARGEST_MOVE, LARGEST_MOVE) * moving[:, None, None]
-    volume = evidence.volume[:, None, None]
     display, mailer = panel.display, panel.mailer
     others = _mean_of_others(mailer, panel.category, evidence.weekly_trips[..., None])
-    values = (
-        price, display, mailer,
-        price * display, price * mailer,
-        price * volume, display * volume, mailer * volume,
-        others, before(display), before(mailer),
-    )  # fmt: skip
+    volume = evidence.volume[:, None, None]
+    values = (price, display, mailer, display * volume, others, before(display), before(mailer))
     return dict(zip((*OWN, *POOLED), values, strict=True))
 
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import lightgbm
 import numpy as np
 
 from simulator.prices.panel import Panel
 from simulator.prices.regressors import Evidence, before, log_pence, regressors
+from trainer.commands.errors import InputError
 
 FIRST_WEEK = 9
 """The first week that is learned from: the ones before are the eight weeks of its base."""
 ITERATIONS = 25
-MIN_WEEKLY_TRIPS = 1.0
-"""Of a product in a zone, up to the last week, from which on it is learned from."""
+REGRESSION_TRIPS, BOOSTING_TRIPS = 5.0, 1.0
+"""Weekly trips of a product in a zone, up to the last week, from which on it is learned from.
+Regressions are pulled to the products that they learn from: those of the events."""
 TREES = {
     "objective": "poisson", "learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 40,
     "feature_fraction": 0.7, "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 5,
@@ -45,7 +46,7 @@ class Regression:
             values += [panel.display, panel.mailer]
         x = np.stack([v - _sum_before(v, 8) / _counted(panel, 8) for v in values], axis=-1)
         base = recent(panel, 8)
-        used = _learned_from(panel, last_week)
+        used = _learned_from(panel, last_week, REGRESSION_TRIPS)
         product, trips, x_used, base_used = used[0], panel.trips[used], x[used], base[used]
         count = len(panel.token) if own else 1
         self.coefficients, self.error = _shrunk(
@@ -87,9 +88,15 @@ def _by_product(product: np.ndarray, products: int, values: np.ndarray) -> np.nd
 
 def boosting(panel: Panel, last_week: int, with_prices: bool, with_features: bool) -> np.ndarray:
     """Expected trips by LightGBM on top of eight weeks x traffic, geometric mean of two seeds."""
+    try:
+        import lightgbm
+    except ModuleNotFoundError:
+        raise InputError(
+            "boosting needs LightGBM, which is not installed: python -m pip install lightgbm"
+        ) from None
     x = np.stack(list(_columns(panel, last_week, with_prices, with_features)), axis=-1)
     base = np.log(recent(panel, 8))
-    used = _learned_from(panel, last_week)
+    used = _learned_from(panel, last_week, BOOSTING_TRIPS)
     scores = np.zeros(base.size)
     for seed in range(SEEDS):
         data = lightgbm.Dataset(x[used], panel.trips[used], init_score=base[used])
@@ -126,11 +133,13 @@ def blend(one: np.ndarray, other: np.ndarray, weight: float) -> np.ndarray:
     return np.exp((1 - weight) * np.log(one) + weight * np.log(other))
 
 
-def _learned_from(panel: Panel, last_week: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _learned_from(
+    panel: Panel, last_week: int, least: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Index of the cells that a rival is fitted on."""
     is_used = np.zeros(panel.shape, dtype=bool)
     is_used[..., FIRST_WEEK - 1 : last_week] = True
-    is_used &= panel.trips[..., :last_week].mean(-1, keepdims=True) >= MIN_WEEKLY_TRIPS
+    is_used &= panel.trips[..., :last_week].mean(-1, keepdims=True) >= least
     return np.nonzero(is_used)
 
 
