@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from simulator.fidelity.text_report import table
+from simulator.prices.cross import cross_prices
 from simulator.prices.demand import Demand, fit
 from simulator.prices.events import MIN_WEEKLY_TRIPS, Events, events_of, noise_floor, scores
 from simulator.prices.panel import MOVE, Panel, read_panel
@@ -100,6 +101,7 @@ def _measured(
     nothing = np.zeros(panel.shape)
     featureless = dataclasses.replace(panel, display=nothing, mailer=nothing)
     demand = fit(panel, start, progress=True)
+    cross = cross_prices(panel, demand, seed)
     pooled = {
         name: Regression(panel, start, with_features=features, own=False)
         for name, features in (("without", False), ("with", True))
@@ -144,6 +146,10 @@ def _measured(
             for name, key, low, high in GOALS
         },
         "elasticity": _elasticities(demand, pooled),
+        "cross_prices": {
+            **dataclasses.asdict(cross), "is_identifiable": cross.is_identifiable,
+            "verdict": str(cross),
+        },
         "products": list(_products(cache, panel, demand)),
     }  # fmt: skip
 
@@ -227,6 +233,8 @@ def _report(content: dict[str, Any]) -> Iterator[str]:
     for name in ("without", "with"):
         value, error = elasticity[f"pooled_{name}_features"]
         yield f"One elasticity for all, {name} features: {value:.2f} (standard error {error:.2f})."
+    verdict = content["cross_prices"]["verdict"]
+    yield f"{verdict[0].upper()}{verdict[1:]}."
 
 
 def _row(name: str, found: dict[str, Any]) -> tuple[str, ...]:

@@ -11,8 +11,11 @@ STILL = 5
 """The first products, whose prices never move."""
 
 
-def drawn_panel(seed: int = 0) -> tuple[Panel, np.ndarray]:
-    """A panel, and the true elasticity of each product (P,); display adds .8, the mailer .4."""
+def drawn_panel(seed: int = 0, cross: float = 0.0) -> tuple[Panel, np.ndarray]:
+    """A panel, and the true elasticity of each product (P,); display adds .8, the mailer .4.
+
+    cross: elasticity of each product by the price of its neighbour, of the same category.
+    """
     draw = np.random.default_rng(seed)
     shape = (PRODUCTS, ZONES, WEEKS)
     elasticity = draw.normal(-1.5, 0.5, PRODUCTS)
@@ -24,11 +27,12 @@ def drawn_panel(seed: int = 0) -> tuple[Panel, np.ndarray]:
     traffic = draw.integers(900, 1100, shape[1:]).astype(float)
     level = np.exp(draw.normal(np.log(0.02), 0.5, (PRODUCTS, ZONES)))[..., None]
     answer = elasticity[:, None, None] * log_price + 0.8 * display + 0.4 * mailer
+    answer += cross * log_price[np.arange(PRODUCTS) ^ 1]
     trips = draw.poisson(traffic * level * np.exp(answer)).astype(float)
     category = np.arange(PRODUCTS) // 6
     pence = np.round(300 * np.exp(log_price))
     return Panel(
-        token=np.arange(1, PRODUCTS + 1), category=category, department=np.zeros_like(category),
+        token=np.arange(1, PRODUCTS + 1), category=category, department=category // 5,
         zone=np.array([0, 1]), last_week=WEEKS, moved=np.where(np.arange(PRODUCTS) < STILL, 0, 0.2),
         trips=trips, units=trips, pence=pence, is_observed=trips > 0, display=display,
         mailer=mailer, traffic=traffic,
