@@ -37,9 +37,10 @@ START = 0.3
 """Trips that the level of the first weeks counts for."""
 HYPER = (1.0, -0.3, -3.0)
 """Where discount (logit), weight of a week (log) and overdispersion (log) start."""
-TINY = 1e-9
 NUDGE = 1e-3
 """Step of the finite differences of gradients."""
+TINY = 1e-9
+"""Above 0."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class Demand:
     def level(self, panel: Panel) -> np.ndarray:
         """(P, Z, W) trips per trip of the zone where answer is 0, known before each week."""
         effect = torch.from_numpy(np.exp(self.answer(panel)))
-        mean, _ = _one_step_ahead(*_counts(panel), effect, torch.from_numpy(self.hyper))
-        return (mean / effect).numpy() / panel.traffic
+        level, _ = _one_step_ahead(*_counts(panel), effect, torch.from_numpy(self.hyper))
+        return level.numpy()
 
     def expected(self, panel: Panel) -> np.ndarray:
         """(P, Z, W) trips with each product, from the trips of the weeks before and the prices,
@@ -147,8 +148,9 @@ class _Problem:
         answer = torch.einsum("kpzw,k->pzw", self._x, theta)
         deviation = of_category[self.category] + of_product
         answer = answer + torch.einsum("kpzw,pk->pzw", self._x[: len(OWN)], deviation)
-        mean, size = _one_step_ahead(self._trips, self._traffic, answer.exp(), hyper)
-        mean, size = mean[..., FIRST_WEEKS:], size[..., FIRST_WEEKS:]
+        level, size = _one_step_ahead(self._trips, self._traffic, answer.exp(), hyper)
+        mean = (self._traffic * level * answer.exp())[..., FIRST_WEEKS:].clamp_min(TINY)
+        size = size[..., FIRST_WEEKS:]
         trips = self._trips[..., FIRST_WEEKS:]
         none = size * torch.log(size / (size + mean))
         found = torch.lgamma(trips + size) - torch.lgamma(size)
@@ -224,7 +226,7 @@ def _counts(panel: Panel) -> tuple[Tensor, Tensor]:
 def _one_step_ahead(
     trips: Tensor, traffic: Tensor, effect: Tensor, hyper: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Mean and size of the negative binomial of each week's trips, (P, Z, W), given those before.
+    """Level, and size of the negative binomial, of each week given those before, (P, Z, W).
 
     effect: (P, Z, W) exp(x'b).
     """
@@ -234,10 +236,10 @@ def _one_step_ahead(
     rate = (trips[..., first].sum(-1) + START) / (exposure[..., first].sum(-1) + START)
     a = torch.full_like(trips[..., 0], START)
     b = START / rate
-    means, sizes = [], []
+    levels, sizes = [], []
     for week in range(trips.shape[-1]):
-        means.append(exposure[..., week] * a / b)
+        levels.append(a / b)
         sizes.append(1 / (1 / a + dispersion))
-        a = discount * a + weight * trips[..., week] + 1e-6
+        a = discount * a + weight * trips[..., week] + TINY
         b = discount * b + weight * exposure[..., week]
-    return torch.stack(means, -1), torch.stack(sizes, -1)
+    return torch.stack(levels, -1), torch.stack(sizes, -1)

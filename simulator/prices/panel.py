@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.prices.zones import price_zones
-from trainer.cache.reader import TensorCache
+from trainer.cache.reader import EXPORT, TensorCache
 from trainer.cache.rows import top_categories
 from trainer.commands.errors import InputError
 
@@ -74,8 +74,13 @@ def read_panel(cache: TensorCache, last_week: int) -> Panel:
     """The panel of all weeks of a cache, of products and zones known by `last_week`.
 
     Products sold by weight are left out: the price of their unit is not that of a portion. Raises
-    InputError where prices hardly move, of which nothing can be learned.
+    InputError where prices hardly move, of which nothing can be learned, and for a cache of an
+    earlier version, which may lack promotions that the source knows.
     """
+    if "promotions.product" not in cache.manifest["columns"]:
+        raise InputError(
+            f"{cache.folder} was exported before caches held display and mailer: {EXPORT}"
+        )
     is_weighed = cache["products.is_random_weight"]
     items = _Items(cache)
     known = items.week <= last_week

@@ -25,6 +25,7 @@ TREES = {
     "num_threads": 1, "deterministic": True, "verbose": -1,
 }  # fmt: skip
 ROUNDS, SEEDS = 300, 2
+TINY = 1e-9
 
 
 def recent(panel: Panel, weeks: int) -> np.ndarray:
@@ -95,7 +96,7 @@ def boosting(panel: Panel, last_week: int, with_prices: bool, with_features: boo
             "boosting needs LightGBM, which is not installed: python -m pip install lightgbm"
         ) from None
     x = np.stack(list(_columns(panel, last_week, with_prices, with_features)), axis=-1)
-    base = np.log(recent(panel, 8))
+    base = np.log(np.maximum(recent(panel, 8), TINY))
     used = _learned_from(panel, last_week, BOOSTING_TRIPS)
     scores = np.zeros(base.size)
     for seed in range(SEEDS):
@@ -110,8 +111,8 @@ def _columns(
 ) -> Iterator[np.ndarray]:
     shape = panel.shape
     for weeks in (1, 4, 8, 20):
-        yield np.log(recent(panel, weeks))
-    yield np.broadcast_to(np.log(panel.traffic), shape)
+        yield np.log(np.maximum(recent(panel, weeks), TINY))
+    yield np.broadcast_to(np.log(np.maximum(panel.traffic, 1)), shape)
     for group in (panel.department, panel.category):
         yield np.broadcast_to(group[:, None, None], shape)
     if with_prices:
@@ -130,7 +131,8 @@ def _columns(
 
 def blend(one: np.ndarray, other: np.ndarray, weight: float) -> np.ndarray:
     """Geometric mean of two predictions; weight is the other's."""
-    return np.exp((1 - weight) * np.log(one) + weight * np.log(other))
+    one, other = (np.log(np.maximum(expected, TINY)) for expected in (one, other))
+    return np.exp((1 - weight) * one + weight * other)
 
 
 def _learned_from(

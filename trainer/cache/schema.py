@@ -254,4 +254,6 @@ COLUMNS: tuple[Column, ...] = (
 )  # fmt: skip
 
 COLUMN = {column.name: column for column in COLUMNS}
+LATER_TABLES = ("promotions",)
+"""Tables that caches and checkpoints of earlier versions lack: they are read as empty."""
 STATIC_TABLES = ("products", "categories", "graph", "stores")

@@ -15,6 +15,7 @@ import tiny
 
 from dbt_project import prepare_tensor_cache
 from trainer.cache import writer
+from trainer.cache.json_files import write_json
 from trainer.cache.reader import MANIFEST, CacheError, TensorCache
 from trainer.cache.schema import COLUMN
 from trainer.cache.writer import write_cache
@@ -269,6 +270,19 @@ class TestReading:
         monkeypatch.setattr(writer, "_as_stored", lambda column, values: values)
         write_cache(tmp_path / "cache", columns | {name: values}, manifest)
         self.refused(tmp_path / "cache", f"{name}.npy")
+
+
+def test_a_cache_of_before_has_no_promotions(tiny_cache, copied):
+    manifest = json.loads((copied / MANIFEST).read_text())
+    del manifest["content_digest"]
+    lacking = [name for name in manifest["columns"] if name.startswith("promotions.")]
+    for name in lacking:
+        del manifest["columns"][name]
+        (copied / f"{name}.npy").unlink()
+    write_json(copied / MANIFEST, manifest)
+    cache = TensorCache(copied)
+    assert len(lacking) == 5 and all(len(cache[name]) == 0 for name in lacking)
+    assert cache.rows("promotions") == 0 and cache.rows("trips") == tiny_cache.rows("trips")
 
 
 class Bomb:

@@ -89,3 +89,14 @@ def test_the_price_blind_twin_predicts_worse(drawn, demand):
     later = np.s_[..., LAST:]
     errors = [np.abs(d.expected(panel) - panel.trips)[later].sum() for d in (demand, twin)]
     assert errors[0] < errors[1]
+
+
+def test_a_week_without_traffic_sells_nothing(drawn, demand):
+    """As a week that is missing from the files."""
+    panel, _ = drawn
+    trips, traffic = panel.trips.copy(), panel.traffic.copy()
+    trips[..., 19], traffic[..., 19] = 0, 0
+    missing = dataclasses.replace(panel, trips=trips, traffic=traffic, is_observed=trips > 0)
+    expected = fit(missing, LAST).expected(missing)
+    assert (expected[..., 19] == 0).all()
+    assert (expected[..., 20] > 0).all() and np.isfinite(expected).all()
