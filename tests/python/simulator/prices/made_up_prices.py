@@ -22,7 +22,7 @@ def panel_of(trips, pence, is_observed=None, category=None, department=None, tra
     return Panel(
         token=number + 1, category=number if category is None else np.asarray(category),
         department=np.zeros(products, int) if department is None else np.asarray(department),
-        zone=np.arange(zones), agreement=np.ones(zones), last_week=weeks,
+        zone=np.arange(zones), last_week=weeks, moved=np.ones(products),
         trips=trips.astype(float), units=trips.astype(float), pence=pence.astype(float),
         is_observed=np.ones(trips.shape, bool) if is_observed is None else is_observed,
         display=nothing, mailer=nothing,
