@@ -96,8 +96,8 @@ class _Problem:
         self.free = np.flatnonzero(known)
         if not len(self.free):
             raise InputError(
-                "no product has a unit cost, recent sales and a price that moved in these receipts: "
-                "there is nothing to optimise"
+                "no product has a unit cost, recent sales and a price that moved in these "
+                "receipts: there is nothing to optimise"
             )
 
     def units(self, price: np.ndarray) -> np.ndarray:
