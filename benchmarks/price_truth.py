@@ -193,7 +193,7 @@ def _alone(demand: ExpectedDemand) -> ExpectedDemand:
     r = demand.response.products
     own = r.switching * (1 - r.share)
     alone = replace(
-        r, need=np.arange(len(r.need)), share=np.ones(len(r.need)), switching=np.zeros(len(r.need)),
+        r, need=np.arange(len(r.need)), switches=True, share=np.ones(len(r.need)), switching=np.zeros(len(r.need)),
         quantity=r.quantity + own,
     )  # fmt: skip
     other = demand.without_visits()
@@ -207,7 +207,7 @@ def _with_truth(response: DemandResponse, s, rows: np.ndarray) -> DemandResponse
     _, need = np.unique(s.catalogue.need[rows], return_inverse=True)
     sales = r.panel.trips.sum((1, 2)) + 1
     products = replace(
-        r, need=need, share=sales / np.bincount(need, sales)[need],
+        r, need=need, switches=True, share=sales / np.bincount(need, sales)[need],
         switching=s.catalogue.elasticity[rows].astype(float), lasting=b.need,
         passing=(b.deal + b.loss) / 2, moved=np.ones(len(rows), bool),
     )  # fmt: skip

@@ -107,7 +107,7 @@ class PriceEffects:
         r = self._response
         odds = r.share * np.exp(-r.switching * change)
         total = np.bincount(r.need, odds)
-        return np.log(total), np.bincount(r.need, odds * change) / total
+        return np.log(total) * r.switches, np.bincount(r.need, odds * change) / total
 
     def _effect(self, store: int, week: int) -> np.ndarray:
         """(P,) x of `simulator.prices.response`, relative to the prices that there would be."""

@@ -167,7 +167,7 @@ def _summary(start: int, weeks: int, response: DemandResponse, found: Elasticiti
     low, middle, high = (np.quantile(own, q) if len(own) else np.nan for q in (0.1, 0.5, 0.9))
     return {
         "start": start, "weeks": weeks, "products": len(r.need), "needs": int(r.need.max()) + 1,
-        "rest_on": dict(zip(rests.tolist(), count.tolist(), strict=True)),
+        "substitutes": r.substitutes, "switches": r.switches, "rest_on": dict(zip(rests.tolist(), count.tolist(), strict=True)),
         "own": {"low": float(low), "median": float(middle), "high": float(high)},
         "buying_at_all": {"lasting": r.lasting, "passing": r.passing},
         "visits": {"elasticity": -response.visits.value, "standard_error": response.visits.error},
@@ -183,6 +183,16 @@ def _of_plan(plan: Plan) -> dict:
     }  # fmt: skip
 
 
+def _cross(content: dict) -> str:
+    share = f"{content['substitutes']:.0%} of the pairs of a category are substitutes at 5 %"
+    if content["switches"]:
+        return f"cross elasticities: {share}; chance makes 5 % of unrelated ones"
+    return (
+        f"cross elasticities: not identifiable: {share}, no more than twice what chance makes of "
+        "unrelated ones; each product stands for itself"
+    )
+
+
 def _lines(content: dict) -> list[str]:
     own, rest = content["own"], content["rest_on"]
     found = [
@@ -190,6 +200,7 @@ def _lines(content: dict) -> list[str]:
         f"{content['start']}, prices held for {content['weeks']}",
         f"own elasticities: median {own['median']:.2f}, 10 % below {own['low']:.2f}, 10 % above "
         f"{own['high']:.2f}",
+        _cross(content),
         "resting on " + ", ".join(f"{name}: {count}" for name, count in rest.items()),
         f"visits to the price level of the usual basket: {content['visits']['elasticity']:.2f} "
         f"({content['visits']['standard_error']:.2f})",

@@ -91,7 +91,9 @@ class ExpectedDemand:
         price = (by_need.index_add(0, need, odds * change) / total)[need, None]
         followed, stocked, learnt = self._memory
         gap = change[:, None] - price * followed
-        x = (appeal - total.log()[need] - at.lasting * change)[:, None] - at.passing * gap
+        x = (appeal - r.switches * total.log()[need] - at.lasting * change)[
+            :, None
+        ] - at.passing * gap
         x = x - at.stocking * (-price).clamp(min=0) * stocked
         level = torch.einsum("gpz,p->gz", self._basket, change)
         comes = (-at.visits * self._factor[:, None, None] * level[:, :, None] * learnt).exp()

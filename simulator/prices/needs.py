@@ -4,10 +4,13 @@ Two products of a category belong together where customers take one instead of t
 (substitution edges of the product graph), and where the sales of one rise when the other gets
 dearer. The second is a score of both directions, standardised by what pairs of different
 departments show, which do not replace each other. Evidence is averaged between groups (average
-linkage), and groups are joined while it exceeds `ENOUGH`.
+linkage), and groups are joined while it exceeds `ENOUGH`. Where pairs of a category have no more
+to do with each other's prices than chance makes of unrelated ones, nothing is said of any pair.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -22,17 +25,42 @@ WINDOW = 9
 OF_EDGE = 4.0
 """What a substitution edge counts for, in standard deviations of the scores of unrelated pairs."""
 ENOUGH = 1.0
+CHANCE, ONE_SIDED, TWICE = 0.05, 1.645, 2.0
+"""Pairs that do not replace each other have a score beyond the second number as often as the first;
+pairs of a category have to so many times as often."""
 LEAST_SPREAD = 0.01
 """Standard deviation of the log price of a product that can give evidence."""
 
 
-def find_needs(cache: TensorCache, panel: Panel, relative: np.ndarray) -> np.ndarray:
-    """(P,) the need of each product of a panel, numbered from 0.
+@dataclass(frozen=True)
+class Needs:
+    """Which products replace each other."""
+
+    need: np.ndarray
+    """(P,) the need of each product, numbered from 0; one for each where that cannot be told."""
+    substitutes: float
+    """Share of the pairs of a category whose sales rise with each other's prices, at 5 %."""
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether more of these pairs are substitutes than chance makes of unrelated ones."""
+        return self.substitutes >= TWICE * CHANCE
+
+
+def find_needs(cache: TensorCache, panel: Panel, relative: np.ndarray) -> Needs:
+    """The needs of a panel's products.
 
     relative: (P, Z, W) log prices relative to the usual, of `relative_prices`.
     """
     products = len(panel.token)
-    evidence = cross_scores(panel, relative) + OF_EDGE * _has_edge(cache, panel.token)
+    score = cross_scores(panel, relative)
+    inside = (panel.category[:, None] == panel.category) & (score != 0)
+    np.fill_diagonal(inside, False)
+    substitutes = float((score[inside] > ONE_SIDED).mean()) if inside.any() else 0.0
+    alone = Needs(np.arange(products), substitutes)
+    if not alone.can_tell:
+        return alone
+    evidence = score + OF_EDGE * _has_edge(cache, panel.token)
     need, found = np.empty(products, np.int64), 0
     for category in np.unique(panel.category):
         rows = np.flatnonzero(panel.category == category)
@@ -45,7 +73,7 @@ def find_needs(cache: TensorCache, panel: Panel, relative: np.ndarray) -> np.nda
             groups = fcluster(tree, highest - ENOUGH, "distance")
         need[rows] = found + groups - 1
         found += groups.max()
-    return need
+    return Needs(need, substitutes)
 
 
 def cross_scores(panel: Panel, relative: np.ndarray) -> np.ndarray:

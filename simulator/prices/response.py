@@ -35,6 +35,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simulator.prices.needs import Needs
 from simulator.prices.panel import Panel
 
 MEMORY = 0.12
@@ -60,6 +61,9 @@ class PriceResponse:
     panel: Panel
     need: np.ndarray
     """(P,) from 0."""
+    substitutes: float
+    """As of `Needs`, and `switches` whether that suffices to tell what replaces what."""
+    switches: bool
     share: np.ndarray
     """(P,) share of the need at usual prices."""
     moved: np.ndarray
@@ -108,16 +112,18 @@ class _Data:
     need: Tensor
     category: Tensor
     share: Tensor
+    switches: bool
+    """Whether V counts."""
 
 
-def fit_response(
-    panel: Panel, price: np.ndarray, need: np.ndarray, last_week: int
-) -> PriceResponse:
+def fit_response(panel: Panel, price: np.ndarray, needs: Needs, last_week: int) -> PriceResponse:
     """Fit to the weeks of a panel up to one.
 
-    price: (P, Z, last_week) log prices relative to the usual, of `relative_prices`. need: (P,) of
-    `find_needs`, from 0.
+    price: (P, Z, last_week) log prices relative to the usual, of `relative_prices`. needs: of
+    `find_needs`; where they cannot be told, V is 0: what a product loses goes nowhere in
+    particular.
     """
+    need = needs.need
     trips = panel.trips[:, :, :last_week]
     sold = trips.sum(1) > 0
     weeks = np.arange(last_week)
@@ -139,7 +145,7 @@ def fit_response(
         torch.tensor(on_sale & elsewhere, dtype=torch.float64),
         torch.tensor(on_sale & seen & ~elsewhere, dtype=torch.float64),
         torch.tensor(panel.traffic[:, :last_week]).clamp(min=1e-3).log(),
-        torch.tensor(need), torch.tensor(category), torch.tensor(share),
+        torch.tensor(need), torch.tensor(category), torch.tensor(share), needs.can_tell,
     )  # fmt: skip
     model = _Model(data)
     for _ in range(ROUNDS):
@@ -151,7 +157,7 @@ def fit_response(
     # The mean of a lognormal distribution, not its median.
     switching = np.where(moved, np.exp(model.log_e.detach().numpy() + error**2 / 2), 0.0)
     return PriceResponse(
-        panel, need, share, moved, switching, error, typical, spread,
+        panel, need, needs.substitutes, needs.can_tell, share, moved, switching, error, typical, spread,
         *(float(x) for x in model.of_need.detach()), model.need_errors(), quantity * moved,
         quantity_error, price, *model.fitted(),
     )  # fmt: skip
@@ -186,6 +192,8 @@ class _Model:
         weight = d.share[:, None, None] * d.on_sale
         odds = weight * appeal.exp()
         value = self._by_need(odds).log() - self._by_need(weight.expand_as(odds)).log()
+        if not d.switches:
+            value = torch.zeros_like(value)
         need_price = self._by_need(odds.detach() * d.price) / self._by_need(odds.detach())
         reference, stock = memories(need_price)
         return appeal - value[d.need], reference, stock
@@ -252,7 +260,7 @@ class _Model:
             d.share[:, None, None] * (-self.log_e.exp()[:, None, None] * d.price).exp() * d.on_sale
         )
         own = own / self._by_need(own)[d.need]
-        slope = -self.log_e.exp()[:, None, None] * d.price * (1 - own)  # dx / d log e
+        slope = -self.log_e.exp()[:, None, None] * d.price * (1 - own * d.switches)  # dx / d log e
         products, zones, weeks = mean.shape
         walk = torch.eye(weeks, dtype=torch.float64).diff(dim=0)
         prior = walk.T @ walk / PRODUCT_STEP**2 + torch.eye(weeks, dtype=torch.float64) / LEVEL**2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up_prices import panel_of, promotions
 
-from simulator.prices.needs import cross_scores
+from simulator.prices.needs import Needs, cross_scores, find_needs
 from simulator.prices.relative import relative_prices
 from simulator.prices.response import fit_response
 
@@ -37,7 +37,7 @@ def made():
 
 def test_known_elasticities_are_found(made):
     panel, price = made
-    found = fit_response(panel, price, NEED, WEEKS)
+    found = fit_response(panel, price, Needs(NEED, 0.5), WEEKS)
     assert found.moved.all()
     error = found.switching * found.switching_error
     assert (np.abs(found.switching - SWITCHING) < 4 * error + 0.1).all()
@@ -55,7 +55,7 @@ def test_later_weeks_are_not_read(made):
         pence=np.where(np.arange(WEEKS) < 60, panel.pence, 3 * panel.pence),
     )
     found = [
-        fit_response(each, relative_prices(each, 60), NEED, 60).switching
+        fit_response(each, relative_prices(each, 60), Needs(NEED, 0.5), 60).switching
         for each in (panel, changed)
     ]
     assert np.array_equal(*found)
@@ -64,7 +64,7 @@ def test_later_weeks_are_not_read(made):
 def test_prices_that_never_moved_have_no_effect(made):
     panel, _ = made
     still = replace(panel, pence=np.where(np.arange(12)[:, None, None] == 5, 200, panel.pence))
-    found = fit_response(still, relative_prices(still, WEEKS), NEED, WEEKS)
+    found = fit_response(still, relative_prices(still, WEEKS), Needs(NEED, 0.5), WEEKS)
     assert found.moved.tolist() == [row != 5 for row in range(12)]
     assert found.switching[5] == found.quantity[5] == 0
 
@@ -77,7 +77,7 @@ def test_a_manager_who_promotes_what_sells_anyway_does_not_mislead():
     pence = np.broadcast_to(np.where(off, 140, 200), (12, ZONES, WEEKS)).astype(float)
     trips = sold(pence, rng, level=60 * np.exp(season))
     panel = panel_of(trips, pence, category=NEED // 2, department=NEED // 2)
-    found = fit_response(panel, relative_prices(panel, WEEKS), NEED, WEEKS)
+    found = fit_response(panel, relative_prices(panel, WEEKS), Needs(NEED, 0.5), WEEKS)
     assert found.switching.mean() == pytest.approx(SWITCHING.mean(), rel=0.1)
     assert found.lasting + found.passing == pytest.approx(LASTING, abs=0.2)
 
@@ -89,6 +89,42 @@ def test_products_that_replace_each_other_show(made):
     same = (NEED[:, None] == NEED) & ~np.eye(12, dtype=bool)
     assert score[same].min() > 2
     assert np.abs(score[NEED[:, None] != NEED].mean()) < 1
+
+
+class NoGraph(dict):
+    """A cache whose product graph has no substitutes."""
+
+    products = 12
+
+    def __init__(self):
+        super().__init__(
+            {f"graph.{name}": np.zeros(0, int) for name in ("source", "target", "type")}
+        )
+
+    def rows(self, table):
+        return 0
+
+
+def test_needs_are_found_where_prices_show_them(made):
+    panel, price = made
+    found = find_needs(NoGraph(), panel, price)
+    assert found.can_tell and found.substitutes > 0.3
+    assert [np.unique(found.need[NEED == k]).size for k in range(4)] == [1] * 4
+    assert np.unique(found.need).size >= 3  # chance may join two of one category
+
+
+def test_where_nothing_replaces_anything_it_is_said(made):
+    """Each product answers to its own price alone: then so does the model, product by product."""
+    rng = np.random.default_rng(3)
+    pence = promotions(rng, 12, ZONES, WEEKS)
+    trips = rng.poisson(60 * np.exp(-SWITCHING[:, None, None] * np.log(pence / 200)))
+    panel = panel_of(trips, pence, category=NEED // 2, department=NEED // 2)
+    price = relative_prices(panel, WEEKS)
+    needs = find_needs(NoGraph(), panel, price)
+    assert not needs.can_tell and needs.need.tolist() == list(range(12))
+    found = fit_response(panel, price, needs, WEEKS)
+    own = found.switching + found.lasting + found.passing
+    assert own == pytest.approx(SWITCHING, abs=0.35)
 
 
 def test_a_price_nobody_saw_is_that_of_other_zones_or_of_the_week_before():
