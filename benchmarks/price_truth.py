@@ -193,8 +193,7 @@ def _alone(demand: ExpectedDemand) -> ExpectedDemand:
     r = demand.response.products
     own = r.switching * (1 - r.share)
     alone = replace(
-        r, need=np.arange(len(r.need)), switches=True, share=np.ones(len(r.need)), switching=np.zeros(len(r.need)),
-        quantity=r.quantity + own,
+        r, need=np.arange(len(r.need)), switches=False, share=np.ones(len(r.need)), switching=own,
     )  # fmt: skip
     other = demand.without_visits()
     other.response = replace(other.response, products=alone)

@@ -167,7 +167,8 @@ def _summary(start: int, weeks: int, response: DemandResponse, found: Elasticiti
     low, middle, high = (np.quantile(own, q) if len(own) else np.nan for q in (0.1, 0.5, 0.9))
     return {
         "start": start, "weeks": weeks, "products": len(r.need), "needs": int(r.need.max()) + 1,
-        "substitutes": r.substitutes, "switches": r.switches, "rest_on": dict(zip(rests.tolist(), count.tolist(), strict=True)),
+        "substitutes": r.substitutes, "switches": r.switches,
+        "rest_on": dict(zip(rests.tolist(), count.tolist(), strict=True)),
         "own": {"low": float(low), "median": float(middle), "high": float(high)},
         "buying_at_all": {"lasting": r.lasting, "passing": r.passing},
         "visits": {"elasticity": -response.visits.value, "standard_error": response.visits.error},

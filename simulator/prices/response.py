@@ -157,7 +157,8 @@ def fit_response(panel: Panel, price: np.ndarray, needs: Needs, last_week: int) 
     # The mean of a lognormal distribution, not its median.
     switching = np.where(moved, np.exp(model.log_e.detach().numpy() + error**2 / 2), 0.0)
     return PriceResponse(
-        panel, need, needs.substitutes, needs.can_tell, share, moved, switching, error, typical, spread,
+        panel, need, needs.substitutes, needs.can_tell, share, moved, switching, error, typical,
+        spread,
         *(float(x) for x in model.of_need.detach()), model.need_errors(), quantity * moved,
         quantity_error, price, *model.fitted(),
     )  # fmt: skip

@@ -50,7 +50,8 @@ def response_of(
         share = 1 / np.bincount(need)[need]
     nothing = np.zeros(trips.shape)
     of_products = PriceResponse(
-        panel=panel, need=need, substitutes=0.5, switches=True, share=np.asarray(share, float), moved=np.ones(products, bool),
+        panel=panel, need=need, substitutes=0.5, switches=True, share=np.asarray(share, float),
+        moved=np.ones(products, bool),
         switching=switching, switching_error=np.zeros(products), typical=0.7, spread=0.3,
         lasting=lasting, passing=passing, stocking=stocking, need_error=np.zeros((3, 3)),
         quantity=np.full(products, quantity), quantity_error=np.zeros(products), price=nothing,
