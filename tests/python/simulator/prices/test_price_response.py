@@ -109,7 +109,7 @@ def test_needs_are_found_where_prices_show_them(made):
     panel, price = made
     found = find_needs(NoGraph(), panel, price)
     assert found.can_tell and found.substitutes > 0.3
-    assert all(np.unique(found.need[NEED == k]).size == 1 for k in range(4))
+    assert all(np.unique(found.need[k == NEED]).size == 1 for k in range(4))
     assert np.unique(found.need).size >= 3  # chance may join two of one category
 
 
