@@ -10,15 +10,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from simulator.draws import race
+from simulator.draws import race, uniforms
 from simulator.item_calibration import Before, ItemCalibration
 from trainer.batches.growing_baskets import GrowingBaskets
 from trainer.features.plans import TripPlan
 from trainer.model.state import CustomerState
 from trainer.model.world_model import WorldModel
 
-ITEM = 10
+ITEM, KEPT = 10, 11
+"""What a number is drawn for."""
 AT_ONCE = 64
 """Baskets that are filled together."""
 SAME_ANSWER = 4
@@ -28,13 +30,14 @@ SAME_ANSWER = 4
 def fill(
     model: WorldModel, calibration: ItemCalibration, states: Sequence[CustomerState],
     plans: Sequence[TripPlan], sizes: np.ndarray, week: int, on_sale: np.ndarray,
-    seed: int, keys: tuple[np.ndarray, ...],
+    seed: int, keys: tuple[np.ndarray, ...], price_weights: Tensor | None = None,
 ) -> list[np.ndarray]:  # fmt: skip
     """Tokens of the items of n baskets of a week, ascending.
 
     sizes (n,): how many items each has, at most as many as are on sale;
     on_sale (V,) bool: tokens of products that can be bought. keys (n,) each: what tells the
-    baskets apart, for `draws`.
+    baskets apart, for `draws`. price_weights (n, V): by how much prices raise or lower what each
+    product is bought; so much longer or shorter baskets get, down to none.
     """
     found: list[np.ndarray] = [np.empty(0, np.int64)] * len(plans)
     by_size = np.argsort(sizes, kind="stable")  # baskets of a batch grow to its largest
@@ -42,15 +45,18 @@ def fill(
         rows = by_size[start : start + AT_ONCE]
         drawn = _fill(
             model, calibration, [states[row] for row in rows], [plans[row] for row in rows],
-            int(sizes[rows].max()), week, on_sale, seed, [key[rows] for key in keys],
+            sizes[rows], week, on_sale, seed, [key[rows] for key in keys],
+            None if price_weights is None else price_weights[rows],
         )  # fmt: skip
         for row, tokens in zip(rows, drawn, strict=True):
-            found[row] = np.sort(tokens[: sizes[row]])
+            found[row] = np.sort(tokens)
     return found
 
 
-def _fill(model, calibration, states, plans, size, week, on_sale, seed, keys) -> np.ndarray:
-    """(n, size) tokens in the order in which they are drawn."""
+def _fill(
+    model, calibration, states, plans, sizes, week, on_sale, seed, keys, price_weights
+) -> list[np.ndarray]:
+    """Tokens of each basket in the order in which they are drawn."""
     trips, questions = model.questions(states, plans)
     before = Before.of(questions)
     baskets = GrowingBaskets(questions, [state.features for state in states])
@@ -59,11 +65,19 @@ def _fill(model, calibration, states, plans, size, week, on_sale, seed, keys) ->
     barred = torch.where(torch.from_numpy(on_sale), 0.0, -torch.inf).repeat(len(plans), 1)
     drawn = np.empty((len(plans), 0), np.int64)
     of_week = calibration.in_week(week, seed)
+    size = int(sizes.max())
     while (step := drawn.shape[1]) < size:
         logits = model.answer_questions(trips, baskets.questions).logits
         row = torch.arange(len(plans)).repeat_interleave(step)
         inside = calibration.assortment.inside(row, torch.from_numpy(drawn).flatten(), len(plans))
         p = calibration.p(logits, barred, before, inside, step, of_week)
+        if price_weights is not None:
+            p = p * price_weights
+            if step == 0:
+                sizes = _answered(sizes, p.sum(1).numpy(), on_sale, seed, keys)
+                size = int(sizes.max())
+                if not size:
+                    break
         more = min(1 + step // SAME_ANSWER, size - step)
         new = race(p, more, seed, ITEM, *keys, step)
         barred.scatter_(1, new, -torch.inf)
@@ -71,4 +85,14 @@ def _fill(model, calibration, states, plans, size, week, on_sale, seed, keys) ->
             pence = prices.at(each.numpy(), stores, week).astype(np.float32)
             baskets.add(each, torch.from_numpy(pence))
         drawn = np.concatenate([drawn, new.numpy()], axis=1)
-    return drawn
+    return [tokens[:each] for tokens, each in zip(drawn, sizes, strict=True)]
+
+
+def _answered(sizes, factor, on_sale, seed, keys) -> np.ndarray:
+    """(n,) sizes of baskets times factors (n,), on average: each item stays, goes, or brings
+    another one, whatever the others do."""
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    place = np.arange(len(row)) - np.repeat(sizes.cumsum() - sizes, sizes)
+    u = uniforms(seed, KEPT, *(key[row] for key in keys), place)
+    kept = np.bincount(row, np.floor(factor[row] + u), len(sizes)).astype(np.int64)
+    return np.minimum(kept, np.count_nonzero(on_sale))

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
-
+from simulator.command import (
+    MOST_RUNS,
+    last_fresh_week,
+    output_folder,
+    seeds_of,
+    simulation_options,
+)
 from simulator.lgsr import write_receipts
 from simulator.receipts import Receipts
-from simulator.runs import processes_option, ready_simulator, simulate
+from simulator.runs import ready_simulator, simulate
 from simulator.scenario import AS_IT_IS
 from simulator.scenario_file import read_scenario
 from simulator.summary import SUMMARY, by_week, lines, summary
@@ -26,11 +29,8 @@ from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
-from trainer.commands.errors import InputError
-from trainer.commands.options import LARGEST_SEED, CommandParser, seed, whole
+from trainer.commands.options import CommandParser, whole
 from trainer.model.checkpoint import load_checkpoint
-
-MOST_WEEKS, MOST_RUNS = 520, 10_000
 
 
 def _parser() -> CommandParser:
@@ -42,45 +42,28 @@ def _parser() -> CommandParser:
     )
     add = parser.add_argument
     add("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of the model")
-    add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
     add("--out", type=Path, required=True, metavar="FOLDER", help="a new folder for the runs")
-    add(
-        "--weeks", type=whole(1, MOST_WEEKS), default=4, metavar="N",
-        help="how many (default: 4)",
-    )  # fmt: skip
-    add(
-        "--runs", type=whole(1, MOST_RUNS), default=1, metavar="N",
-        help="how often, each with a seed of its own: some 20 show how sure it is (default: 1)",
-    )  # fmt: skip
-    add(
-        "--start", type=whole(), metavar="WEEK",
-        help="last week of the history; nothing later is read (default: the last with trips that "
-        "are no copies of earlier ones)",
-    )  # fmt: skip
     add(
         "--scenario", type=Path, metavar="FILE", help="what changes, a YAML file (default: nothing)"
     )
     add(
-        "--seed", type=seed, default=0, metavar="N",
-        help="of the first run; two scenarios with the same seed share their chances (default: 0)",
+        "--runs", type=whole(1, MOST_RUNS), default=1, metavar="N",
+        help="how often, each with a seed of its own: some 20 show how sure it is (default: 1)",
     )  # fmt: skip
-    processes_option(parser)
+    simulation_options(parser, weeks=4)
     return parser
 
 
 def _run(options: argparse.Namespace) -> None:
-    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
-        raise InputError(f"--out: {options.out} is there already: name a new folder")
-    if options.seed + options.runs - 1 > LARGEST_SEED:
-        raise InputError(f"--seed: {options.runs} runs from there go beyond {LARGEST_SEED}")
+    seeds = seeds_of(options, options.runs)
     cache = TensorCache(options.cache)
-    start = options.start or _last_fresh_week(cache)
+    start = options.start or last_fresh_week(cache)
     scenario = (
         read_scenario(options.scenario, cache, start, options.weeks)
         if options.scenario
         else AS_IT_IS
     )
-    with _folder(options.out):
+    with output_folder(options.out):
         checkpoint = load_checkpoint(options.checkpoint)
         simulator = ready_simulator(checkpoint, cache, start)
         digits = max(2, len(str(options.runs - 1)))
@@ -89,7 +72,6 @@ def _run(options: argparse.Namespace) -> None:
             write_receipts(receipts, cache, options.out / f"run-{number:0{digits}}")
             return by_week(receipts, start, options.weeks)
 
-        seeds = range(options.seed, options.seed + options.runs)
         found = simulate(simulator, options.weeks, seeds, written, options.processes, scenario)
         name = options.scenario.name if options.scenario else None
         content = summary(cache, checkpoint.weights_digest, start, name, options.seed, found)
@@ -100,24 +82,6 @@ def _run(options: argparse.Namespace) -> None:
             f"{options.out}: weeks {start + 1}-{start + options.weeks}, runs: {options.runs}; "
             f"python -m trainer.report RUN --simulation {options.out / SUMMARY} draws them"
         )
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """Make it before the work, which takes minutes; an error leaves none that is empty."""
-    path.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # it holds something
-            path.rmdir()
-
-
-def _last_fresh_week(cache: TensorCache) -> int:
-    """The last one with trips that are not mostly copies: whoever repeats them learns nothing."""
-    week = np.unique(cache["trips.week"]).astype(np.int64)
-    fresh = week[~cache["weeks.is_replayed"][week - 1]]
-    return int(fresh[-1] if len(fresh) else week[-1])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -58,8 +58,21 @@ def simulate(
     anonymous: bool = True,
 ) -> list[Result]:  # fmt: skip
     """`then(number, receipts)` of a run for each seed, in so many processes; the receipts do not
-    depend on their number. After Ctrl-C or an error all end with the week that they are in. Raises
-    what `side_by_side` raises."""
+    depend on their number. Raises what `side_by_side` raises."""
+
+    def run(number: int, on_week: Callable[[], None]) -> Result:
+        return then(number, simulator.run(weeks, seeds[number], scenario, anonymous, on_week))
+
+    return with_progress(run, len(seeds), weeks, processes)
+
+
+def with_progress(
+    work: Callable[[int, Callable[[], None]], Result], parts: int, weeks: int, processes: int
+) -> list[Result]:
+    """The results of work(0, on_week), work(1, on_week) and so on, in so many processes, while a
+    bar shows how much is done: of each part so many weeks, after each of which it calls on_week.
+    After Ctrl-C or an error all end with the week that they are in. Raises what `side_by_side`
+    raises."""
     context = multiprocessing.get_context("fork")
     done, is_over = context.Value("i", 0), context.Event()
 
@@ -69,13 +82,9 @@ def simulate(
         if is_over.is_set():
             raise InterruptedError("another run has ended all of them")
 
-    def run(number: int) -> Result:
-        receipts = simulator.run(weeks, seeds[number], scenario, anonymous, one_more_week)
-        return then(number, receipts)
-
     with (
-        _progress(lambda: done.value, len(seeds) * weeks),
-        side_by_side(run, len(seeds), processes) as found,
+        _progress(lambda: done.value, parts * weeks),
+        side_by_side(lambda part: work(part, one_more_week), parts, processes) as found,
     ):
         try:
             return list(found)

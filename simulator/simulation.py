@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from tqdm import tqdm
@@ -14,6 +15,9 @@ from simulator.draws import chosen, uniforms
 from simulator.hazards import Hazards
 from simulator.item_calibration import ItemCalibration
 from simulator.outlook import WINDOW
+from simulator.price_effects import PriceEffects
+from simulator.prices.demand_response import DemandResponse, fit_demand_response
+from simulator.prices.evidence import price_evidence
 from simulator.quantities import Portions, Quantities
 from simulator.receipts import Receipts
 from simulator.scenario import AS_IT_IS, Scenario
@@ -35,7 +39,7 @@ from trainer.model.world_model import WorldModel
 BLOCK = 1024
 """Customers who are simulated together. Fixed, so that sums are rounded alike and the same receipts
 come of the same customers."""
-COMES, SIZE, QUANTITY, PORTION = 1, 20, 21, 22
+COMES, SIZE, QUANTITY, PORTION, MORE = 1, 20, 21, 22, 23
 """What a number is drawn for."""
 SLOW = 3
 """Seconds after which a progress bar appears."""
@@ -94,6 +98,20 @@ class Simulator:
         for rows in bar:
             states = [self._states[row] for row in rows]
             self._hazards.begin(rows, states, np.full(len(rows), first))
+
+    @cached_property
+    def demand(self) -> DemandResponse | None:
+        """How demand answers to prices, measured up to the start when it is first asked for; None
+        where prices never moved, which says nothing about it."""
+        if not price_evidence(self.cache).can_tell:
+            return None
+        return fit_demand_response(self.cache, self.start)
+
+    def segments(self, codes: np.ndarray) -> np.ndarray:
+        """(n,) price-sensitivity labels of customers of a simulation (n,), 0 of those that the
+        cache does not have."""
+        own = self.cache["customers.price_sensitivity"][np.maximum(codes, 0)]
+        return np.where(codes >= 0, own, 0).astype(np.int64)
 
     def run(
         self, weeks: int, seed: int, scenario: Scenario = AS_IT_IS,
@@ -155,6 +173,10 @@ class _Run:
         self.chain = simulator._chain
         self.chain.sales = ChainSales.from_arrays(simulator._sales)
         self.chain.prices = scenario.planned(simulator._prices)
+        self.effects = None
+        if scenario.prices and simulator.demand is not None:
+            asked = simulator._prices, self.chain.prices
+            self.effects = PriceEffects(simulator.demand, asked, simulator.start)
         self.states = [state.copy() for state in simulator._states]
         self.hazards = simulator._hazards.copy()
         self.code = simulator.customers.astype(np.int64)
@@ -166,6 +188,9 @@ class _Run:
             self._begin_window(week)
         self.scenario.launch(self.chain, week)
         on_sale = self.scenario.on_sale(self.chain, week)
+        self.comes_by = np.ones(len(self.code))
+        if self.effects is not None:
+            self.comes_by = self.effects.visit_factors(self.code, week)
         is_open = self.scenario.open_stores(len(self.laws.new_stores.trips), week)
         found: list[_Trip] = []
         if on_sale.any() and is_open.any():
@@ -208,7 +233,7 @@ class _Run:
         while len(looking):
             looking = looking[day[looking] < stop]
             u = uniforms(self.seed, COMES, self.code[looking], day[looking], nth[looking])
-            hit = u < self.hazards.on(looking, day[looking], week)
+            hit = u < self.hazards.on(looking, day[looking], week) * self.comes_by[looking]
             hit &= ~np.isin(day[looking], closed)
             comes.append(looking[hit])
             looking = looking[~hit]
@@ -228,9 +253,10 @@ class _Run:
         )
         found = self._filled(own, plans, week, on_sale, keys)
         for state, each in zip(own, found, strict=True):
-            state.observe(each.trip)
+            if each is not None:
+                state.observe(each.trip)
         self.hazards.came(who, days)
-        return found
+        return [each for each in found if each is not None]
 
     def _strangers(self, week: int, known: list[_Trip], on_sale: np.ndarray) -> list[_Trip]:
         """Anonymous trips, and the first trips of new customers, who have a state from then on."""
@@ -251,14 +277,16 @@ class _Run:
         states = [CustomerState(self.chain) for _ in plans]
         days = np.array([(plan.date - EPOCH).days for plan in plans])
         found = self._filled(states, plans, week, on_sale, (codes, days, number))
-        for state, code, each in zip(states[:new], codes[:new], found[:new], strict=True):
-            state.observe(each.trip)
-            self.states.append(state)
-            self.code = np.append(self.code, code)
-        for rows in _blocks(new):
-            own = [states[row].copy() for row in rows]
-            self.hazards.begin(len(self.states) - new + rows, own, days[rows] + 1)
-        return found
+        came = [row for row in range(new) if found[row] is not None]
+        for row in came:
+            states[row].observe(found[row].trip)
+            self.states.append(states[row])
+        self.code = np.append(self.code, codes[came])
+        for rows in _blocks(len(came)):
+            own = [states[came[row]].copy() for row in rows]
+            place = len(self.states) - len(came) + rows
+            self.hazards.begin(place, own, days[came][rows] + 1)
+        return [each for each in found if each is not None]
 
     def _new_so_far(self) -> int:
         return len(self.states) - len(self.simulator.customers)
@@ -266,16 +294,31 @@ class _Run:
     def _filled(
         self, states: list[CustomerState], plans: list[TripPlan], week: int, on_sale: np.ndarray,
         keys: tuple[np.ndarray, ...],
-    ) -> list[_Trip]:  # fmt: skip
-        """Baskets of planned trips, (n), and what they cost."""
+    ) -> list[_Trip | None]:  # fmt: skip
+        """Baskets of planned trips, (n), and what they cost; none where prices leave nothing in."""
         chances = self.laws.sizes.chances(
             np.array([plan.kind for plan in plans]), [state.features.log for state in states]
         )
         sizes = chosen(chances, uniforms(self.seed, SIZE, *keys))
         sizes = np.minimum(sizes, np.count_nonzero(on_sale))
+        stores = np.array([plan.store for plan in plans])
+        weights = None
+        if self.effects is not None:
+            groups = self.simulator.segments(keys[0])
+            weights = self.effects.log_weights(stores, week, groups).exp()
         baskets = fill(
-            self.model, self.laws.items, states, plans, sizes, week, on_sale, self.seed, keys
+            self.model,
+            self.laws.items,
+            states,
+            plans,
+            sizes,
+            week,
+            on_sale,
+            self.seed,
+            keys,
+            weights,
         )
+        sizes = np.array([len(basket) for basket in baskets])
         tokens = np.concatenate(baskets)
         of_trip = np.repeat(np.arange(len(plans)), sizes)
         of_items = (*(key[of_trip] for key in keys), tokens)
@@ -286,12 +329,18 @@ class _Run:
         of_size = np.array([plan.kind[0] for plan in plans])
         quantities = self.laws.quantities.draw(tokens, of_trip, of_size, uniform)
         portions = self.laws.portions.draw(tokens, uniforms(self.seed, PORTION, *of_items))
-        stores = np.array([plan.store for plan in plans])[of_trip]
+        stores = stores[of_trip]
+        if self.effects is not None:
+            more = self.effects.unit_factors(tokens, stores, week)
+            quantities = np.floor(quantities * more + uniforms(self.seed, MORE, *of_items))
+            quantities = np.maximum(quantities, 1).astype(np.int64)
         pence = self.chain.prices.at(tokens, stores, week).astype(np.float32)
         paid = np.rint(pence[:, 0].astype(np.float64) * quantities * portions).astype(np.int64)
         parts = [np.split(part, sizes.cumsum()[:-1]) for part in (tokens, quantities, pence, paid)]
         return [
             _Trip(week, FinishedTrip(plan, token, units, int(own.sum()), pence=price), own, key)
+            if len(token)
+            else None
             for plan, key, token, units, price, own in zip(
                 plans, zip(*(each.tolist() for each in keys), strict=True), *parts, strict=True
             )

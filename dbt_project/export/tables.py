@@ -97,6 +97,10 @@ TABLES = {
         ("product_key", "store_key", "week", "pence"),
         ("product_key", "store_key", "week"),
     ),
+    "promotions": Table(
+        ("product_key", "store_key", "week", "display", "mailer"),
+        ("week", "product_key", "store_key"),
+    ),
 }  # fmt: skip
 """By name of the model without `cache_`."""
 

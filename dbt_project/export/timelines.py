@@ -15,7 +15,8 @@ from .warehouse import Columns, ExportError, Tables
 def timeline_columns(
     tables: Tables, statics: StaticTables, found: Match, days: np.ndarray
 ) -> Columns:
-    """Columns of customers, trips, items, shelf_prices, customer_weeks and anonymous_prices.
+    """Columns of customers, trips, items, shelf_prices, customer_weeks, anonymous_prices and
+    promotions.
 
     days: dates of the table `days`, in order. Raises ExportError where a trip has no as-of row or
     no day.
@@ -48,7 +49,8 @@ def timeline_columns(
         "trips.item_offsets": np.append(0, np.cumsum(trips["item_count"], dtype=np.int64)),
         **items,
         **_customer_weeks(tables, statics, found),
-        **_anonymous_prices(tables, found),
+        **_of_shelves("anonymous_prices", tables.anonymous_prices, ("week", "pence"), found),
+        **_of_shelves("promotions", tables.promotions, ("week", "display", "mailer"), found),
     }  # fmt: skip
 
 
@@ -160,14 +162,12 @@ def _kind_shares(tables: Tables, statics: StaticTables, kind: str) -> np.ndarray
     return found
 
 
-def _anonymous_prices(tables: Tables, found: Match) -> Columns:
-    """Columns of anonymous_prices, without products and stores that the cache lacks."""
-    rows = tables.anonymous_prices
+def _of_shelves(table: str, rows: Columns, names: tuple[str, ...], found: Match) -> Columns:
+    """Columns of a table of products at stores, without those that the cache lacks."""
     product, store = rows["product_key"] - 1, found.store[rows["store_key"] - 1]
     kept = ~found.is_unknown_product[product] & (store >= 0)
     return {
-        "anonymous_prices.product": found.token[product[kept]] - 1,
-        "anonymous_prices.store": store[kept],
-        "anonymous_prices.week": rows["week"][kept],
-        "anonymous_prices.pence": rows["pence"][kept],
+        f"{table}.product": found.token[product[kept]] - 1,
+        f"{table}.store": store[kept],
+        **{f"{table}.{name}": rows[name][kept] for name in names},
     }

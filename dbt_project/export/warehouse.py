@@ -41,6 +41,7 @@ class Tables:
     trips: Columns
     items: Columns
     anonymous_prices: Columns
+    promotions: Columns
 
     @property
     def departments(self) -> list[str]:

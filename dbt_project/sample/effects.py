@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    config, behaviour = _made_of(options.raw)
+    config, behaviour = made_of(options.raw)
     last = options.after + options.weeks
     if last > config.weeks:
         raise InputError(
@@ -149,7 +149,7 @@ def _check_change(options: argparse.Namespace) -> None:
         raise InputError(f"--lasts {options.lasts} is longer than --weeks {options.weeks}")
 
 
-def _made_of(raw: Path) -> tuple[ChainConfig, Behaviour]:
+def made_of(raw: Path) -> tuple[ChainConfig, Behaviour]:
     """What made the responsive chain in a folder; raises InputError where there is none."""
     path = raw / CHAIN
     try:

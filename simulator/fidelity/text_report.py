@@ -23,12 +23,12 @@ def report(content: Mapping[str, Any]) -> Iterator[str]:
     for group, title in TITLES.items():
         lines.append([title, *[""] * len(heads)])
         lines += [[f"  {words}", *cells] for words, *cells in rows(content, group)]
-    yield from _table(["", *heads], lines)
+    yield from table(["", *heads], lines)
     yield from _others(content)
     if content["households"]:
         yield ""
         heads = ["Each household beside its truth", *household_columns(content)]
-        yield from _table(heads, household_rows(content))
+        yield from table(heads, household_rows(content))
     for name, noticed in content["noticed"].items():
         yield from _noticed(name, noticed)
     if not any(content["noticed"].values()):
@@ -49,7 +49,7 @@ def _others(content: Mapping[str, Any]) -> Iterator[str]:
         for name, one in content["visits"].items()
     ]
     weeks = [str(week) for week in content["weeks"]]
-    yield from _table(["", "CRPS", "log-likelihood", *weeks], rows)
+    yield from table(["", "CRPS", "log-likelihood", *weeks], rows)
 
 
 def _noticed(name: str, noticed: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
@@ -61,7 +61,7 @@ def _noticed(name: str, noticed: Mapping[str, Sequence[Mapping[str, Any]]]) -> I
              sign["simulated"])), _short(sign["alone"])]
             for sign in signs[:NOTICED]
         ]  # fmt: skip
-        yield from _table(["", "of its gain", "real", "simulated", "AUC alone"], rows)
+        yield from table(["", "of its gain", "real", "simulated", "AUC alone"], rows)
 
 
 def _short(value: float | None) -> str:
@@ -74,10 +74,11 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.4g}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    table = [head, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
-    for row in table:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table, the first column to the left and the others to the right."""
+    lines = [head, *rows]
+    widths = [max(len(row[column]) for row in lines) for column in range(len(head))]
+    for row in lines:
         first, *others = (
             cell.ljust(width) if place == 0 else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))

@@ -13,7 +13,14 @@ import numpy as np
 
 from trainer.cache.atomic import file_digest
 from trainer.cache.json_files import CONTENT_DIGEST, is_intact, read_json
-from trainer.cache.schema import COLUMN, COLUMNS, MAX_KINDS, SCHEMA_VERSION, LabelCounts
+from trainer.cache.schema import (
+    COLUMN,
+    COLUMNS,
+    LATER_TABLES,
+    MAX_KINDS,
+    SCHEMA_VERSION,
+    LabelCounts,
+)  # fmt: skip
 from trainer.cache.vocabulary import Vocabulary
 from trainer.commands.errors import ExpectedError
 
@@ -46,7 +53,9 @@ class TensorCache:
         try:
             self.manifest = _read_manifest(self.folder)
             described = self.manifest["columns"]
-            self._columns = _open_columns(self.folder, described, COLUMN, verify)
+            self._columns = {name: np.zeros(0, dtype=np.uint8) for name in _later(described)}
+            present = [name for name in COLUMN if name not in self._columns]
+            self._columns |= _open_columns(self.folder, described, present, verify)
             check_lengths(described)
             if verify:
                 self._check_values()
@@ -110,6 +119,8 @@ class TensorCache:
             ("products.category", "categories"),
             ("anonymous_prices.product", "products"),
             ("anonymous_prices.store", "stores"),
+            ("promotions.product", "products"),
+            ("promotions.store", "stores"),
         ):
             self._check_range(name, 0, self.rows(table) - 1)
         for name, label in (
@@ -130,6 +141,7 @@ class TensorCache:
         for name, lowest, highest in (
             ("trips.week", 1, self.rows("weeks")),
             ("anonymous_prices.week", 1, self.rows("weeks")),
+            ("promotions.week", 1, self.rows("weeks")),
             ("trips.hour", 0, 23),
             ("days.weekday", 1, 7),
             ("days.week_of_year", 1, 53),
@@ -200,9 +212,21 @@ def _open_columns(
     return {name: _map(folder / f"{name}.npy", described[name], verify) for name in names}
 
 
+def _later(described: Mapping[str, Any]) -> list[str]:
+    """Columns of `LATER_TABLES` of which a cache has none."""
+    return [
+        column.name
+        for column in COLUMNS
+        if column.table in LATER_TABLES
+        and not any(name.startswith(f"{column.table}.") for name in described)
+    ]
+
+
 def check_lengths(described: Mapping[str, Any]) -> None:
     rows: dict[str, int] = {}
     for column in COLUMNS:
+        if column.name not in described:
+            continue
         length = described[column.name]["shape"][0] - column.is_offsets
         if rows.setdefault(column.table, length) != length:
             raise ValueError(
@@ -223,7 +247,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise CacheError(f"{path}: schema version {version}, this code reads {SCHEMA_VERSION}")
     if not is_intact(manifest):
         raise CacheError(f"{path} is damaged (its digest differs)")
-    if missing := [name for name in COLUMN if name not in manifest["columns"]]:
+    later = _later(manifest["columns"])
+    if missing := [n for n in COLUMN if n not in manifest["columns"] and n not in later]:
         raise CacheError(f"{path} lacks {', '.join(missing[:5])}")
     return manifest
 

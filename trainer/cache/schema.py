@@ -153,6 +153,13 @@ COLUMNS: tuple[Column, ...] = (
     Column("anonymous_prices.store", SMALLEST, "row", "stores row"),
     Column("anonymous_prices.week", SMALLEST, "week", "week number, from 1"),
     Column("anonymous_prices.pence", "float32", "pence", "price at the store in the week"),
+    # Display and mailer of products that the training weeks say enough of, in the order of weeks,
+    # products and stores. Of a store without any row nothing is known.
+    Column("promotions.product", SMALLEST, "row", "products row"),
+    Column("promotions.store", SMALLEST, "row", "stores row"),
+    Column("promotions.week", SMALLEST, "week", "week number, from 1"),
+    Column("promotions.display", "uint8", "ASCII", "where it was on display; 0 if nowhere"),
+    Column("promotions.mailer", "uint8", "ASCII", "where the mailer had it; 0 if nowhere"),
     # A customer as of a week: from trips of earlier weeks only.
     Column("customer_weeks.customer", SMALLEST, "row", "customers row"),
     Column("customer_weeks.week", SMALLEST, "week", "as-of week; trips of earlier weeks count"),
@@ -247,4 +254,6 @@ COLUMNS: tuple[Column, ...] = (
 )  # fmt: skip
 
 COLUMN = {column.name: column for column in COLUMNS}
+LATER_TABLES = ("promotions",)
+"""Tables that caches and checkpoints of earlier versions lack: they are read as empty."""
 STATIC_TABLES = ("products", "categories", "graph", "stores")

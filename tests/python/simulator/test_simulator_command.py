@@ -9,7 +9,8 @@ import json
 import pytest
 from toy_start import START
 
-from simulator.run import _last_fresh_week, main
+from simulator.command import last_fresh_week
+from simulator.run import main
 from trainer.cache.json_files import is_intact, read_json
 from trainer.model.checkpoint import load_checkpoint, save_checkpoint
 from trainer.report.run import Run
@@ -138,4 +139,4 @@ def test_errors_are_one_line(chain, folder, monkeypatch, capsys, arguments, mess
 def test_it_starts_after_the_last_week_that_is_no_copy(chain):
     """The toy chain's last two weeks are copies."""
     cache, _ = chain
-    assert _last_fresh_week(cache) == 28
+    assert last_fresh_week(cache) == 28

@@ -119,6 +119,7 @@ def toy_columns(
         "categories.is_novel": np.zeros(10),
         "categories.pence": np.full(10, np.median(pence)),
         **_anonymous_prices(pence),
+        **_promotions(products),
         **_graph(products, category, draw),
         "stores.code": np.array([f"STORE{n:03d}" for n in range(stores)]),
         "stores.format": draw.integers(1, 4, stores),
@@ -158,6 +159,20 @@ def _anonymous_prices(pence: np.ndarray) -> dict[str, np.ndarray]:
         "anonymous_prices.store": np.zeros(sold.sum(), dtype=int),
         "anonymous_prices.week": week[sold],
         "anonymous_prices.pence": pence[product[sold]],
+    }
+
+
+def _promotions(products: int) -> dict[str, np.ndarray]:
+    """Each product at the first store in one week in ten: on display, in the mailer or both."""
+    week, product = np.divmod(np.arange(products * WEEKS), products)
+    on = (week + product) % 10 == 0
+    week, product = week[on] + 1, product[on]
+    return {
+        "promotions.product": product,
+        "promotions.store": np.zeros(len(week), dtype=int),
+        "promotions.week": week,
+        "promotions.display": np.where(product % 3 > 0, ord("3"), 0),
+        "promotions.mailer": np.where(product % 3 < 2, ord("A"), 0),
     }
 
 

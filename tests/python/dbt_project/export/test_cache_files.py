@@ -15,6 +15,7 @@ import tiny
 
 from dbt_project import prepare_tensor_cache
 from trainer.cache import writer
+from trainer.cache.json_files import write_json
 from trainer.cache.reader import MANIFEST, CacheError, TensorCache
 from trainer.cache.schema import COLUMN
 from trainer.cache.writer import write_cache
@@ -217,6 +218,9 @@ class TestReading:
             ("anonymous_prices.product", 0, 5),
             ("anonymous_prices.store", 0, 3),
             ("anonymous_prices.week", 0, 5),
+            ("promotions.product", 0, 5),
+            ("promotions.store", 0, 3),
+            ("promotions.week", 0, 5),
             ("trips.store", 1, 3),
             ("trips.day", 1, 35),
             ("trips.customer_week", 6, 10),
@@ -266,6 +270,19 @@ class TestReading:
         monkeypatch.setattr(writer, "_as_stored", lambda column, values: values)
         write_cache(tmp_path / "cache", columns | {name: values}, manifest)
         self.refused(tmp_path / "cache", f"{name}.npy")
+
+
+def test_a_cache_of_before_has_no_promotions(tiny_cache, copied):
+    manifest = json.loads((copied / MANIFEST).read_text())
+    del manifest["content_digest"]
+    lacking = [name for name in manifest["columns"] if name.startswith("promotions.")]
+    for name in lacking:
+        del manifest["columns"][name]
+        (copied / f"{name}.npy").unlink()
+    write_json(copied / MANIFEST, manifest)
+    cache = TensorCache(copied)
+    assert len(lacking) == 5 and all(len(cache[name]) == 0 for name in lacking)
+    assert cache.rows("promotions") == 0 and cache.rows("trips") == tiny_cache.rows("trips")
 
 
 class Bomb:

@@ -35,14 +35,16 @@ def rows_before(cache: TensorCache, week: int) -> dict[str, np.ndarray]:
         "customer_weeks": of_customer_week, "weeks": np.arange(cache.rows("weeks")) < week - 1,
         "days": np.array(cache["days.week"]) < week,
         "anonymous_prices": np.array(cache["anonymous_prices.week"]) < week,
+        "promotions": np.array(cache["promotions.week"]) < week,
     }  # fmt: skip
     for column in COLUMNS:
         if column.table in kept and not column.is_offsets and column.name not in LINKS:
             found[column.name] = np.array(cache[column.name])[kept[column.table]]
     del found["items.price"], found["customer_weeks.customer"]
-    for name in ("product", "store"):
-        row = found.pop(f"anonymous_prices.{name}")
-        found[f"{name} of anonymous price"] = np.array(cache[f"{name}s.code"])[row]
+    for table in ("anonymous_prices", "promotions"):
+        for name in ("product", "store"):
+            row = found.pop(f"{table}.{name}")
+            found[f"{name} of {table}"] = np.array(cache[f"{name}s.code"])[row]
     price = cache["items.price"][of_item]
     for name in ("pence", "previous_pence", "base_pence"):
         found[f"shelf_prices.{name}"] = cache[f"shelf_prices.{name}"][price]

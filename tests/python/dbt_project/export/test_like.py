@@ -80,6 +80,7 @@ def test_unknown_products_count_as_their_finest_known_category(tiny_cache, expor
     assert cache["trips.has_novel_product"].tolist() == [True, False, True, True, True, True, True]
     assert cache["items.price"].tolist() == tiny_cache["items.price"].tolist()
     assert not len(cache["anonymous_prices.product"])  # that of PRD3, now PRD35
+    assert cache["promotions.product"].tolist() == [0, 0, 0]  # without that of PRD2
     assert cache.manifest["unmapped"] == NOTHING | {
         "products": 4, "items": 6, "items_of_unknown_departments": 1, "trips": 6, "labels": 1,
     }  # fmt: skip

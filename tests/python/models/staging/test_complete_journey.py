@@ -72,7 +72,10 @@ def raw(tmp_path_factory):
 
 
 # Of ten lines made up, two are to be rejected.
-VARS = ["--vars", "{max_rejected_share: 1, max_rejected_share_of_file_or_week: 1}"]
+VARS = [
+    "--vars",
+    "{max_rejected_share: 1, max_rejected_share_of_file_or_week: 1, promotions_min_trips: 2}",
+]
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +148,11 @@ def test_promotions_and_coupon_offers(built_journey):
         "select product_code, store_code, week, display_location, mailer_location from promotions"
         " join products using (product_key) join stores using (store_key) order by product_code"
     ) == [("11", "7", 1, "2", "A"), ("12", "8", 2, None, "D")]
+    # In training week 1, two trips have product 11 and one has product 12.
+    assert built_journey.rows(
+        "select product_code, week, chr(display), mailer from cache_promotions"
+        " join products using (product_key)"
+    ) == [("11", 1, "2", ord("A"))]
     assert built_journey.rows(
         "select campaign_code, product_code, campaign_type, first_date::varchar, coupons"
         " from coupon_offers join products using (product_key)"

@@ -1,0 +1,254 @@
+"""Elasticities and price plans against a synthetic chain's truth.
+
+    python -m dbt_project.sample --customers 2000 --stores 12 --seed 3
+    RETAILSIM_RAW=raw_data dbt build && python -m dbt_project.export
+    python -m benchmarks.price_truth raw_data --cache cache
+
+Elasticities are compared with truth/elasticities.parquet: of one week, by the chain's expected
+purchases. A plan is made from receipts and unit costs up to `--start` and valued by living the
+weeks after it again under the plan, and under those of simpler methods that keep the same rules.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+
+from benchmarks.common import parser
+from dbt_project.sample import World
+from dbt_project.sample.chain import build_chain
+from dbt_project.sample.counterfactual import Effect, Held, at_prices, live_on
+from dbt_project.sample.effects import made_of
+from simulator.prices.demand_response import DemandResponse, fit_demand_response
+from simulator.prices.elasticities import elasticities
+from simulator.prices.expected import ExpectedDemand
+from simulator.prices.optimise import Rules, best_prices
+from trainer.cache.atomic import new_file
+from trainer.cache.json_files import write_json
+from trainer.cache.reader import TensorCache
+from trainer.commands.command import run_command
+from trainer.commands.errors import InputError
+from trainer.commands.options import CommandParser, check_output, whole
+
+UNITS = 300
+"""Products that sold fewer are not judged."""
+RULES = Rules(most_move=0.1, least_margin=0.1, index=1.0)
+
+
+def _parser() -> CommandParser:
+    made = parser(__doc__)
+    add = made.add_argument
+    add("raw", type=Path, metavar="RAW", help="folder of python -m dbt_project.sample")
+    add("--cache", type=Path, default=Path("cache"), help="of the same chain (default: cache)")
+    add("--start", type=whole(), default=95, help="last week that is read (default: 95)")
+    add("--weeks", type=whole(), default=22, help="lived after it (default: 22)")
+    add("--runs", type=whole(), default=4, help="different futures (default: 4)")
+    add("--json", type=Path, metavar="FILE", help="write all figures")
+    return made
+
+
+def _run(options: argparse.Namespace) -> None:
+    check_output("--json", options.json, b"{")
+    config, behaviour = made_of(options.raw)
+    if options.start + options.weeks > config.weeks:
+        raise InputError(f"--start and --weeks: the chain has {config.weeks} weeks")
+    torch.set_num_threads(1)
+    cache = TensorCache(options.cache)
+    response = fit_demand_response(cache, options.start)
+    if response is None:
+        raise InputError(f"{cache.folder}: no product sells often enough to tell")
+    found = {
+        "benchmark": "price_truth",
+        "configuration": {
+            "chain": asdict(config), "start": options.start, "weeks": options.weeks,
+            "runs": options.runs, "rules": asdict(RULES),
+        },
+        "elasticities": _elasticities(options, cache, response),
+        "plans": _plans(options, cache, response, World(config, behaviour)),
+    }  # fmt: skip
+    print("\n".join(_lines(found)))
+    if options.json:
+        with new_file(options.json) as fresh:
+            write_json(fresh, found)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
+    return run_command(_parser(), _run, arguments)
+
+
+def _codes(cache: TensorCache, response: DemandResponse) -> list[str]:
+    return [cache["products.code"][token - 1].decode() for token in response.products.panel.token]
+
+
+def _elasticities(
+    options: argparse.Namespace, cache: TensorCache, response: DemandResponse
+) -> dict:
+    r = response.products
+    demand = ExpectedDemand(cache, response, options.start, 1)
+    e = elasticities(demand)
+    row = {code: i for i, code in enumerate(_codes(cache, response))}
+    mine = {pair: i for i, pair in enumerate(zip(e.sold, e.priced, strict=True))}
+    table = pq.read_table(options.raw / "truth/elasticities.parquet").to_pandas().dropna()
+    table = table[(table.level == "product") & table.sold.isin(row) & table.priced.isin(row)]
+    sold, priced = (table[name].map(row).to_numpy() for name in ("sold", "priced"))
+    place = np.array([mine.get(pair, -1) for pair in zip(sold, priced, strict=True)])
+    # Pairs that it has in different needs have no effect on each other.
+    value, low, high = (np.where(place >= 0, x[place], 0.0) for x in (e.value, e.low, e.high))
+    truth, error = table.elasticity.to_numpy(), table.standard_error.to_numpy()
+    enough = r.panel.units[:, :, : options.start].sum((1, 2)) >= UNITS
+    judged = enough[sold] & enough[priced] & r.moved[sold] & r.moved[priced] & np.isfinite(value)
+    own, cross = judged & (sold == priced), judged & (sold != priced)
+    wide = 1.645 * error
+    return {
+        "own": _agreement(value[own], truth[own])
+        | {
+            "sign": float((value[own] < 0).mean()),
+            "held_by_90_percent_intervals": float(
+                ((low - wide <= truth) & (truth <= high + wide))[own].mean()
+            ),
+        },
+        "cross": _agreement(value[cross], truth[cross])
+        | {"ndcg_at_5_of_rivals": _ranking(sold[cross], priced[cross], value[cross], truth[cross])},
+    }
+
+
+def _agreement(value: np.ndarray, truth: np.ndarray) -> dict:
+    both = np.cov(value, truth)
+    return {
+        "pairs": len(value), "r": float(np.corrcoef(value, truth)[0, 1]),
+        "slope": float(both[0, 1] / both[1, 1]), "mean": float(value.mean()),
+        "true_mean": float(truth.mean()),
+    }  # fmt: skip
+
+
+def _ranking(sold, priced, value, truth) -> float:
+    """Mean over products priced of NDCG@5 of those that gain, with true elasticities as gains."""
+    found = []
+    for product in np.unique(priced):
+        rivals = np.flatnonzero(priced == product)
+        gain = truth[rivals].clip(min=0)
+        if len(rivals) > 1 and gain.sum() > 0:
+            weight = 1 / np.log2(np.arange(2, 7))[: len(rivals)]
+            by_value = gain[np.argsort(-value[rivals], kind="stable")][:5]
+            best = np.sort(gain)[::-1][:5]
+            found.append(
+                (by_value * weight[: len(by_value)]).sum() / (best * weight[: len(best)]).sum()
+            )
+    return float(np.mean(found))
+
+
+def _plans(
+    options: argparse.Namespace, cache: TensorCache, response: DemandResponse, world: World
+) -> list[dict]:
+    config = world.setting.config
+    for _ in range(options.start):
+        world.step()
+    row = {code: i for i, code in enumerate(build_chain(config).codes.product)}
+    rows = np.array([row[code] for code in _codes(cache, response)])
+    s = world.setting
+    demand = ExpectedDemand(cache, response, options.start, options.weeks)
+    cost = s.economy.cost[rows, options.start - 1]
+    held = Held.of(world, options.weeks, options.runs)
+    base = live_on(world, held, options.weeks, options.runs)
+    truth = _with_truth(response, s, rows)
+    plans = {
+        "the model": best_prices(demand, cost, RULES),
+        "one product at a time": best_prices(_alone(demand), cost, RULES),
+        "the chain's own parameters": best_prices(
+            ExpectedDemand(cache, truth, options.start, options.weeks), cost, RULES
+        ),
+    }
+    ratios = {name: plan.after / plan.before for name, plan in plans.items()}
+    promised = {name: plan.profit_after / plan.profit_before - 1 for name, plan in plans.items()}
+    today = plans["the model"].before
+    ratios["cost-plus"] = _cost_plus(today, cost, plans["the model"].units_before)
+    ratios["all 10 % up (breaks the cap)"] = np.full(len(rows), 1.1)
+    found = []
+    for name, ratio in ratios.items():
+        factor = np.ones(s.catalogue.price.size)
+        factor[rows] = ratio
+        after = live_on(world, held.changed(at_prices(factor)), options.weeks, options.runs)
+        profit = Effect.of(base.profit.sum(1), after.profit.sum(1))
+        units = (after.units.sum() / base.units.sum()) - 1
+        found.append({
+            "plan": name, "promised": promised.get(name), "changed": int((ratio != 1).sum()),
+            "profit": profit.difference / profit.before,
+            "standard_error": profit.standard_error / profit.before, "units": float(units),
+        })  # fmt: skip
+    up = demand.units(torch.full((len(rows),), float(np.log(1.1)), dtype=torch.float64)).sum()
+    now = demand.units(torch.zeros(len(rows), dtype=torch.float64)).sum()
+    found[-1]["expected_units"] = float(up / now - 1)
+    return found
+
+
+def _alone(demand: ExpectedDemand) -> ExpectedDemand:
+    """As if each product were a need of its own that loses what it loses: no product gains."""
+    r = demand.response.products
+    own = r.switching * (1 - r.share)
+    alone = replace(
+        r, need=np.arange(len(r.need)), switches=False, share=np.ones(len(r.need)), switching=own,
+    )  # fmt: skip
+    other = demand.without_visits()
+    other.response = replace(other.response, products=alone)
+    return other
+
+
+def _with_truth(response: DemandResponse, s, rows: np.ndarray) -> DemandResponse:
+    """The parameters that the chain was made with, where the formulas have a place for them."""
+    r, b = response.products, s.behaviour
+    _, need = np.unique(s.catalogue.need[rows], return_inverse=True)
+    sales = r.panel.trips.sum((1, 2)) + 1
+    products = replace(
+        r, need=need, switches=True, share=sales / np.bincount(need, sales)[need],
+        switching=s.catalogue.elasticity[rows].astype(float), lasting=b.need,
+        passing=(b.deal + b.loss) / 2, moved=np.ones(len(rows), bool),
+    )  # fmt: skip
+    return replace(response, products=products, visits=response.visits._replace(value=b.visits))
+
+
+def _cost_plus(price: np.ndarray, cost: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """One markup on cost for all, within the bounds, that keeps today's price level."""
+    weight = units * price
+    low, high = 0.5, 5.0
+    for _ in range(60):
+        markup = (low + high) / 2
+        ratio = np.clip(cost * markup / price, 1 - RULES.most_move, 1 + RULES.most_move)
+        low, high = (markup, high) if (weight * ratio).sum() <= weight.sum() else (low, markup)
+    return np.rint(price * ratio) / price
+
+
+def _lines(found: dict) -> list[str]:
+    own, cross = found["elasticities"]["own"], found["elasticities"]["cross"]
+    goals = [
+        ("own: r", own["r"], ">= .85"), ("own: slope", own["slope"], ".9 to 1.1"),
+        ("own: sign", own["sign"], ">= .98"),
+        ("own: held by 90 % intervals", own["held_by_90_percent_intervals"], ".85 to .95"),
+        ("cross: r", cross["r"], ">= .6"),
+        ("cross: NDCG@5 of rivals", cross["ndcg_at_5_of_rivals"], ">= .8"),
+    ]  # fmt: skip
+    lines = [f"{name:<32}{value:>8.3f}   {goal}" for name, value, goal in goals]
+    lines += [
+        "",
+        f"{'plan':<32}{'changed':>8}{'promised':>10}{'profit':>9}{'error':>8}{'units':>8}",
+    ]
+    for plan in found["plans"]:
+        promised = "" if plan["promised"] is None else f"{plan['promised']:+.1%}"
+        lines.append(
+            f"{plan['plan']:<32}{plan['changed']:>8}{promised:>10}{plan['profit']:>+9.1%}"
+            f"{plan['standard_error']:>8.1%}{plan['units']:>+8.1%}"
+        )
+    lines.append(
+        f"units at all prices 10 % up, expected: {found['plans'][-1]['expected_units']:+.1%}"
+    )
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""What the commands that simulate weeks to come share: options, start, seeds, the output folder."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from simulator.runs import processes_option
+from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
+from trainer.commands.options import LARGEST_SEED, CommandParser, seed, whole
+
+MOST_WEEKS, MOST_RUNS = 520, 10_000
+
+
+def simulation_options(parser: CommandParser, weeks: int) -> None:
+    """`--cache`, `--weeks` with its default, `--start`, `--seed` and `--processes`."""
+    add = parser.add_argument
+    add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
+    add(
+        "--weeks", type=whole(1, MOST_WEEKS), default=weeks, metavar="N",
+        help=f"how many (default: {weeks})",
+    )  # fmt: skip
+    add(
+        "--start", type=whole(), metavar="WEEK",
+        help="last week of the history; nothing later is read (default: the last with trips that "
+        "are no copies of earlier ones)",
+    )  # fmt: skip
+    add(
+        "--seed", type=seed, default=0, metavar="N",
+        help="of the first run; two scenarios with the same seed share their chances (default: 0)",
+    )  # fmt: skip
+    processes_option(parser)
+
+
+def seeds_of(options: argparse.Namespace, runs: int) -> range:
+    """Those of so many runs. Raises InputError where they go beyond the largest."""
+    if options.seed + runs - 1 > LARGEST_SEED:
+        raise InputError(f"--seed: {runs} runs from there go beyond {LARGEST_SEED}")
+    return range(options.seed, options.seed + runs)
+
+
+def last_fresh_week(cache: TensorCache) -> int:
+    """The last one with trips that are not mostly copies: whoever repeats them learns nothing."""
+    week = np.unique(cache["trips.week"]).astype(np.int64)
+    fresh = week[~cache["weeks.is_replayed"][week - 1]]
+    return int(fresh[-1] if len(fresh) else week[-1])
+
+
+@contextmanager
+def output_folder(path: Path) -> Iterator[None]:
+    """Make it before the work, which takes minutes; an error leaves none that is empty. Raises
+    InputError where it holds anything."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"--out: {path} is there already: name a new folder")
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it holds something
+            path.rmdir()

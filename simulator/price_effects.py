@@ -1,0 +1,121 @@
+"""What planned prices do to a simulation: how often customers come, what they choose, how much.
+
+Everything is relative to the prices as they would be without the plan, so that a simulation without
+planned prices is what it was; and it depends on the plan alone, not on what is drawn.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simulator.planned_prices import PlannedPrices
+from simulator.prices.demand_response import DemandResponse
+from simulator.prices.response import KEEPS, MEMORY
+from simulator.prices.visit_response import LEARNING
+from trainer.features.shelf_prices import ShelfPrices
+
+
+class PriceEffects:
+    """Of planned prices on demand in the weeks after a start.
+
+    Args:
+        response: how demand answers, as measured up to the start.
+        asked: the prices as they would be, and as planned.
+        start: the last week of the history.
+    """
+
+    def __init__(
+        self, response: DemandResponse, asked: tuple[ShelfPrices, PlannedPrices], start: int
+    ) -> None:
+        self._demand, self._response, self._asked = response, response.products, asked
+        self._start = start
+        self._token = response.products.panel.token
+        self._row = np.full(response.tokens, -1)  # of each token in the response
+        self._row[self._token] = np.arange(len(self._token))
+        self._change: dict[tuple[int, int], np.ndarray] = {}
+        self._memory: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+
+    def log_weights(self, stores: np.ndarray, week: int, groups: np.ndarray) -> Tensor:
+        """(n, V) by which the chances of what goes in next are multiplied, in logarithms, on trips
+        (n,) to stores, of customers of price-sensitivity segments (n,), labels."""
+        which, row = np.unique(stores, return_inverse=True)
+        effects = np.stack([self._effect(int(store), week) for store in which])
+        found = torch.zeros(len(stores), self._demand.tokens)
+        of_trip = effects[row] * self._demand.groups[groups][:, None]
+        found[:, torch.from_numpy(self._token)] = torch.from_numpy(of_trip).float()
+        return found
+
+    def unit_factors(self, token: np.ndarray, stores: np.ndarray, week: int) -> np.ndarray:
+        """(n,) by which units of items (n,) bought in stores (n,) are multiplied."""
+        r = self._response
+        found = np.zeros(len(token))
+        row = self._row[token]
+        for store in np.unique(stores):
+            here = np.flatnonzero((stores == store) & (row >= 0))
+            reference, _ = self._before(int(store), week)
+            gap = np.minimum(self._changed(int(store), week) - reference[r.need], 0)
+            found[here] = -(r.quantity * gap)[row[here]]
+        return np.exp(found)
+
+    def visit_factors(self, customers: np.ndarray, week: int) -> np.ndarray:
+        """(n,) by which the chance of coming on a day of a week is multiplied, of customers of the
+        cache; new ones, negative numbers, have nothing to compare with: 1."""
+        demand, known = self._demand, np.flatnonzero(customers >= 0)
+        own = customers[known]
+        stores, baskets = demand.store[own], demand.baskets[own]
+        learnt = np.zeros(len(own))
+        for past in range(self._start + 1, week):
+            level = np.zeros(len(own))
+            for store in np.unique(stores):
+                rows = np.flatnonzero(stores == store)
+                level[rows] = baskets[rows] @ self._changed(int(store), past)
+            learnt += LEARNING * (level - learnt)
+        found = np.ones(len(customers))
+        found[known] = np.exp(-demand.visits.value * demand.groups[demand.segment[own]] * learnt)
+        return found
+
+    def _changed(self, store: int, week: int) -> np.ndarray:
+        """(P,) log of the planned price over the one that there would be."""
+        key = store, week
+        if key not in self._change:
+            r = self._response
+            before, after = (
+                np.maximum(prices.at(self._token, np.array(store), np.array(week))[:, 0], 1.0)
+                for prices in self._asked
+            )
+            self._change[key] = np.where(r.moved, np.log(after / before), 0.0)
+        return self._change[key]
+
+    def _before(self, store: int, week: int) -> tuple[np.ndarray, np.ndarray]:
+        """(K,) reference prices and stocks of needs before a week."""
+        key = store, week
+        if key not in self._memory:
+            needs = int(self._response.need.max()) + 1
+            if week <= self._start + 1:
+                self._memory[key] = np.zeros(needs), np.zeros(needs)
+            else:
+                reference, stock = self._before(store, week - 1)
+                _, price = self._switching(self._changed(store, week - 1))
+                kept = KEEPS * (stock + (reference - price).clip(min=0))
+                self._memory[key] = reference + MEMORY * (price - reference), kept
+        return self._memory[key]
+
+    def _switching(self, change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Inclusive values and log prices of needs, (K,) each."""
+        r = self._response
+        odds = r.share * np.exp(-r.switching * change)
+        total = np.bincount(r.need, odds)
+        return np.log(total) * r.switches, np.bincount(r.need, odds * change) / total
+
+    def _effect(self, store: int, week: int) -> np.ndarray:
+        """(P,) x of `simulator.prices.response`, relative to the prices that there would be."""
+        r, change = self._response, self._changed(store, week)
+        if not change.any() and week == self._start + 1:
+            return np.zeros(len(change))
+        value, _ = self._switching(change)
+        reference, stock = self._before(store, week)
+        need = r.need
+        found = -r.switching * change - value[need] - r.lasting * change
+        return found - r.passing * (change - reference[need]) - r.stocking * stock[need]

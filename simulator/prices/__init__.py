@@ -1,0 +1,1 @@
+"""How demand answers to prices: measured on receipts, simulated, and the prices worth charging."""

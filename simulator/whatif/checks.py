@@ -1,0 +1,68 @@
+"""Whether a scenario is one that these receipts can tell anything about."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.planned_prices import PriceChange
+from simulator.prices.evidence import PriceEvidence, price_evidence
+from simulator.scenario import Scenario
+from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
+from trainer.features.shelf_prices import ShelfPrices
+
+STORES_AT_ONCE, SHELVES_AT_ONCE = 1024, 1 << 16
+"""Bounds on the memory of the search for a price that changes."""
+ROUNDING = 0.5
+"""Pence: planned prices are whole ones, and the median of several stores may not be."""
+
+
+def check(cache: TensorCache, scenario: Scenario, first: int, last: int) -> PriceEvidence | None:
+    """What receipts tell of prices, where a scenario changes any; first, last: simulated weeks.
+
+    Raises InputError for a scenario that changes nothing in these weeks, and for one that changes
+    prices where prices never moved.
+    """
+    weeks = range(first, last + 1)
+    others = [
+        *(entry_weeks for _, entry_weeks in (*scenario.closed_stores, *scenario.delisted)),
+        *(entry_weeks for count, entry_weeks in scenario.new_customers if count),
+    ]
+    opens = [each.week for each in (*scenario.opened_stores, *scenario.launched)]
+    others_change = (
+        any(each.first <= last and each.last >= first for each in others)
+        or any(week <= last for week in opens)
+        or scenario.closed_days
+    )
+    prices = ShelfPrices.from_cache(cache, last_week=first - 1) if scenario.prices else None
+    prices_change = any(_reprices(cache, prices, each, weeks) for each in scenario.prices)
+    if not others_change and not prices_change:
+        raise InputError(f"the scenario changes nothing in weeks {first}-{last}")
+    if not scenario.prices:
+        return None
+    evidence = price_evidence(cache)
+    if not evidence.can_tell:
+        raise InputError(
+            f"prices: these receipts cannot tell how demand answers to prices: {evidence.words()}. "
+            "Leave the prices out of the scenario; delistings, launches, stores, days and "
+            "customers can be told without"
+        )
+    return evidence
+
+
+def _reprices(cache: TensorCache, prices: ShelfPrices, change: PriceChange, weeks: range) -> bool:
+    """Whether any shelf has another price for it in these weeks. Prices of weeks to come are those
+    last seen, so one week is enough."""
+    week = max(change.first, weeks[0])
+    if week > min(change.last, weeks[-1]):
+        return False
+    token = np.flatnonzero(change.token[: cache.products + 1])
+    store = np.flatnonzero(change.store)
+    for begin in range(0, len(store), STORES_AT_ONCE):
+        some = store[begin : begin + STORES_AT_ONCE]
+        step = max(SHELVES_AT_ONCE // len(some), 1)
+        for row in range(0, len(token), step):
+            pence = prices.at(token[row : row + step, None], some, np.array(week))[..., 0]
+            if (np.abs(change.of(pence) - pence) > ROUNDING).any():
+                return True
+    return False

@@ -1,0 +1,110 @@
+"""Demand as a function of prices, and its elasticities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from made_up_prices import response_of
+from toy import toy_cache
+
+from simulator.prices.elasticities import elasticities, pairs, verdict
+from simulator.prices.expected import ExpectedDemand, _memory
+from simulator.prices.response import memories
+from simulator.prices.visit_response import learn
+
+
+class Demand(ExpectedDemand):
+    """Of 1,000 trips a week with each product, in one zone and one segment."""
+
+    def __init__(self, response, weeks=1):
+        self.response, self.weeks = response, weeks
+        pence = response.products.panel.pence[:, :, 0]
+        self.pence = pence
+        products = len(pence)
+        self._units = torch.ones(products, dtype=torch.float64)
+        self._base = torch.full((1, products, 1), 1000.0, dtype=torch.float64)
+        self._basket = torch.tensor(pence / pence.sum())[None]
+        self._factor = torch.tensor(response.groups)
+        self._memory = _memory(weeks)
+
+
+def test_own_and_cross_elasticities_are_those_of_the_formula():
+    """Two of one need with shares .25 and .75, e of 2 and 4, and v = .5; a third alone."""
+    response = response_of([2, 4, 3], [0, 0, 1], lasting=0.5, share=[0.25, 0.75, 1])
+    found = elasticities(Demand(response), draws=2)
+    table = np.zeros((3, 3))
+    table[found.sold, found.priced] = found.value
+    expected = [[-2 * 0.75 - 0.5, 4 * 0.75, 0], [2 * 0.25, -4 * 0.25 - 0.5, 0], [0, 0, -0.5]]
+    assert table == pytest.approx(np.array(expected))
+    assert (found.low, found.high) == (pytest.approx(found.value), pytest.approx(found.value))
+
+
+@pytest.mark.parametrize("weeks", [1, 8])
+def test_slopes_are_those_of_finite_differences(weeks):
+    response = response_of(
+        [2, 4, 3], [0, 0, 1], lasting=0.4, passing=0.5, stocking=0.3, quantity=0.4, visits=1.5
+    )
+    demand = Demand(response, weeks)
+    found = elasticities(demand, draws=1)
+    for sold, priced, value in zip(found.sold, found.priced, found.value, strict=True):
+        move = torch.zeros(3, dtype=torch.float64)
+        move[priced] = 1e-4
+        # Neighbours of other needs move along, down and up, and must not matter beyond visits.
+        up, down = demand.units(move), demand.units(-move)
+        slope = float((up[sold].log() - down[sold].log()) / 2e-4)
+        assert value == pytest.approx(slope, rel=0.01, abs=0.4 if weeks > 1 else 1e-6)
+
+
+def test_what_is_held_is_less_and_less_a_surprise():
+    """With d alone the reference price follows, and demand comes back."""
+    response = response_of([0], [0], passing=1.0)
+    at_once, later = (
+        float(Demand(response, weeks).units(torch.tensor([0.2], dtype=torch.float64))[0])
+        for weeks in (1, 30)
+    )
+    assert at_once == pytest.approx(1000 * np.exp(-0.2))
+    assert at_once < later < 1000
+
+
+@pytest.mark.parametrize("change", [0.2, -0.3])
+def test_memories_of_a_change_that_is_held(change):
+    followed, stocked, learnt = (part.numpy() for part in _memory(9))
+    reference, stock = memories(torch.full((1, 1, 9), change, dtype=torch.float64))
+    assert reference[0, 0].numpy() == pytest.approx(change * followed)
+    assert stock[0, 0].numpy() == pytest.approx(max(-change, 0) * stocked)
+    assert learn(np.full((1, 9), change))[0] == pytest.approx(change * learnt)
+
+
+def test_the_price_level_of_baskets_keeps_customers_away():
+    response = response_of([0, 0], [0, 1], visits=2.0)
+    units = Demand(response, 40).units(torch.full((2,), 0.1, dtype=torch.float64))
+    assert (units < 1000).all() and float(units[0]) > 1000 * np.exp(-0.2)
+    later = Demand(response, 400).units(torch.full((2,), 0.1, dtype=torch.float64))
+    assert float(later[0]) == pytest.approx(1000 * np.exp(-0.2), rel=0.01)
+
+
+def test_pairs_of_needs():
+    sold, priced = pairs(np.array([1, 0, 1]))
+    assert set(zip(sold.tolist(), priced.tolist(), strict=True)) == {
+        (1, 1), (0, 0), (0, 2), (2, 0), (2, 2),
+    }  # fmt: skip
+
+
+def test_what_an_elasticity_rests_on():
+    r = response_of([2, 2, 0], [0, 0, 0]).products
+    r.switching_error[:] = [0.1, 0.29, 0.3]
+    r.moved[2] = False
+    assert verdict(r).tolist() == ["own sales", "typical product", "price never moved"]
+
+
+def test_from_a_cache(tmp_path):
+    """Units at today's prices are what was sold lately."""
+    cache = toy_cache(tmp_path / "cache", trips_of=[30] * 60, seed=4)
+    from simulator.prices.demand_response import fit_demand_response
+
+    response = fit_demand_response(cache, 25)
+    demand = ExpectedDemand(cache, response, 25, 4)
+    panel = response.products.panel
+    now = demand.units(torch.zeros(len(panel.token), dtype=torch.float64)).numpy()
+    assert now == pytest.approx(panel.units[:, :, 12:25].sum((1, 2)) / 13)

@@ -1,0 +1,53 @@
+"""A simulator that makes its receipts up, in no time: they hold every case that is counted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.receipts import Receipts
+
+TRIPS = 40
+"""A week."""
+NEW = -2
+"""A customer who is new since the start."""
+
+
+class MadeUp:
+    """As `Simulator`, but trips are the same with a scenario and without. A delisted product is
+    replaced by the next one, a price by the one that the scenario makes of it."""
+
+    def __init__(self, cache, start, customers=None):
+        self.cache, self.start = cache, start
+        self.customers = np.arange(5) if customers is None else customers
+
+    def run(self, weeks, seed, scenario, anonymous=True, on_week=lambda: None):
+        draw = np.random.default_rng(seed)
+        trips = TRIPS * weeks
+        week = self.start + 1 + np.arange(trips) // TRIPS
+        store = draw.integers(-1, self.cache.rows("stores"), trips)
+        customer = draw.integers(-2, 60, trips)
+        tokens = [np.sort(draw.choice(self.cache.products - 1, 5, False)) + 1 for _ in week]
+        units = [draw.integers(1, 4, 5) for _ in week]
+        pence = [draw.integers(50, 500, 5) * own for own in units]
+        for trip, (token, own) in enumerate(zip(tokens, week.tolist(), strict=True)):
+            where = np.full(5, store[trip]), np.full(5, own)
+            for change in scenario.prices:
+                new = change.of(pence[trip].astype(float)).astype(int)
+                pence[trip] = np.where(change.at(token, *where), new, pence[trip])
+            for gone, when in scenario.delisted:
+                if own in when and gone + 1 not in token:
+                    token[token == gone] = gone + 1
+            kept = ~np.isin(token, [gone for gone, when in scenario.delisted if own in when])
+            tokens[trip], units[trip], pence[trip] = (
+                token[kept],
+                units[trip][kept],
+                pence[trip][kept],
+            )
+        for _ in range(weeks):
+            on_week()
+        return Receipts(
+            customer=customer, week=week, day=13_000 + 7 * week, hour=np.full(trips, 12),
+            store=store, kind=np.zeros((trips, 4), int), items=np.array([len(t) for t in tokens]),
+            token=np.concatenate(tokens), quantity=np.concatenate(units),
+            pence=np.concatenate(pence),
+        )  # fmt: skip
