@@ -20,11 +20,11 @@ select
 from promotions
 inner join products on promotions.product_key = products.product_key
 {%- else -%}
-select
-    0 as product_key,
-    0 as store_key,
-    0::smallint as week,
-    0::smallint as display,
-    0::smallint as mailer
-where false
+    select
+        0 as product_key,
+        0 as store_key,
+        0::smallint as week,
+        0::smallint as display,
+        0::smallint as mailer
+    where false
 {%- endif %}
