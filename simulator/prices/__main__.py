@@ -91,7 +91,6 @@ def _run(options: argparse.Namespace) -> None:
         demand = ExpectedDemand(cache, response, start, options.weeks)
         found = elasticities(demand)
         codes = [cache["products.code"][token - 1].decode() for token in panel.token]
-        _write_elasticities(options.out, codes, response, found)
         content = _summary(start, options.weeks, response, found)
         if costs is not None:
             print("looking for prices worth charging", file=sys.stderr)
@@ -99,6 +98,7 @@ def _run(options: argparse.Namespace) -> None:
             plan = best_prices(demand, cost, rules)
             _write_plan(options.out, codes, plan, cost)
             content["plan"] = _of_plan(plan)
+        _write_elasticities(options.out, codes, response, found)
         with new_file(options.out / "prices.json") as fresh:
             write_json(fresh, content)
         print("\n".join(_lines(content)))

@@ -131,7 +131,7 @@ class _Problem:
             bounds=Bounds(0, 1), options={"mip_rel_gap": 1e-4, "time_limit": 60},
         )  # fmt: skip
         if result.x is None:
-            raise InputError(f"no plan keeps all rules ({result.message}); loosen one of them")
+            raise InputError("no plan was found that keeps all rules: loosen one of them")
         found = price.copy()
         taken = result.x > 0.5
         found[self.free[row[taken]]] = value[taken]

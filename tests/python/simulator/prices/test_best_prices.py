@@ -49,7 +49,7 @@ def test_what_is_not_known_stays():
 def test_rules_that_no_plan_keeps():
     demand = Demand(response_of([0, 0], [0, 1], lasting=2.0, pence=90.0))
     rules = Rules(most_move=0.1, parity=((0, 1, 2.0, 0.0),))
-    with pytest.raises(InputError, match="no plan keeps all rules"):
+    with pytest.raises(InputError, match="no plan was found that keeps all rules"):
         best_prices(demand, np.array([50.0, 50.0]), rules)
 
 
