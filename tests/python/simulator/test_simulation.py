@@ -84,8 +84,8 @@ def test_they_do_not_depend_on_who_is_simulated_together(chain, receipts, monkey
         )
 
 
-def test_nothing_after_the_start_is_read(chain, receipts, tmp_path):
-    """Other trips, baskets and prices in the weeks after it."""
+def test_nothing_after_the_start_is_read(chain, simulator, receipts, tmp_path):
+    """Other trips, baskets and prices in the weeks after it; also for how demand answers to prices."""
     _, model = chain
     columns = toy_columns(trips_of=[30] * 60, seed=4)
     later = columns["trips.week"] > START
@@ -100,10 +100,16 @@ def test_nothing_after_the_start_is_read(chain, receipts, tmp_path):
     write_cache(tmp_path / "cache", columns, toy_manifest())
     changed = Simulator(model, TensorCache(tmp_path / "cache"), START)
     assert same(changed.run(WEEKS, seed=7), receipts)
+    cache = changed.cache
+    every = np.ones(cache.vocabulary.input_size, bool), np.ones(cache.rows("stores"), bool)
+    plan = Scenario(prices=(PriceChange(*every, START + 1, START + 1, factor=1.3),))
+    dear = simulator.run(WEEKS, seed=7, scenario=plan)
+    assert same(changed.run(WEEKS, seed=7, scenario=plan), dear)
+    assert len(dear.token) < len(receipts.token)
 
 
 def test_a_price_change_touches_nothing_but_its_shelves(simulator, receipts, chain):
-    """An untrained model answers to no price: the same trips, and other amounts on them."""
+    """What is bought there costs what was planned; before it nothing differs."""
     cache, _ = chain
     token = np.zeros(cache.vocabulary.input_size, bool)
     token[1 + np.flatnonzero(~cache["products.is_random_weight"])[:3]] = True
