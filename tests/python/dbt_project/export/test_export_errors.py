@@ -111,11 +111,12 @@ def test_being_written(database, fails):
 @pytest.mark.parametrize("name", TABLES)
 def test_a_missing_model_is_named(database, fails, name):
     with duckdb.connect(str(database)) as connection:
-        connection.execute(f"drop view {model(name)}")
+        kind = "table" if model(name) in tiny.MARTS else "view"
+        connection.execute(f"drop {kind} {model(name)}")
     assert fails(database).startswith(f"error: {database} lacks {model(name)}: run dbt build")
 
 
-@pytest.mark.parametrize("mart", tiny.MARTS)
+@pytest.mark.parametrize("mart", [name for name in tiny.MARTS if name not in map(model, TABLES)])
 def test_a_missing_mart_is_named(database, fails, mart):
     with duckdb.connect(str(database)) as connection:
         connection.execute(f"drop table {mart}")
