@@ -85,7 +85,7 @@ def test_they_do_not_depend_on_who_is_simulated_together(chain, receipts, monkey
 
 
 def test_nothing_after_the_start_is_read(chain, simulator, receipts, tmp_path):
-    """Other trips, baskets and prices in the weeks after it; also for how demand answers to prices."""
+    """Other trips, baskets and prices in the weeks after it; with planned prices too."""
     _, model = chain
     columns = toy_columns(trips_of=[30] * 60, seed=4)
     later = columns["trips.week"] > START
