@@ -17,6 +17,9 @@ from simulator.fidelity.window import Window
 RATE_WEEKS = 13
 RECENT = (4, 13, 26, 52)
 """Weeks over which the regression takes a customer's own rates."""
+POISSON = 8.0
+"""Logarithm of the largest shape: counts that spread less than a Poisson distribution's have no
+best one, and a search would not end."""
 ORIGINS = 4
 """Earlier starts, a window apart, that the regression learns from."""
 DRAWS = 200
@@ -69,16 +72,17 @@ class CountingRules:
         target = torch.from_numpy(counts).double()
 
         def loss(weights: Tensor) -> Tensor:
-            shape, log_mean = weights[-1].exp(), inputs @ weights[:-1]
+            log_shape, log_mean = weights[-1].clamp(max=POISSON), inputs @ weights[:-1]
+            shape = log_shape.exp()
             odds = (shape + log_mean.exp()).log()
             return -(
                 torch.lgamma(shape + target) - torch.lgamma(shape)
-                + target * (log_mean - odds) + shape * (weights[-1] - odds)
+                + target * (log_mean - odds) + shape * (log_shape - odds)
             ).mean()  # fmt: skip
 
         weights = minimised(loss, [0.0] * (features.shape[1] + 1)).numpy()
         inputs = (self._rates(known) - centre) / scale
-        return np.exp(inputs @ weights[:-1]), float(np.exp(weights[-1]))
+        return np.exp(inputs @ weights[:-1]), float(np.exp(min(weights[-1], POISSON)))
 
     def _rates(self, end: int) -> np.ndarray:
         """(P, features) float64: logarithms of own rates before a week, and of weeks since the
