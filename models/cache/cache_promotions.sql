@@ -6,9 +6,12 @@ with promotions as (
 ),
 
 products as (
-    select product_key
-    from {{ ref('cache_products') }}
-    where train_trips >= {{ var('promotions_min_trips') }}
+    select items.product_key
+    from {{ ref('trip_items') }} as items
+    inner join {{ ref('weeks') }} as weeks on items.week = weeks.week
+    where weeks.split = 'train'
+    group by items.product_key
+    having count(*) >= {{ var('promotions_min_trips') }}
 )
 
 select

@@ -241,10 +241,11 @@ def without_last_product(columns: dict) -> dict:
     for end in ("graph.source", "graph.target"):
         new[end] = columns[end] - (columns[end] > last)
     new["items.token"] = np.minimum(columns["items.token"], last)
-    product = columns["anonymous_prices.product"]
-    for name in columns:
-        if name.startswith("anonymous_prices."):
-            new[name] = columns[name][product < last]
+    for table in ("anonymous_prices", "promotions"):
+        product = columns[f"{table}.product"]
+        for name in columns:
+            if name.startswith(f"{table}."):
+                new[name] = columns[name][product < last]
     return new
 
 
