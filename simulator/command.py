@@ -17,18 +17,24 @@ from trainer.commands.options import LARGEST_SEED, CommandParser, seed, whole
 MOST_WEEKS, MOST_RUNS = 520, 10_000
 
 
-def simulation_options(parser: CommandParser, weeks: int) -> None:
-    """`--cache`, `--weeks` with its default, `--start`, `--seed` and `--processes`."""
+def history_options(parser: CommandParser) -> None:
+    """`--cache` and `--start`."""
     add = parser.add_argument
     add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
-    add(
-        "--weeks", type=whole(1, MOST_WEEKS), default=weeks, metavar="N",
-        help=f"how many (default: {weeks})",
-    )  # fmt: skip
     add(
         "--start", type=whole(), metavar="WEEK",
         help="last week of the history; nothing later is read (default: the last with trips that "
         "are no copies of earlier ones)",
+    )  # fmt: skip
+
+
+def simulation_options(parser: CommandParser, weeks: int) -> None:
+    """`history_options`, `--weeks` with its default, `--seed` and `--processes`."""
+    history_options(parser)
+    add = parser.add_argument
+    add(
+        "--weeks", type=whole(1, MOST_WEEKS), default=weeks, metavar="N",
+        help=f"how many (default: {weeks})",
     )  # fmt: skip
     add(
         "--seed", type=seed, default=0, metavar="N",

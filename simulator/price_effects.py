@@ -32,8 +32,7 @@ class PriceEffects:
         self._demand, self._response, self._asked = response, response.products, asked
         self._start = start
         self._token = response.products.panel.token
-        self._row = np.full(response.tokens, -1)  # of each token in the response
-        self._row[self._token] = np.arange(len(self._token))
+        self._row = response.products.panel.row_of_token(response.tokens)
         self._change: dict[tuple[int, int], np.ndarray] = {}
         self._memory: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
@@ -112,8 +111,6 @@ class PriceEffects:
     def _effect(self, store: int, week: int) -> np.ndarray:
         """(P,) x of `simulator.prices.response`, relative to the prices that there would be."""
         r, change = self._response, self._changed(store, week)
-        if not change.any() and week == self._start + 1:
-            return np.zeros(len(change))
         value, _ = self._switching(change)
         reference, stock = self._before(store, week)
         need = r.need

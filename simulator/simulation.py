@@ -307,17 +307,9 @@ class _Run:
             groups = self.simulator.segments(keys[0])
             weights = self.effects.log_weights(stores, week, groups).exp()
         baskets = fill(
-            self.model,
-            self.laws.items,
-            states,
-            plans,
-            sizes,
-            week,
-            on_sale,
-            self.seed,
-            keys,
+            self.model, self.laws.items, states, plans, sizes, week, on_sale, self.seed, keys,
             weights,
-        )
+        )  # fmt: skip
         sizes = np.array([len(basket) for basket in baskets])
         tokens = np.concatenate(baskets)
         of_trip = np.repeat(np.arange(len(plans)), sizes)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.command import last_fresh_week, output_folder
+from simulator.command import history_options, last_fresh_week, output_folder
 from simulator.costs import read_costs
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
 from simulator.prices.elasticities import Elasticities, elasticities, evidence, verdict
@@ -41,14 +41,9 @@ def _parser() -> CommandParser:
         "they rest on; and, given unit costs, the prices worth charging under a retailer's rules: "
         "docs/prices.md.",
     )
+    history_options(parser)
     add = parser.add_argument
-    add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
     add("--out", type=Path, required=True, metavar="FOLDER", help="a new folder for the tables")
-    add(
-        "--start", type=whole(), metavar="WEEK",
-        help="last week of the history; nothing later is read (default: the last with trips that "
-        "are no copies of earlier ones)",
-    )  # fmt: skip
     add(
         "--weeks", type=whole(1, MOST_WEEKS), default=1, metavar="N",
         help="for which prices are held: 1 is what customers do at once, 26 and more also what "

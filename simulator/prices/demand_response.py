@@ -87,8 +87,7 @@ def trips_of(cache: TensorCache, panel: Panel, chosen: np.ndarray, last_week: in
     trips = np.diff(cache["customers.trip_offsets"].astype(np.int64))
     week = cache["trips.week"].astype(np.int64)
     known = np.repeat(np.repeat(chosen, trips) & (week <= last_week), items)
-    row = np.full(cache.vocabulary.input_size, -1)
-    row[panel.token] = np.arange(len(panel.token))
+    row = panel.row_of_token(cache.vocabulary.input_size)
     product = row[cache["items.token"][known]]
     zone = panel.zone[np.repeat(cache["trips.store"].astype(np.int64), items)[known]]
     shape = len(panel.token), panel.trips.shape[1], last_week

@@ -24,10 +24,10 @@ from simulator.prices.demand_response import DemandResponse, trips_of
 from simulator.prices.response import KEEPS, MEMORY, PriceResponse
 from simulator.prices.visit_response import LEARNING, VisitResponse
 from trainer.cache.reader import TensorCache
+from trainer.features.shelf_prices import ShelfPriceSettings
 
-BASE_WEEKS = 4
-"""As of `ShelfPriceSettings`."""
 SMOOTH = 0.02
+"""Log price within which the answer of units bends around the reference price."""
 RECENT = 13
 """Weeks before the start whose sales are what is expected at today's prices."""
 
@@ -46,7 +46,7 @@ class ExpectedDemand:
     ) -> None:
         self.response, self.weeks = response, weeks
         panel = response.products.panel
-        trailing = slice(max(start - BASE_WEEKS, 0), start)
+        trailing = slice(max(start - ShelfPriceSettings().base_price_weeks, 0), start)
         self.pence = panel.pence[:, :, trailing].max(axis=2)
         """(P, Z) today's prices: the highest of the last weeks, so that a promotion is none."""
         recent = slice(max(start - RECENT, 0), start)

@@ -11,7 +11,7 @@ returned keeps all rules, and none is worse than the one before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class Rules:
     """Highest price level over today's, in baskets of today's sales; None for no cap."""
     most_changes: int | None = None
     """Products whose price may change; None for all."""
-    parity: tuple[tuple[int, int, float, float], ...] = field(default_factory=tuple)
+    parity: tuple[tuple[int, int, float, float], ...] = ()
     """Rows a and b of products, ratio and slack: price a is ratio x price b, give or take that
     share."""
 
@@ -101,8 +101,7 @@ class _Problem:
             )
 
     def units(self, price: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return self.demand.units(torch.tensor(np.log(price / self.today))).numpy()
+        return self._units(self.demand, price)
 
     def profit(self, price: np.ndarray) -> float:
         return float(self.units(price) @ (price - self.cost))

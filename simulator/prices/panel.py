@@ -58,6 +58,12 @@ class Panel:
         """P, Z, W."""
         return self.trips.shape
 
+    def row_of_token(self, tokens: int) -> np.ndarray:
+        """(tokens,) row of each token up to a number of them; -1 for those that are not here."""
+        rows = np.full(tokens, -1)
+        rows[self.token] = np.arange(len(self.token))
+        return rows
+
     def change(self) -> np.ndarray:
         """(P, Z, W) change of the price as a share of the week before's; 0 unless both were
         observed. What was given away cost a penny."""

@@ -3,9 +3,9 @@
     log E[trips_hw] = a_h + t_w - v I_hw,    I_hw = I_h,w-1 + LEARNING (B_h,w-1 - I_h,w-1)
 
 B is the log price level of the customer's usual basket, product by product relative to the usual
-price in their zone, weighted by how often they buy each; I is what they have learnt of it by the
-week before. Customers differ in what they buy and a week's trips of all are in t, so that v is
-learnt from whose basket got dearer, and not from seasons (Bell and Lattin, Shopping behavior and
+price in their zone, weighted by what they usually spend on each; I is what they have learnt of it
+by the week before. Customers differ in what they buy and a week's trips of all are in t, so that v
+is learnt from whose basket got dearer, and not from seasons (Bell and Lattin, Shopping behavior and
 consumer preference for store price format, Marketing Science 1998, find that the expected basket's
 cost decides between stores).
 """
@@ -107,8 +107,7 @@ def usual_baskets(cache: TensorCache, panel: Panel, weeks: np.ndarray) -> csr_ma
     trips = np.diff(cache["customers.trip_offsets"].astype(np.int64))
     customer = np.repeat(np.repeat(np.arange(len(trips)), trips), items)
     known = np.isin(week, weeks)
-    row = np.full(cache.vocabulary.input_size, -1)
-    row[panel.token] = np.arange(len(panel.token))
+    row = panel.row_of_token(cache.vocabulary.input_size)
     token, customer = cache["items.token"][known].astype(np.int64), customer[known]
     pence = np.concatenate([[0.0], cache["products.pence"], [0, 0], cache["categories.pence"]])
     cost = pence[token] * cache["items.quantity"][known]
