@@ -1,4 +1,4 @@
-"""Shelf prices with planned changes of them."""
+"""Shelf prices with planned changes of them, and where they are announced."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ class PriceChange:
     """Times the price that it would have."""
     pence: float | None = None
     """Or this price."""
+    display: bool = False
+    """Whether the products are on display there, beside their usual place, and `mailer` whether
+    they are in the mailer."""
+    mailer: bool = False
 
     def at(self, token: np.ndarray, store: np.ndarray, week: np.ndarray) -> np.ndarray:
         """(n,) bool: whether it is in force there."""
@@ -65,6 +69,16 @@ class PlannedPrices:
             ],
             axis=-1,
         ).astype(np.float32)  # fmt: skip
+
+    def announced(self, token: np.ndarray, store: np.ndarray, week: np.ndarray) -> np.ndarray:
+        """(2, n) bool: what the plan has on display and in the mailer."""
+        token, store, week = np.broadcast_arrays(token, store, week)
+        found = np.zeros((2, *token.shape), bool)
+        for change in self._changes:
+            found |= np.reshape([change.display, change.mailer], (2, 1)) & change.at(
+                token, store, week
+            )
+        return found
 
     def _changed(
         self, pence: np.ndarray, token: np.ndarray, store: np.ndarray, week: np.ndarray

@@ -1,4 +1,5 @@
-"""What planned prices do to a simulation: how often customers come, what they choose, how much.
+"""What planned prices, display and mailer do to a simulation: how often customers come, what they
+choose, how much.
 
 Everything is relative to the prices as they would be without the plan, so that a simulation without
 planned prices is what it was; and it depends on the plan alone, not on what is drawn.
@@ -34,6 +35,7 @@ class PriceEffects:
         self._token = response.products.panel.token
         self._row = response.products.panel.row_of_token(response.tokens)
         self._change: dict[tuple[int, int], np.ndarray] = {}
+        self._announced: dict[tuple[int, int], np.ndarray] = {}
         self._memory: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def log_weights(self, stores: np.ndarray, week: int, groups: np.ndarray) -> Tensor:
@@ -87,6 +89,15 @@ class PriceEffects:
             self._change[key] = np.where(r.moved, np.log(after / before), 0.0)
         return self._change[key]
 
+    def _announcement(self, store: int, week: int) -> np.ndarray:
+        """(P,) what planned display and mailer add to the appeal."""
+        key = store, week
+        if key not in self._announced:
+            r, planned = self._response, self._asked[1]
+            on = planned.announced(self._token, np.array(store), np.array(week))
+            self._announced[key] = r.display * on[0] + r.mailer * on[1]
+        return self._announced[key]
+
     def _before(self, store: int, week: int) -> tuple[np.ndarray, np.ndarray]:
         """(K,) reference prices and stocks of needs before a week."""
         key = store, week
@@ -96,23 +107,24 @@ class PriceEffects:
                 self._memory[key] = np.zeros(needs), np.zeros(needs)
             else:
                 reference, stock = self._before(store, week - 1)
-                _, price = self._switching(self._changed(store, week - 1))
+                _, price = self._switching(store, week - 1)
                 kept = KEEPS * (stock + (reference - price).clip(min=0))
                 self._memory[key] = reference + MEMORY * (price - reference), kept
         return self._memory[key]
 
-    def _switching(self, change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Inclusive values and log prices of needs, (K,) each."""
-        r = self._response
-        odds = r.share * np.exp(-r.switching * change)
+    def _switching(self, store: int, week: int) -> tuple[np.ndarray, np.ndarray]:
+        """Appeals less the inclusive values of their needs, (P,), and log prices of needs, (K,)."""
+        r, change = self._response, self._changed(store, week)
+        appeal = -r.switching * change + self._announcement(store, week)
+        odds = r.share * np.exp(appeal)
         total = np.bincount(r.need, odds)
-        return np.log(total) * r.switches, np.bincount(r.need, odds * change) / total
+        value = np.log(total) * r.switches
+        return appeal - value[r.need], np.bincount(r.need, odds * change) / total
 
     def _effect(self, store: int, week: int) -> np.ndarray:
         """(P,) x of `simulator.prices.response`, relative to the prices that there would be."""
         r, change = self._response, self._changed(store, week)
-        value, _ = self._switching(change)
+        appeal, _ = self._switching(store, week)
         reference, stock = self._before(store, week)
-        need = r.need
-        found = -r.switching * change - value[need] - r.lasting * change
-        return found - r.passing * (change - reference[need]) - r.stocking * stock[need]
+        found = appeal - r.lasting * change - r.passing * (change - reference[r.need])
+        return found - r.stocking * r.quantity * stock[r.need]

@@ -5,6 +5,7 @@ prices:
     regions: [E02]             # or stores, or formats; all if left out
     weeks: 97-100              # 97 alone, or 97- for good
     change: -20%               # or price: 1.25
+    display: yes               # and mailer: what is announced, with a price or alone
 stores:
   - {close: STORE00012, weeks: 98-}
   - {open: STORE00761, like: STORE00001, weeks: 98-}
@@ -149,6 +150,15 @@ class _Entry:
             )
         return known[code]
 
+    def flag(self, key: str) -> bool:
+        """Of a key that may be left out."""
+        if key not in self.values:
+            return False
+        value = self.text(key, "yes or no")
+        if value not in ("yes", "true", "no", "false"):
+            raise self.error(f"{key}: expected yes or no, not {value}")
+        return value in ("yes", "true")
+
     def weeks(self) -> Weeks:
         text = self.text("weeks", "weeks, such as 97-100, 97 or 97-")
         match = re.fullmatch(r"(\d{1,4})(-(\d{1,4})?)?", text)
@@ -177,7 +187,10 @@ class _Entry:
 
 
 def _price(entry: _Entry) -> tuple[str, PriceChange]:
-    entry.only("products", "categories", "stores", "regions", "formats", "weeks", "change", "price")
+    entry.only(
+        "products", "categories", "stores", "regions", "formats", "weeks", "change", "price",
+        "display", "mailer",
+    )  # fmt: skip
     codes, cache = entry.codes, entry.codes.cache
     token = np.zeros(cache.vocabulary.input_size, bool)
     named = [key for key in ("products", "categories") if key in entry.values]
@@ -204,6 +217,9 @@ def _price(entry: _Entry) -> tuple[str, PriceChange]:
     if not stores.any():
         raise entry.error("no store is all of what it says")
     weeks = entry.weeks()
+    announced = {key: entry.flag(key) for key in ("display", "mailer")}
+    if any(announced.values()) and not entry.values.keys() & {"change", "price"}:
+        return "prices", PriceChange(token, stores, *_ends(weeks), **announced)
     if ("change" in entry.values) == ("price" in entry.values):
         raise entry.error("expected either change, such as -20%, or price, such as 1.25")
     if "price" in entry.values:
@@ -211,12 +227,14 @@ def _price(entry: _Entry) -> tuple[str, PriceChange]:
         pence = 100 * entry.number("price", text, 0.01, MOST_PENCE / 100)
         if abs(pence - round(pence)) > 1e-6:
             raise entry.error(f"price: expected at most two decimals, not {text}")
-        return "prices", PriceChange(token, stores, *_ends(weeks), pence=float(round(pence)))
+        return "prices", PriceChange(
+            token, stores, *_ends(weeks), pence=float(round(pence)), **announced
+        )
     text = entry.text("change", "a change, such as -20%")
     if not text.endswith("%"):
         raise entry.error(f"change: expected a percentage, such as -20%, not {text}")
     factor = 1 + entry.number("change", text[:-1], -99, 1000) / 100
-    return "prices", PriceChange(token, stores, *_ends(weeks), factor=factor)
+    return "prices", PriceChange(token, stores, *_ends(weeks), factor=factor, **announced)
 
 
 def _store(entry: _Entry) -> tuple[str, Any]:

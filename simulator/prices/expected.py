@@ -94,7 +94,7 @@ class ExpectedDemand:
         x = (appeal - r.switches * total.log()[need] - at.lasting * change)[
             :, None
         ] - at.passing * gap
-        x = x - at.stocking * (-price).clamp(min=0) * stocked
+        x = x - at.stocking * at.quantity[:, None] * (-price).clamp(min=0) * stocked
         level = torch.einsum("gpz,p->gz", self._basket, change)
         comes = (-at.visits * self._factor[:, None, None] * level[:, :, None] * learnt).exp()
         answer = (self._factor[:, None, None] * x - at.quantity[:, None] * _below(gap)).exp()
@@ -140,7 +140,9 @@ class Parameters:
         """A draw from what the receipts leave open: normal, with the estimates' errors."""
         r: PriceResponse = response.products
         switching = r.switching * np.exp(rng.normal(0, r.switching_error))
-        of_need = rng.multivariate_normal([r.lasting, r.passing, r.stocking], r.need_error)
+        of_need = rng.multivariate_normal(
+            [r.lasting, r.passing, r.stocking], r.common_error[:3, :3]
+        )
         quantity = r.quantity + rng.normal(0, r.quantity_error) * r.moved
         visits = max(rng.normal(response.visits.value, response.visits.error), 0.0)
         return cls(switching, of_need, quantity, visits)

@@ -1,18 +1,21 @@
 """How demand answers to prices: a model of trips with each product, by zone and week.
 
     log E[trips_izw] = a_iz + c_gw + u_iw + log traffic_zw + x_izw
-    x = -e_i l_i - V_k - v l_i - d (l_i - r_k) - p S_k
+    x = A_i - V_k - v l_i - d (l_i - r_k) - p q_i S_k,    A_i = -e_i l_i + f display + m mailer
 
 l is the log price relative to the usual, g the product's finest category, k its need
 (`simulator.prices.needs`). Three effects of a price are told apart:
 
-- *switching* within the need: V_k = log sum_j s_j exp(-e_j l_j), s the shares at usual prices, is
-  the inclusive value of a nested logit (McFadden, Modelling the choice of residential location,
+- *switching* within the need: V_k = log sum_j s_j exp(A_j), s the shares at usual prices, is the
+  inclusive value of a nested logit (McFadden, Modelling the choice of residential location,
   1978): what one product loses the others of the need gain, before
 - *buying in the need at all*: v to a lasting change, and d as far as the price differs from the
   reference price r, a moving average of what the need cost (Mazumdar, Raj and Sinha, Reference
   price research, 2005);
-- *stocking up*: S, discounts of the weeks before, lowers demand afterwards by p.
+- *stocking up*: S, discounts of the weeks before, lowers demand afterwards, by p for each further
+  unit q_i that a trip brings of a product at a discount.
+
+Display and mailer, shares of a zone's trips that saw them, are of sources that know them.
 
 Levels wander: c and u are random walks, so that only quick changes of prices, such as promotions
 and new regular prices, tell of their effect, and not what a manager does about demand that rises or
@@ -76,15 +79,18 @@ class PriceResponse:
     """Mean of log e, and `spread` its standard deviation among products."""
     spread: float
     lasting: float
-    """v"""
+    """v; 0 where needs cannot be told, and e is all that a lasting change does."""
     passing: float
     """d"""
     stocking: float
     """p"""
-    need_error: np.ndarray
-    """(3, 3) covariance of v, d and p."""
+    display: float
+    """f: log weight in the choice; 0 where the source knows of none, and `mailer`, m."""
+    mailer: float
+    common_error: np.ndarray
+    """(5, 5) covariance of v, d, p, f and m; 0 for what is not estimated."""
     quantity: np.ndarray
-    """(P,) q: elasticity of units per trip to a price below the reference price."""
+    """(P,) q: elasticity of units per trip to a price below the reference price, at least 0."""
     quantity_error: np.ndarray
     """(P,) its standard error."""
     price: np.ndarray
@@ -114,6 +120,8 @@ class _Data:
     share: Tensor
     switches: bool
     """Whether V counts."""
+    announced: Tensor
+    """(2, P, Z, W) display and mailer."""
 
 
 def fit_response(panel: Panel, price: np.ndarray, needs: Needs, last_week: int) -> PriceResponse:
@@ -146,20 +154,22 @@ def fit_response(panel: Panel, price: np.ndarray, needs: Needs, last_week: int) 
         torch.tensor(on_sale & seen & ~elsewhere, dtype=torch.float64),
         torch.tensor(panel.traffic[:, :last_week]).clamp(min=1e-3).log(),
         torch.tensor(need), torch.tensor(category), torch.tensor(share), needs.can_tell,
+        torch.tensor(np.stack([panel.display, panel.mailer])[..., :last_week]),
     )  # fmt: skip
     model = _Model(data)
     for _ in range(ROUNDS):
+        quantity, quantity_error = _quantity(panel, price, model.reference(), last_week)
+        model.quantity = torch.tensor(quantity * moved)
         model.fit()
         error = model.switching_errors()
         model.reestimate(error, moved)
     typical, spread = model.typical, model.spread
-    quantity, quantity_error = _quantity(panel, price, model.reference(), last_week)
     # The mean of a lognormal distribution, not its median.
     switching = np.where(moved, np.exp(model.log_e.detach().numpy() + error**2 / 2), 0.0)
     return PriceResponse(
         panel, need, needs.substitutes, needs.can_tell, share, moved, switching, error, typical,
         spread,
-        *(float(x) for x in model.of_need.detach()), model.need_errors(), quantity * moved,
+        *(float(x) for x in model.common.detach()), model.common_errors(), quantity * moved,
         quantity_error, price, *model.fitted(),
     )  # fmt: skip
 
@@ -176,20 +186,29 @@ class _Model:
         self.product = torch.zeros(products, weeks, dtype=torch.float64, requires_grad=True)
         self.typical, self.spread = float(np.log(2.0)), SPREAD
         self.log_e = torch.full((products,), self.typical, dtype=torch.float64, requires_grad=True)
-        self.of_need = torch.tensor([0.4, 0.4, 0.1], dtype=torch.float64, requires_grad=True)
+        self.quantity = torch.zeros(products, dtype=torch.float64)
+        first = torch.tensor([0.4 * data.switches, 0.4, 0.1, 0.0, 0.0], dtype=torch.float64)
+        self.common = first.requires_grad_()
+        """(5,) v, d, p, f and m."""
 
-    def effects(self, of_need: Tensor) -> Tensor:
+    def effects(self) -> Tensor:
         """(P, Z, W) x."""
         switch, reference, stock = self._parts()
-        lasting, passing, stocking = of_need
+        lasting, passing, stocking = self.common[:3]
+        lasting = lasting * self.data.switches
         price, need = self.data.price, self.data.need
-        return (
-            switch - lasting * price - passing * (price - reference[need]) - stocking * stock[need]
-        )
+        found = switch - lasting * price - passing * (price - reference[need])
+        return found - stocking * self.quantity[:, None, None] * stock[need]
+
+    def _appeal(self) -> Tensor:
+        """(P, Z, W) A."""
+        d = self.data
+        answer = -self.log_e.exp()[:, None, None] * d.price
+        return answer + torch.tensordot(self.common[3:], d.announced, 1)
 
     def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
         d = self.data
-        appeal = -self.log_e.exp()[:, None, None] * d.price
+        appeal = self._appeal()
         weight = d.share[:, None, None] * d.on_sale
         odds = weight * appeal.exp()
         value = self._by_need(odds).log() - self._by_need(weight.expand_as(odds)).log()
@@ -210,21 +229,22 @@ class _Model:
         with torch.no_grad():
             wander = (self.category[d.category] + self.product)[:, None] + d.traffic
             wander = wander + (d.on_sale + 1e-12).log()
-            return self.effects(self.of_need).numpy(), wander.numpy()
+            return self.effects().numpy(), wander.numpy()
 
     def _by_need(self, x: Tensor) -> Tensor:
         """(K, Z, W) sums of (P, Z, W)."""
         needs = int(self.data.need.max()) + 1
         return x.new_full((needs, *x.shape[1:]), 1e-12).index_add(0, self.data.need, x)
 
-    def log_mean(self, of_need: Tensor) -> Tensor:
+    def log_mean(self) -> Tensor:
+        """(P, Z, W) of expected trips, logarithms."""
         d = self.data
         wander = self.category[d.category] + self.product
-        return self.level[:, :, None] + wander[:, None] + d.traffic + self.effects(of_need)
+        return self.level[:, :, None] + wander[:, None] + d.traffic + self.effects()
 
     def loss(self) -> Tensor:
         d = self.data
-        log_mean = self.log_mean(self.of_need)
+        log_mean = self.log_mean()
         mean = log_mean.exp()
         # log(exp(mean) - 1) without overflow
         any_trip = mean + torch.log(-torch.expm1(-mean.clamp(min=1e-9)))
@@ -237,7 +257,7 @@ class _Model:
 
     def fit(self) -> None:
         """Maximum a posteriori."""
-        parameters = [self.level, self.category, self.product, self.log_e, self.of_need]
+        parameters = [self.level, self.category, self.product, self.log_e, self.common]
         optimiser = torch.optim.LBFGS(
             parameters, max_iter=150, history_size=20, line_search_fn="strong_wolfe",
             tolerance_grad=1e-3, tolerance_change=1e-7,
@@ -256,10 +276,8 @@ class _Model:
         """(P,) standard errors of log e, the product's levels being estimated with it: the inverse
         of the second derivatives for one product after the other."""
         d = self.data
-        mean = self.log_mean(self.of_need).exp() * d.on_sale
-        own = (
-            d.share[:, None, None] * (-self.log_e.exp()[:, None, None] * d.price).exp() * d.on_sale
-        )
+        mean = self.log_mean().exp() * d.on_sale
+        own = d.share[:, None, None] * self._appeal().exp() * d.on_sale
         own = own / self._by_need(own)[d.need]
         slope = -self.log_e.exp()[:, None, None] * d.price * (1 - own * d.switches)  # dx / d log e
         products, zones, weeks = mean.shape
@@ -284,18 +302,20 @@ class _Model:
             self.typical = float(log_e.mean())
             self.spread = float(np.sqrt(((log_e - self.typical) ** 2 + error[moved] ** 2).mean()))
 
-    def need_errors(self) -> np.ndarray:
-        """(3, 3) covariance of v, d and p; levels of products being estimated with them roughly: by
-        the regressors' differences from their means over product and zone."""
+    def common_errors(self) -> np.ndarray:
+        """(5, 5) covariance of v, d, p, f and m; levels of products being estimated with them
+        roughly: by the regressors' differences from their means over product and zone."""
         d = self.data
         with torch.no_grad():
-            mean = self.log_mean(self.of_need).exp() * (d.plain + d.truncated)
+            mean = self.log_mean().exp() * (d.plain + d.truncated)
             _, reference, stock = self._parts()
-            columns = torch.stack([d.price, d.price - reference[d.need], stock[d.need]])
+            stocked = self.quantity[:, None, None] * stock[d.need]
+            price = d.price * d.switches
+            columns = torch.stack([price, d.price - reference[d.need], stocked, *d.announced])
             total = mean.sum(2, keepdim=True).clamp(min=1e-9)
             columns = columns - (columns * mean).sum(3, keepdim=True) / total
             information = torch.einsum("apzw,bpzw,pzw->ab", columns, columns, mean)
-            return torch.linalg.inv(information + 1e-6 * torch.eye(3)).numpy()
+            return torch.linalg.pinv(information, hermitian=True).numpy()
 
 
 def _quantity(
@@ -317,7 +337,7 @@ def _quantity(
     error = np.sqrt(
         np.bincount(department, (gap * off) ** 2 @ np.ones(off.shape[2]) @ np.ones(off.shape[1]))
     )
-    return found[department], (error / np.maximum(bottom, 1e-9))[department]
+    return found.clip(min=0)[department], (error / np.maximum(bottom, 1e-9))[department]
 
 
 def memories(need_price: Tensor) -> tuple[Tensor, Tensor]:

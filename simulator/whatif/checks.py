@@ -21,8 +21,15 @@ def check(cache: TensorCache, scenario: Scenario, first: int, last: int) -> Pric
     """What receipts tell of prices, where a scenario changes any; first, last: simulated weeks.
 
     Raises InputError for a scenario that changes nothing in these weeks, and for one that changes
-    prices where prices never moved.
+    prices where prices never moved, or display or mailer where none are known.
     """
+    for name in ("display", "mailer"):
+        asked = any(getattr(each, name) for each in scenario.prices)
+        if asked and not (cache[f"promotions.{name}"] > 0).any():
+            raise InputError(
+                f"prices: {name}: these receipts hold none, so that nothing can be said of what it "
+                "does: leave it out"
+            )
     weeks = range(first, last + 1)
     others = [
         *(entry_weeks for _, entry_weeks in (*scenario.closed_stores, *scenario.delisted)),
@@ -51,11 +58,13 @@ def check(cache: TensorCache, scenario: Scenario, first: int, last: int) -> Pric
 
 
 def _reprices(cache: TensorCache, prices: ShelfPrices, change: PriceChange, weeks: range) -> bool:
-    """Whether any shelf has another price for it in these weeks. Prices of weeks to come are those
-    last seen, so one week is enough."""
+    """Whether any shelf has another price for it in these weeks, or is announced. Prices of weeks
+    to come are those last seen, so one week is enough."""
     week = max(change.first, weeks[0])
     if week > min(change.last, weeks[-1]):
         return False
+    if change.display or change.mailer:
+        return True
     token = np.flatnonzero(change.token[: cache.products + 1])
     store = np.flatnonzero(change.store)
     for begin in range(0, len(store), STORES_AT_ONCE):

@@ -38,7 +38,7 @@ def promotions(rng, products, zones, weeks, usual=200.0) -> np.ndarray:
 
 def response_of(
     switching, need, *, lasting=0.0, passing=0.0, stocking=0.0, quantity=0.0, visits=0.0,
-    pence=100.0, share=None,
+    display=0.0, pence=100.0, share=None,
 ) -> DemandResponse:  # fmt: skip
     """Known effects, of one segment of customers in one zone, for 1,000 trips a week with each
     product."""
@@ -53,7 +53,8 @@ def response_of(
         panel=panel, need=need, substitutes=0.5, switches=True, share=np.asarray(share, float),
         moved=np.ones(products, bool),
         switching=switching, switching_error=np.zeros(products), typical=0.7, spread=0.3,
-        lasting=lasting, passing=passing, stocking=stocking, need_error=np.zeros((3, 3)),
+        lasting=lasting, passing=passing, stocking=stocking, display=display,
+        mailer=0.0, common_error=np.zeros((5, 5)),
         quantity=np.full(products, quantity), quantity_error=np.zeros(products), price=nothing,
         effect=nothing, wander=nothing,
     )  # fmt: skip

@@ -26,6 +26,11 @@ class Prices:
         now = 100 * (held if int(week) in self.weeks else np.ones(len(token)))
         return np.stack([now, now, now], axis=-1)
 
+    def announced(self, token, store, week):
+        """Token 1 is on display in the weeks of the plan."""
+        on = (token == 1) & (int(week) in self.weeks)
+        return np.stack([on, np.zeros(len(token), bool)])
+
 
 def effects(response, factor, weeks=range(11, 13)) -> PriceEffects:
     """Of a plan from week 11 on, after a start in week 10."""
@@ -46,13 +51,20 @@ def test_a_dearer_product_loses_to_its_need_and_the_need_to_none():
 
 
 def test_the_reference_price_follows_and_what_was_stocked_up_is_missing():
-    response = response_of([0], [0], passing=1.0, stocking=0.5)
+    response = response_of([0], [0], passing=1.0, stocking=1.0, quantity=0.5)
     found = effects(response, {1: 0.8})
     off = -np.log(0.8)
     assert log_weights(found, 11)[1] == pytest.approx(off)
     second = off - 0.12 * off - 0.5 * 0.7 * off
     assert log_weights(found, 12)[1] == pytest.approx(second)
     assert log_weights(found, 13)[1] < 0  # the price is back, and cupboards are full
+
+
+def test_display_draws_from_the_need():
+    found = effects(response_of([0, 0, 0], [0, 0, 1], display=0.4), {})
+    value = np.log((np.exp(0.4) + 1) / 2)
+    assert log_weights(found, 11)[1:4] == pytest.approx([0.4 - value, -value, 0])
+    assert log_weights(found, 13).tolist() == [0] * 6
 
 
 def test_units_answer_to_the_price_over_the_reference():

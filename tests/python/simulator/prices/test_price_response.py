@@ -47,6 +47,21 @@ def test_known_elasticities_are_found(made):
     assert found.share == pytest.approx(1 / 3, abs=0.12)
 
 
+def test_what_display_does_is_told_from_what_prices_do(made):
+    panel, price = made
+    rng = np.random.default_rng(1)
+    on = (rng.random(panel.trips.shape) < 0.5) & (price < 0)  # with half of the cuts
+    appeal = np.exp(-SWITCHING[:, None, None] * price + 0.5 * on)
+    total = np.stack([appeal[k == NEED].mean(0) for k in range(4)])
+    trips = rng.poisson(60 * appeal / total[NEED] * np.exp(-LASTING * price)).astype(float)
+    shown = replace(panel, trips=trips, units=trips, display=on.astype(float))
+    found = fit_response(shown, price, Needs(NEED, 0.5), WEEKS)
+    assert found.display == pytest.approx(0.5, abs=3 * found.common_error[3, 3] ** 0.5)
+    assert found.common_error[3, 3] ** 0.5 < 0.1
+    assert found.mailer == 0
+    assert np.corrcoef(found.switching, SWITCHING)[0, 1] > 0.9
+
+
 def test_later_weeks_are_not_read(made):
     panel, _ = made
     changed = replace(
