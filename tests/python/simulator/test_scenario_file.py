@@ -63,6 +63,15 @@ def test_a_price_of_a_category_everywhere_for_good(read, chain):
     assert change.pence == 125
 
 
+def test_what_is_announced_needs_no_new_price(read):
+    scenario = read(
+        "prices:\n  - {weeks: 27, display: yes}\n  - {weeks: 27, change: -20%%, mailer: true}\n"
+    )
+    alone, cut = scenario.prices
+    assert (alone.display, alone.mailer, alone.factor, alone.pence) == (True, False, 1.0, None)
+    assert (cut.display, cut.mailer, cut.factor) == (False, True, 0.8)
+
+
 def test_everything_else_that_can_change(read, chain):
     cache, _ = chain
     scenario = read(
@@ -92,6 +101,8 @@ def test_everything_else_that_can_change(read, chain):
         ("prices: [{weeks: 27, change: -20}]", "change: expected a percentage"),
         ("prices: [{weeks: 27, change: -100%%}]", "change: expected a number from -99"),
         ("prices: [{weeks: 27, change: nan%%}]", "change: expected a number"),
+        ("prices: [{weeks: 27, display: no}]", "entry 1: expected either change"),
+        ("prices: [{weeks: 27, display: big}]", "display: expected yes or no, not big"),
         ("prices: [{weeks: 27, price: 0}]", "price: expected a number from 0.01"),
         ("prices: [{weeks: 27, price: 1.255}]", "price: expected at most two decimals"),
         ("prices: [{weeks: soon, price: 1}]", "weeks: expected weeks such as 97-100"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from toy import TRAIN_LAST, toy_columns, toy_manifest
@@ -80,6 +83,17 @@ def test_prices_that_never_move_refuse_a_price_and_nothing_else(steady, chain):
     assert check(steady, Scenario(delisted=((1, Weeks(FIRST, LAST)),)), FIRST, LAST) is None
     cache, _ = chain
     assert check(cache, plan(cache, factor=0.8), FIRST, LAST).can_tell
+
+
+def test_display_where_the_source_knows_of_none_is_refused(chain):
+    columns = toy_columns(trips_of=[30] * 60, seed=4)
+    columns["promotions.display"][:] = 0
+    with tempfile.TemporaryDirectory() as folder:
+        write_cache(Path(folder) / "cache", columns, toy_manifest())
+        cache = TensorCache(Path(folder) / "cache")
+        with pytest.raises(InputError, match="prices: display: these receipts hold none"):
+            check(cache, plan(cache, display=True), FIRST, LAST)
+    assert check(chain[0], plan(chain[0], display=True), FIRST, LAST).can_tell
 
 
 @pytest.mark.parametrize(
