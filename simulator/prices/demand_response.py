@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_matrix
 
-from simulator.prices.needs import find_needs
+from simulator.prices.needs import Purchases, find_needs
 from simulator.prices.panel import Panel, read_panel
 from simulator.prices.relative import relative_prices
 from simulator.prices.response import PriceResponse, fit_response
@@ -49,7 +49,8 @@ def fit_demand_response(cache: TensorCache, last_week: int) -> DemandResponse | 
     if not len(panel.token):
         return None
     price = relative_prices(panel, last_week)
-    products = fit_response(panel, price, find_needs(cache, panel, price), last_week)
+    needs = find_needs(cache, panel, price, Purchases.of(cache, panel, last_week))
+    products = fit_response(panel, price, needs, last_week)
     segment = cache["customers.price_sensitivity"].astype(np.int64)
     labels = len(cache.labels["price_sensitivity"]) + 1
     return DemandResponse(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up_prices import panel_of, promotions
 
-from simulator.prices.needs import Needs, cross_scores, find_needs
+from simulator.prices.needs import Needs, Purchases, cross_scores, find_needs
 from simulator.prices.relative import relative_prices
 from simulator.prices.response import fit_response
 
@@ -24,6 +24,20 @@ def sold(pence, rng, need=NEED, switching=SWITCHING, level=60.0) -> np.ndarray:
     appeal = np.exp(-switching[:, None, None] * price)
     total = np.stack([appeal[need == k].mean(0) for k in range(need.max() + 1)])
     return rng.poisson(level * appeal / total[need] * np.exp(-LASTING * price))
+
+
+def purchases_of(panel, customers=40) -> Purchases:
+    """Whoever of a zone's customers, who all come every week, may have bought it."""
+    rng = np.random.default_rng(2)
+    products, zones, weeks = panel.trips.shape
+    counts = panel.trips.astype(int).ravel()
+    product, zone, week = (
+        np.repeat(x, counts) for x in np.unravel_index(np.arange(counts.size), panel.trips.shape)
+    )
+    who = zone * customers + rng.integers(customers, size=len(zone))
+    everyone = np.repeat(np.arange(zones * customers), weeks)
+    cell = (everyone // customers) * weeks + np.tile(np.arange(weeks), zones * customers)
+    return Purchases(zones * customers, who, zone * weeks + week, product, everyone, cell)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +113,7 @@ def test_a_manager_who_promotes_what_sells_anyway_does_not_mislead():
 
 def test_products_that_replace_each_other_show(made):
     panel, price = made
-    score = cross_scores(panel, price)
+    score = cross_scores(panel, price, purchases_of(panel))
     assert np.array_equal(score, score.T)
     same = (NEED[:, None] == NEED) & ~np.eye(12, dtype=bool)
     assert score[same].min() > 2
@@ -122,7 +136,7 @@ class NoGraph(dict):
 
 def test_needs_are_found_where_prices_show_them(made):
     panel, price = made
-    found = find_needs(NoGraph(), panel, price)
+    found = find_needs(NoGraph(), panel, price, purchases_of(panel))
     assert found.can_tell and found.substitutes > 0.3
     assert all(np.unique(found.need[k == NEED]).size == 1 for k in range(4))
     assert np.unique(found.need).size >= 3  # chance may join two of one category
@@ -135,7 +149,7 @@ def test_where_nothing_replaces_anything_it_is_said(made):
     trips = rng.poisson(60 * np.exp(-SWITCHING[:, None, None] * np.log(pence / 200)))
     panel = panel_of(trips, pence, category=NEED // 2, department=NEED // 2)
     price = relative_prices(panel, WEEKS)
-    needs = find_needs(NoGraph(), panel, price)
+    needs = find_needs(NoGraph(), panel, price, purchases_of(panel))
     assert not needs.can_tell and needs.need.tolist() == list(range(12))
     found = fit_response(panel, price, needs, WEEKS)
     own = found.switching + found.lasting + found.passing
