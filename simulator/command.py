@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from simulator.runs import processes_option
+from simulator.simulation import check_start
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 from trainer.commands.options import LARGEST_SEED, CommandParser, seed, whole
@@ -48,6 +49,13 @@ def seeds_of(options: argparse.Namespace, runs: int) -> range:
     if options.seed + runs - 1 > LARGEST_SEED:
         raise InputError(f"--seed: {runs} runs from there go beyond {LARGEST_SEED}")
     return range(options.seed, options.seed + runs)
+
+
+def start_of(options: argparse.Namespace, cache: TensorCache) -> int:
+    """`--start` or its default. Raises InputError for one that cannot be."""
+    start = options.start or last_fresh_week(cache)
+    check_start(cache, start)
+    return start
 
 
 def last_fresh_week(cache: TensorCache) -> int:

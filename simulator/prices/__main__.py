@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.command import history_options, last_fresh_week, output_folder
+from simulator.command import history_options, output_folder, start_of
 from simulator.costs import read_costs
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
 from simulator.prices.elasticities import Elasticities, elasticities, evidence, verdict
-from simulator.prices.evidence import price_evidence
 from simulator.prices.expected import ExpectedDemand
 from simulator.prices.optimise import Plan, Rules, best_prices
 from simulator.prices.rules_file import read_rules
@@ -30,6 +29,7 @@ from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, whole
+from trainer.features.price_evidence import check_prices_move
 
 MOST_WEEKS = 104
 
@@ -61,18 +61,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.rules and not options.costs:
         raise InputError("--rules: prices worth charging need --costs")
     cache = TensorCache(options.cache)
-    start = options.start or last_fresh_week(cache)
-    if not cache.split["train"][1] <= start <= len(cache["weeks.is_replayed"]):
-        raise InputError(
-            f"--start {start}: expected a week from {cache.split['train'][1]}, the last training "
-            f"week, to {len(cache['weeks.is_replayed'])}"
-        )
-    seen = price_evidence(cache)
-    if not seen.can_tell:
-        raise InputError(
-            f"{cache.folder}: prices hardly ever move there, so that nothing can be said of what "
-            f"demand does when they do: {seen.words()}"
-        )
+    start = start_of(options, cache)
+    check_prices_move(cache)
     with output_folder(options.out):
         costs = read_costs(options.costs, cache) if options.costs else None
         print("measuring how demand answers to prices", file=sys.stderr)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from simulator.command import (
     MOST_RUNS,
-    last_fresh_week,
     output_folder,
     seeds_of,
     simulation_options,
+    start_of,
 )
 from simulator.costs import read_costs
 from simulator.runs import ready_simulator
@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
         raise InputError("CHECKPOINT: the same folder twice")
     seeds = seeds_of(options, options.runs * len(options.checkpoints))
     cache = TensorCache(options.cache)
-    start = options.start or last_fresh_week(cache)
+    start = start_of(options, cache)
     scenario = read_scenario(options.scenario, cache, start, options.weeks)
     text = options.scenario.read_text(encoding="utf-8")
     check(cache, scenario, start + 1, start + options.weeks)  # before models are made ready

@@ -52,7 +52,7 @@ def test_tables_of_elasticities_and_of_a_plan(cache, tmp_path, capsys):
     ("options", "told"),
     [
         (["--rules", "rules.yml"], "--rules: prices worth charging need --costs"),
-        (["--start", "1"], "--start 1: expected a week from"),
+        (["--start", "1"], "start 1: expected a week from"),
         (["--weeks", "0"], "--weeks"),
     ],
 )
@@ -63,7 +63,7 @@ def test_options_that_cannot_be(cache, tmp_path, capsys, options, told):
 
 
 def test_a_chain_whose_prices_never_move_is_refused(cache, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("simulator.prices.evidence.MOVE", 50.0)
+    monkeypatch.setattr("trainer.features.price_evidence.MOVE", 50.0)
     code = main(["--cache", str(cache.folder), "--out", str(tmp_path / "out")])
     assert code == 2
     assert "prices hardly ever move there" in capsys.readouterr().err.splitlines()[-1]

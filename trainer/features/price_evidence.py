@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
 from trainer.features.shelf_prices import ShelfPrices
 
 MOVE = 0.1
@@ -51,6 +52,16 @@ class PriceEvidence:
         return (
             f"in training weeks {self.first}-{self.last} the price of {self.moved:,} of "
             f"{self.seen.sum():,} products moved by {MOVE:.0%} or more{often}".replace("%", " %")
+        )
+
+
+def check_prices_move(cache: TensorCache) -> None:
+    """Raises InputError where prices hardly ever move, which says nothing of what they do."""
+    seen = price_evidence(cache)
+    if not seen.can_tell:
+        raise InputError(
+            f"{cache.folder}: prices hardly ever move there, so that nothing can be said of what "
+            f"demand does when they do: {seen.words()}"
         )
 
 
