@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +65,16 @@ def last_fresh_week(cache: TensorCache) -> int:
     week = np.unique(cache["trips.week"]).astype(np.int64)
     fresh = week[~cache["weeks.is_replayed"][week - 1]]
     return int(fresh[-1] if len(fresh) else week[-1])
+
+
+def page_maker(module: str) -> Callable[[Mapping[str, Any], str], str]:
+    """`page` of a module. Raises InputError where matplotlib, which only pages need, is missing."""
+    try:
+        return import_module(module).page
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the page needs {error.name}, which is not installed: python -m pip install matplotlib"
+        ) from None
 
 
 @contextmanager

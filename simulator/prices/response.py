@@ -29,11 +29,13 @@ little has the elasticity of a typical one, and wide bounds.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from simulator.prices.needs import Needs
 from simulator.prices.panel import Panel
@@ -50,6 +52,8 @@ SPREAD = 0.3
 """First guess of the standard deviation of log e."""
 ROUNDS = 3
 """Of expectation and maximisation."""
+SLOW = 3
+"""Seconds after which a progress bar appears."""
 MOVED = 0.02
 """Standard deviation of a product's log price, in at least one zone, below which it never moved."""
 
@@ -148,7 +152,8 @@ def fit_response(panel: Panel, price: np.ndarray, needs: Needs, last_week: int) 
         torch.tensor(need), torch.tensor(category), torch.tensor(share), needs.can_tell,
     )  # fmt: skip
     model = _Model(data)
-    for _ in range(ROUNDS):
+    rounds = tqdm(range(ROUNDS), desc="demand", unit="round", delay=SLOW, file=sys.stderr)
+    for _ in rounds:
         model.fit()
         error = model.switching_errors()
         model.reestimate(error, moved)

@@ -15,6 +15,7 @@ from pathlib import Path
 from simulator.command import (
     MOST_RUNS,
     output_folder,
+    page_maker,
     seeds_of,
     simulation_options,
     start_of,
@@ -65,12 +66,7 @@ def _parser() -> CommandParser:
 
 
 def _run(options: argparse.Namespace, command: str) -> None:
-    try:
-        from simulator.whatif.page import page  # not above: only the page needs matplotlib
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"the page needs {error.name}, which is not installed: python -m pip install matplotlib"
-        ) from None
+    page = page_maker("simulator.whatif.page")
     if len({path.resolve() for path in options.checkpoints}) < len(options.checkpoints):
         raise InputError("CHECKPOINT: the same folder twice")
     seeds = seeds_of(options, options.runs * len(options.checkpoints))

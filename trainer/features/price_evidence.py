@@ -41,7 +41,7 @@ class PriceEvidence:
     @property
     def can_tell(self) -> bool:
         """Whether demand can be learned to answer to prices from these receipts."""
-        return self.moved > 0 and self.moved >= ENOUGH * self.seen.sum()
+        return bool(self.moved > 0 and self.moved >= ENOUGH * self.seen.sum())
 
     def words(self) -> str:
         """The evidence, as a clause."""

@@ -187,6 +187,31 @@ def test_a_key_is_asked_for(start, visit):
     assert not seen.page.locator("#key").is_visible()
 
 
+def test_prices_can_be_asked_about(start, visit, prices, cache):
+    first, second, still, fourth = (code.decode() for code in cache["products.code"][:4].tolist())
+    seen = visit(start(prices=prices), viewport={"width": 360, "height": 740})
+    seen.page.wait_for_selector("#price-plan table")
+    assert "1 % dearer means 1.8 % fewer units" in seen.page.inner_text("#prices")
+    plan = seen.page.inner_text("#price-plan")
+    assert "2 prices change" in plan and "10.00 → 10.14 (+1.4 %)" in plan and "Do not book" in plan
+    assert "Rules that hold it back: most move" in plan
+    assert seen.page.locator("#price-plan tbody th").all_inner_texts() == [second, first]
+    for code, said in (
+        (first, "elasticity −2.00"), (still, "never moved"), (fourth, "sold too seldom"),
+    ):  # fmt: skip
+        seen.page.fill("#priced", code)
+        seen.page.click("#price-of button")
+        seen.page.wait_for_selector(f"#price-answer h3 >> text={code}")
+        assert said in seen.page.inner_text("#price-answer")
+    seen.page.click(f"#price-plan >> text={first}")
+    seen.page.wait_for_selector(f"#price-answer dt >> text={second}")
+    answer = seen.page.inner_text("#price-answer")
+    assert "−17 % units" in answer and "1.00 → 1.05" in answer
+    assert seen.page.evaluate("document.scrollingElement.scrollWidth") <= 360
+    assert seen.page.evaluate(WITHOUT_NAME) == []
+    assert not seen.wrong
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_control_has_a_name_and_nothing_overflows(server, visit, customer, scheme):
     seen = visit(server, color_scheme=scheme, viewport={"width": 360, "height": 740})
