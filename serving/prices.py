@@ -18,8 +18,8 @@ FILE, FORMAT = "prices.json", 1
 """What is read of the folder, and in which form."""
 NEVER_MOVED, TOO_FEW, BY_WEIGHT = "price never moved", "too few sales", "sold by weight"
 CAUTION = (
-    "expected by the model that the plan was made with: a search finds what it overrates, so less "
-    "will come"
+    "it is what the model that made the plan expects, and a search finds what a model overrates, "
+    "so less will come"
 )
 PLANNED = ("unit_cost_pence", "new_price_pence", "new_units_a_week", "gain_pence")
 ENDS = ("elasticity", "low", "high")

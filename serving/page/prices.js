@@ -36,8 +36,9 @@ export async function startPrices(model) {
   }
   const found = await ask("v1/prices");
   const own = found.own.median === null ? "" :
-    `In the middle of ${found.products.toLocaleString("en-GB")} products 1 % dearer means ` +
-    `${rounded(Math.abs(found.own.median), 1)} % ${found.own.median < 0 ? "fewer" : "more"} units. `;
+    `Of ${found.products.toLocaleString("en-GB")} products the one in the middle sells ` +
+    `${rounded(Math.abs(found.own.median), 1)} % ${found.own.median < 0 ? "fewer" : "more"} units when its ` +
+    "price goes up by 1 %. ";
   const cross = found.cross_identifiable ? "" :
     "Which products replace each other cannot be told from these receipts.";
   byId("prices").textContent = own + cross;
@@ -55,7 +56,7 @@ async function planned(plan) {
         shareOf(each.new_price_pence, each.price_pence), signed(each.gain_pence / 100, 2)]
         .map((text) => element("td", {}, text)));
   });
-  const heads = ["product", "today", "new", "change", "profit a week"];
+  const heads = ["product", "today", "new", "change", "profit"];
   const binding = plan.rules.filter((rule) => rule.binds).map((rule) => rule.rule.replaceAll("_", " "));
   return [
     element("h3", {}, "Prices worth charging"),
@@ -67,7 +68,7 @@ async function planned(plan) {
       : "No rule holds it back."),
     element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Prices that change" },
       element("table", { className: "figures" },
-        element("caption", { className: "note" }, `The ${rows.length} that earn most`),
+        element("caption", { className: "note" }, `The ${rows.length} that earn most, in profit a week`),
         element("thead", {}, element("tr", {}, ...heads.map((name) => element("th", { scope: "col" }, name)))),
         element("tbody", {}, ...rows))),
   ];

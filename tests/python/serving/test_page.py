@@ -191,7 +191,7 @@ def test_prices_can_be_asked_about(start, visit, prices, cache):
     first, second, still, fourth = (code.decode() for code in cache["products.code"][:4].tolist())
     seen = visit(start(prices=prices), viewport={"width": 360, "height": 740})
     seen.page.wait_for_selector("#price-plan table")
-    assert "1 % dearer means 1.8 % fewer units" in seen.page.inner_text("#prices")
+    assert "sells 1.8 % fewer units" in seen.page.inner_text("#prices")
     plan = seen.page.inner_text("#price-plan")
     assert "2 prices change" in plan and "10.00 → 10.14 (+1.4 %)" in plan and "Do not book" in plan
     assert "Rules that hold it back: most move" in plan

@@ -42,10 +42,10 @@ def test_a_price_at_its_least_margin():
 
 
 def test_the_price_level_the_number_of_changes_and_links():
-    rules = Rules(0.2, index=1.0, most_changes=2, parity=((0, 1, 2.0, 0.1),))
+    rules = Rules(0.2, index=1.0, most_changes=2, parity=((0, 2, 2.0, 0.1),))
     assert found(rules, [100, 50, 50], [105, 45, 50]) == {
         "most_move": (0, False), "index": (1.0, True), "most_changes": (2, True),
         "parity": (0, False),
     }  # fmt: skip
-    assert found(rules, [100, 50, 50], [99, 45, 50])["parity"] == (1, True)  # 99 = 2 x 45 x 1.1
+    assert found(rules, [100, 50, 50], [110, 45, 50])["parity"] == (1, True)  # 110 = 2 x 50 x 1.1
     assert found(rules, [100, 50, 50], [90, 50, 50])["index"] == (0.95, False)
