@@ -81,11 +81,11 @@ def _run(options: argparse.Namespace) -> None:
             f"weeks {start + 1} to {end} cannot be predicted: {options.cache} has {weeks} weeks, "
             f"of which the first {MIN_WEEKS} at least are to learn from (--start, --end)"
         )
+    check_prices_move(cache)
     if "promotions.product" not in cache.manifest["columns"]:
         raise InputError(
             f"{cache.folder} was exported before caches held display and mailer: {EXPORT}"
         )
-    check_prices_move(cache)
     panel = read_panel(cache, start)
     events = events_of(panel, start, end)
     if not len(events.trips):

@@ -13,7 +13,7 @@ import torch
 from simulator.prices.elasticities import Elasticities, evidence, verdict
 from simulator.prices.expected import ExpectedDemand
 from simulator.prices.kept_rules import kept
-from simulator.prices.optimise import Plan, Rules
+from simulator.prices.optimise import Plan, Rules, todays_prices
 from simulator.prices.panel import MIN_TRIPS
 from trainer.cache.reader import TensorCache
 from trainer.features.price_evidence import price_evidence
@@ -98,7 +98,7 @@ def _products(
     )
     moves, spread = evidence(r)
     units = demand.units(torch.zeros(len(codes), dtype=torch.float64)).numpy()
-    prices = np.rint(demand.typical_pence())
+    prices = todays_prices(demand)
     rows = [
         {
             "product": codes[i], "category": category[i], "department": department[i],

@@ -92,11 +92,16 @@ def best_prices(demand: ExpectedDemand, cost: np.ndarray, rules: Rules) -> Plan:
     return Plan(problem.today, price, *units, after - before, *profits)
 
 
+def todays_prices(demand: ExpectedDemand) -> np.ndarray:
+    """(P,) whole pence; what is given away costs a penny, so that a change is a share of it."""
+    return np.maximum(np.rint(demand.typical_pence()), 1)
+
+
 class _Problem:
     def __init__(self, demand: ExpectedDemand, cost: np.ndarray, rules: Rules) -> None:
         self.demand, self.rules = demand, rules
         self.need = demand.response.products.need
-        self.today = np.rint(demand.typical_pence())
+        self.today = todays_prices(demand)
         self.sales = self.units(self.today)
         known = np.isfinite(cost) & demand.response.products.moved & (self.sales > 0)
         # What is not known earns nothing, and stays.

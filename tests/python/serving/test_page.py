@@ -1,30 +1,18 @@
-"""The page, as a visitor sees it: in Chromium, by a driver. Skipped where there is no browser."""
+"""The page, as a visitor sees it. Skipped where there is no browser."""
 
 from __future__ import annotations
 
-import shutil
 from datetime import date
 from types import SimpleNamespace
 
 import pytest
 from running import AFTER
 
-sync_api = pytest.importorskip("playwright.sync_api")
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine")
 LAST_WEEK = 3
 """So that the toy chain's customers have trips that the model has not seen."""
 WITHOUT_NAME = """() => [...document.querySelectorAll("input, select, button")].filter(part =>
     part.offsetParent && !part.labels?.length && !part.textContent.trim()
     && !part.getAttribute("aria-label")).map(part => part.outerHTML)"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
