@@ -10,35 +10,43 @@ import numpy as np
 from simulator.prices import charts
 from simulator.prices.elasticities import NEVER_MOVED, OWN_SALES, TYPICAL
 from simulator.prices.plan_page import plan_section
+from simulator.prices.product_page import (
+    Row,
+    decimal,
+    is_known,
+    pairs_section,
+    products_section,
+    sales,
+)
 from simulator.prices.text_report import cross, relative_gain
 from trainer.report.charts.rows import Bar, bars, stacks
 from trainer.report.document import document
 from trainer.report.figures import NONE, count, fixed, percent
 from trainer.report.markup import Markup, element, join
 from trainer.report.script import SCRIPT
-from trainer.report.tables import searchable, table
+from trainer.report.tables import table
 
 TITLE = "RetailSim: prices"
 MOST = 14
 """Rows of a chart of departments or categories, those that sell most."""
+SIGNIFICANT = 1.645
+"""Standard errors from 0 beyond which an interval of 90 % does not hold it."""
 MEANS = {
     OWN_SALES: "what its own sales did when its price moved",
     TYPICAL: "what other products do: its price moved, but its own sales say little",
     NEVER_MOVED: "nothing: its price never moved, so the elasticity is set to 0 and not known",
 }
-Row = Mapping[str, Any]
-"""Of `content["products"]`."""
 
 
 def page(content: Mapping[str, Any], command: str) -> str:
     """The document, from what `content` made. command: the command line that made it."""
-    known = [row for row in content["products"] if _is_known(row)]
+    known = [row for row in content["products"] if is_known(row)]
     sections = {
         "In short": _short(content, known),
         "How demand answers to a product's own price": _own(known),
         "What that rests on": _rests_on(content, known),
-        "Products": _products(content),
-        "What replaces what": _pairs(content),
+        "Products": products_section(content),
+        "What replaces what": pairs_section(content),
     }
     if "plan" in content:
         sections["Prices worth charging"] = plan_section(content)
@@ -61,21 +69,18 @@ def page(content: Mapping[str, Any], command: str) -> str:
     )
 
 
-def _is_known(row: Row) -> bool:
-    return row["rests_on"] != NEVER_MOVED and row["elasticity"] is not None
-
-
 def _weeks(content: Mapping[str, Any]) -> str:
     return "one week" if content["weeks"] == 1 else f"{content['weeks']} weeks"
 
 
 def _short(content: Mapping[str, Any], known: Sequence[Row]) -> Markup:
     own, visits, rests = content["own"], content["visits"], content["rest_on"]
+    is_clear = abs(visits["elasticity"]) > SIGNIFICANT * visits["standard_error"]
     verdict = "can be told" if content["switches"] else "cannot be told"
     cards = [
         _card(
-            "Own elasticity", f"{_text(own['median'])} (median)",
-            f"8 in 10 products lie between {_text(own['low'])} and {_text(own['high'])}",
+            "Own elasticity", f"{decimal(own['median'])} (median)",
+            f"8 in 10 products lie between {decimal(own['low'])} and {decimal(own['high'])}",
         ),
         _card(
             "Resting on their own sales",
@@ -85,8 +90,9 @@ def _short(content: Mapping[str, Any], known: Sequence[Row]) -> Markup:
         ),
         _card("What replaces what", verdict, f"{cross(content)}."),
         _card(
-            "Visits", f"{fixed(visits['elasticity'], 2)} ± {fixed(visits['standard_error'], 2)}",
-            "change of trips, in %, when a customer's usual basket costs 1 % more; standard error",
+            "Visits", f"{decimal(visits['elasticity'])} ± {fixed(visits['standard_error'], 2)}",
+            "change of trips, in %, when a customer's usual basket costs 1 % more, ± its standard "
+            f"error{'' if is_clear else ': not distinguishable from 0'}",
         ),
     ]  # fmt: skip
     if plan := content.get("plan"):
@@ -156,11 +162,7 @@ def _groups(rows: Sequence[Row], key: str) -> list[tuple[str, list[Row]]]:
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row[key], []).append(row)
-    return sorted(found.items(), key=lambda group: -sum(map(_sales, group[1])))
-
-
-def _sales(row: Row) -> float:
-    return row["units_a_week"] * row["price_pence"]
+    return sorted(found.items(), key=lambda group: -sum(map(sales, group[1])))
 
 
 def _spread(name: str, rows: Sequence[Row]) -> Bar:
@@ -213,86 +215,13 @@ LEFT_OUT = (
 
 
 def _of_department(name: str, rows: Sequence[Row]) -> list[str]:
-    known = [row for row in rows if _is_known(row)]
+    known = [row for row in rows if is_known(row)]
     counts = [count(sum(row["rests_on"] == of for row in rows)) for of in MEANS]
     if not known:
         return [name, count(len(rows)), *counts, NONE, NONE, NONE, NONE]
     low, middle, high = np.quantile(_column(known, "elasticity"), [0.1, 0.5, 0.9])
     width = np.median(_column(known, "high") - _column(known, "low"))
     return [name, count(len(rows)), *counts, *(fixed(x, 2) for x in (middle, low, high, width))]
-
-
-def _products(content: Mapping[str, Any]) -> Markup:
-    lines = [
-        [
-            row["product"], row["department"], row["category"], _elasticity(row), row["rests_on"],
-            count(row["weeks_with_a_move"]), fixed(row["price_pence"] / 100, 2),
-            fixed(row["units_a_week"], 1),
-        ]
-        for row in sorted(content["products"], key=lambda row: -_sales(row))
-    ]  # fmt: skip
-    heads = [
-        "product", "department", "category", "elasticity", "rests on", "weeks with a move",
-        "price today", "units a week",
-    ]  # fmt: skip
-    title = "All products, those that sell most first; elasticities above their intervals"
-    found = table(title, heads, lines, text=(1, 2, 4))
-    return join(
-        [
-            searchable(found, "product, department, rests on …"),
-            element("p", "Everything is in products.csv too.", class_="note"),
-        ]
-    )
-
-
-def _elasticity(row: Row) -> Markup | str:
-    return with_ends(row) if _is_known(row) else "not known"
-
-
-def with_ends(row: Row) -> Markup:
-    """An elasticity above its interval."""
-    ends = f"[{_text(row['low'])}, {_text(row['high'])}]"
-    return join([_text(row["elasticity"]), " ", element("span", ends, class_="interval")])
-
-
-def _pairs(content: Mapping[str, Any]) -> Markup:
-    if not content["switches"]:
-        said = (
-            "These receipts cannot tell which products replace each other: "
-            f"{percent(content['substitutes'], 0)} of the pairs of a finest category sell more "
-            "when the other one gets dearer, at a level at which chance alone makes 5 % of pairs "
-            "that have nothing to do with each other. So nothing is said of any pair, and where "
-            "sales go that a dearer product loses is not known."
-        )
-        return element("p", said, class_="lead")
-    said = (
-        f"{percent(content['substitutes'], 0)} of the pairs of a finest category are substitutes, "
-        "at a level at which chance makes 5 %. Products that replace each other form "
-        f"{count(content['needs'])} needs; between needs there is no effect but that of prices on "
-        "visits. A cross elasticity of 0.5 says: when the other product gets 1 % dearer, this one "
-        "sells 0.5 % more."
-    )
-    rows = content["pairs"]
-    drawn = bars(
-        "pairs", "Strongest pairs: units of the first, price of the second", "cross elasticity",
-        [_pair(row) for row in rows],
-    )  # fmt: skip
-    lines = [[row["sold"], row["priced"], with_ends(row)] for row in rows]
-    found = table("Strongest pairs", ["units of", "price of", "cross elasticity"], lines, text=(1,))
-    note = "Pairs whose interval lies above 0. Of each product the strongest ones are in "
-    return join(
-        [
-            element("p", said),
-            element("div", drawn, found, class_="charts") if rows else None,
-            element("p", f"{note}prices.json, all pairs in pairs.csv.", class_="note"),
-        ]
-    )
-
-
-def _pair(row: Mapping[str, Any]) -> Bar:
-    value, low, high = row["elasticity"], row["low"], row["high"]
-    words = f"{fixed(value, 2)} [{fixed(low, 2)}, {fixed(high, 2)}]"
-    return Bar(f"{row['sold']}, {row['priced']}", value, words, (low, high))
 
 
 def _trust(content: Mapping[str, Any]) -> Markup:
@@ -315,7 +244,3 @@ def _trust(content: Mapping[str, Any]) -> Markup:
 
 def _column(rows: Sequence[Row], key: str) -> np.ndarray:
     return np.array([row[key] for row in rows], dtype=float)
-
-
-def _text(value: float | None) -> str:
-    return NONE if value is None else fixed(value, 2)

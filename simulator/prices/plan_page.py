@@ -75,7 +75,7 @@ def _gains(rows: list[Mapping[str, Any]]) -> list[Bar]:
         for name, value in sorted(gain.items(), key=lambda each: -abs(each[1]))[:MOST]
         if round(value / PENCE, digits)
     }
-    if round(rest := whole - sum(shown.values())):
+    if round((rest := whole - sum(shown.values())) / PENCE, digits):
         shown["other departments"] = rest
     return [
         Bar(name, value / PENCE, words, label=words)
