@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
         raise InputError("--rules: prices worth charging need --costs")
     cache = TensorCache(options.cache)
     start = start_of(options, cache)
-    check_prices_move(cache)
+    seen = check_prices_move(cache)
     with output_folder(options.out):
         costs = read_costs(options.costs, cache) if options.costs else None
         print("measuring how demand answers to prices", file=sys.stderr)
@@ -80,7 +80,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
             text = options.rules.read_text(encoding="utf-8")
         demand = ExpectedDemand(cache, response, start, options.weeks)
         found = elasticities(demand)
-        values = content(cache, demand, found, start)
+        values = content(cache, seen, demand, found, start)
         if costs is not None:
             print("looking for prices worth charging", file=sys.stderr)
             cost = np.where(chosen, costs[panel.token - 1], np.nan)

@@ -16,7 +16,7 @@ from simulator.prices.kept_rules import kept
 from simulator.prices.optimise import Plan, Rules, todays_prices
 from simulator.prices.panel import MIN_TRIPS
 from trainer.cache.reader import TensorCache
-from trainer.features.price_evidence import price_evidence
+from trainer.features.price_evidence import PriceEvidence
 
 FORMAT = 1
 """Of the JSON, which other programs read."""
@@ -33,7 +33,7 @@ PLANNED = ("unit_cost_pence", "new_price_pence", "new_units_a_week", "gain_pence
 
 
 def content(
-    cache: TensorCache, demand: ExpectedDemand, found: Elasticities, start: int
+    cache: TensorCache, seen: PriceEvidence, demand: ExpectedDemand, found: Elasticities, start: int
 ) -> dict[str, Any]:
     """JSON values: the whole, every product with its strongest rivals, and the strongest pairs."""
     response, r = demand.response, demand.response.products
@@ -43,7 +43,7 @@ def content(
     low, middle, high = (np.quantile(own, q) if len(own) else np.nan for q in (0.1, 0.5, 0.9))
     rows = _products(cache, demand, found)
     return {
-        "format": FORMAT, "cache_digest": cache.digest, "evidence": price_evidence(cache).words(),
+        "format": FORMAT, "cache_digest": cache.digest, "evidence": seen.words(),
         "start": start, "weeks": demand.weeks, "least_trips": MIN_TRIPS,
         "needs": int(r.need.max()) + 1, "substitutes": r.substitutes, "switches": r.switches,
         "rest_on": dict(zip(rests.tolist(), number.tolist(), strict=True)),

@@ -55,14 +55,15 @@ class PriceEvidence:
         )
 
 
-def check_prices_move(cache: TensorCache) -> None:
-    """Raises InputError where prices hardly ever move, which says nothing of what they do."""
+def check_prices_move(cache: TensorCache) -> PriceEvidence:
+    """The evidence. Raises InputError where prices hardly ever move, so that it is none."""
     seen = price_evidence(cache)
     if not seen.can_tell:
         raise InputError(
             f"{cache.folder}: prices hardly ever move there, so that nothing can be said of what "
             f"demand does when they do: {seen.words()}"
         )
+    return seen
 
 
 def price_evidence(cache: TensorCache) -> PriceEvidence:
