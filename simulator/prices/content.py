@@ -49,7 +49,10 @@ def content(
         "rest_on": dict(zip(rests.tolist(), number.tolist(), strict=True)),
         "own": {"low": _number(low), "median": _number(middle), "high": _number(high)},
         "buying_at_all": {"lasting": r.lasting, "passing": r.passing},
-        "visits": {"elasticity": -response.visits.value, "standard_error": response.visits.error},
+        "visits": {
+            "elasticity": _number(-response.visits.value),
+            "standard_error": _number(response.visits.error),
+        },
         "products": rows, "pairs": _strongest(rows, found),
     }  # fmt: skip
 
@@ -60,9 +63,9 @@ def add_plan(
     """Put a plan beside what `content` made; text: the file of rules."""
     content["plan"] = {
         "changed": int((plan.before != plan.after).sum()),
-        "profit_before": plan.profit_before, "profit_after": plan.profit_after,
-        "units_before": float(plan.units_before.sum()),
-        "units_after": float(plan.units_after.sum()),
+        "profit_before": _number(plan.profit_before), "profit_after": _number(plan.profit_after),
+        "units_before": _number(plan.units_before.sum()),
+        "units_after": _number(plan.units_after.sum()),
         "rules": kept(rules, plan, cost), "rules_text": text,
     }  # fmt: skip
     for i, row in enumerate(content["products"]):
