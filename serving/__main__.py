@@ -46,6 +46,11 @@ def _parser() -> CommandParser:
         "--states", type=Path, metavar="FOLDER",
         help="where finished trips and states are kept (default: that of the cache, with .states)",
     )  # fmt: skip
+    add(
+        "--prices", type=Path, metavar="FOLDER",
+        help="what python -m simulator.prices found on this cache, to answer questions about "
+        "prices (default: they are not answered)",
+    )  # fmt: skip
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     add("--port", type=whole(0, 65535), default=8000, help="0 takes a free one (default: 8000)")
     add(
@@ -87,7 +92,7 @@ def _run(options: argparse.Namespace) -> None:
     listening = _listen(options.host, options.port)
     service = Service(
         options.checkpoint, TensorCache(options.cache), states, options.until_week,
-        Bounds(batch=options.batch, live=options.live),
+        Bounds(batch=options.batch, live=options.live), options.prices,
     )  # fmt: skip
     server = uvicorn.Server(
         uvicorn.Config(

@@ -19,6 +19,7 @@ from serving import schemas as s
 from serving.errors import ApiError, json_response, of_validation
 from serving.guard import Guard, fault
 from serving.limits import LISTED, TEXT, TRIPS_SHOWN
+from serving.price_routes import price_routes
 from serving.requests import Describe, Forget, Observe
 from serving.service import Service
 
@@ -36,10 +37,6 @@ CODES = {400: "not_json", 404: "no_such_route", 405: "no_such_method", 413: "too
 Limit = Annotated[int, Query(ge=1, le=LISTED)]
 Prefix = Annotated[str, Query(max_length=TEXT)]
 QUESTION_ERRORS = (400, 401, 404, 409, 413, 421, 422, 503)
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": s.Error} for status in statuses}
 
 
 def create_app(service: Service, key: str | None = None, only_loopback: bool = True) -> FastAPI:
@@ -78,6 +75,7 @@ def create_app(service: Service, key: str | None = None, only_loopback: bool = T
     _questions(app, asker)
     _customers(app, asker)
     _codes(app, service)
+    price_routes(app, service)
     _operations(app, service)
     app.mount("/page", StaticFiles(directory=PAGE, html=True))
 
@@ -142,7 +140,7 @@ def _questions(app: FastAPI, asker: _Asker) -> None:
     def post(path: str, answer: type, summary: str) -> Any:
         return app.post(
             path, summary=summary, response_model=answer, tags=["questions"],
-            responses=_errors(*QUESTION_ERRORS),
+            responses=s.errors(*QUESTION_ERRORS),
         )  # fmt: skip
 
     @post("/v1/next-basket", s.BasketOut, "The likeliest products of the next trip")
@@ -190,7 +188,7 @@ def _questions(app: FastAPI, asker: _Asker) -> None:
 
 
 def _customers(app: FastAPI, asker: _Asker) -> None:
-    errors = _errors(401, 404, 421, 422, 503)
+    errors = s.errors(401, 404, 421, 422, 503)
 
     @app.get(
         "/v1/customers/{customer:path}", summary="What is known of a customer", tags=["customers"],
@@ -220,14 +218,14 @@ def _codes(app: FastAPI, service: Service) -> None:
 
     @app.get(
         "/v1/customers", summary="Codes of recorded customers", tags=["codes"],
-        response_model=s.CodesOut, responses=_errors(401, 421, 422),
+        response_model=s.CodesOut, responses=s.errors(401, 421, 422),
     )  # fmt: skip
     async def customers(prefix: Prefix = "", after: Prefix = "", limit: Limit = 100) -> Response:
         return codes(served.customers, prefix, after, limit)
 
     @app.get(
         "/v1/products", summary="Codes of products", tags=["codes"],
-        response_model=s.CodesOut, responses=_errors(401, 421, 422),
+        response_model=s.CodesOut, responses=s.errors(401, 421, 422),
     )  # fmt: skip
     async def products_(prefix: Prefix = "", after: Prefix = "", limit: Limit = 100) -> Response:
         return codes(products, prefix, after, limit)
@@ -236,7 +234,7 @@ def _codes(app: FastAPI, service: Service) -> None:
 def _operations(app: FastAPI, service: Service) -> None:
     @app.get(
         "/v1/model", summary="The model that answers", tags=["operation"],
-        response_model=s.ModelOut, responses=_errors(401, 421),
+        response_model=s.ModelOut, responses=s.errors(401, 421),
     )  # fmt: skip
     async def model() -> Response:
         checkpoint, since = service.engine.current
@@ -252,23 +250,24 @@ def _operations(app: FastAPI, service: Service) -> None:
                 "first_date": served.first_date.isoformat(),
                 "last_date": served.last_date.isoformat(),
                 "labels": {name: list(labels) for name, labels in served.chain.labels.items()},
-                "prices_moved": served.prices_moved,
+                "prices_moved": served.price_evidence.can_tell,
+                "prices": service.prices is not None,
             }
         )
 
     @app.get("/health", summary="Whether the process answers", tags=["operation"],
-             response_model=s.Health, responses=_errors(421))  # fmt: skip
+             response_model=s.Health, responses=s.errors(421))  # fmt: skip
     async def health() -> Response:
         return json_response({"status": "ok"})
 
     @app.get("/ready", summary="Whether questions are answered", tags=["operation"],
-             response_model=s.Health, responses=_errors(421, 503))  # fmt: skip
+             response_model=s.Health, responses=s.errors(421, 503))  # fmt: skip
     async def ready() -> Response:
         if not service.batcher.is_alive:
             return ApiError(503, "not_ready", "the model's thread does not run").response()
         return json_response({"status": "ready"})
 
     @app.get("/metrics", summary="Metrics for Prometheus", tags=["operation"],
-             response_class=PlainTextResponse, responses=_errors(401, 421))  # fmt: skip
+             response_class=PlainTextResponse, responses=s.errors(401, 421))  # fmt: skip
     async def metrics() -> Response:
         return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4")

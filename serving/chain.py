@@ -19,12 +19,10 @@ from trainer.features.calendar import EPOCH, training_days
 from trainer.features.chain import Chain
 from trainer.features.chain_sales import chain_sales_after
 from trainer.features.plans import FinishedTrip, TripPlan
+from trainer.features.price_evidence import price_evidence
 from trainer.features.shelf_prices import ShelfPrices
 from trainer.model.state import CustomerState, recorded_states
 from trainer.next_baskets.basket_sizes import BasketSizes
-
-MOVED = 0.05
-"""Share of the products sold by piece whose price must have changed; in LGSR those of .02 % did."""
 
 
 class ServedChain:
@@ -45,9 +43,8 @@ class ServedChain:
         self.chain = Chain(cache, chain_sales_after(cache, self.last_week), prices)
         self.first_date = EPOCH + timedelta(self.chain.calendar.first_day(self.last_week + 1))
         self.last_date = EPOCH + timedelta(int(cache["days.date"][-1]) + DAYS_AHEAD)
-        sold_by_piece = ~(cache["products.is_random_weight"] | cache["products.is_novel"])
-        self.prices_moved = bool((cache["products.stability"][sold_by_piece] < 1).mean() > MOVED)
-        """Whether enough prices changed in training weeks to ask what other prices would do."""
+        self.price_evidence = price_evidence(cache)
+        """Whether prices moved, so that it can be asked what other prices would do."""
         self.products = np.array([""] + _texts(cache["products.code"]), dtype=object)
         """(N + 1,) product codes by token."""
         self.stores = _texts(cache["stores.code"])

@@ -85,6 +85,18 @@ class Client:
         """The model that answers, and the chain's codes and labels."""
         return self._ask("GET", "v1/model")
 
+    def prices(self) -> dict[str, Any]:
+        """How demand answers to prices as a whole, and what a plan is expected to bring."""
+        return self._ask("GET", "v1/prices")
+
+    def prices_of(self, product: str) -> dict[str, Any]:
+        """How demand answers to the price of a product."""
+        return self._ask("GET", f"v1/prices/{quote(product, '')}")
+
+    def price_plan(self, skip: int = 0, limit: int = 100) -> dict[str, Any]:
+        """Prices worth charging, those that are expected to earn most first."""
+        return self._ask("GET", f"v1/price-plan?{urlencode({'skip': skip, 'limit': limit})}")
+
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         request = Request(urljoin(self._url, path), data, self._headers, method=method)

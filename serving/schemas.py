@@ -292,6 +292,11 @@ class Error(BaseModel):
     error: Wrong
 
 
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer beside its success."""
+    return {status: {"model": Error} for status in statuses}
+
+
 class ProductChance(BaseModel):
     product: str
     p: float = Field(description="calibrated probability that the basket holds it")
@@ -399,6 +404,7 @@ class ModelOut(BaseModel):
     last_date: str
     labels: dict[str, list[str]]
     prices_moved: bool = Field(description="whether the receipts can tell what prices do")
+    prices: bool = Field(description="whether questions about prices are answered")
 
 
 class Health(BaseModel):

@@ -13,6 +13,7 @@ from serving.engine import Engine
 from serving.garbage import collect_seldom
 from serving.limits import BATCH, LIVE, SECONDS, WAITING
 from serving.metrics import Metrics
+from serving.prices import Prices
 from serving.requests import Prepare, TakeOver, Warm
 from serving.store import Store
 from trainer.cache.reader import TensorCache
@@ -41,17 +42,19 @@ class Service:
         cache: recorded customers, of the checkpoint's vocabulary.
         states: folder of the store.
         last_week: of the cache that is over; its last one if left out.
+        prices: folder of `python -m simulator.prices`, where questions about prices are answered.
 
     Raises CheckpointError, StoreError and InputError.
     """
 
     def __init__(
         self, checkpoint: Path, cache: TensorCache, states: Path, last_week: int | None = None,
-        bounds: Bounds = Bounds(),
+        bounds: Bounds = Bounds(), prices: Path | None = None,
     ) -> None:  # fmt: skip
         self.folder, self.cache, self.bounds = checkpoint, cache, bounds
         read = _read(checkpoint, cache)
         self.served = ServedChain(cache, last_week)
+        self.prices = None if prices is None else Prices(prices, cache, self.served.last_week)
         self.metrics = Metrics()
         self.store = Store(states)
         self.batcher = Batcher(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from simulator.runs import processes_option
+from simulator.simulation import check_start
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 from trainer.commands.options import LARGEST_SEED, CommandParser, seed, whole
@@ -50,11 +53,28 @@ def seeds_of(options: argparse.Namespace, runs: int) -> range:
     return range(options.seed, options.seed + runs)
 
 
+def start_of(options: argparse.Namespace, cache: TensorCache) -> int:
+    """`--start` or its default. Raises InputError for one that cannot be."""
+    start = options.start or last_fresh_week(cache)
+    check_start(cache, start)
+    return start
+
+
 def last_fresh_week(cache: TensorCache) -> int:
     """The last one with trips that are not mostly copies: whoever repeats them learns nothing."""
     week = np.unique(cache["trips.week"]).astype(np.int64)
     fresh = week[~cache["weeks.is_replayed"][week - 1]]
     return int(fresh[-1] if len(fresh) else week[-1])
+
+
+def page_maker(module: str) -> Callable[[Mapping[str, Any], str], str]:
+    """`page` of a module. Raises InputError where matplotlib, which only pages need, is missing."""
+    try:
+        return import_module(module).page
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the page needs {error.name}, which is not installed: python -m pip install matplotlib"
+        ) from None
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from simulator.command import (
     MOST_RUNS,
-    last_fresh_week,
     output_folder,
     seeds_of,
     simulation_options,
+    start_of,
 )
 from simulator.lgsr import write_receipts
 from simulator.receipts import Receipts
@@ -57,7 +57,7 @@ def _parser() -> CommandParser:
 def _run(options: argparse.Namespace) -> None:
     seeds = seeds_of(options, options.runs)
     cache = TensorCache(options.cache)
-    start = options.start or last_fresh_week(cache)
+    start = start_of(options, cache)
     scenario = (
         read_scenario(options.scenario, cache, start, options.weeks)
         if options.scenario

@@ -17,7 +17,6 @@ from simulator.item_calibration import ItemCalibration
 from simulator.outlook import WINDOW
 from simulator.price_effects import PriceEffects
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
-from simulator.prices.evidence import price_evidence
 from simulator.quantities import Portions, Quantities
 from simulator.receipts import Receipts
 from simulator.scenario import AS_IT_IS, Scenario
@@ -32,6 +31,7 @@ from trainer.features.calendar import EPOCH
 from trainer.features.chain import Chain
 from trainer.features.chain_sales import ChainSales, chain_sales_after
 from trainer.features.plans import FinishedTrip, TripPlan
+from trainer.features.price_evidence import price_evidence
 from trainer.features.shelf_prices import ShelfPrices
 from trainer.model.state import CustomerState, recorded_states
 from trainer.model.world_model import WorldModel
@@ -45,6 +45,17 @@ SLOW = 3
 """Seconds after which a progress bar appears."""
 ANONYMOUS = -1
 """The customer of an anonymous trip; those who are new since the start are -2 and less."""
+
+
+def check_start(cache: TensorCache, start: int) -> None:
+    """Raise InputError where a history cannot end with this week: models have learnt from the
+    training weeks, and the cache has no later ones than its last."""
+    trained, weeks = cache.split["train"][1], cache.rows("weeks")
+    if not trained <= start <= weeks:
+        raise InputError(
+            f"start {start}: expected a week from {trained}, the last training week, to {weeks}, "
+            f"the last of {cache.folder}"
+        )
 
 
 class Simulator:
@@ -65,12 +76,7 @@ class Simulator:
     def __init__(
         self, model: WorldModel, cache: TensorCache, start: int, customers: np.ndarray | None = None
     ) -> None:
-        trained = cache.split["train"][1]
-        if not trained <= start <= len(cache["weeks.is_replayed"]):
-            raise InputError(
-                f"start {start}: expected a week from {trained}, the last that the model was "
-                f"trained on, to {len(cache['weeks.is_replayed'])}, the last of {cache.folder}"
-            )
+        check_start(cache, start)
         self.model, self.cache, self.start = model, cache, start
         first = cache["customers.trip_offsets"].astype(np.int64)
         known = np.append(cache["trips.week"] <= start, False)

@@ -1,9 +1,11 @@
 // The page: a customer, a plan, a basket, and what the model makes of them.
 
-import { ask, lastOnly, Refused, useKey } from "./api.js";
+import { ask, lastOnly, useKey } from "./api.js";
+import { attempt, onSubmit, suggest } from "./forms.js";
 import {
   bar, byId, calendar, choices, count, element, inWords, percent, plusDays, tripInWords,
 } from "./parts.js";
+import { startPrices } from "./prices.js";
 
 const SHOWN = 10;
 const PAST = 200;
@@ -24,17 +26,6 @@ const plan = byId("plan");
 const askBasket = lastOnly();
 const askVisit = lastOnly();
 
-async function attempt(work) {
-  try {
-    byId("wrong").textContent = "";
-    await work();
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    if (error instanceof Refused && error.status === 401) byId("key").hidden = false;
-    else byId("wrong").textContent = error.message;
-  }
-}
-
 const who = () => (history ? { history } : { customer });
 
 function planned() {
@@ -54,9 +45,6 @@ async function start() {
   byId("model").textContent =
     `${model.products.toLocaleString("en-GB")} products, ${count(model.stores.length, "store")}, ` +
     `${model.customers.toLocaleString("en-GB")} customers, receipts up to ${inWords(plusDays(model.first_date, -1))}`;
-  byId("prices").textContent = model.prices_moved
-    ? "Questions about prices cannot be asked here yet."
-    : "The prices in these receipts never moved, so they cannot tell what other prices would do.";
   plan.elements.store.replaceChildren(
     element("option", { value: "" }, "that of the last trip"),
     ...model.stores.map((code) => element("option", { value: code }, code)),
@@ -68,6 +56,7 @@ async function start() {
     choices("price_sensitivity", "Price sensitivity", model.labels.price_sensitivity, "unknown"),
     choices("lifestage", "Life stage", model.labels.lifestage, "unknown"),
   );
+  await startPrices(model);
   plan.elements.date.min = model.first_date;
   plan.elements.date.max = model.last_date;
   plan.elements.date.value = model.first_date;
@@ -306,23 +295,6 @@ async function explain(product) {
     )),
   );
   byId("why").firstChild.focus();
-}
-
-// Lists of codes grow as one types.
-
-function suggest(input, list, path) {
-  const asked = lastOnly();
-  input.addEventListener("input", () => attempt(async () => {
-    const found = await asked(`${path}?limit=20&prefix=${encodeURIComponent(input.value)}`);
-    list.replaceChildren(...found.codes.map((code) => element("option", { value: code })));
-  }));
-}
-
-function onSubmit(form, work) {
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    attempt(work);
-  });
 }
 
 suggest(byId("customer"), byId("customers"), "v1/customers");

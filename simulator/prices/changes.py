@@ -16,14 +16,15 @@ from simulator.fidelity.text_report import table
 from simulator.prices.cross import cross_prices
 from simulator.prices.demand import Demand, fit
 from simulator.prices.events import MIN_WEEKLY_TRIPS, Events, events_of, noise_floor, scores
-from simulator.prices.panel import MOVE, Panel, check_can_tell, read_panel
+from simulator.prices.panel import MOVE, Panel, read_panel
 from simulator.prices.rivals import Regression, blend, boosting, recent
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
-from trainer.cache.reader import TensorCache
+from trainer.cache.reader import EXPORT, TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, seed, whole
+from trainer.features.price_evidence import check_prices_move
 
 MIN_WEEKS = 12
 """Weeks that must be there to learn from."""
@@ -80,8 +81,12 @@ def _run(options: argparse.Namespace) -> None:
             f"weeks {start + 1} to {end} cannot be predicted: {options.cache} has {weeks} weeks, "
             f"of which the first {MIN_WEEKS} at least are to learn from (--start, --end)"
         )
+    check_prices_move(cache)
+    if "promotions.product" not in cache.manifest["columns"]:
+        raise InputError(
+            f"{cache.folder} was exported before caches held display and mailer: {EXPORT}"
+        )
     panel = read_panel(cache, start)
-    check_can_tell(cache, panel)
     events = events_of(panel, start, end)
     if not len(events.trips):
         raise InputError(

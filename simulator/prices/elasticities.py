@@ -11,11 +11,11 @@ from torch.func import jvp
 from tqdm import tqdm
 
 from simulator.prices.expected import ExpectedDemand, Parameters
-from simulator.prices.response import PriceResponse
+from simulator.prices.response import SLOW, PriceResponse
 
+OWN_SALES, TYPICAL, NEVER_MOVED = "own sales", "typical product", "price never moved"
+"""What an elasticity rests on: `verdict`."""
 DRAWS = 100
-SLOW = 3
-"""Seconds after which a progress bar appears."""
 LITTLE = 0.8
 """Share of the uncertainty about a typical product that a product's own sales leave, from which on
 its elasticity is that of a typical one."""
@@ -92,7 +92,7 @@ def evidence(r: PriceResponse) -> tuple[np.ndarray, np.ndarray]:
 
 
 def verdict(r: PriceResponse) -> np.ndarray:
-    """(P,) what a product's elasticity rests on: `own sales`, `typical product`, or `price never
-    moved`, where it is 0 because nothing is known."""
+    """(P,) what a product's elasticity rests on: `OWN_SALES`, `TYPICAL`, or `NEVER_MOVED`, where it
+    is 0 because nothing is known."""
     own = r.switching_error < LITTLE * r.spread
-    return np.where(r.moved, np.where(own, "own sales", "typical product"), "price never moved")
+    return np.where(r.moved, np.where(own, OWN_SALES, TYPICAL), NEVER_MOVED)

@@ -11,14 +11,17 @@ returned keeps all rules, and none is worse than the one before.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_matrix
+from tqdm import tqdm
 
 from simulator.prices.expected import ExpectedDemand
+from simulator.prices.response import SLOW
 from trainer.commands.errors import InputError
 
 ROUNDS = 30
@@ -56,6 +59,8 @@ class Plan:
     """(P,) pence."""
     units_before: np.ndarray
     units_after: np.ndarray
+    gain: np.ndarray
+    """(P,) pence a week that each product earns more; 0 of those without a cost."""
     profit_before: float
     profit_after: float
 
@@ -71,7 +76,8 @@ def best_prices(demand: ExpectedDemand, cost: np.ndarray, rules: Rules) -> Plan:
     problem = _Problem(demand, cost, rules)
     price, move = problem.today.copy(), rules.most_move
     profit = problem.profit(price)
-    for _ in range(ROUNDS):
+    rounds = tqdm(range(ROUNDS), desc="plan", unit="round", delay=SLOW, file=sys.stderr)
+    for _ in rounds:
         found = problem.improved(price, move)
         better = problem.profit(found)
         if better > profit + 1e-4 * abs(profit) or not problem.keeps(price):
@@ -81,14 +87,21 @@ def best_prices(demand: ExpectedDemand, cost: np.ndarray, rules: Rules) -> Plan:
         else:
             break
     units = [problem.units(p) for p in (problem.today, price)]
-    return Plan(problem.today, price, *units, problem.profit(problem.today), profit)
+    before, after = problem.earned(problem.today), problem.earned(price)
+    profits = float(before.sum()), float(after.sum())
+    return Plan(problem.today, price, *units, after - before, *profits)
+
+
+def todays_prices(demand: ExpectedDemand) -> np.ndarray:
+    """(P,) whole pence; what is given away costs a penny, so that a change is a share of it."""
+    return np.maximum(np.rint(demand.typical_pence()), 1)
 
 
 class _Problem:
     def __init__(self, demand: ExpectedDemand, cost: np.ndarray, rules: Rules) -> None:
         self.demand, self.rules = demand, rules
         self.need = demand.response.products.need
-        self.today = np.rint(demand.typical_pence())
+        self.today = todays_prices(demand)
         self.sales = self.units(self.today)
         known = np.isfinite(cost) & demand.response.products.moved & (self.sales > 0)
         # What is not known earns nothing, and stays.
@@ -104,7 +117,10 @@ class _Problem:
         return self._units(self.demand, price)
 
     def profit(self, price: np.ndarray) -> float:
-        return float(self.units(price) @ (price - self.cost))
+        return float(self.earned(price).sum())
+
+    def earned(self, price: np.ndarray) -> np.ndarray:
+        return self._earned(self.demand, price)
 
     def candidates(self, row: int, price: float, move: float) -> np.ndarray:
         """Prices that a product may have, near the one it has; today's is always one."""

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.prices.zones import price_zones
-from trainer.cache.reader import EXPORT, TensorCache
+from trainer.cache.reader import TensorCache
 from trainer.cache.rows import top_categories
-from trainer.commands.errors import InputError
 
 MIN_TRIPS = 100
 """Trips with a product from which on it is in the panel, of the training weeks and of those up to
 `last_week`. As the var promotions_min_trips of dbt_project.yml."""
 MOVE = 0.1
 """Change of a price, as a share of the one before, that counts as a move."""
-MIN_MOVED_PRODUCTS = 20
 
 
 @dataclass(frozen=True)
@@ -128,22 +126,6 @@ def read_panel(cache: TensorCache, last_week: int) -> Panel:
         mailer=mailer,
         traffic=traffic,
     )
-
-
-def check_can_tell(cache: TensorCache, panel: Panel) -> None:
-    """Raises InputError where prices hardly move, of which nothing can be learned, and for a cache
-    of an earlier version, which may lack promotions that the source knows."""
-    if "promotions.product" not in cache.manifest["columns"]:
-        raise InputError(
-            f"{cache.folder} was exported before caches held display and mailer: {EXPORT}"
-        )
-    moved = int((panel.moved > 0).sum())
-    if moved < MIN_MOVED_PRODUCTS:
-        raise InputError(
-            f"{cache.folder}: of {len(panel.token):,} products with {MIN_TRIPS} trips or more up "
-            f"to week {panel.last_week}, the price of {moved} ever moved by {MOVE:.0%} at a store: "
-            "receipts that cannot tell what prices do. Use a source where prices move"
-        )
 
 
 class _Items:

@@ -32,11 +32,13 @@ little has the elasticity of a typical one, and wide bounds.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from simulator.prices.needs import Needs
 from simulator.prices.panel import Panel
@@ -53,6 +55,8 @@ SPREAD = 0.3
 """First guess of the standard deviation of log e."""
 ROUNDS = 3
 """Of expectation and maximisation."""
+SLOW = 3
+"""Seconds after which a progress bar appears."""
 MOVED = 0.02
 """Standard deviation of a product's log price, in at least one zone, below which it never moved."""
 
@@ -157,7 +161,7 @@ def fit_response(panel: Panel, price: np.ndarray, needs: Needs, last_week: int) 
         torch.tensor(np.stack([panel.display, panel.mailer])[..., :last_week]),
     )  # fmt: skip
     model = _Model(data)
-    for _ in range(ROUNDS):
+    for _ in tqdm(range(ROUNDS), desc="demand", unit="round", delay=SLOW, file=sys.stderr):
         quantity, quantity_error = _quantity(panel, price, model.reference(), last_week)
         model.quantity = torch.tensor(quantity * moved)
         model.fit()

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from simulator.command import (
     MOST_RUNS,
-    last_fresh_week,
     output_folder,
+    page_maker,
     seeds_of,
     simulation_options,
+    start_of,
 )
 from simulator.costs import read_costs
 from simulator.runs import ready_simulator
@@ -65,17 +66,12 @@ def _parser() -> CommandParser:
 
 
 def _run(options: argparse.Namespace, command: str) -> None:
-    try:
-        from simulator.whatif.page import page  # not above: only the page needs matplotlib
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"the page needs {error.name}, which is not installed: python -m pip install matplotlib"
-        ) from None
+    page = page_maker("simulator.whatif.page")
     if len({path.resolve() for path in options.checkpoints}) < len(options.checkpoints):
         raise InputError("CHECKPOINT: the same folder twice")
     seeds = seeds_of(options, options.runs * len(options.checkpoints))
     cache = TensorCache(options.cache)
-    start = options.start or last_fresh_week(cache)
+    start = start_of(options, cache)
     scenario = read_scenario(options.scenario, cache, start, options.weeks)
     text = options.scenario.read_text(encoding="utf-8")
     check(cache, scenario, start + 1, start + options.weeks)  # before models are made ready

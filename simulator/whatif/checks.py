@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.planned_prices import PriceChange
-from simulator.prices.evidence import PriceEvidence, price_evidence
 from simulator.scenario import Scenario
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
+from trainer.features.price_evidence import PriceEvidence, price_evidence
 from trainer.features.shelf_prices import ShelfPrices
 
 STORES_AT_ONCE, SHELVES_AT_ONCE = 1024, 1 << 16

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.planned_prices import PriceChange
-from simulator.prices.evidence import PriceEvidence
 from simulator.runs import with_progress
 from simulator.scenario import Scenario
 from simulator.simulation import Simulator
@@ -18,6 +17,7 @@ from simulator.whatif.intervals import Difference, paired, share
 from simulator.whatif.parts import CHANGED, PARTS, Parts, changed_shelves
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
+from trainer.features.price_evidence import PriceEvidence
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from simulator.whatif.figures import (
     verdict,
 )
 from simulator.whatif.parts import PARTS
+from trainer.report.charts.rows import bars, waterfall
 from trainer.report.document import document
 from trainer.report.figures import count
 from trainer.report.markup import Markup, element, join
@@ -123,9 +124,9 @@ def _parts(content: Mapping[str, Any]) -> Markup:
     measures = [name for name in content["measures"] if name in rows[0]]
     names = [*(PARTS[row["part"]] for row in rows), "all together"]
     drawn = [
-        charts.waterfall(
+        waterfall(
             f"parts-{name}", f"{TITLES[name].capitalize()}, part by part", TITLES[name],
-            names, [*(row[name] for row in rows), total[name]], name,
+            charts.rows(names, [*(row[name] for row in rows), total[name]], name),
         )
         for name in measures
     ]  # fmt: skip
@@ -163,9 +164,9 @@ def _products(content: Mapping[str, Any]) -> Markup:
     lines = [_line(f"{row['product']}, {row['role']}", row, measures) for row in movers]
     names = [f"{row['product']}, {row['role']}" for row in movers]
     drawn = [
-        charts.bars(
+        bars(
             f"products-{name}", f"{TITLES[name].capitalize()}: most gained, most lost",
-            TITLES[name], names, [row[name] for row in movers], name,
+            TITLES[name], charts.rows(names, [row[name] for row in movers], name),
         )
         for name in _drawn(content)
     ]  # fmt: skip
@@ -192,9 +193,9 @@ def _by(content: Mapping[str, Any], name: str, title: str) -> Markup:
         title = f"{title}: the {MOST} whose spend changes most"
     names = [str(row[name]) for row in rows]
     drawn = [
-        charts.bars(
-            f"{name}-{measure}", f"{title}: {TITLES[measure]}", TITLES[measure], names,
-            [row[measure] for row in rows], measure,
+        bars(
+            f"{name}-{measure}", f"{title}: {TITLES[measure]}", TITLES[measure],
+            charts.rows(names, [row[measure] for row in rows], measure),
         )
         for measure in _drawn(content)
     ]  # fmt: skip

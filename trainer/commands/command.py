@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import errno
 import os
 import sys
@@ -87,6 +88,23 @@ def _of_system(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         text += " - make room, or write to another place"
     return text
+
+
+@contextlib.contextmanager
+def printing_to_stderr() -> Iterator[None]:
+    """What compiled libraries print meanwhile goes to standard error, so that standard output holds
+    the command's own lines. It is the whole process's: for commands, which have one thread."""
+    flush = ctypes.CDLL(None).fflush
+    sys.stdout.flush()
+    flush(None)
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        flush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @contextlib.contextmanager

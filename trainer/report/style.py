@@ -45,6 +45,16 @@ th,td{{padding:4px 10px 4px 0;text-align:left;vertical-align:top;
 thead th{{color:var(--soft);font-weight:600;vertical-align:bottom;border-bottom-color:var(--ink)}}
 tbody th{{font-weight:400}}
 tbody th,tbody td{{white-space:nowrap}}
+.search{{display:flex;flex-wrap:wrap;gap:8px 12px;align-items:center;margin:16px 0 -8px}}
+.search[hidden]{{display:none}}
+.search input{{flex:1 1 220px;max-width:340px}}
+.search input,.search button{{font:inherit;font-size:14px;color:inherit;background:var(--paper);
+  border:1px solid var(--soft);border-radius:5px;padding:4px 9px}}
+.search output{{font-size:14px;color:var(--soft)}}
+th button{{font:inherit;color:inherit;background:none;border:0;padding:0;text-align:inherit;
+  cursor:pointer}}
+th[aria-sort=ascending] button::after{{content:" ▲"}}
+th[aria-sort=descending] button::after{{content:" ▼"}}
 .number+:not(.number){{padding-left:22px}}
 .number{{text-align:right;padding-right:4px;padding-left:10px}}
 tr.marked>*{{background:var(--band);font-weight:650}}

@@ -42,6 +42,13 @@ def table(
     return element("div", content, class_="wide")
 
 
+def searchable(found: Markup, placeholder: str) -> Markup:
+    """A `table` with a field to search its rows and heads to sort by, on a page with `SCRIPT`."""
+    field = element("input", type="search", placeholder=placeholder, aria_label="Search the table")
+    tools = (field, element("button", "Show all", type="button"), element("output"))
+    return join([element("div", *tools, class_="search", hidden=""), found])
+
+
 def definitions(pairs: Iterable[tuple[str, str]]) -> Markup:
     """A list of names with their values."""
     parts = (element("div", element("dt", name), element("dd", value)) for name, value in pairs)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import Running
+from running import Running, made_up_prices
 from toy import toy_cache
 
 from serving.service import Bounds, Service
+from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.model.checkpoint import save_checkpoint
 from trainer.model.world_model import create_world_model
@@ -40,6 +41,16 @@ def cache(files) -> TensorCache:
     return TensorCache(files / "cache")
 
 
+@pytest.fixture(scope="session")
+def prices(files, cache) -> Path:
+    """A folder as `python -m simulator.prices` writes it: a product with a rival, one that rests on
+    others, and one whose price never moved."""
+    folder = files / "prices"
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "prices.json", made_up_prices(cache))
+    return folder
+
+
 @pytest.fixture
 def service(files, cache, tmp_path) -> Service:
     """A service that is not started. Its thread's work may be done by hand (`by_hand`)."""
@@ -58,16 +69,17 @@ def server(files, cache, tmp_path_factory):
 
 @pytest.fixture
 def start(files, cache, tmp_path):
-    """`start(states=..., key=..., **bounds)` is a server of its own."""
+    """`start(states=..., key=..., prices=..., **bounds)` is a server of its own."""
     running = []
 
     def starting(
         states: Path | None = None, key: str | None = None, only_loopback: bool = True,
-        last_week: int | None = None, checkpoint: Path | None = None, **bounds,
+        last_week: int | None = None, checkpoint: Path | None = None,
+        prices: Path | None = None, **bounds,
     ) -> Running:  # fmt: skip
         made = Service(
             checkpoint or files / "model", cache, states or tmp_path / "states", last_week,
-            Bounds(**bounds),
+            Bounds(**bounds), prices,
         )  # fmt: skip
         running.append(Running(made, key, only_loopback))
         return running[-1].__enter__()

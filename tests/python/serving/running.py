@@ -16,6 +16,7 @@ from serving.batcher import Job
 from serving.engine import Engine
 from serving.refusals import refusing
 from serving.service import Service
+from trainer.cache.reader import TensorCache
 
 AFTER = "2006-03-10"
 """A day after all of the toy chain's trips."""
@@ -108,6 +109,39 @@ def receipt(customer: str = "C1", trip_id: str = "t1", **changes: Any) -> dict[s
         "spend_pence": 250,
     }  # fmt: skip
     return usual | changes
+
+
+def made_up_prices(cache: TensorCache) -> dict[str, Any]:
+    """What `python -m simulator.prices` might have found, with a plan."""
+    codes = [code.decode() for code in cache["products.code"][:3].tolist()]
+    rows = [
+        {
+            "product": code, "category": "CL1", "department": "D1", "need": 0,
+            "share_of_need": 0.5, "elasticity": value, "low": value - 0.5, "high": value + 0.5,
+            "rests_on": of, "weeks_with_a_move": 4, "standard_deviation_of_log_price": 0.1,
+            "price_pence": 100, "units_a_week": 20.0, "rivals": [],
+            "unit_cost_pence": 60.0, "new_price_pence": new, "new_units_a_week": 18.0,
+            "gain_pence": new - 100.0,
+        }
+        for code, value, of, new in zip(
+            codes, (-2.0, -1.5, 0.0), ("own sales", "typical product", "price never moved"),
+            (105, 109, 100), strict=True,
+        )
+    ]  # fmt: skip
+    rows[0]["rivals"] = [{"product": codes[1], "elasticity": 0.4, "low": 0.2, "high": 0.6}]
+    return {
+        "format": 1, "cache_digest": cache.digest, "start": 4, "weeks": 26,
+        "evidence": "in training weeks 1-3 the price of 2 of 3 products moved", "least_trips": 100,
+        "needs": 2, "substitutes": 0.3, "switches": True,
+        "rest_on": {"own sales": 1, "typical product": 1, "price never moved": 1},
+        "own": {"low": -2.0, "median": -1.75, "high": -1.5},
+        "visits": {"elasticity": -0.5, "standard_error": 0.2}, "products": rows, "pairs": [],
+        "plan": {
+            "changed": 2, "profit_before": 1000.0, "profit_after": 1014.0, "units_before": 60.0,
+            "units_after": 54.0, "rules_text": None,
+            "rules": [{"rule": "most_move", "limit": 0.1, "reached": 1.0, "binds": True}],
+        },
+    }  # fmt: skip
 
 
 def same(one, other):

@@ -1,30 +1,18 @@
-"""The page, as a visitor sees it: in Chromium, by a driver. Skipped where there is no browser."""
+"""The page, as a visitor sees it. Skipped where there is no browser."""
 
 from __future__ import annotations
 
-import shutil
 from datetime import date
 from types import SimpleNamespace
 
 import pytest
 from running import AFTER
 
-sync_api = pytest.importorskip("playwright.sync_api")
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine")
 LAST_WEEK = 3
 """So that the toy chain's customers have trips that the model has not seen."""
 WITHOUT_NAME = """() => [...document.querySelectorAll("input, select, button")].filter(part =>
     part.offsetParent && !part.labels?.length && !part.textContent.trim()
     && !part.getAttribute("aria-label")).map(part => part.outerHTML)"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -185,6 +173,31 @@ def test_a_key_is_asked_for(start, visit):
     seen.page.click("#key button")
     seen.page.wait_for_selector("#answer li")
     assert not seen.page.locator("#key").is_visible()
+
+
+def test_prices_can_be_asked_about(start, visit, prices, cache):
+    first, second, still, fourth = (code.decode() for code in cache["products.code"][:4].tolist())
+    seen = visit(start(prices=prices), viewport={"width": 360, "height": 740})
+    seen.page.wait_for_selector("#price-plan table")
+    assert "sells 1.8 % fewer units" in seen.page.inner_text("#prices")
+    plan = seen.page.inner_text("#price-plan")
+    assert "2 prices change" in plan and "10.00 → 10.14 (+1.4 %)" in plan and "Do not book" in plan
+    assert "Rules that hold it back: most move" in plan
+    assert seen.page.locator("#price-plan tbody th").all_inner_texts() == [second, first]
+    for code, said in (
+        (first, "elasticity −2.00"), (still, "never moved"), (fourth, "sold too seldom"),
+    ):  # fmt: skip
+        seen.page.fill("#priced", code)
+        seen.page.click("#price-of button")
+        seen.page.wait_for_selector(f"#price-answer h3 >> text={code}")
+        assert said in seen.page.inner_text("#price-answer")
+    seen.page.click(f"#price-plan >> text={first}")
+    seen.page.wait_for_selector(f"#price-answer dt >> text={second}")
+    answer = seen.page.inner_text("#price-answer")
+    assert "−17 % units" in answer and "1.00 → 1.05" in answer
+    assert seen.page.evaluate("document.scrollingElement.scrollWidth") <= 360
+    assert seen.page.evaluate(WITHOUT_NAME) == []
+    assert not seen.wrong
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import matplotlib.style
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from trainer.report.markup import Markup, element, join, px
 
@@ -93,7 +94,8 @@ class Chart:
             ncols=max(1, int(WIDTH // column)), handlelength=1,
         )  # fmt: skip
         for handle in legend.legend_handles:
-            handle.set_markersize(6)  # however small the marks are
+            if isinstance(handle, Line2D):
+                handle.set_markersize(6)  # however small the marks are
 
     def markup(self, title: str, description: str) -> Markup:
         """The figure with its title above it; the description says the same in words."""

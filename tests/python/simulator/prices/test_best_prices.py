@@ -46,6 +46,13 @@ def test_what_is_not_known_stays():
         best_prices(Demand(response), np.full(3, np.nan), Rules())
 
 
+def test_what_is_given_away_is_in_nobodys_way():
+    response = response_of([0, 0], [0, 1], lasting=2.0, pence=[90.0, 0.2])
+    plan = best_prices(Demand(response), np.array([50, np.nan]), Rules(most_move=0.3))
+    assert plan.before.tolist() == [90, 1] and plan.after.tolist() == [100, 1]
+    assert plan.gain.sum() == pytest.approx(plan.profit_after - plan.profit_before)
+
+
 def test_rules_that_no_plan_keeps():
     demand = Demand(response_of([0, 0], [0, 1], lasting=2.0, pence=90.0))
     rules = Rules(most_move=0.1, parity=((0, 1, 2.0, 0.0),))

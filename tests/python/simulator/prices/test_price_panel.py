@@ -98,11 +98,12 @@ def test_the_panel_is_chosen_without_later_weeks(cache, panel, tmp_path):
 
 
 def test_prices_that_never_move_are_refused(tmp_path, capsys):
-    still = {"shelf_prices.previous_pence": moving_columns()["shelf_prices.pence"]}
+    columns, names = moving_columns(), ("shelf_prices.pence", "anonymous_prices.pence")
+    still = {name: np.full_like(columns[name], 100) for name in names}
     written(tmp_path / "cache", **still)
     assert main(["--cache", str(tmp_path / "cache")]) == 2
     line = capsys.readouterr().err
-    assert "the price of 0 ever moved by 10% at a store" in line and line.count("\n") == 1
+    assert "the price of 0 of 24 products moved by 10 % or more" in line and line.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
+import html
 import json
+import re
 
 import numpy as np
 import pytest
 from toy import toy_cache
 
 from simulator.prices.__main__ import main
+from simulator.prices.page import page
 from simulator.prices.panel import read_panel
 from simulator.prices.rules_file import read_rules
+from simulator.prices.text_report import lines
+from trainer.cache.json_files import is_intact, read_json
 from trainer.commands.errors import InputError
+from trainer.report.figures import fixed
+
+HOSTILE = "<script>alert('&')</script>"
 
 
 @pytest.fixture(scope="module")
@@ -25,34 +35,106 @@ def table(path):
         return list(csv.DictReader(file))
 
 
-def test_tables_of_elasticities_and_of_a_plan(cache, tmp_path, capsys):
-    panel = read_panel(cache, 25)
-    codes = [cache["products.code"][token - 1].decode() for token in panel.token]
-    costs = tmp_path / "costs.csv"
-    costs.write_text("product_code,unit_cost_pence\n" + "".join(f"{c},1\n" for c in codes))
-    rules = tmp_path / "rules.yml"
-    rules.write_text("most_move: 5%\nmost_changes: 2\n")
+def codes_of(cache):
+    return [cache["products.code"][token - 1].decode() for token in read_panel(cache, 25).token]
+
+
+@pytest.fixture(scope="module")
+def out(cache, tmp_path_factory):
+    """What the command finds, with a plan."""
+    folder = tmp_path_factory.mktemp("prices_out")
+    costs, rules, out = (folder / name for name in ("costs.csv", "rules.yml", "out"))
+    rows = "".join(f"{code},1\n" for code in codes_of(cache))
+    costs.write_text(f"product_code,unit_cost_pence\n{rows}")
+    rules.write_text(f"# {HOSTILE}\nmost_move: 5%\nmost_changes: 2\n")
+    options = ["--cache", cache.folder, "--start", 25, "--out", out]
+    assert main([str(each) for each in (*options, "--costs", costs, "--rules", rules)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def content(out):
+    return read_json(out / "prices.json")
+
+
+def test_tables_hold_the_figures_of_the_json(cache, out, content):
+    assert is_intact(content) and content["cache_digest"] == cache.digest
+    products, plan = table(out / "products.csv"), table(out / "plan.csv")
+    assert [row["product"] for row in products] == codes_of(cache)
+    for row, line, planned in zip(content["products"], products, plan, strict=True):
+        for values, names in (
+            (line, ("elasticity", "low", "high", "units_a_week")),
+            (planned, ("price_pence", "new_price_pence", "new_units_a_week", "gain_pence")),
+        ):
+            for name in names:
+                assert values[name] == ("" if row[name] is None else str(row[name]))
+    pairs = {(each["sold"], each["priced"]): each for each in table(out / "pairs.csv")}
+    for row in content["products"]:
+        for rival in row["rivals"]:
+            line = pairs[row["product"], rival["product"]]
+            assert float(line["elasticity"]) == rival["elasticity"] > 0
+
+
+def test_a_plan_keeps_its_rules_and_gains_add_up(content):
+    plan, rows = content["plan"], content["products"]
+    changed = sum(row["new_price_pence"] != row["price_pence"] for row in rows)
+    assert changed == plan["changed"] <= 2
+    gained = sum(row["gain_pence"] for row in rows)
+    assert gained == pytest.approx(plan["profit_after"] - plan["profit_before"], abs=0.01)
+    assert gained >= 0
+    (rule,) = (rule for rule in plan["rules"] if rule["rule"] == "most_changes")
+    assert (rule["limit"], rule["reached"], rule["binds"]) == (2, changed, changed == 2)
+
+
+def test_the_page_holds_the_figures_and_nothing_foreign(out, content):
+    text = (out / "prices.html").read_text(encoding="utf-8")
+    for row in content["products"]:
+        assert row["product"] in text
+        if row["rests_on"] != "price never moved":
+            assert fixed(row["elasticity"], 2) in text
+    assert fixed(content["plan"]["profit_after"] / 100, 0) in text and "Do not book" in text
+    _, script, _ = re.split("</?script>", text)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    assert policy in html.unescape(text) and html.escape(HOSTILE) in text
+    assert not re.findall(r"(?:src|href)=\"(?!#)", text)
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+
+
+def test_codes_with_markup_are_escaped(content):
+    hostile = json.loads(json.dumps(content).replace(content["products"][0]["product"], HOSTILE))
+    hostile["products"][0]["department"] = hostile["products"][0]["category"] = HOSTILE
+    found = page(hostile, f"python -m simulator.prices {HOSTILE}")
+    assert found.count("<script") == 1 and html.escape(HOSTILE) in found
+
+
+def test_what_cannot_be_told_is_said(content):
+    unable = content | {"switches": False, "substitutes": 0.06, "pairs": []}
+    del unable["plan"]
+    found = page(unable, "")
+    assert "cannot tell which products replace each other: 6 % of the pairs" in found
+    assert "Do not book" not in found
+    assert "not identifiable: 6 % of the pairs" in "\n".join(lines(unable))
+    still = json.loads(json.dumps(unable))
+    for row in still["products"]:
+        row["rests_on"] = "price never moved"
+    assert "No price of a product that sells enough ever moved" in page(still, "")
+
+
+def test_without_costs_there_is_no_plan(cache, tmp_path, capsys):
     out = tmp_path / "out"
-    options = ["--cache", str(cache.folder), "--start", "25", "--out", str(out)]
-    code = main([*options, "--costs", str(costs), "--rules", str(rules)])
-    printed = capsys.readouterr()
-    assert code == 0, printed.err
-    assert "own elasticities: median" in printed.out and "prices worth charging" in printed.out
-    assert [row["product"] for row in table(out / "products.csv")] == codes
-    changed = [
-        row for row in table(out / "plan.csv") if row["price_pence"] != row["new_price_pence"]
-    ]
-    assert len(changed) <= 2
-    content = json.loads((out / "prices.json").read_text())
-    assert content["products"] == len(codes)
-    assert content["plan"]["profit_after"] >= content["plan"]["profit_before"]
+    assert main(["--cache", str(cache.folder), "--start", "25", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "own elasticities: median" in printed and "prices worth charging" not in printed
+    assert not (out / "plan.csv").exists() and "plan" not in read_json(out / "prices.json")
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--rules", "rules.yml"], "--rules: prices worth charging need --costs"),
-        (["--start", "1"], "--start 1: expected a week from"),
+        (["--start", "1"], "start 1: expected a week from"),
         (["--weeks", "0"], "--weeks"),
     ],
 )
@@ -63,7 +145,7 @@ def test_options_that_cannot_be(cache, tmp_path, capsys, options, told):
 
 
 def test_a_chain_whose_prices_never_move_is_refused(cache, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("simulator.prices.evidence.MOVE", 50.0)
+    monkeypatch.setattr("trainer.features.price_evidence.MOVE", 50.0)
     code = main(["--cache", str(cache.folder), "--out", str(tmp_path / "out")])
     assert code == 2
     assert "prices hardly ever move there" in capsys.readouterr().err.splitlines()[-1]

@@ -169,7 +169,8 @@ def test_several_models_have_runs_of_their_own(chain, folder, quick, tmp_path):
         (["--out", "out"], "--out: out is there already: name a new folder"),
         (["--runs", "0"], "--runs: expected a whole number"),
         (["--seed", str(2**32 - 1)], "--seed: 2 runs from there go beyond"),
-        (["--start", "31"], "weeks: 26 holds none of the simulated weeks, 32-33"),
+        (["--start", "28"], "weeks: 26 holds none of the simulated weeks, 29-30"),
+        (["--start", "31"], "start 31: expected a week from 20"),
         (["best"], "CHECKPOINT: the same folder twice"),
     ],
 )

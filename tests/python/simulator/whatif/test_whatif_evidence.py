@@ -11,12 +11,12 @@ from toy import TRAIN_LAST, toy_columns, toy_manifest
 from toy_start import START
 
 from simulator.planned_prices import PriceChange
-from simulator.prices.evidence import price_evidence
 from simulator.scenario import Scenario, Weeks
 from simulator.whatif.checks import check
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
 from trainer.commands.errors import InputError
+from trainer.features.price_evidence import price_evidence
 from trainer.features.shelf_prices import ShelfPrices
 
 FIRST, LAST = START + 1, START + 3

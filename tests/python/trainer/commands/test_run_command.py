@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.commands.command import run_command
+from trainer.commands.command import printing_to_stderr, run_command
 from trainer.commands.errors import ExpectedError, InputError
 from trainer.commands.options import CommandParser, check_output, positive, seed, whole
 
@@ -100,6 +101,16 @@ def test_a_reader_that_goes_away():
     os.close(writer)
     assert process.returncode == 2
     assert process.stderr == "error: standard output was closed before all of it was written\n"
+
+
+def test_what_compiled_libraries_print_is_no_output(capfd):
+    write = ctypes.CDLL(None).puts  # which keeps it in a buffer of its own
+    write(b"before")
+    with printing_to_stderr():
+        write(b"meanwhile")
+    write(b"after")
+    ctypes.CDLL(None).fflush(None)
+    assert capfd.readouterr() == ("before\nafter\n", "meanwhile\n")
 
 
 @pytest.mark.parametrize(

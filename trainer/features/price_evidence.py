@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
 from trainer.features.shelf_prices import ShelfPrices
 
 MOVE = 0.1
@@ -40,7 +41,7 @@ class PriceEvidence:
     @property
     def can_tell(self) -> bool:
         """Whether demand can be learned to answer to prices from these receipts."""
-        return self.moved > 0 and self.moved >= ENOUGH * self.seen.sum()
+        return bool(self.moved > 0 and self.moved >= ENOUGH * self.seen.sum())
 
     def words(self) -> str:
         """The evidence, as a clause."""
@@ -52,6 +53,17 @@ class PriceEvidence:
             f"in training weeks {self.first}-{self.last} the price of {self.moved:,} of "
             f"{self.seen.sum():,} products moved by {MOVE:.0%} or more{often}".replace("%", " %")
         )
+
+
+def check_prices_move(cache: TensorCache) -> PriceEvidence:
+    """The evidence. Raises InputError where prices hardly ever move, so that it is none."""
+    seen = price_evidence(cache)
+    if not seen.can_tell:
+        raise InputError(
+            f"{cache.folder}: prices hardly ever move there, so that nothing can be said of what "
+            f"demand does when they do: {seen.words()}"
+        )
+    return seen
 
 
 def price_evidence(cache: TensorCache) -> PriceEvidence:

@@ -1,0 +1,53 @@
+"""What was found on one screen of text, and the sentences that the page shares with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def lines(content: Mapping[str, Any]) -> list[str]:
+    """Of what `content` made."""
+    own, rest = content["own"], content["rest_on"]
+    found = [
+        f"{len(content['products'])} products in {content['needs']} needs, weeks up to "
+        f"{content['start']}, prices held for {content['weeks']}",
+        f"own elasticities: median {_figure(own['median'])}, 10 % below {_figure(own['low'])}, "
+        f"10 % above {_figure(own['high'])}",
+        f"cross elasticities: {cross(content)}",
+        "resting on " + ", ".join(f"{name}: {count}" for name, count in rest.items()),
+        f"visits to the price level of the usual basket: {content['visits']['elasticity']:.2f} "
+        f"({content['visits']['standard_error']:.2f})",
+    ]  # fmt: skip
+    if plan := content.get("plan"):
+        found.append(
+            f"prices worth charging: {plan['changed']} change; expected profit a week "
+            f"{plan['profit_before'] / 100:,.0f} -> {plan['profit_after'] / 100:,.0f}"
+            f"{relative_gain(plan)}, units {plan['units_before']:,.0f} -> "
+            f"{plan['units_after']:,.0f}"
+        )
+    return found
+
+
+def cross(content: Mapping[str, Any]) -> str:
+    """Whether it can be told which products replace each other, with the evidence."""
+    share = (
+        f"{100 * content['substitutes']:.0f} % of the pairs of a category are substitutes at 5 %"
+    )
+    if content["switches"]:
+        return f"{share}; chance makes 5 % of unrelated ones"
+    return (
+        f"not identifiable: {share}, no more than twice what chance makes of unrelated ones; each "
+        "product stands for itself"
+    )
+
+
+def relative_gain(plan: Mapping[str, Any]) -> str:
+    """Of expected profit, in brackets; nothing where there is none today."""
+    if plan["profit_before"] <= 0:
+        return ""
+    return f" ({plan['profit_after'] / plan['profit_before'] - 1:+.1%})".replace("%", " %")
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
