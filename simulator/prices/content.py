@@ -15,6 +15,7 @@ from simulator.prices.expected import ExpectedDemand
 from simulator.prices.kept_rules import kept
 from simulator.prices.optimise import Plan, Rules, todays_prices
 from simulator.prices.panel import MIN_TRIPS
+from simulator.prices.response import PriceResponse
 from trainer.cache.reader import TensorCache
 from trainer.features.price_evidence import PriceEvidence
 
@@ -53,8 +54,19 @@ def content(
             "elasticity": _number(-response.visits.value),
             "standard_error": _number(response.visits.error),
         },
+        "announced": _announced(r),
         "products": rows, "pairs": _strongest(rows, found),
     }  # fmt: skip
+
+
+def _announced(r: PriceResponse) -> dict[str, dict[str, float]]:
+    """Log of what display and mailer multiply the odds of a product by, beside its price, with the
+    standard error; without what the receipts do not hold."""
+    return {
+        name: {"effect": getattr(r, name), "standard_error": float(np.sqrt(variance))}
+        for name, variance in zip(("display", "mailer"), r.common_error.diagonal()[3:], strict=True)
+        if variance > 0
+    }
 
 
 def add_plan(

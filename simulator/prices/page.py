@@ -18,7 +18,7 @@ from simulator.prices.product_page import (
     products_section,
     sales,
 )
-from simulator.prices.text_report import cross, relative_gain
+from simulator.prices.text_report import announced, cross, relative_gain
 from trainer.report.charts.rows import Bar, bars, stacks
 from trainer.report.document import document
 from trainer.report.figures import NONE, count, fixed, percent
@@ -95,6 +95,8 @@ def _short(content: Mapping[str, Any], known: Sequence[Row]) -> Markup:
             f"error{'' if is_clear else ': not distinguishable from 0'}",
         ),
     ]  # fmt: skip
+    if content["announced"]:
+        cards.append(_card("Display and mailer", "tell", f"{announced(content['announced'])}."))
     if plan := content.get("plan"):
         cards.append(
             _card(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+NINETY = 1.645
+"""Standard errors on each side of an interval of 90 %."""
 
 
 def lines(content: Mapping[str, Any]) -> list[str]:
@@ -19,6 +23,8 @@ def lines(content: Mapping[str, Any]) -> list[str]:
         f"visits to the price level of the usual basket: {content['visits']['elasticity']:.2f} "
         f"({content['visits']['standard_error']:.2f})",
     ]  # fmt: skip
+    if content["announced"]:
+        found.append(announced(content["announced"]))
     if plan := content.get("plan"):
         found.append(
             f"prices worth charging: {plan['changed']} change; expected profit a week "
@@ -40,6 +46,17 @@ def cross(content: Mapping[str, Any]) -> str:
         f"not identifiable: {share}, no more than twice what chance makes of unrelated ones; each "
         "product stands for itself"
     )
+
+
+def announced(effects: Mapping[str, Mapping[str, float]]) -> str:
+    """What display and mailer bring beside the price, with intervals of 90 %."""
+    found = []
+    for name, each in effects.items():
+        low, high = (each["effect"] + side * NINETY * each["standard_error"] for side in (-1, 1))
+        found.append(
+            f"{name} x {math.exp(each['effect']):.2f} [{math.exp(low):.2f}, {math.exp(high):.2f}]"
+        )
+    return f"odds of a product at the same price: {', '.join(found)}"
 
 
 def relative_gain(plan: Mapping[str, Any]) -> str:

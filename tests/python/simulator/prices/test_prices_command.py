@@ -7,6 +7,7 @@ import csv
 import hashlib
 import html
 import json
+import math
 import re
 
 import numpy as np
@@ -120,6 +121,15 @@ def test_what_cannot_be_told_is_said(content):
     for row in still["products"]:
         row["rests_on"] = "price never moved"
     assert "No price of a product that sells enough ever moved" in page(still, "")
+
+
+def test_what_is_announced_is_said_where_it_is_known(content):
+    assert "odds of a product" not in "\n".join(lines(content | {"announced": {}}))
+    shown = {"announced": {"display": {"effect": math.log(2), "standard_error": 0.1}}}
+    assert (
+        "odds of a product at the same price: display x 2.00 [1.70, 2.36]"
+        in lines(content | shown)[5]
+    )
 
 
 def test_without_costs_there_is_no_plan(cache, tmp_path, capsys):
