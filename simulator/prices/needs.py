@@ -153,6 +153,7 @@ def cross_scores(panel: Panel, relative: np.ndarray, purchases: Purchases) -> np
     total = np.maximum(trips.sum(1), 1).reshape(-1, 1)
     usual = np.asarray(trips @ price.T / total)
     variance = np.asarray(trips @ (price**2).T / total) - usual**2
+    variance = np.maximum(variance, LEAST_SPREAD**2)  # a price that few saw move says nothing
     joint = price @ price.T
     along = joint / np.maximum(joint.diagonal()[:, None], 1e-9)  # of the price of j, that of each
     found, spread = np.zeros((2, products, products))
