@@ -8,10 +8,10 @@ model's answers are those of `simulator.prices.expected`, from receipts up to `-
 
 - *A promotion* of 30 % for two weeks. Cannibalised share: units that products without a promotion
   lose for each that promoted ones gain, in these weeks.
-- *A delisting*. Expected demand has no place for one: an infinite price is what comes closest. Of
-  products with 300 units or more, who gains is ranked: NDCG@5 over all products, with true gains as
-  gains and no gain outside the need. Totals are the share of what the products sold that others
-  sell instead, and the change of all units.
+- *A delisting*. Expected demand has no place for one: an infinite price that keeps nobody from
+  coming is what comes closest. Of products with 300 units or more, who gains is ranked: NDCG@5 over
+  all products, with true gains as gains and no gain outside the need. Totals are the share of what
+  the products sold that others sell instead, and the change of all units.
 - *A launch*: products that were off sale for `ABSENCE` weeks come back. Who loses is ranked.
 
 Beside the model's ranking is one that needs no model: products of the finest category by sales.
@@ -97,8 +97,8 @@ def _run(options: argparse.Namespace) -> None:
             "promoted_weeks": PROMOTED_WEEKS, "absence": ABSENCE,
         },
         "promotion": events.promotions(expected[0], draws),
-        "delisting": events.delistings(expected[1], draws),
-        "launch": events.launches(expected[1], draws),
+        "delisting": events.delistings(expected[1].without_visits(), draws),
+        "launch": events.launches(expected[1].without_visits(), draws),
     }  # fmt: skip
     print("\n".join(_lines(found)))
     if options.json:
