@@ -3,10 +3,10 @@
 All read the same cells of product, price zone and week up to the start: units, log price relative
 to the usual, whether the product is on promotion (cheaper by 5 % or more than in one of the three
 weeks before), and the mean log price of the other products of the finest category. Regressions
-have effects of product x zone and of department x week, a slope of each product's own price, and of
-each department one of the others' prices and one of promotions. Own slopes are drawn to their mean
-as far as their errors go (`benchmarks.price_scenarios.shrunk`). Instruments are log unit costs, of
-the week and the mean of the last 13.
+have effects of product x zone and of department x week, a slope of each product's own price, and
+of each department one of the others' prices and one of promotions. Slopes of prices are drawn to
+their mean as far as their errors go (`benchmarks.price_scenarios.shrunk`). Instruments are log unit
+costs, of the week and the mean of the last 13.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ OF_THE_PAST = ["sold_4", "sold_13", "zone", "department", "category", "product",
 OF_PRICES = ["log_price", "beside", "promoted", "against_recent"]
 RECENT = 8
 """Weeks before the start at which trees are asked what another price would do."""
+LEAST_PRODUCTS = 10
+"""Of a department with slopes of its own: those of two or three are prices of each other."""
 FIXED = "place + department^week"
 
 
@@ -166,22 +168,24 @@ class Cells:
         self, kind: str, frame: pd.DataFrame, units: str, more: str = ""
     ) -> tuple[np.ndarray, np.ndarray]:
         """(P,) elasticities to the own price and (P,) to the others', of the department."""
-        value, error = np.full((2, self.products), np.nan)
-        beside = np.zeros(self.products)
+        own, beside = (
+            np.full((2, size), np.nan) for size in (self.products, self.department.max() + 1)
+        )
         fit = getattr(pyfixest, kind)
         for department in np.unique(frame.department):
             rows = frame[frame.department == department]
-            if rows["product"].nunique() < 2:
+            if rows["product"].nunique() < LEAST_PRODUCTS:
                 continue
             formula = f"{units} ~ i(product, log_price) + beside + promoted"
             formula += f" + {more}" if more else ""
-            found = fit(f"{formula} | place + week", rows, vcov={"CRV1": "place"})
-            table = found.tidy()
-            own = table.index.str.startswith("product")
-            code = table.index[own].str.extract(r"(\d+)")[0].to_numpy().astype(int)
-            value[code], error[code] = table["Estimate"][own], table["Std. Error"][own]
-            beside[self.department == department] = table["Estimate"].get("beside", 0.0)
-        return shrunk(value, error), beside
+            found = fit(f"{formula} | place + week", rows, vcov={"CRV1": "place"}).tidy()
+            found = found[["Estimate", "Std. Error"]]
+            of_product = found[found.index.str.startswith("product")]
+            code = of_product.index.str.extract(r"(\d+)")[0].to_numpy().astype(int)
+            own[:, code] = of_product.to_numpy().T
+            if "beside" in found.index:
+                beside[:, department] = found.loc["beside"]
+        return shrunk(*own), shrunk(*beside)[self.department]
 
     # --- trees
 

@@ -13,7 +13,9 @@ its error is the same by definition, its bias is of the whole answer, and it say
 answer is overstated.
 
 Instruments are the chain's unit costs, which no receipt shows. Where prices are random
-(`--pricing random`) they move no price, and there is nothing to instrument.
+(`--pricing random`) they move no price, and there is nothing to instrument: with an F of the first
+stage below 10 (Staiger and Stock, Instrumental variables regression with weak instruments, 1997)
+instrumented methods are left out.
 """
 
 from __future__ import annotations
@@ -53,6 +55,7 @@ from trainer.commands.options import CommandParser, check_output, whole
 
 UNITS = 300
 """The elasticities of products that sold fewer are not judged."""
+LEAST_F = 10
 OURS = "our model"
 
 
@@ -111,17 +114,21 @@ def _run(options: argparse.Namespace) -> None:
     cost = np.log(world.setting.economy.cost[rows, : options.start])
     cells = Cells(r.panel, r.price, cost, options.start, change)
     true = _true_elasticities(options.raw, codes)
+    instrument = cells.instrument()
     methods = {
         "no answer (LightGBM without price)": lambda: cells.answer(np.zeros(len(rows))),
         "log-log": cells.log_log,
-        "log-log, instrumented": cells.instrumented,
         "Poisson": cells.poisson,
-        "Poisson, control function": cells.control_function,
         "double ML": lambda: cells.double_learning(False),
-        "double ML, instrumented": lambda: cells.double_learning(True),
         "LightGBM": cells.boosting,
         "true own elasticities": lambda: cells.answer(np.nan_to_num(true)),
     }
+    if instrument["first_stage_f"] >= LEAST_F:
+        methods |= {
+            "log-log, instrumented": cells.instrumented,
+            "Poisson, control function": cells.control_function,
+            "double ML, instrumented": lambda: cells.double_learning(True),
+        }
     found = {}
     for name, method in tqdm(methods.items(), desc="rivals", file=sys.stderr):
         answer = method()
@@ -138,7 +145,7 @@ def _run(options: argparse.Namespace) -> None:
         },
         "products": {"elasticities": int(judged.sum()), "scenarios": len(rows)},
         "noise": noise(truth, rows),
-        "instrument": cells.instrument(),
+        "instrument": instrument,
         "methods": {
             name: {
                 "own": agreement(own[judged], true[judged]),
