@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ from trainer.commands.options import CommandParser, check_output, whole
 UNITS = 300
 """The elasticities of products that sold fewer are not judged."""
 LEAST_F = 10
-OURS = "our model"
+OURS, TYPICAL = "our model", "our model, typical where prices never moved"
 
 
 def _parser() -> CommandParser:
@@ -133,7 +133,9 @@ def _run(options: argparse.Namespace) -> None:
     for name, method in tqdm(methods.items(), desc="rivals", file=sys.stderr):
         answer = method()
         found[name] = answer.own, answer.factors
-    found[OURS] = _ours(cache, response, options.start, options.weeks, change)
+    horizon = options.start, options.weeks
+    found[OURS] = _ours(cache, response, *horizon, change)
+    found[TYPICAL] = _ours(cache, _typical(response), *horizon, change)
     units = r.panel.units[:, :, : options.start].sum((1, 2))
     judged = (units >= UNITS) & r.moved & np.isfinite(true) & np.isfinite(found[OURS][0])
     recent = r.panel.units[:, :, options.start - RECENT : options.start].sum((1, 2)) / RECENT
@@ -143,7 +145,12 @@ def _run(options: argparse.Namespace) -> None:
             "chain": asdict(config), "start": options.start, "weeks": options.weeks,
             "runs": options.runs,
         },
-        "products": {"elasticities": int(judged.sum()), "scenarios": len(rows)},
+        "products": {
+            "elasticities": int(judged.sum()), "scenarios": len(rows),
+            "units_never_moved": float(
+                1 - truth.before.mean(0)[rows[r.moved]].sum() / truth.before.mean(0)[rows].sum()
+            ),
+        },
         "noise": noise(truth, rows),
         "instrument": instrument,
         "methods": {
@@ -189,6 +196,17 @@ def _ours(
     return own, np.where(before > 0, after / np.maximum(before, 1e-12), 1.0)
 
 
+def _typical(response: DemandResponse) -> DemandResponse:
+    """With the switching of a typical product in place of 0 where a price never moved: what rivals
+    do, whose slopes are drawn to their mean. Our model says that nothing is known there."""
+    r = response.products
+    every = replace(
+        r, moved=np.ones_like(r.moved),
+        switching=np.where(r.moved, r.switching, np.exp(r.typical)),
+    )  # fmt: skip
+    return replace(response, products=every)
+
+
 def _by_the_judge(
     judge, truth: Truth, factors: np.ndarray, rows: np.ndarray, level: np.ndarray
 ) -> dict[str, Any]:
@@ -221,15 +239,15 @@ def _by_the_judge(
 
 def _lines(result: dict[str, Any]) -> list[str]:
     lines = [
-        f"{'':<36}{'own elasticities':>32}{'counterfactual WMAPE':>45}{'error':>8}"
+        f"{'':<46}{'own elasticities':>32}{'counterfactual WMAPE':>45}{'error':>8}"
         f"{'causaldemand':>20}",
-        f"{'':<36}{'r':>8}{'slope':>8}{'mean':>8}{'sign':>8}{'all':>9}{'products':>9}"
+        f"{'':<46}{'r':>8}{'slope':>8}{'mean':>8}{'sign':>8}{'all':>9}{'products':>9}"
         f"{'departm.':>9}{'everyth.':>9}{'rivals':>9}{'total':>8}{'|bias|':>10}{'overst.':>10}",
     ]
     for name, m in result["methods"].items():
         own, error, judge = m["own"], m["wmape"], m["causaldemand"]
         lines.append(
-            f"{name:<36}{own['r']:>8.2f}{own['slope']:>8.2f}{own['mean']:>8.2f}{own['sign']:>8.2f}"
+            f"{name:<46}{own['r']:>8.2f}{own['slope']:>8.2f}{own['mean']:>8.2f}{own['sign']:>8.2f}"
             + "".join(
                 f"{error[key]:>9.3f}"
                 for key in ("all", "products", "departments", "everything", "rivals")
@@ -238,10 +256,12 @@ def _lines(result: dict[str, Any]) -> list[str]:
             f"{judge['share_overstated']:>10.2f}"
         )
     i = result["instrument"]
+    never = result["products"]["units_never_moved"]
     true, chance = result["methods"][OURS]["own"]["true_mean"], result["noise"]
     return [
         *lines,
         f"true mean of own elasticities {true:.2f}; chance in the truth: WMAPE {chance:.3f}",
+        f"share of units of products whose price never moved: {never:.2f}",
         f"pooled elasticity {i['pooled']:.2f}, instrumented {i['instrumented']:.2f} "
         f"({i['standard_error']:.2f}), first stage F {i['first_stage_f']:.0f}",
     ]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import parser
-from benchmarks.price_rivals import OURS
+from benchmarks.price_rivals import OURS, TYPICAL
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 
@@ -30,7 +30,7 @@ COLUMNS = (
     ("overstated", "causaldemand", "share_overstated", "{:.2f}"),
 )  # fmt: skip
 """Heading, place in a method's figures, format."""
-NOT_RIVALS = OURS, "true own elasticities"
+NOT_RIVALS = OURS, TYPICAL, "true own elasticities"
 
 
 def _run(options: argparse.Namespace) -> None:
