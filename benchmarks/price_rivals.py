@@ -56,6 +56,7 @@ from trainer.commands.options import CommandParser, check_output, whole
 UNITS = 300
 """The elasticities of products that sold fewer are not judged."""
 LEAST_F = 10
+INSTRUMENTED = "log-log, instrumented", "Poisson, control function", "double ML, instrumented"
 OURS, TYPICAL = "our model", "our model, typical where prices never moved"
 
 
@@ -118,17 +119,16 @@ def _run(options: argparse.Namespace) -> None:
     methods = {
         "no answer (LightGBM without price)": lambda: cells.answer(np.zeros(len(rows))),
         "log-log": cells.log_log,
+        "log-log, instrumented": cells.instrumented,
         "Poisson": cells.poisson,
+        "Poisson, control function": cells.control_function,
         "double ML": lambda: cells.double_learning(False),
+        "double ML, instrumented": lambda: cells.double_learning(True),
         "LightGBM": cells.boosting,
         "true own elasticities": lambda: cells.answer(np.nan_to_num(true)),
     }
-    if instrument["first_stage_f"] >= LEAST_F:
-        methods |= {
-            "log-log, instrumented": cells.instrumented,
-            "Poisson, control function": cells.control_function,
-            "double ML, instrumented": lambda: cells.double_learning(True),
-        }
+    if instrument["first_stage_f"] < LEAST_F:
+        methods = {name: each for name, each in methods.items() if name not in INSTRUMENTED}
     found = {}
     for name, method in tqdm(methods.items(), desc="rivals", file=sys.stderr):
         answer = method()

@@ -57,7 +57,8 @@ def table(name: str, results: list[dict[str, Any]]) -> list[str]:
         "|" + "---|" * (len(heads) + 1),
     ]
     for method in results[0]["methods"]:
-        cells = [form.format(mean(results, method, *place)) for _, *place, form in COLUMNS]
+        values = [(form, mean(results, method, *place)) for _, *place, form in COLUMNS]
+        cells = ["" if np.isnan(value) else form.format(value) for form, value in values]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     true = np.mean([result["methods"][OURS]["own"]["true_mean"] for result in results])
     chance = np.mean([result["noise"] for result in results])
