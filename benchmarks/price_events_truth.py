@@ -1,0 +1,284 @@
+"""Promotions, delistings and launches: what our price response expects, and a chain's truth.
+
+    python -m benchmarks.price_events_truth raw_data --cache cache
+
+One product of each need is promoted, taken off sale or brought back at a time, all needs at once:
+needs hardly disturb each other, so that a few runs show what each event does to its rivals. The
+model's answers are those of `simulator.prices.expected`, from receipts up to `--start`:
+
+- *A promotion* of 30 % for two weeks. Cannibalised share: units that products without a promotion
+  lose for each that promoted ones gain, in these weeks.
+- *A delisting*. Expected demand has no place for one: an infinite price that keeps nobody from
+  coming is what comes closest. Of products with 300 units or more, who gains is ranked: NDCG@5 over
+  all products, with true gains as gains and no gain outside the need. Totals are the share of what
+  the products sold that others sell instead, and the change of all units.
+- *A launch*: products that were off sale for `ABSENCE` weeks come back. Who loses is ranked.
+
+Beside the model's ranking is one that needs no model: products of the finest category by sales.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.common import parser
+from benchmarks.price_scenarios import ndcg
+from dbt_project.sample import World
+from dbt_project.sample.actions import Actions
+from dbt_project.sample.chain import build_chain
+from dbt_project.sample.counterfactual import Effect, Held, live_on
+from dbt_project.sample.effects import made_of
+from simulator.prices.demand_response import fit_demand_response
+from simulator.prices.expected import ExpectedDemand
+from trainer.cache.atomic import new_file
+from trainer.cache.json_files import write_json
+from trainer.cache.reader import TensorCache
+from trainer.commands.command import run_command
+from trainer.commands.errors import InputError
+from trainer.commands.options import CommandParser, check_output, whole
+
+DEPTH, PROMOTED_WEEKS = 0.3, 2
+ABSENCE = 4
+UNITS = 300
+DEAR = 20.0
+"""Log of a price that nobody pays."""
+
+
+def _parser() -> CommandParser:
+    made = parser(__doc__)
+    add = made.add_argument
+    add("raw", type=Path, metavar="RAW", help="folder of python -m dbt_project.sample")
+    add("--cache", type=Path, default=Path("cache"), help="of the same chain (default: cache)")
+    add("--start", type=whole(14), default=95, help="last week that is read (default: 95)")
+    add("--weeks", type=whole(), default=8, help="without or with a product (default: 8)")
+    add("--runs", type=whole(2), default=8, help="different futures (default: 8)")
+    add("--draws", type=whole(), default=3, help="products of each need in turn (default: 3)")
+    add("--json", type=Path, metavar="FILE", help="write all figures")
+    return made
+
+
+def _run(options: argparse.Namespace) -> None:
+    check_output("--json", options.json, b"{")
+    config, behaviour = made_of(options.raw)
+    if options.start + ABSENCE + options.weeks > config.weeks:
+        raise InputError(f"--start and --weeks: the chain has {config.weeks} weeks")
+    torch.set_num_threads(1)
+    cache = TensorCache(options.cache)
+    response = fit_demand_response(cache, options.start)
+    if response is None:
+        raise InputError(f"{cache.folder}: no product sells often enough to tell")
+    world = World(config, behaviour)
+    for _ in range(options.start):
+        world.step()
+    place = {code: i for i, code in enumerate(build_chain(config).codes.product)}
+    panel = response.products.panel
+    rows = np.array([place[cache["products.code"][token - 1].decode()] for token in panel.token])
+    often = panel.units[:, :, : options.start].sum((1, 2)) >= UNITS
+    need = world.setting.catalogue.need
+    draws = _one_of_each(need, rows[often & response.products.moved], options.draws, config.seed)
+    expected = [
+        ExpectedDemand(cache, response, options.start, weeks)
+        for weeks in (PROMOTED_WEEKS, options.weeks)
+    ]
+    events = _Events(world, rows, need, panel.category, options.weeks, options.runs)
+    found: dict[str, Any] = {
+        "benchmark": "price_events_truth",
+        "configuration": {
+            "chain": asdict(config), "start": options.start, "weeks": options.weeks,
+            "runs": options.runs, "draws": options.draws, "depth": DEPTH,
+            "promoted_weeks": PROMOTED_WEEKS, "absence": ABSENCE,
+        },
+        "promotion": events.promotions(expected[0], draws),
+        "delisting": events.delistings(expected[1].without_visits(), draws),
+        "launch": events.launches(expected[1].without_visits(), draws),
+    }  # fmt: skip
+    print("\n".join(_lines(found)))
+    if options.json:
+        with new_file(options.json) as fresh:
+            write_json(fresh, found)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0, or 2 with one line saying what is wrong."""
+    return run_command(_parser(), _run, arguments)
+
+
+def _one_of_each(need: np.ndarray, allowed: np.ndarray, draws: int, seed: int) -> list[np.ndarray]:
+    """Rows of one product of each need with two or more, drawn at random among those allowed."""
+    rng = np.random.default_rng(seed)
+    several = np.bincount(need) > 1
+    chosen = []
+    for _ in range(draws):
+        order = rng.permutation(allowed[several[need[allowed]]])
+        _, first = np.unique(need[order], return_index=True)
+        chosen.append(order[first])
+    return chosen
+
+
+class _Events:
+    """Events of a chain, lived and expected.
+
+    rows: (P,) of the model's products in the chain. need: (N,). category: (P,).
+    """
+
+    def __init__(
+        self, world: World, rows: np.ndarray, need: np.ndarray, category: np.ndarray,
+        weeks: int, runs: int,
+    ) -> None:  # fmt: skip
+        self.world, self.rows, self.need, self.category = world, rows, need, category
+        self.weeks, self.runs = weeks, runs
+        self.panel_row = np.full(need.size, -1)
+        self.panel_row[rows] = np.arange(rows.size)
+
+    def promotions(self, demand: ExpectedDemand, draws: list[np.ndarray]) -> dict[str, Any]:
+        """Promoted products' own gain, and the cannibalised share, in truth and expected."""
+        held = Held.of(self.world, PROMOTED_WEEKS, self.runs)
+        before = live_on(self.world, held, PROMOTED_WEEKS, self.runs).units.sum(1)
+        gained, lost, model = [], [], []
+        for chosen in draws:
+            running = np.asarray(held.plans[0][0].depth)[:, chosen].max(0) > 0
+            fresh = chosen[~running]
+            units = self._lived(self.world, held, PROMOTED_WEEKS, _promoted(fresh)) - before
+            others = np.isin(self.need, self.need[fresh])
+            others[fresh] = False
+            gained.append(units[:, fresh].sum(1))
+            lost.append(-units[:, others].sum(1))
+            change = np.zeros(self.rows.size)
+            change[self.panel_row[fresh]] = np.log(1 - DEPTH)
+            difference = _units(demand, change) - _units(demand, 0 * change)
+            own = difference[self.panel_row[fresh]]
+            model.append((own.sum(), -(difference.sum() - own.sum())))
+        top, bottom = (np.sum(each, axis=0) for each in (lost, gained))
+        share = Effect.of(np.zeros(self.runs), top / bottom)
+        own, rivals = np.sum(model, axis=0) * PROMOTED_WEEKS
+        return {
+            "share": float(share.after), "standard_error": share.standard_error,
+            "expected_share": float(rivals / own),
+            "gained": float(bottom.mean()), "expected_gained": float(own),
+        }  # fmt: skip
+
+    def delistings(self, demand: ExpectedDemand, draws: list[np.ndarray]) -> dict[str, Any]:
+        """How those who gain are ranked, and totals."""
+        held = Held.of(self.world, self.weeks, self.runs)
+        before = live_on(self.world, held, self.weeks, self.runs).units.sum(1)
+        return self._taken_off(
+            demand, draws, lambda chosen: (
+                before, self._lived(self.world, held, self.weeks, _off_sale(chosen))
+            ),
+        )  # fmt: skip
+
+    def launches(self, demand: ExpectedDemand, draws: list[np.ndarray]) -> dict[str, Any]:
+        """The same of products that come back: who loses."""
+
+        def lived(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            world = self.world.copy()
+            for _ in range(ABSENCE):
+                world.step(_off_sale(chosen)(world.plan(), world.week))
+            held = Held.of(world, self.weeks, self.runs)
+            back = live_on(world, held, self.weeks, self.runs).units.sum(1)
+            return back, self._lived(world, held, self.weeks, _off_sale(chosen))
+
+        return self._taken_off(demand, draws, lived)
+
+    def _taken_off(
+        self, demand: ExpectedDemand, draws: list[np.ndarray],
+        lived: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    ) -> dict[str, Any]:  # fmt: skip
+        """lived: units (R, N) with and without chosen products."""
+        ranked, by_sales, instead, all_units, model = [], [], [], [], []
+        for chosen in draws:
+            on, off = lived(chosen)
+            gain = (off - on).mean(0)
+            change = np.zeros(self.rows.size)
+            change[self.panel_row[chosen]] = DEAR
+            sales = _units(demand, 0 * change)
+            expected = _units(demand, change) - sales
+            for product in chosen:
+                at = self.panel_row[product]
+                others = np.arange(self.rows.size) != at
+                true = np.where(self.need[self.rows] == self.need[product], gain[self.rows], 0)
+                alone = np.zeros(self.rows.size)
+                alone[at] = DEAR
+                guess = _units(demand, alone) - sales
+                same = np.where(self.category == self.category[at], sales, 0)
+                ranked.append(ndcg(guess[others], true[others]))
+                by_sales.append(ndcg(same[others], true[others]))
+            beside = np.isin(self.need, self.need[chosen])
+            beside[chosen] = False
+            sold = on[:, chosen].sum(1)
+            instead.append((off - on)[:, beside].sum(1) / sold)
+            all_units.append((off - on).sum(1) / on.sum(1))
+            lost = sales[self.panel_row[chosen]].sum()
+            model.append((1 + expected.sum() / lost, expected.sum() / sales.sum()))
+        of_rivals, of_all = (
+            Effect.of(np.zeros(self.runs), np.mean(each, axis=0)) for each in (instead, all_units)
+        )
+        expected_instead, expected_all = np.mean(model, axis=0)
+        return {
+            "products": len(ranked), "ndcg": float(np.nanmean(ranked)),
+            "ndcg_by_sales": float(np.nanmean(by_sales)),
+            "sold_instead": of_rivals.after, "sold_instead_error": of_rivals.standard_error,
+            "expected_sold_instead": float(expected_instead),
+            "all_units": of_all.after, "all_units_error": of_all.standard_error,
+            "expected_all_units": float(expected_all),
+        }  # fmt: skip
+
+    def _lived(self, world: World, held: Held, weeks: int, change) -> np.ndarray:
+        """(R, N) units of all weeks."""
+        return live_on(world, held.changed(change), weeks, self.runs).units.sum(1)
+
+
+def _promoted(chosen: np.ndarray):
+    def change(actions: Actions, week: int) -> Actions:
+        depth = np.array(actions.depth)
+        depth[..., chosen] = DEPTH
+        return replace(actions, depth=depth)
+
+    return change
+
+
+def _off_sale(chosen: np.ndarray):
+    def change(actions: Actions, week: int) -> Actions:
+        assortment = np.array(actions.assortment)
+        assortment[..., chosen] = False
+        return replace(actions, assortment=assortment)
+
+    return change
+
+
+def _units(demand: ExpectedDemand, change: np.ndarray) -> np.ndarray:
+    """(P,) expected units a week."""
+    return demand.units(torch.tensor(change, dtype=torch.float64)).numpy()
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    p = found["promotion"]
+    lines = [
+        f"{'':<44}{'truth':>9}{'error':>9}{'expected':>10}   goal",
+        f"{'promotion: cannibalised share':<44}{p['share']:>9.3f}{p['standard_error']:>9.3f}"
+        f"{p['expected_share']:>10.3f}   within 20 %",
+        f"{'promotion: units gained':<44}{p['gained']:>9.0f}{'':>9}{p['expected_gained']:>10.0f}",
+    ]
+    for name, who in (("delisting", "gains"), ("launch", "loses")):
+        e = found[name]
+        lines += [
+            f"{name + ': share of its sales that rivals have else':<44}{e['sold_instead']:>9.3f}"
+            f"{e['sold_instead_error']:>9.3f}{e['expected_sold_instead']:>10.3f}   within 15 %",
+            f"{name + ': all units without':<44}{e['all_units']:>+9.3f}"
+            f"{e['all_units_error']:>9.3f}{e['expected_all_units']:>+10.3f}   within 15 %",
+            f"{name + f': NDCG@5 of who {who}':<44}{'':>18}{e['ndcg']:>10.3f}   >= .7 "
+            f"(by sales in the category {e['ndcg_by_sales']:.3f}; {e['products']} products)",
+        ]
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())
