@@ -20,12 +20,12 @@
     {%- if not execute or target.name == 'lint' or flags.WHICH not in ('run', 'build', 'retry') -%}
         select
             {%- for column in order_lines_layout().columns %}
-            null::varchar as c{{ loop.index0 }},
+            null::string as c{{ loop.index0 }},
             {%- endfor %}
-            null::varchar as source_file,
+            null::string as source_file,
             null::bigint as source_line,
-            null::varchar as line_fault,
-            null::varchar as raw_text
+            null::string as line_fault,
+            null::string as raw_text
         where false
     {%- else -%}
         {%- set paths = [] -%}
@@ -60,7 +60,7 @@
 {% macro line_column(name) -%}
     {#- The column of raw_order_lines that holds a column of the files, by its name. -#}
     {%- if name is none or name is undefined -%}
-    null::varchar
+    null::string
     {%- else -%}
     c{{ order_lines_layout().columns.index(name.strip() | lower) }}
     {%- endif -%}

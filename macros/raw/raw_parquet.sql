@@ -65,6 +65,7 @@
         {{ raw_known(column) }} as {{ column }},
         {%- endfor %}
         filename,
+        source_line,
         (
             {%- for column in raw_ids() %}
             coalesce({{ is_missing_word(column) }}, false)::tinyint{{ ' + ' if not loop.last }}
@@ -76,16 +77,23 @@
             {%- set place = file.columns.index(column) %}
             {{ raw_trimmed(parquet_text('c' ~ place, file.types[place], is_pounds=column == 'spend')) }} as {{ column }},
             {%- endfor %}
-            filename
+            filename,
+            source_line
         from {{ parquet_rows(files) }}
-    )
+    ) as texts
 {%- endmacro %}
 
 {% macro parquet_rows(files) %}
-    {#- A FROM clause: the columns c0, c1 and so on of Parquet files, and `filename`. -#}
-    read_parquet({{ raw_paths(files) }}, filename = 'name of the raw file', hive_partitioning = false) as raw (
-        {%- for column in files[0].columns %}c{{ loop.index0 }}, {% endfor %}filename
-    )
+    {#- A FROM clause: the columns c0, c1 and so on of Parquet files, `filename`, and `source_line`, see
+        `raw_lines`. -#}
+    (
+        select
+            *,
+            null::bigint as source_line
+        from read_parquet({{ raw_paths(files) }}, filename = 'name of the raw file', hive_partitioning = false) as raw (
+            {%- for column in files[0].columns %}c{{ loop.index0 }}, {% endfor %}filename
+        )
+    ) as rows_read
 {%- endmacro %}
 
 {% macro parquet_text(column, type, is_pounds=false) -%}
@@ -99,11 +107,11 @@
             and ({{ 'true' if is_pounds else column ~ ' = trunc(' ~ column ~ ')' }})
             then format('{:e}', {{ column }})
         when isfinite({{ column }}) and {{ column }} = trunc({{ column }})
-            then {{ column }}::bigint::varchar
-        else {{ column }}::varchar
+            then {{ column }}::bigint::string
+        else {{ column }}::string
     end
     {%- else -%}
-    {{ column }}::varchar
+    {{ column }}::string
     {%- endif -%}
 {%- endmacro %}
 

@@ -49,12 +49,12 @@
     {%- do return({
         'whole number': ('U?(TINY|SMALL|BIG)INT|U?INTEGER', 'bigint'),
         'number': ('.*INT|INTEGER|FLOAT|DOUBLE|DECIMAL.*', 'double'),
-        'text': ('VARCHAR', 'varchar'),
+        'text': ('VARCHAR', 'string'),
         'time': ('TIMESTAMP(_S|_MS|_NS)?|DATE', 'timestamp'),
         'flag': ('BOOLEAN', 'boolean'),
     }) -%}
 {% endmacro %}
 
 {% macro is_file(path) %}
-    {%- do return(run_query('select file from glob(' ~ sql_string(raw_path(path)) ~ ')').rows | length > 0) -%}
+    {%- do return(folder_now(path).is_file) -%}
 {% endmacro %}
