@@ -1,7 +1,7 @@
 """`python -m dbt_project.compare FIRST SECOND`: whether two warehouses hold the same rows.
 
-Meant for one chain built by two engines, or by two versions of the models. Keys, whole numbers, texts
-and dates are to be equal exactly, numbers in floating point to 1e-9 of their size.
+Meant for one chain built by two engines, or by two versions of the models. Keys, whole numbers,
+texts and dates are to be equal exactly, numbers in floating point to 1e-9 of their size.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Functions of Python for SQL on DuckDB: those of functions.py, and the files of order lines as tables
-of text, `text_tables(name, folder, near)`, which `order_line_totals` counts again. A plugin of
-dbt-duckdb, named in profiles.yml.
+"""Functions of Python for SQL on DuckDB: those of functions.py, and the files of order lines as
+tables of text, `text_tables(name, folder, near)`, which `order_line_totals` counts again. A plugin
+of dbt-duckdb, named in profiles.yml.
 """
 
 from __future__ import annotations

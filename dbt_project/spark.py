@@ -1,8 +1,8 @@
 """Starts Apache Spark for dbt's target `spark`, with the functions of Python that SQL may call.
 
-A plugin of dbt-core, which finds it by the name of this package; for other targets it does nothing.
-Without it dbt would start Spark by itself, but with a stack trace where Java is missing, and without
-the functions.
+A plugin of dbt-core, which finds it by the name of this package; for other targets it does
+nothing. Without it dbt would start Spark by itself, but with a stack trace where Java is missing,
+and without the functions.
 """
 
 from __future__ import annotations

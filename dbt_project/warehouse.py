@@ -14,9 +14,8 @@ import duckdb
 
 from trainer.commands.errors import ExpectedError
 
-
 SPARK_SCHEMA = "retailsim.db"
-"""The folder of the tables in Spark's warehouse: the schema of the target `spark` (profiles.yml)."""
+"""The folder of the tables in Spark's warehouse, named by the target's schema (profiles.yml)."""
 
 
 class WarehouseError(ExpectedError):
@@ -43,8 +42,8 @@ def default_database() -> Path:
 
 @contextlib.contextmanager
 def open_warehouse(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The database, read-only, while it is needed: the DuckDB file, or the folder of Spark's warehouse,
-    whose tables are files of Parquet and are read without Spark.
+    """The database, read-only, while it is needed: the DuckDB file, or the folder of Spark's
+    warehouse, whose tables are files of Parquet and are read without Spark.
 
     Raises WarehouseError where it is missing, cannot be opened or read, or is not what a finished
     build left.

@@ -26,7 +26,9 @@
         create_if_missing(kept, 'layout ' ~ text_type()),
     ] + keep_rows(record, known) + enter(building(selected_resources)) %}
     {% if reads_receipts(selected_resources) %}
-        {% set statements = statements + keep_rows(files, 'false') + keep_rows(kept, 'false') + [
+        {% set statements = statements + [
+            'truncate table ' ~ files,
+            'truncate table ' ~ kept,
             'insert into ' ~ files ~ ' ' ~ raw_folder_now(),
             'insert into ' ~ kept ~ ' values (' ~ sql_string(layout_version()) ~ ')',
         ] %}
@@ -124,24 +126,24 @@
 
 {% macro check_tables_are_ours() %}
     {# Stops before a table or view is replaced that this project did not make. #}
+    {% set present = tables_present() %}
     {% for table, described in [
         ('build_record', build_record_columns()), ('build_files', build_files_columns())
-    ] %}
-        {% set relation = load_relation(build_table(table)) %}
+    ] if table in present %}
         {% set columns = [] %}
-        {% for column in (adapter.get_columns_in_relation(relation) if relation else []) %}
+        {% for column in adapter.get_columns_in_relation(build_table(table)) %}
             {% do columns.append((column.name ~ ' ' ~ column.dtype) | lower) %}
         {% endfor %}
-        {% if relation and columns | join(', ') != described %}{% do foreign_table(table) %}{% endif %}
+        {% if columns | join(', ') != described %}{% do foreign_table(table) %}{% endif %}
     {% endfor %}
     {% set ours = [] %}
-    {% if load_relation(build_table('build_record')) %}
+    {% if 'build_record' in present %}
         {% for row in run_query('select node from ' ~ build_table('build_record')).rows %}
             {% do ours.append(row[0]) %}
         {% endfor %}
     {% endif %}
     {% for node, name in models_by_id().items() | sort %}
-        {% if node not in ours and load_relation(build_table(name)) %}{% do foreign_table(name) %}{% endif %}
+        {% if name | lower in present and node not in ours %}{% do foreign_table(name) %}{% endif %}
     {% endfor %}
 {% endmacro %}
 

@@ -18,6 +18,22 @@
     {% endfor %}
 {% endmacro %}
 
+{% macro tables_present() %}
+    {{- return(adapter.dispatch('tables_present', 'retailsim')()) -}}
+{% endmacro %}
+
+{% macro default__tables_present() %}
+    {#- Names of the tables and views that are there, in lower case. -#}
+    {%- set tables = run_query('select lower(table_name) from information_schema.tables'
+        ~ ' where table_catalog = ' ~ sql_string(target.database)
+        ~ ' and table_schema = ' ~ sql_string(target.schema)) -%}
+    {%- do return(tables.columns[0].values() | list) -%}
+{% endmacro %}
+
+{% macro spark__tables_present() %}
+    {%- do return(run_query('show tables in ' ~ target.schema).columns['tableName'].values() | list) -%}
+{% endmacro %}
+
 {% macro create_if_missing(table, columns) %}
     {%- do return('create table if not exists ' ~ table ~ ' (' ~ columns ~ ')'
         ~ (' using parquet' if target.type == 'spark' else '')) -%}

@@ -50,15 +50,16 @@
 {%- endmacro %}
 
 {% macro spark_paths(files) %}
-    {#- Files as Spark takes them in place of a table: one pattern that matches all of them. -#}
-    {%- set paths = [] -%}
+    {#- Files of one folder as Spark takes them in place of a table: a pattern that matches all of them. -#}
+    {%- set places = [] -%}
     {%- for file in files -%}
-        {%- if file.packed and not file.name.endswith('.gz') -%}
+        {%- if file.packed and not file.path.endswith('.gz') -%}
             {%- do raw_error(file.path ~ ': Spark unpacks only what ends in .gz. Rename it.') -%}
         {%- endif -%}
-        {%- do paths.append(modules.re.sub('([][{}*?,\\\\])', '\\\\\\1', file.path)) -%}
+        {%- do places.append(modules.re.sub('([][{}*?,\\\\])', '\\\\\\1', file.path).rpartition('/')) -%}
     {%- endfor -%}
-    {%- set pattern = '{' ~ paths | join(',') ~ '}' if paths | length > 1 else paths[0] -%}
+    {%- set names = places | map('last') | join(',') -%}
+    {%- set pattern = (places[0][:2] | join) ~ ('{' ~ names ~ '}' if places | length > 1 else names) -%}
     {%- do return('`' ~ pattern | replace('`', '``') ~ '`') -%}
 {% endmacro %}
 
