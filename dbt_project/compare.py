@@ -71,8 +71,11 @@ def _compare(
     columns: dict[str, str],
     others: dict[str, str],
 ) -> Comparison:
+    if not columns or not others:
+        found = f"only in the {'first' if columns else 'second'} warehouse"
+        return Comparison(table, 0, found, 0)
     if list(columns) != list(others):
-        found = f"columns {', '.join(columns) or 'none'} and {', '.join(others) or 'none'}"
+        found = f"columns {', '.join(columns)} and {', '.join(others)}"
         return Comparison(table, 0, found, 0)
     # What is exact comes first, so that crumbs do not change the order.
     exact = [name for name, kind in columns.items() if not kind.startswith(("DOUBLE", "FLOAT"))]

@@ -85,8 +85,8 @@ select
     -- The highest of price x exp(-fade x weeks sold since), by logarithms, rounded to lose crumbs.
     round(
         exp(
-            max(ln(weekly.price_pence) + chain.fade * weekly.weeks_sold) over so_far
-            - chain.fade * weekly.weeks_sold
+            -chain.fade * weekly.weeks_sold
+            + max(ln(weekly.price_pence) + chain.fade * weekly.weeks_sold) over so_far
         ),
         6
     ) as regular_price_pence

@@ -1,5 +1,5 @@
--- Substitution clusters: products of which at least half the pairs are substitution pairs. Pairs are
--- of one sub-commodity, so clusters are found in each for itself, the strongest pair first
+-- Substitution clusters: products of which at least half the pairs are substitution pairs. Pairs
+-- are of one sub-commodity, so clusters are found in each for itself, the strongest pair first
 -- (dbt_project/substitution_clusters.py). They are numbered by their lowest product, so that the
 -- numbers are the same on every run.
 with pairs as (
@@ -9,7 +9,9 @@ with pairs as (
         substitutes.product_key_b,
         row_number() over (
             order by
-                substitutes.evidence desc, substitutes.product_key_a, substitutes.product_key_b
+                substitutes.evidence desc,
+                substitutes.product_key_a asc,
+                substitutes.product_key_b asc
         ) as place
     from {{ ref('int_substitutes') }} as substitutes
     inner join {{ ref('int_products') }} as products
@@ -25,18 +27,18 @@ listed as (
 ),
 
 found as (
-    select {{ rows_of_list('substitution_clusters(first_products, second_products)') }} as members
+    select {{ rows_of_list('substitution_clusters(first_products, second_products)') }} as product_keys
     from listed
 ),
 
 numbered as (
     select
-        members,
-        row_number() over (order by {{ element_of_list('members', 1) }})::integer as cluster
+        product_keys,
+        row_number() over (order by {{ element_of_list('product_keys', 1) }})::integer as cluster
     from found
 )
 
 select
-    {{ rows_of_list('members') }} as product_key,
+    {{ rows_of_list('product_keys') }} as product_key,
     cluster
 from numbered

@@ -1,7 +1,7 @@
 -- Every line read, typed once. A line that is invalid by itself gets a reject reason;
 -- what depends on other lines or the calendar is decided in int_baskets and int_items.
--- On DuckDB rows must stay in file and line order, from which line numbers are counted, so there must
--- be no join here.
+-- On DuckDB rows must stay in file and line order, from which line numbers are counted, so there
+-- must be no join here.
 with raw_lines as (
     {{ raw_transactions() }}
 ),
