@@ -83,13 +83,12 @@ select
     weekly.lowest_price_pence,
     weekly.price_pence,
     -- The highest of price x exp(-fade x weeks sold since), by logarithms, rounded to lose crumbs.
-    round(
-        exp(
+    {{ rounded(
+        'exp(
             -chain.fade * weekly.weeks_sold
             + max(ln(weekly.price_pence) + chain.fade * weekly.weeks_sold) over so_far
-        ),
-        6
-    ) as regular_price_pence
+        )', 6
+    ) }} as regular_price_pence
 from weekly
 cross join chain
 window so_far as (
