@@ -131,8 +131,8 @@
         ('build_record', build_record_columns()), ('build_files', build_files_columns())
     ] if table in present %}
         {% set columns = [] %}
-        {% for column in adapter.get_columns_in_relation(build_table(table)) %}
-            {% do columns.append((column.name ~ ' ' ~ column.dtype) | lower) %}
+        {% for row in run_query('describe ' ~ build_table(table)).rows %}
+            {% do columns.append((row[0] ~ ' ' ~ row[1]) | lower) %}
         {% endfor %}
         {% if columns | join(', ') != described %}{% do foreign_table(table) %}{% endif %}
     {% endfor %}
