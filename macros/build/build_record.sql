@@ -171,8 +171,9 @@
 {% macro foreign_table(name) %}
     {% do exceptions.raise_compiler_error(
         warehouse_place() ~ ' holds a table ' ~ name ~ ' that this project did not make'
-        ~ ' (or an earlier version did), and would be replaced. Name another in '
-        ~ warehouse_place().split(':')[0] ~ ', or move this one away.'
+        ~ ' (or an earlier version did), and would be replaced. Name another '
+        ~ ('folder' if target.type == 'spark' else 'file') ~ ' in ' ~ warehouse_place().split(':')[0]
+        ~ ', or move this one away.'
     ) %}
 {% endmacro %}
 
