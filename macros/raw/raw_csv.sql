@@ -50,7 +50,7 @@
 {%- endmacro %}
 
 {% macro spark_paths(files) %}
-    {#- Files of one folder as Spark takes them in place of a table: a pattern that matches all of them. -#}
+    {#- Files of one folder, as Spark takes them in place of a table: a pattern that matches all of them. -#}
     {%- set places = [] -%}
     {%- for file in files -%}
         {%- if file.packed and not file.path.endswith('.gz') -%}

@@ -1,4 +1,8 @@
 {% macro inspect_parquet(files) %}
+    {{- adapter.dispatch('inspect_parquet', 'retailsim')(files) -}}
+{% endmacro %}
+
+{% macro default__inspect_parquet(files) %}
     {#
       Sets `names`, `columns` (the same under the contract's names) and `types` of every Parquet file, as
       DuckDB calls them, at the top level: the names inside a nested column are not the file's.
@@ -25,6 +29,22 @@
                 {% do file.columns.append(raw_column_name(name)) %}
                 {% do file.types.append(parquet_type(type, logical_type)) %}
             {% endif %}
+        {% endfor %}
+    {% endfor %}
+{% endmacro %}
+
+{% macro spark__inspect_parquet(files) %}
+    {#- Under the names that DuckDB has for types. A time with a zone is `timestamp` for Spark. -#}
+    {% set types = {
+        'string': 'VARCHAR', 'int': 'INTEGER', 'timestamp': 'TIMESTAMP WITH TIME ZONE',
+        'timestamp_ntz': 'TIMESTAMP', 'void': '"NULL"',
+    } %}
+    {% for file in files %}
+        {% do file.update({'names': [], 'columns': [], 'types': []}) %}
+        {% for row in run_query('describe query select * from parquet.' ~ spark_paths([file])).rows %}
+            {% do file.names.append(row[0]) %}
+            {% do file.columns.append(raw_column_name(row[0])) %}
+            {% do file.types.append(types.get(row[1], row[1] | upper)) %}
         {% endfor %}
     {% endfor %}
 {% endmacro %}
@@ -84,6 +104,10 @@
 {%- endmacro %}
 
 {% macro parquet_rows(files) %}
+    {{- adapter.dispatch('parquet_rows', 'retailsim')(files) -}}
+{% endmacro %}
+
+{% macro default__parquet_rows(files) %}
     {#- A FROM clause: the columns c0, c1 and so on of Parquet files, `filename`, and `source_line`, see
         `raw_lines`. -#}
     (
@@ -96,6 +120,18 @@
     ) as rows_read
 {%- endmacro %}
 
+{% macro spark__parquet_rows(files) %}
+    (
+        select
+            {%- for name in files[0].names %}
+            {{ adapter.quote(name) }} as c{{ loop.index0 }},
+            {%- endfor %}
+            _metadata.file_name as filename,
+            _metadata.row_index + 1 as source_line
+        from parquet.{{ spark_paths(files) }}
+    ) as rows_read
+{%- endmacro %}
+
 {% macro parquet_text(column, type, is_pounds=false) -%}
     {#- A value as a CSV file would show it. A whole number in a column of floats is shown without
         decimals, but only below `float_limit`: from there on, which number was meant is lost, as the
@@ -103,10 +139,10 @@
     {%- if type in ('FLOAT', 'DOUBLE') -%}
     case
         when
-            isfinite({{ column }}) and abs({{ column }}) >= {{ float_limit(type, is_pounds) }}
-            and ({{ 'true' if is_pounds else column ~ ' = trunc(' ~ column ~ ')' }})
-            then format('{:e}', {{ column }})
-        when isfinite({{ column }}) and {{ column }} = trunc({{ column }})
+            {{ is_finite(column) }} and abs({{ column }}) >= {{ float_limit(type, is_pounds) }}
+            and ({{ 'true' if is_pounds else column ~ ' = floor(' ~ column ~ ')' }})
+            then {{ scientific(column) }}
+        when {{ is_finite(column) }} and {{ column }} = floor({{ column }})
             then {{ column }}::bigint::string
         else {{ column }}::string
     end

@@ -33,7 +33,24 @@
                 ~ file.types[file.names.index(column)] ~ '. Expected a ' ~ kind ~ '.') -%}
         {%- endif -%}
     {%- endfor -%}
+    {{ typed_parquet_rows(file) }}
+{%- endmacro %}
+
+{% macro typed_parquet_rows(file) %}
+    {{- adapter.dispatch('typed_parquet_rows', 'retailsim')(file) -}}
+{% endmacro %}
+
+{% macro default__typed_parquet_rows(file) %}
     read_parquet({{ raw_paths([file]) }}, file_row_number = true, hive_partitioning = false)
+{%- endmacro %}
+
+{% macro spark__typed_parquet_rows(file) %}
+    (
+        select
+            *,
+            _metadata.row_index as file_row_number
+        from parquet.{{ spark_paths([file]) }}
+    ) as rows_read
 {%- endmacro %}
 
 {% macro no_rows(columns) %}

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyarrow import csv, parquet
 
 FAST = {
     # For tables of a few rows compiling takes longer than running.
@@ -37,10 +38,12 @@ def java():
 
 def spoil(raw: Path) -> None:
     """Write the files of a chain in other ways, and spoil lines of one."""
-    packed, windows, spoiled, *_ = sorted(raw.glob("transactions_*.csv"))
+    packed, windows, spoiled, typed, *_ = sorted(raw.glob("transactions_*.csv"))
     packed.with_suffix(".csv.gz").write_bytes(gzip.compress(packed.read_bytes()))
     packed.unlink()
     windows.write_bytes(windows.read_bytes().replace(b"\n", b"\r\n"))
+    parquet.write_table(csv.read_csv(typed), typed.with_suffix(".parquet"))
+    typed.unlink()
     lines = spoiled.read_text(encoding="utf-8").splitlines()
     fields = lines[0].split(",")
 
