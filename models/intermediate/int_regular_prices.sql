@@ -60,7 +60,7 @@ moves as (
 chain as (
     select
         least(
-            {{ var('regular_price_fade') }} * (count(*) + 10)
+            ({{ var('regular_price_fade') }} * (count(*) + 10))::double
             / (
                 1 + count(
                     case
