@@ -27,7 +27,9 @@ listed as (
 ),
 
 found as (
-    select {{ rows_of_list('substitution_clusters(first_products, second_products)') }} as product_keys
+    select
+        {{ rows_of_list('substitution_clusters(first_products, second_products)') }}
+            as product_keys
     from listed
 ),
 
