@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo demo-real build docs test lint lint-sql lint-python clean
+.PHONY: help env demo demo-real build spark docs test lint lint-sql lint-python clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -49,6 +49,12 @@ demo-real: env  ## the same on real receipts: The Complete Journey, as a Python 
 
 build: env  ## dbt build on RETAILSIM_RAW (default raw_data)
 	dbt build
+
+spark: env  ## a small synthetic chain, its warehouse on Apache Spark, the tensor cache; needs Java 17
+	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[spark]'
+	python -m dbt_project.sample --stores 6 --weeks 20 --seed 3 --out raw_data --overwrite
+	RETAILSIM_RAW=raw_data RETAILSIM_PREDICTIONS= dbt build --quiet --target spark
+	python -m dbt_project.export --database spark_warehouse --out cache
 
 docs: env  ## dbt docs of the warehouse as one page that needs no network
 	dbt docs generate --static --quiet

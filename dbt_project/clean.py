@@ -25,9 +25,10 @@ MADE = {
     "logs": r"dbt\.log(\.\d+)?",
     "build": r"lib/(dbt_project|trainer)/.*|bdist\.[^/]*/.*",
     "cache.baselines": r"[0-9a-f]{32}\.npz",
+    "spark_warehouse": r"retailsim\.db/[a-z0-9_]+/.*|metastore/.*|derby\.log",
     ".duckdb_tmp": r"duckdb_temp_[^/]*|order_lines_[^/]*/\d+\.parquet",
 }
-"""Folder -> the paths in it that dbt, DuckDB, setuptools and the evaluation write."""
+"""Folder -> the paths in it that dbt, DuckDB, Spark, setuptools and the evaluation write."""
 
 
 def main(arguments: list[str] | None = None) -> int:

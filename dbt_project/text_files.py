@@ -1,37 +1,16 @@
 """Looks through a raw text file before DuckDB reads its lines: is it whole, is it UTF-8, how do its
 lines end. DuckDB does not compare the check sum of gzip, and reads lines right only if it is told
 how they end.
-
-A plugin of dbt-duckdb, named in profiles.yml: SQL calls `first_line(path)`, `text_file(path)` and
-`not_files(folder)`.
 """
 
 from __future__ import annotations
 
 import codecs
 import gzip
-import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TypedDict, cast
-
-import duckdb
-from dbt.adapters.duckdb.plugins import BasePlugin
-
-
-class Plugin(BasePlugin):
-    """What dbt-duckdb looks for in a plugin's module."""
-
-    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Called when the database was opened."""
-        for function in (first_line, text_file, not_files):
-            conn.create_function(function.__name__, _as_json(function), ["VARCHAR"], "VARCHAR")
-
-
-def _as_json(function: Callable[[str], Any]) -> Callable[[str], str]:
-    return lambda path: json.dumps(function(path))
-
+from typing import BinaryIO, TypedDict, cast
 
 LONGEST_LINE = 2_000_000
 """Bytes of the longest line that DuckDB reads unless told otherwise."""
@@ -62,14 +41,23 @@ def first_line(path: str) -> str | None:
     return chunk.decode("utf-8-sig", errors="replace").replace("\r", "\n").split("\n", 1)[0]
 
 
-def not_files(folder: str) -> list[str]:
-    """Names in a folder, in order, that are no files: folders, and links that lead to no file.
+class Folder(TypedDict):
+    """What is at a path, and in it if that is a folder."""
 
-    DuckDB's `glob` leaves them out without a word.
-    """
-    if not Path(folder).is_dir():
-        return []
-    return sorted(path.name for path in Path(folder).iterdir() if not path.is_file())
+    is_file: bool
+    files: list[str]
+    """Names of the files in it, in order."""
+    others: list[str]
+    """Names of what is no file, in order: folders, and links that lead to no file."""
+
+
+def folder(path: str) -> Folder:
+    """List a folder. One that is not there holds nothing."""
+    found: Folder = {"is_file": Path(path).is_file(), "files": [], "others": []}
+    if Path(path).is_dir():
+        for entry in sorted(Path(path).iterdir()):
+            found["files" if entry.is_file() else "others"].append(entry.name)
+    return found
 
 
 def text_file(path: str) -> TextFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from pathlib import Path
 import duckdb
 
 from trainer.commands.errors import ExpectedError
+
+SPARK_SCHEMA = "retailsim.db"
+"""The folder of the tables in Spark's warehouse, named by the target's schema (profiles.yml)."""
 
 
 class WarehouseError(ExpectedError):
@@ -38,22 +42,13 @@ def default_database() -> Path:
 
 @contextlib.contextmanager
 def open_warehouse(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The database, read-only, while it is needed.
+    """The database, read-only, while it is needed: the DuckDB file, or the folder of Spark's
+    warehouse, whose tables are files of Parquet and are read without Spark.
 
     Raises WarehouseError where it is missing, cannot be opened or read, or is not what a finished
     build left.
     """
-    if not database.is_file():
-        raise WarehouseError(f"{database} does not exist: run dbt build in a checkout first")
-    try:
-        connection = duckdb.connect(str(database), read_only=True)
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        if "Could not set lock" in reason:
-            reason = "another process is writing it, wait until it has finished"
-        raise WarehouseError(
-            f"{database} cannot be opened: {reason}. It should be the file that dbt build wrote"
-        ) from None
+    connection = connect(database)
     try:
         check_build(connection, database)
         yield connection
@@ -63,6 +58,35 @@ def open_warehouse(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         ) from None
     finally:
         connection.close()
+
+
+def connect(database: Path) -> duckdb.DuckDBPyConnection:
+    """Open a warehouse, read-only, whether or not its build finished.
+
+    Raises WarehouseError.
+    """
+    if not database.exists():
+        raise WarehouseError(f"{database} does not exist: run dbt build in a checkout first")
+    if database.is_dir():
+        return _views_of_spark(database)
+    try:
+        return duckdb.connect(str(database), read_only=True)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        if "Could not set lock" in reason:
+            reason = "another process is writing it, wait until it has finished"
+        raise WarehouseError(
+            f"{database} cannot be opened: {reason}. It should be the file that dbt build wrote"
+        ) from None
+
+
+def _views_of_spark(warehouse: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    for table in sorted((warehouse / SPARK_SCHEMA).glob("*")):
+        if any(table.glob("*.parquet")):
+            files = f"{glob.escape(str(table))}/*.parquet".replace("'", "''")
+            connection.execute(f"create view {table.name} as select * from read_parquet('{files}')")
+    return connection
 
 
 def check_build(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
@@ -77,7 +101,10 @@ def check_build(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
 
 def _read_record(connection: duckdb.DuckDBPyConnection, database: Path) -> dict[str, _Node]:
     tables = {
-        name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()
+        name
+        for (name,) in connection.execute(
+            "select table_name from information_schema.tables"
+        ).fetchall()
     }
     if not tables:
         raise WarehouseError(f"{database} is empty: run dbt build first")

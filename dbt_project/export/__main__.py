@@ -24,7 +24,8 @@ def _parser() -> CommandParser:
     add = parser.add_argument
     add(
         "--database", type=Path, default=default_database(),
-        help="the warehouse, read only (default: RETAILSIM_DB, or warehouse.duckdb)",
+        help="the warehouse, read only: a DuckDB file, or the folder of Spark's (default: "
+        "RETAILSIM_DB, or warehouse.duckdb)",
     )  # fmt: skip
     add(
         "--out", type=Path, default=Path("cache"),

@@ -29,8 +29,8 @@ def prepare_tensor_cache(
 ) -> TensorCache:
     """Write the tensor cache of a warehouse that `dbt build` finished, and open it.
 
-    database: the DuckDB file; by default RETAILSIM_DB, or warehouse.duckdb. It is opened read-only
-        and closed before anything is written.
+    database: the DuckDB file, or the folder of Spark's warehouse; by default RETAILSIM_DB, or
+        warehouse.duckdb. It is opened read-only and closed before anything is written.
     out: folder of the cache; a cache that is there is replaced, other folders are left alone.
     country: whose public holidays, ISO 3166-1 with an ISO 3166-2 subdivision after a dash where
         wanted; by default that of `like`, or of the warehouse's layout. GB alone means England,

@@ -17,27 +17,31 @@
     {% do check_tables_are_ours() %}
     {% do check_layout() %}
     {% do warn_of_changed_files() %}
-    begin transaction;
-    create table if not exists {{ build_table('build_record') }} ({{ build_record_columns() }});
-    create table if not exists {{ build_table('build_files') }} ({{ build_files_columns() }});
-    create table if not exists {{ build_table('build_layout') }} (layout varchar);
+    {% set record, files, kept = build_table('build_record'), build_table('build_files'), build_table('build_layout') %}
     {#- What left the project, or belongs to another layout, can neither be built nor tested again. #}
-    delete from {{ build_table('build_record') }}
-    where kind != 'unit_test' and node not in ('{{ graph.nodes | join("', '") }}');
-    {{ enter_building(selected_resources) }}
+    {% set known = "kind = 'unit_test' or node in ('" ~ graph.nodes | join("', '") ~ "')" %}
+    {% set statements = [
+        create_if_missing(record, build_record_columns()),
+        create_if_missing(files, build_files_columns()),
+        create_if_missing(kept, 'layout ' ~ text_type()),
+    ] + keep_rows(record, known) + enter(building(selected_resources)) %}
     {% if reads_receipts(selected_resources) %}
-    delete from {{ build_table('build_files') }};
-    insert into {{ build_table('build_files') }} {{ raw_folder_now() }};
-    delete from {{ build_table('build_layout') }};
-    insert into {{ build_table('build_layout') }} values ({{ sql_string(layout_version()) }});
+        {% set statements = statements + [
+            'truncate table ' ~ files,
+            'truncate table ' ~ kept,
+            'insert into ' ~ files ~ ' ' ~ raw_folder_now(),
+            'insert into ' ~ kept ~ ' values (' ~ sql_string(layout_version()) ~ ')',
+        ] %}
     {% endif %}
-    commit;
+    {{ together(statements) }}
 {% endmacro %}
 
 {% macro begin_model() %}
     {# Pre-hook of every model: enters it as building where on-run-start could not, since `dbt retry`
        does not tell what it selects. #}
-    {% if execute and not selected_resources %}{{ enter_building([model.unique_id]) }}{% endif %}
+    {% if execute and not selected_resources %}
+        {{ together(enter(building([model.unique_id]))) }}
+    {% endif %}
 {% endmacro %}
 
 {% macro end_build(results) %}
@@ -55,25 +59,24 @@
             messages | first | default(''), tojson(parents)
         ]) %}
     {% endfor %}
-    begin transaction;
-    {{ enter(rows) }}
-    commit;
+    {{ together(enter(rows)) }}
 {% endmacro %}
 
 {% macro build_record_columns() %}
     {#- `node` is dbt's unique id and `status` its word, or building; `entry` counts what was
         entered, together in one run; `depends_on` is a JSON list of models. -#}
-    {%- do return('node varchar, kind varchar, status varchar, message varchar, depends_on varchar, '
-        ~ 'entry bigint, run_started_at timestamp') -%}
+    {%- set text = text_type() -%}
+    {%- do return('node ' ~ text ~ ', kind ' ~ text ~ ', status ' ~ text ~ ', message ' ~ text
+        ~ ', depends_on ' ~ text ~ ', entry bigint, run_started_at ' ~ timestamp_type()) -%}
 {% endmacro %}
 
 {% macro build_files_columns() %}
-    {%- do return('source_file varchar, bytes bigint, modified_at timestamp') -%}
+    {%- do return('source_file ' ~ text_type() ~ ', bytes bigint, modified_at ' ~ timestamp_type()) -%}
 {% endmacro %}
 
 {% macro build_table(name) %}
     {%- do return(api.Relation.create(
-        database=target.database, schema=target.schema, identifier=name)) -%}
+        database=target.database | default(none), schema=target.schema, identifier=name)) -%}
 {% endmacro %}
 
 {% macro models_by_id() %}
@@ -89,22 +92,25 @@
     {%- do return('model.retailsim.stg_transactions' in nodes) -%}
 {% endmacro %}
 
-{% macro enter_building(nodes) %}
+{% macro building(nodes) %}
+    {#- Rows for `enter`. -#}
     {% set rows = [] %}
     {% for node in nodes | select('in', models_by_id()) %}
         {% do rows.append([node, 'model', 'building', '', '[]']) %}
     {% endfor %}
-    {{ enter(rows) }}
+    {% do return(rows) %}
 {% endmacro %}
 
 {% macro enter(rows) %}
     {# Statements that enter rows (node, kind, status, message, depends_on) in place of the nodes'
        earlier ones. #}
-    {% if rows %}
-    insert into {{ build_table('build_record') }}
+    {% if not rows %}{% do return([]) %}{% endif %}
+    {% set record = build_table('build_record') %}
+    {% set insert %}
+    insert into {{ record }}
     select
         entered.*,
-        (select coalesce(max(entry), 0) + 1 from {{ build_table('build_record') }}),
+        (select coalesce(max(entry), 0) + 1 from {{ record }}),
         timestamp '{{ run_started_at.replace(tzinfo=none) }}'
     from (
         values
@@ -112,30 +118,23 @@
         ({% for value in row %}{{ sql_string(value | string) }}{{ ', ' if not loop.last }}{% endfor %})
         {{- ',' if not loop.last }}
         {% endfor %}
-    ) as entered;
-    delete from {{ build_table('build_record') }} as earlier
-    where exists (
-        select 1 from {{ build_table('build_record') }} as later
-        where later.node = earlier.node and later.entry > earlier.entry
-    );
-    {% endif %}
+    ) as entered
+    {% endset %}
+    {% set latest = '(node, entry) in (select node, max(entry) from ' ~ record ~ ' group by node)' %}
+    {% do return([insert] + keep_rows(record, latest)) %}
 {% endmacro %}
 
 {% macro check_tables_are_ours() %}
     {# Stops before a table or view is replaced that this project did not make. #}
-    {% set columns = run_query(
-        'select table_name, column_name, data_type from information_schema.columns'
-        ~ ' where table_catalog = ' ~ sql_string(target.database)
-        ~ ' and table_schema = ' ~ sql_string(target.schema) ~ ' order by ordinal_position'
-    ).rows %}
-    {% set present = {} %}
-    {% for table, column, type in columns %}
-        {% do present.setdefault(table | lower, []).append((column ~ ' ' ~ type) | lower) %}
-    {% endfor %}
+    {% set present = tables_present() %}
     {% for table, described in [
         ('build_record', build_record_columns()), ('build_files', build_files_columns())
-    ] if table in present and present[table] | join(', ') != described %}
-        {% do foreign_table(table) %}
+    ] if table in present %}
+        {% set columns = [] %}
+        {% for row in run_query('describe ' ~ build_table(table)).rows %}
+            {% do columns.append((row[0] ~ ' ' ~ row[1]) | lower) %}
+        {% endfor %}
+        {% if columns | join(', ') != described %}{% do foreign_table(table) %}{% endif %}
     {% endfor %}
     {% set ours = [] %}
     {% if 'build_record' in present %}
@@ -156,7 +155,7 @@
     {% for row in run_query('select layout from ' ~ build_table('build_layout')).rows if row[0] != now %}
         {% if not reads_receipts(selected_resources) %}
             {% do exceptions.raise_compiler_error(
-                'RETAILSIM_DB: ' ~ target.path ~ ' holds receipts in the layout ' ~ row[0] ~ ', and this '
+                warehouse_place() ~ ' holds receipts in the layout ' ~ row[0] ~ ', and this '
                 ~ 'run is for ' ~ now ~ '. Set RETAILSIM_LAYOUT (or the var layout), or read receipts '
                 ~ 'anew: dbt build'
             ) %}
@@ -171,9 +170,10 @@
 
 {% macro foreign_table(name) %}
     {% do exceptions.raise_compiler_error(
-        'RETAILSIM_DB: ' ~ target.path ~ ' holds a table ' ~ name ~ ' that this project did not make'
-        ~ ' (or an earlier version did), and would be replaced. Name another file in RETAILSIM_DB, or'
-        ~ ' move this one away.'
+        warehouse_place() ~ ' holds a table ' ~ name ~ ' that this project did not make'
+        ~ ' (or an earlier version did), and would be replaced. Name another '
+        ~ ('folder' if target.type == 'spark' else 'file') ~ ' in ' ~ warehouse_place().split(':')[0]
+        ~ ', or move this one away.'
     ) %}
 {% endmacro %}
 

@@ -14,6 +14,15 @@
     end
 {%- endmacro %}
 
+{% macro spark__calendar_date(text) %}
+    case
+        when {{ matches(text, '[0-9]{8}(\\.0+)?') }}
+            then cast(try_to_timestamp(left({{ text }}, 8), 'yyyyMMdd') as date)
+        when {{ matches(text, '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?)?') }}
+            then cast(try_to_timestamp(left({{ text }}, 10), 'yyyy-MM-dd') as date)
+    end
+{%- endmacro %}
+
 {% macro days_between(first, last) %}
     {{- adapter.dispatch('days_between', 'retailsim')(first, last) -}}
 {% endmacro %}
@@ -22,6 +31,10 @@
     {#- Whole days from one date to another. The difference of two dates is a number on DuckDB and an
         interval on Spark. -#}
     ({{ last }} - {{ first }})
+{%- endmacro %}
+
+{% macro spark__days_between(first, last) %}
+    datediff({{ last }}, {{ first }})
 {%- endmacro %}
 
 {% macro days_since_epoch(date) %}
@@ -39,6 +52,10 @@
     (dayofweek({{ date }}) + 1)
 {%- endmacro %}
 
+{% macro spark__weekday(date) %}
+    dayofweek({{ date }})
+{%- endmacro %}
+
 {% macro iso_week(date) %}
     {{- adapter.dispatch('iso_week', 'retailsim')(date) -}}
 {% endmacro %}
@@ -46,6 +63,10 @@
 {% macro default__iso_week(date) %}
     {#- Year and week of ISO 8601 as one number, 201701. Spark has no isoyear, but yearofweek. -#}
     (isoyear({{ date }}) * 100 + week({{ date }}))
+{%- endmacro %}
+
+{% macro spark__iso_week(date) %}
+    (extract(yearofweek from {{ date }}) * 100 + weekofyear({{ date }}))
 {%- endmacro %}
 
 {% macro monday(date) %}
@@ -58,8 +79,12 @@
 {% endmacro %}
 
 {% macro default__dates_from_to(first, last, days) %}
-    {#- A row for every so many days from one date to another, both included. Spark: explode(sequence()). -#}
+    {#- A row for every so many days from one date to another, both included. -#}
     unnest(generate_series({{ first }}, {{ last }}, interval '{{ days }} days'))::date
+{%- endmacro %}
+
+{% macro spark__dates_from_to(first, last, days) %}
+    explode(sequence({{ first }}, {{ last }}, interval '{{ days }} days'))
 {%- endmacro %}
 
 {% macro local_time(stamp, zone) %}
@@ -67,8 +92,12 @@
 {% endmacro %}
 
 {% macro default__local_time(stamp, zone) %}
-    {#- A timestamp of UTC as clocks showed it in a time zone. Spark: from_utc_timestamp. -#}
+    {#- A timestamp of UTC as clocks showed it in a time zone. -#}
     (({{ stamp }} at time zone 'UTC') at time zone {{ sql_string(zone) }})
+{%- endmacro %}
+
+{% macro spark__local_time(stamp, zone) %}
+    from_utc_timestamp({{ stamp }}, {{ sql_string(zone) }})
 {%- endmacro %}
 
 {% macro iso_timestamp(text) %}

@@ -3,17 +3,42 @@
 {% endmacro %}
 
 {% macro default__wide_integer() %}
-    {#- A type for exact sums beyond 64 bits. Only DuckDB has a 128 bit integer; elsewhere it would be
-        a decimal of 38 digits. -#}
+    {#- A type for exact sums beyond 64 bits. Only DuckDB has a 128 bit integer. -#}
     hugeint
 {%- endmacro %}
 
-{% macro row_position() %}
-    {{- adapter.dispatch('row_position', 'retailsim')() -}}
+{% macro spark__wide_integer() %}
+    decimal(38, 0)
+{%- endmacro %}
+
+{% macro with_line_id(relation) %}
+    {{- adapter.dispatch('with_line_id', 'retailsim')(relation) -}}
 {% endmacro %}
 
-{% macro default__row_position() %}
-    {#- Position of a row in its table, from 0, in the order in which it was written. DuckDB keeps that
-        order; an engine that does not must number the lines while it reads them. -#}
-    rowid
+{% macro default__with_line_id(relation) %}
+    {#- SQL: the rows of staged lines with `line_id`, their position from 0 in the order of file names and
+        lines. DuckDB keeps the order in which they were written; to count while reading would force the
+        reader onto one thread. -#}
+    select
+        rowid as line_id,
+        *
+    from {{ relation }}
+{%- endmacro %}
+
+{% macro spark__with_line_id(relation) %}
+    {#- Lines have their number in the file. Whole files come before: no sort of all lines is needed. -#}
+    with files as (
+        select
+            source_file,
+            sum(count(*)) over (order by source_file) - count(*) as lines_before
+        from {{ relation }}
+        group by source_file
+    )
+
+    select
+        files.lines_before
+        + row_number() over (partition by lines.source_file order by lines.source_line) - 1 as line_id,
+        lines.*
+    from {{ relation }} as lines
+    inner join files on lines.source_file = files.source_file
 {%- endmacro %}

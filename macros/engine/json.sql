@@ -3,11 +3,21 @@
 {% endmacro %}
 
 {% macro default__json_object(fields) %}
-    {#- A row's values as JSON text; `fields` maps names to columns, in order. Structs are built
-        differently by each engine (Spark: named_struct). -#}
+    {#- A row's values as JSON text, nulls included; `fields` maps names to columns, in order. -#}
     to_json(struct_pack(
         {%- for name, column in fields.items() %}
         {{ name }} := {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
-    ))::varchar
+    ))::string
+{%- endmacro %}
+
+{% macro spark__json_object(fields) %}
+    to_json(
+        named_struct(
+            {%- for name, column in fields.items() %}
+            {{ sql_string(name) }}, {{ column }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        ),
+        map('ignoreNullFields', 'false')
+    )
 {%- endmacro %}

@@ -1,16 +1,67 @@
-{% macro raw_lines(files, header, line_end='\\n', options='') %}
-    {#- One row per line of the text files, in file and line order; null for a blank line. Reading whole
-        lines and splitting them in SQL loses none: a CSV reader would drop or stop at a malformed one.
-        The delimiter begins with a line end, so it is never found within a line. All files are packed
+{% macro raw_lines(files) %}
+    {{- adapter.dispatch('raw_lines', 'retailsim')(files) -}}
+{% endmacro %}
+
+{% macro default__raw_lines(files) %}
+    {#- A FROM clause: the lines of text files below their headers, `filename`, `line` (null if blank) and
+        `source_line`, in file and line order; or null, where the position of a row says its line.
+        Reading whole lines and splitting them in SQL loses none: a CSV reader would drop or stop at a
+        malformed one. The delimiter begins with a line end, so it is never found within a line. All files are packed
         or none: DuckDB would go by the name, and miss `.GZ` and what follows a `?` in a path. -#}
-    read_csv(
-        {{ raw_paths(files) }},
-        columns = {'line': 'VARCHAR'}, header = {{ header | lower }}, filename = true,
-        hive_partitioning = false, auto_detect = false, delim = e'\n\x01', quote = '', escape = '',
-        compression = '{{ 'gzip' if files[0].packed else 'none' }}', strict_mode = false,
-        new_line = '{{ line_end }}'{{ options }}
+    (
+        select
+            filename,
+            line,
+            null::bigint as source_line
+        from read_csv(
+            {{ raw_paths(files) }},
+            columns = {'line': 'VARCHAR'}, header = true, filename = true,
+            hive_partitioning = false, auto_detect = false, delim = e'\n\x01', quote = '', escape = '',
+            compression = '{{ 'gzip' if files[0].packed else 'none' }}', strict_mode = false,
+            new_line = '{{ files[0].line_end or '\\n' }}'{{ block_options(files) }}
+        )
     )
 {%- endmacro %}
+
+{% macro spark__raw_lines(files) %}
+    {#- Spark may cut a file into blocks that it reads side by side. Within a block the ids rise with the
+        lines. -#}
+    (
+        select
+            filename,
+            nullif(line, '') as line,
+            source_line
+        from (
+            select
+                filename,
+                line,
+                row_number() over (partition by filename order by block, id) as source_line
+            from (
+                select
+                    _metadata.file_name as filename,
+                    _metadata.file_block_start as block,
+                    monotonically_increasing_id() as id,
+                    value as line
+                from text.{{ spark_paths(files) }}
+            )
+        )
+        where source_line > 1
+    )
+{%- endmacro %}
+
+{% macro spark_paths(files) %}
+    {#- Files of one folder, as Spark takes them in place of a table: a pattern that matches all of them. -#}
+    {%- set places = [] -%}
+    {%- for file in files -%}
+        {%- if file.packed and not file.path.endswith('.gz') -%}
+            {%- do raw_error(file.path ~ ': Spark unpacks only what ends in .gz. Rename it.') -%}
+        {%- endif -%}
+        {%- do places.append(modules.re.sub('([][{}*?,\\\\])', '\\\\\\1', file.path).rpartition('/')) -%}
+    {%- endfor -%}
+    {%- set names = places | map('last') | join(',') -%}
+    {%- set pattern = (places[0][:2] | join) ~ ('{' ~ names ~ '}' if places | length > 1 else names) -%}
+    {%- do return('`' ~ pattern | replace('`', '``') ~ '`') -%}
+{% endmacro %}
 
 {% macro inspect_csv(files) %}
     {# Sets `columns` (their headers), `line_end` and `block` of CSV files, for raw_lines, and stops at any
@@ -33,7 +84,7 @@
     {# What a function of dbt_project/text_files.py says of each file, by path. #}
     {% set query %}
         select path, {{ function }}(path)
-        from (select unnest({{ sql_list(files | map(attribute='path')) }}) as path)
+        from (select {{ rows_of_list(list_of(files | map(attribute='path'))) }} as path) as files
     {% endset %}
     {% set found = {} %}
     {% for path, json in run_query(query).rows %}{% do found.update({path: fromjson(json)}) %}{% endfor %}
@@ -62,7 +113,7 @@
 
 {% macro block_options(files) %}
     {#- DuckDB wants a buffer of more than its longest line, 2 MB. -#}
-    {%- set block = files | map(attribute='block') | max -%}
+    {%- set block = files | map(attribute='block', default=0) | max -%}
     {%- if block -%}
         {%- do return(', parallel = false, buffer_size = ' ~ [block + 1, 4000000] | max) -%}
     {%- endif -%}
@@ -71,8 +122,8 @@
 
 {% macro csv_fields(files, columns) %}
     {#-
-      SQL: the columns of CSV files with one header as text, `filename`, `line`, `line_fault` (why the
-      line cannot be split into its fields, or null) and `missing_words`.
+      SQL: the columns of CSV files with one header as text, `filename`, `source_line` (see `raw_lines`),
+      `line`, `line_fault` (why the line cannot be split into its fields, or null) and `missing_words`.
 
       A field wholly enclosed in quotation marks loses them; one that is left makes the line unreadable,
       since what it enclosed or meant is not known. Most lines hold nothing that needs care, some only
@@ -80,63 +131,60 @@
       the time.
     -#}
     {%- set names = files[0].columns -%}
-    {%- set ids = [] -%}
-    {%- for column in raw_ids() if column in columns %}{% do ids.append(names.index(column) + 1) %}{% endfor -%}
     select
         {%- for column in columns %}
-        nullif(fields[{{ names.index(column) + 1 }}], '') as {{ column }},
+        nullif({{ element_of_list('fields', names.index(column) + 1) }}, '') as {{ column }},
         {%- endfor %}
         filename,
+        source_line,
         line,
         case
             when line is null then 'blank line'
-            when len(fields) != {{ names | length }} then 'wrong number of fields'
+            when {{ length_of_list('fields') }} != {{ names | length }} then 'wrong number of fields'
             when contains(plain, '"') then 'quotation mark inside a field'
         end as line_fault,
         missing_words
     from (
         select
             filename,
+            source_line,
             line,
             plain,
-            missing_words,
-            string_split(plain, ',') as fields
+            split(plain, ',') as fields,
+            case
+                when careful is null then 0
+                else
+                    {%- for column in raw_ids() if column in columns %}
+                    coalesce({{ is_missing_word(element_of_list('careful', names.index(column) + 1)) }}, false)::integer +
+                    {%- endfor %}
+                    0
+            end as missing_words
         from (
             select
                 filename,
+                source_line,
                 line,
+                careful,
                 case
-                    when needs_care
-                        then array_to_string(
-                            list_transform(
-                                {{ csv_unquoted_fields('line') }},
-                                lambda field: coalesce({{ raw_known('field') }}, '')
-                            ),
-                            ','
-                        )
-                    else light
-                end as plain,
-                {%- if ids %}
-                case
-                    when needs_care
-                        then len(list_filter(
-                            list_select({{ csv_unquoted_fields('line') }}, [{{ ids | join(', ') }}]),
-                            lambda field: {{ is_missing_word('field') }}
-                        ))
-                    else 0
-                end as missing_words
-                {%- else %}
-                0 as missing_words
-                {%- endif %}
+                    when careful is null then light
+                    else {{ joined_list(
+                        each_of_list('careful', 'field', 'coalesce(' ~ raw_known('field') ~ ", '')"), ','
+                    ) }}
+                end as plain
             from (
                 select
                     filename,
+                    source_line,
                     line,
                     light,
-                    regexp_matches(light, {{ sql_string(csv_careful()) }}) as needs_care
+                    case
+                        when {{ has_match('light', csv_careful()) }}
+                            then {{ each_of_list("split(line, ',')", 'field', csv_unquoted('field')) }}
+                    end as careful
                 from (
                     select
                         filename,
+                        source_line,
                         line,
                         {#- Twice, since of neighbours one replacement takes every second. #}
                         case
@@ -144,13 +192,11 @@
                                 then replace(replace(line, ',"",', ',,'), ',"",', ',,')
                             else line
                         end as light
-                    from {{ raw_lines(
-                        files, header=true, line_end=files[0].line_end, options=block_options(files)
-                    ) }}
-                )
-            )
-        )
-    )
+                    from {{ raw_lines(files) }} as raw_lines
+                ) as lightened
+            ) as looked_at
+        ) as plainly
+    ) as split_up
 {%- endmacro %}
 
 {% macro csv_careful() %}
@@ -163,11 +209,11 @@
     ) -%}
 {% endmacro %}
 
-{% macro csv_unquoted_fields(line) -%}
-    list_transform(
-        string_split({{ line }}, ','),
-        lambda field: {{ raw_trimmed(
-            'regexp_replace(' ~ raw_trimmed('field') ~ ", '^\"(.*)\"$', '\\1', 's')"
-        ) }}
-    )
+{% macro csv_unquoted(field) -%}
+    {#- A field without blanks around it and the quotation marks that enclose it. -#}
+    {%- set trimmed = raw_trimmed(field) -%}
+    {{ raw_trimmed(
+        'case when length(' ~ trimmed ~ ') > 1 and ' ~ trimmed ~ " like '\"%\"' then substring(" ~ trimmed
+        ~ ', 2, length(' ~ trimmed ~ ') - 2) else ' ~ trimmed ~ ' end'
+    ) }}
 {%- endmacro %}

@@ -1,7 +1,6 @@
 {#
-  Finds the raw files and says what kind each is. DuckDB itself lists and inspects them, so nothing but
-  dbt is needed. This folder is written for DuckDB and not behind macros/engine: another engine reads
-  files in its own way.
+  Finds the raw files and says what kind each is. How an engine reads their lines and rows is a macro for
+  each; what is in a line or row is the same SQL for all.
   Whatever is wrong with a file as a whole stops the build here, with the file's name and what was
   expected; whatever is wrong with a row is left to staging, which rejects it.
 #}
@@ -20,6 +19,18 @@
     {%- do return('[' ~ strings | join(', ') ~ ']') -%}
 {% endmacro %}
 
+{% macro list_of(texts) %}
+    {{- adapter.dispatch('list_of', 'retailsim')(texts) -}}
+{% endmacro %}
+
+{% macro default__list_of(texts) %}
+    {{- sql_list(texts) -}}
+{%- endmacro %}
+
+{% macro spark__list_of(texts) %}
+    array({{ sql_list(texts)[1:-1] }})
+{%- endmacro %}
+
 {% macro raw_path(path) %}
     {#- A path as DuckDB takes it: to `read_csv`, `read_parquet` and `glob` a bare `[`, `*` or `?` is a
         pattern. -#}
@@ -31,6 +42,11 @@
     {%- set paths = [] -%}
     {%- for file in files %}{% do paths.append(sql_string(raw_path(file.path))) %}{% endfor -%}
     {%- do return('[' ~ paths | join(', ') ~ ']') -%}
+{% endmacro %}
+
+{% macro folder_now(path) %}
+    {#- What is at a path (dbt_project/text_files.py). -#}
+    {%- do return(fromjson(run_query('select folder(' ~ sql_string(path) ~ ')').rows[0][0])) -%}
 {% endmacro %}
 
 {% macro raw_files(wanted) %}
@@ -49,13 +65,11 @@
     {% if not folder.strip() or '\\' in folder %}
         {% do raw_error('RETAILSIM_RAW is "' ~ folder ~ '". Expected the path of a folder, without \\.') %}
     {% endif %}
-    {% set listed = run_query(
-        'select file from glob(' ~ sql_string(raw_path(folder.rstrip('/')) ~ '/*') ~ ') order by file'
-    ).rows %}
+    {% set listed = folder_now(folder) %}
 
     {% set found = {'transactions': [], 'calendar': []} %}
-    {% for row in listed %}
-        {% set file = {'path': row[0], 'name': row[0].split('/')[-1]} %}
+    {% for name in listed.files %}
+        {% set file = {'path': folder.rstrip('/') ~ '/' ~ name, 'name': name} %}
         {% set name = file.name | lower %}
         {% if name[0] in '._' %}
         {% elif name.startswith('transactions') %}
@@ -79,7 +93,7 @@
                 ~ 'python -m dbt_project.check says which fits.') %}
         {% endif %}
     {% endfor %}
-    {% for name in fromjson(run_query('select not_files(' ~ sql_string(folder) ~ ')').rows[0][0]) %}
+    {% for name in listed.others %}
         {% if name | lower == 'time.csv' or (
             (name | lower).startswith('transactions')
             and (name | lower).endswith(('.csv', '.csv.gz', '.parquet'))
@@ -95,7 +109,7 @@
     {% endif %}
 
     {% if not found[wanted] and flags.WHICH in ('run', 'build', 'retry') %}
-        {% if run_query('select file from glob(' ~ sql_string(raw_path(folder)) ~ ')').rows %}
+        {% if listed.is_file %}
             {% do raw_error('RETAILSIM_RAW is the file ' ~ folder ~ '. Expected the folder that holds '
                 ~ 'the raw files.') %}
         {% elif wanted == 'transactions' %}

@@ -1,4 +1,8 @@
 {% macro raw_folder_now() %}
+    {{- adapter.dispatch('raw_folder_now', 'retailsim')() -}}
+{% endmacro %}
+
+{% macro default__raw_folder_now() %}
     {#- SQL that lists the raw files as they are now: name, bytes and time of the last change (UTC). Reads
         no contents. Empty where the folder is not there. -#}
     select
@@ -6,7 +10,53 @@
         size::bigint as bytes,
         make_timestamp(epoch_us(last_modified)) as modified_at
     from read_blob({{ sql_string(raw_path(env_var('RETAILSIM_RAW', 'raw_data')) ~ '/*') }})
-    where {{ holds_receipts('source_file') }} or {{ is_like_any('source_file', raw_other_files()) }}
+    where {{ is_raw_file('source_file') }}
+{%- endmacro %}
+
+{% macro spark__raw_folder_now() %}
+    {%- set folder = env_var('RETAILSIM_RAW', 'raw_data').rstrip('/') -%}
+    {%- set files = [] -%}
+    {%- for name in folder_now(folder).files if name[0] not in '._' -%}
+        {%- do files.append({'name': name, 'path': folder ~ '/' ~ name}) -%}
+    {%- endfor -%}
+    {%- if files %}
+    select
+        source_file,
+        bytes,
+        modified_at
+    from (
+        select
+            _metadata.file_name as source_file,
+            length as bytes,
+            modificationTime::timestamp_ntz as modified_at
+        from binaryFile.{{ spark_paths(files) }}
+    ) as files
+    where {{ is_raw_file('source_file') }}
+    {%- else %}
+    select
+        null::string as source_file,
+        null::bigint as bytes,
+        null::timestamp_ntz as modified_at
+    where false
+    {%- endif %}
+{%- endmacro %}
+
+{% macro file_name(path) %}
+    {{- adapter.dispatch('file_name', 'retailsim')(path) -}}
+{% endmacro %}
+
+{% macro default__file_name(path) %}
+    {#- The name of a file that was read. Spark says that alone. -#}
+    parse_filename({{ path }}, false, 'forward_slash')
+{%- endmacro %}
+
+{% macro spark__file_name(path) %}
+    {{ path }}
+{%- endmacro %}
+
+{% macro is_raw_file(name) -%}
+    {#- Whether a file of the raw folder is read, by its name. -#}
+    ({{ holds_receipts(name) }} or {{ is_like_any(name, raw_other_files()) }})
 {%- endmacro %}
 
 {% macro holds_receipts(name) -%}
@@ -27,7 +77,8 @@
     {#- Whether a file's name is one of a list in which * and ? stand for any characters. -#}
     (
         {%- for pattern in patterns -%}
-        lower({{ name }}) glob lower({{ sql_string(pattern) }}) or{{ ' ' }}
+        {%- set expression = modules.re.escape(pattern | lower) | replace('\\*', '.*') | replace('\\?', '.') -%}
+        {{ matches('lower(' ~ name ~ ')', expression) }} or{{ ' ' }}
         {%- endfor -%}
         false
     )

@@ -1,4 +1,8 @@
 {% macro inspect_parquet(files) %}
+    {{- adapter.dispatch('inspect_parquet', 'retailsim')(files) -}}
+{% endmacro %}
+
+{% macro default__inspect_parquet(files) %}
     {#
       Sets `names`, `columns` (the same under the contract's names) and `types` of every Parquet file, as
       DuckDB calls them, at the top level: the names inside a nested column are not the file's.
@@ -25,6 +29,22 @@
                 {% do file.columns.append(raw_column_name(name)) %}
                 {% do file.types.append(parquet_type(type, logical_type)) %}
             {% endif %}
+        {% endfor %}
+    {% endfor %}
+{% endmacro %}
+
+{% macro spark__inspect_parquet(files) %}
+    {#- Under the names that DuckDB has for types. A time with a zone is `timestamp` for Spark. -#}
+    {% set types = {
+        'string': 'VARCHAR', 'int': 'INTEGER', 'timestamp': 'TIMESTAMP WITH TIME ZONE',
+        'timestamp_ntz': 'TIMESTAMP', 'void': '"NULL"',
+    } %}
+    {% for file in files %}
+        {% do file.update({'names': [], 'columns': [], 'types': []}) %}
+        {% for row in run_query('describe query select * from parquet.' ~ spark_paths([file])).rows %}
+            {% do file.names.append(row[0]) %}
+            {% do file.columns.append(raw_column_name(row[0])) %}
+            {% do file.types.append(types.get(row[1], row[1] | upper)) %}
         {% endfor %}
     {% endfor %}
 {% endmacro %}
@@ -65,6 +85,7 @@
         {{ raw_known(column) }} as {{ column }},
         {%- endfor %}
         filename,
+        source_line,
         (
             {%- for column in raw_ids() %}
             coalesce({{ is_missing_word(column) }}, false)::tinyint{{ ' + ' if not loop.last }}
@@ -76,16 +97,39 @@
             {%- set place = file.columns.index(column) %}
             {{ raw_trimmed(parquet_text('c' ~ place, file.types[place], is_pounds=column == 'spend')) }} as {{ column }},
             {%- endfor %}
-            filename
+            filename,
+            source_line
         from {{ parquet_rows(files) }}
-    )
+    ) as texts
 {%- endmacro %}
 
 {% macro parquet_rows(files) %}
-    {#- A FROM clause: the columns c0, c1 and so on of Parquet files, and `filename`. -#}
-    read_parquet({{ raw_paths(files) }}, filename = 'name of the raw file', hive_partitioning = false) as raw (
-        {%- for column in files[0].columns %}c{{ loop.index0 }}, {% endfor %}filename
-    )
+    {{- adapter.dispatch('parquet_rows', 'retailsim')(files) -}}
+{% endmacro %}
+
+{% macro default__parquet_rows(files) %}
+    {#- A FROM clause: the columns c0, c1 and so on of Parquet files, `filename`, and `source_line`, see
+        `raw_lines`. -#}
+    (
+        select
+            *,
+            null::bigint as source_line
+        from read_parquet({{ raw_paths(files) }}, filename = 'name of the raw file', hive_partitioning = false) as raw (
+            {%- for column in files[0].columns %}c{{ loop.index0 }}, {% endfor %}filename
+        )
+    ) as rows_read
+{%- endmacro %}
+
+{% macro spark__parquet_rows(files) %}
+    (
+        select
+            {%- for name in files[0].names %}
+            {{ adapter.quote(name) }} as c{{ loop.index0 }},
+            {%- endfor %}
+            _metadata.file_name as filename,
+            _metadata.row_index + 1 as source_line
+        from parquet.{{ spark_paths(files) }}
+    ) as rows_read
 {%- endmacro %}
 
 {% macro parquet_text(column, type, is_pounds=false) -%}
@@ -95,15 +139,15 @@
     {%- if type in ('FLOAT', 'DOUBLE') -%}
     case
         when
-            isfinite({{ column }}) and abs({{ column }}) >= {{ float_limit(type, is_pounds) }}
-            and ({{ 'true' if is_pounds else column ~ ' = trunc(' ~ column ~ ')' }})
-            then format('{:e}', {{ column }})
-        when isfinite({{ column }}) and {{ column }} = trunc({{ column }})
-            then {{ column }}::bigint::varchar
-        else {{ column }}::varchar
+            {{ is_finite(column) }} and abs({{ column }}) >= {{ float_limit(type, is_pounds) }}
+            and ({{ 'true' if is_pounds else column ~ ' = floor(' ~ column ~ ')' }})
+            then {{ scientific(column) }}
+        when {{ is_finite(column) }} and {{ column }} = floor({{ column }})
+            then {{ column }}::bigint::string
+        else {{ column }}::string
     end
     {%- else -%}
-    {{ column }}::varchar
+    {{ column }}::string
     {%- endif -%}
 {%- endmacro %}
 

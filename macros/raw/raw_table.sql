@@ -33,7 +33,24 @@
                 ~ file.types[file.names.index(column)] ~ '. Expected a ' ~ kind ~ '.') -%}
         {%- endif -%}
     {%- endfor -%}
+    {{ typed_parquet_rows(file) }}
+{%- endmacro %}
+
+{% macro typed_parquet_rows(file) %}
+    {{- adapter.dispatch('typed_parquet_rows', 'retailsim')(file) -}}
+{% endmacro %}
+
+{% macro default__typed_parquet_rows(file) %}
     read_parquet({{ raw_paths([file]) }}, file_row_number = true, hive_partitioning = false)
+{%- endmacro %}
+
+{% macro spark__typed_parquet_rows(file) %}
+    (
+        select
+            *,
+            _metadata.row_index as file_row_number
+        from parquet.{{ spark_paths([file]) }}
+    ) as rows_read
 {%- endmacro %}
 
 {% macro no_rows(columns) %}
@@ -49,12 +66,12 @@
     {%- do return({
         'whole number': ('U?(TINY|SMALL|BIG)INT|U?INTEGER', 'bigint'),
         'number': ('.*INT|INTEGER|FLOAT|DOUBLE|DECIMAL.*', 'double'),
-        'text': ('VARCHAR', 'varchar'),
+        'text': ('VARCHAR', 'string'),
         'time': ('TIMESTAMP(_S|_MS|_NS)?|DATE', 'timestamp'),
         'flag': ('BOOLEAN', 'boolean'),
     }) -%}
 {% endmacro %}
 
 {% macro is_file(path) %}
-    {%- do return(run_query('select file from glob(' ~ sql_string(raw_path(path)) ~ ')').rows | length > 0) -%}
+    {%- do return(folder_now(path).is_file) -%}
 {% endmacro %}

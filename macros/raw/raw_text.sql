@@ -2,7 +2,7 @@
 
 {% macro raw_trimmed(text) -%}
     {#- Without spaces, tabs and no-break spaces around it. -#}
-    trim({{ text }}, concat(' ', chr(9), chr(160)))
+    trim(both concat(' ', chr(9), chr(160)) from {{ text }})
 {%- endmacro %}
 
 {% macro raw_missing_words() %}

@@ -49,17 +49,17 @@
         {% set field = '^(?:[^,]*,){' ~ columns.index('spend') ~ '}' ~ blanks
             ~ '("' ~ blanks ~ pounds ~ blanks ~ '"|' ~ pounds ~ ')' ~ blanks ~ '(?:,|$)' %}
         select
-            parse_filename(filename, false, 'forward_slash') as source_file,
+            {{ file_name('filename') }} as source_file,
             null::bigint as rows_in_file,
-            sum({{ small_pence("try_cast(case when field[1] = '\"' then regexp_extract(field, '[^\\s\\x{a0}\"]+') else field end as decimal(10, 2))") }})::bigint as pence_in_file
+            sum({{ small_pence("try_cast(case when left(field, 1) = '\"' then regexp_extract(field, '[^\\s\\x{a0}\"]+', 0) else field end as decimal(10, 2))") }})::bigint as pence_in_file
         from (
             select filename, regexp_extract(line, {{ sql_string(field) }}, 1) as field
-            from {{ raw_lines(group, header=true) }}
-        )
+            from {{ raw_lines(group) }} as raw_lines
+        ) as fields
         group by filename
         union all
     {% endfor %}{% endfor %}
-    select null::varchar, null::bigint, null::bigint where false
+    select null::string, null::bigint, null::bigint where false
 {% endmacro %}
 
 {% macro typed_pence(spend, type) -%}
@@ -77,7 +77,7 @@
             then {{ small_pence('try_cast(' ~ spend ~ ' as decimal(10, 2))') }}
     end
     {%- else -%}
-    {%- set text = raw_trimmed(spend ~ '::varchar') -%}
+    {%- set text = raw_trimmed(spend ~ '::string') -%}
     case
         when {{ is_pounds(text) }} then {{ small_pence('try_cast(' ~ text ~ ' as decimal(10, 2))') }}
     end

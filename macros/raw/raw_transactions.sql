@@ -5,10 +5,10 @@
 {% macro raw_transactions() %}
     {#
       SQL that selects every line of every transactions file as text: the contract's columns (null where
-      missing), `source_file`, `line_fault` (why the line cannot be split into its fields, or null),
+      missing), `source_file`, `source_line` (see `raw_lines`), `line_fault` (why the line cannot be split into its fields, or null),
       `missing_words` (how many of its ids were words for a missing value) and `raw_text` (the line as
       in the file; null for Parquet).
-      Row order is file order, then line order.
+      On DuckDB, row order is file order, then line order.
     #}
     {% do source('raw', 'transactions') %}{# for the lineage graph #}
     {% set required = raw_transaction_columns() %}
@@ -16,23 +16,25 @@
     {% if not files %}
         select
             {%- for column in required %}
-            null::varchar as {{ column }},
+            null::string as {{ column }},
             {%- endfor %}
-            null::varchar as source_file,
-            null::varchar as line_fault,
+            null::string as source_file,
+            null::bigint as source_line,
+            null::string as line_fault,
             null::tinyint as missing_words,
-            null::varchar as raw_text
+            null::string as raw_text
         where false
     {% endif %}
     {% for group in raw_groups(files, required) %}
         {% set is_csv = group[0].format == 'csv' %}
         select
             {{ required | join(', ') }},
-            parse_filename(filename, false, 'forward_slash') as source_file,
-            {{ 'line_fault' if is_csv else 'null::varchar' }} as line_fault,
+            {{ file_name('filename') }} as source_file,
+            source_line,
+            {{ 'line_fault' if is_csv else 'null::string' }} as line_fault,
             missing_words::tinyint as missing_words,
-            {{ 'line' if is_csv else 'null::varchar' }} as raw_text
-        from ({{ csv_fields(group, required) if is_csv else parquet_columns(group, required) }})
+            {{ 'line' if is_csv else 'null::string' }} as raw_text
+        from ({{ csv_fields(group, required) if is_csv else parquet_columns(group, required) }}) as lines_read
         {{ 'union all' if not loop.last }}
     {% endfor %}
 {% endmacro %}

@@ -7,12 +7,12 @@
     {% set required = ['shop_week', 'date_from', 'date_to'] %}
     {% set files = raw_files('calendar') %}
     {% if not files %}
-        select null::varchar as shop_week, null::varchar as date_from, null::varchar as date_to
+        select null::string as shop_week, null::string as date_from, null::string as date_to
         where false
     {% else %}
         {% set lines = csv_fields(raw_groups(files, required)[0], required) %}
         {% set unreadable = run_query(
-            'select line from (' ~ lines ~ ') where line is not null and (line_fault is not null or '
+            'select line from (' ~ lines ~ ') as calendar where line is not null and (line_fault is not null or '
             ~ whole_number('shop_week', 'integer') ~ ' is null or '
             ~ calendar_date('date_from') ~ ' is null or ' ~ calendar_date('date_to') ~ ' is null or '
             ~ calendar_date('date_from') ~ ' > ' ~ calendar_date('date_to') ~ ') limit 1'
@@ -22,6 +22,6 @@
                 ~ '". Expected a week number and two dates, the first not after the second, like '
                 ~ '200607,20060410,20060416.') %}
         {% endif %}
-        select {{ required | join(', ') }} from ({{ lines }}) where line is not null
+        select {{ required | join(', ') }} from ({{ lines }}) as calendar where line is not null
     {% endif %}
 {% endmacro %}

@@ -22,8 +22,8 @@ placed as (
             'category_{{ level }}' as level,
             category_{{ level }} as code,
             {% if loop.last %}
-                null::varchar as parent_level,
-                null::varchar as parent_code,
+                null::string as parent_level,
+                null::string as parent_code,
             {% else %}
                 'category_{{ levels[loop.index] }}' as parent_level,
                 category_{{ levels[loop.index] }} as parent_code,

@@ -51,8 +51,8 @@ labels as (
 
 no_trip as (
     select
-        {{ collect_in_order('0::double', 'code') }} filter (where kind = 'type') as by_type,
-        {{ collect_in_order('0::double', 'code') }} filter (where kind = 'focus') as by_focus
+        {{ collect_in_order('0::double', 'code', where="kind = 'type'") }} as by_type,
+        {{ collect_in_order('0::double', 'code', where="kind = 'focus'") }} as by_focus
     from labels
 )
 

@@ -60,7 +60,7 @@ moves as (
 chain as (
     select
         least(
-            {{ var('regular_price_fade') }} * (count(*) + 10)
+            ({{ var('regular_price_fade') }} * (count(*) + 10))::double
             / (
                 1 + count(
                     case
@@ -83,13 +83,12 @@ select
     weekly.lowest_price_pence,
     weekly.price_pence,
     -- The highest of price x exp(-fade x weeks sold since), by logarithms, rounded to lose crumbs.
-    round(
-        exp(
-            max(ln(weekly.price_pence) + chain.fade * weekly.weeks_sold) over so_far
-            - chain.fade * weekly.weeks_sold
-        ),
-        6
-    ) as regular_price_pence
+    {{ rounded(
+        'exp(
+            -chain.fade * weekly.weeks_sold
+            + max(ln(weekly.price_pence) + chain.fade * weekly.weeks_sold) over so_far
+        )', 6
+    ) }} as regular_price_pence
 from weekly
 cross join chain
 window so_far as (

@@ -7,7 +7,7 @@ with ranked as (
         probability,
         expected_items,
         row_number() over customer as place,
-        lag(probability, 1, 1) over customer as previous_probability,
+        lag(probability, 1, 1e0) over customer as previous_probability,
         sum(probability) over (partition by customer_code) as total
     from {{ ref('predictions') }}
     window customer as (partition by customer_code order by product_rank)

@@ -14,13 +14,11 @@ staged as (
 )
 
 select
-    concat(
-        coalesce(files.source_file, staged.source_file), ' holds ',
-        case when files.rows_in_file is not null then concat(files.rows_in_file, ' rows and ') end,
-        coalesce(files.pence_in_file, 0), ' pence, but ', coalesce(staged.rows_staged, 0),
-        ' rows and ', coalesce(staged.pence_staged, 0), ' pence are staged. If files have changed',
-        ' since they were read: dbt build --select stg_transactions+'
-    ) as problem
+    coalesce(files.source_file, staged.source_file) || ' holds '
+    || coalesce(files.rows_in_file || ' rows and ', '') || coalesce(files.pence_in_file, 0)
+    || ' pence, but ' || coalesce(staged.rows_staged, 0) || ' rows and '
+    || coalesce(staged.pence_staged, 0) || ' pence are staged. If files have changed since they'
+    || ' were read: dbt build --select stg_transactions+' as problem
 from files
 full outer join staged on files.source_file = staged.source_file
 where

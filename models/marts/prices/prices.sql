@@ -39,7 +39,7 @@ compared as (
             running.actual_price_pence,
             coalesce(
                 running.stated_price_pence,
-                round(regular.regular_price_pence * levels.price_level, 4),
+                {{ rounded('regular.regular_price_pence * levels.price_level', 4) }},
                 0
             )
         ) as regular_price_pence

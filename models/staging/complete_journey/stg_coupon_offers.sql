@@ -11,8 +11,8 @@ campaigns as (
 )
 
 select
-    coupons.campaign_id::varchar as campaign_code,
-    coupons.product_id::varchar as product_code,
+    coupons.campaign_id::string as campaign_code,
+    coupons.product_id::string as product_code,
     campaigns.campaign_type,
     campaigns.start_date::date as first_date,
     campaigns.end_date::date as last_date,

@@ -2,8 +2,8 @@
 
 -- A view: its rows are read once, by the mart.
 select
-    product_id::varchar as product_code,
-    store_id::varchar as store_code,
+    product_id::string as product_code,
+    store_id::string as store_code,
     {{ iso_week("date '2016-12-26' + ((week - 1) * 7)::integer") }}::integer as shop_week,
     display_location,
     mailer_location

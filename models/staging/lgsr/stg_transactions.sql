@@ -1,7 +1,7 @@
 -- Every line read, typed once. A line that is invalid by itself gets a reject reason;
 -- what depends on other lines or the calendar is decided in int_baskets and int_items.
--- Rows must stay in file and line order, from which line numbers are counted, so there must be no
--- join here.
+-- On DuckDB rows must stay in file and line order, from which line numbers are counted, so there
+-- must be no join here.
 with raw_lines as (
     {{ raw_transactions() }}
 ),
@@ -35,6 +35,7 @@ typed as (
         quantity as quantity_text,
         spend as spend_text,
         source_file,
+        source_line,
         line_fault,
         missing_words,
         raw_text
@@ -124,13 +125,13 @@ select
     store_format,
     store_region,
     source_file,
-    null::bigint as source_line,
+    source_line,
     missing_words,
     -- Simulated baskets are known by their ids (simulator/lgsr.py). The quick test comes first.
     coalesce(
         basket_id like 'SIM%' and {{ matches('basket_id', 'SIM[0-9]+-[0-9]+') }}, false
     ) as is_simulated,
     reject_reason,
-    null::varchar as set_aside_reason,
+    null::string as set_aside_reason,
     case when reject_reason is not null then raw_text end as raw_text
 from checked

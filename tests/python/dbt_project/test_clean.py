@@ -15,12 +15,14 @@ MADE = [
     "target/partial_parse.msgpack", "logs/dbt.log", "logs/dbt.log.1",
     "build/lib/trainer/fit.py", "build/bdist.linux-x86_64/x/y",
     f"cache.baselines/{'0a' * 16}.npz", ".duckdb_tmp/duckdb_temp_storage_S32K-0.tmp",
-    ".duckdb_tmp/order_lines_x1_/0.parquet",
+    ".duckdb_tmp/order_lines_x1_/0.parquet", "spark_warehouse/retailsim.db/trips/_SUCCESS",
+    "spark_warehouse/retailsim.db/trips/.part-0.crc", "spark_warehouse/metastore/log/log1.dat",
+    "spark_warehouse/derby.log",
 ]  # fmt: skip
 MINE = [
     "target/notes.txt", "target/compiled/other/a.sql", "logs/log.txt", "build/lib/mine/x.py",
     "cache.baselines/best.npz", ".duckdb_tmp/x", ".cache.1.new/x", "raw_data/time.csv",
-    ".duckdb_tmp/order_lines_x1_/notes.txt", "runs/small/run.json",
+    ".duckdb_tmp/order_lines_x1_/notes.txt", "runs/small/run.json", "spark_warehouse/notes.txt",
 ]  # fmt: skip
 
 
@@ -50,7 +52,9 @@ def test_only_what_was_made_is_removed(tmp_path, monkeypatch, capsys, mine):
     assert main([]) == 0
     assert left(tmp_path) == set(mine)
     said = capsys.readouterr().err.splitlines()
-    kept = ["target", "logs", "build", "cache.baselines", ".duckdb_tmp"] if mine else []
+    kept = [
+        "target", "logs", "build", "cache.baselines", "spark_warehouse", ".duckdb_tmp"
+    ] if mine else []  # fmt: skip
     assert [line.split(" is kept: ")[0] for line in said] == kept
     assert main([]) == 0 and left(tmp_path) == set(mine)
 

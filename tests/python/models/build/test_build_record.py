@@ -115,7 +115,7 @@ def test_retry_enters_what_it_builds(dbt, warehouse, raw):
         mock.patch("dbt.selected_resources.set_selected_resources"),
         mock.patch("dbt.selected_resources.SELECTED_RESOURCES", []),
     ):
-        models = ["stg_weeks", "int_substitution_clusters"]  # one in SQL, one in Python
+        models = ["stg_weeks", "int_substitution_clusters"]
         assert dbt("run", "--select", *models, raw=raw, into=warehouse).returncode == 0
         assert "was built before stg_weeks" in problem(warehouse)
         with mock.patch("dbt.task.run.RunTask.after_run", side_effect=SystemExit):

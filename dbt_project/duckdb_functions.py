@@ -1,6 +1,6 @@
-"""Lets SQL ask for a layout, `layout(name)`, and for the files of order lines as tables of text,
-`text_tables(name, folder, near)`, which `order_line_totals` counts again. A plugin of dbt-duckdb,
-named in profiles.yml.
+"""Functions of Python for SQL on DuckDB: those of functions.py, and the files of order lines as
+tables of text, `text_tables(name, folder, near)`, which `order_line_totals` counts again. A plugin
+of dbt-duckdb, named in profiles.yml.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ import atexit
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from .errors import LayoutError
-from .layout import load_layout
-from .order_lines import OrderLines
-from .text_tables import write_text_tables
-from .totals import totals
+from .functions import FUNCTIONS
+from .layouts import LayoutError, load_layout
+from .layouts.order_lines import OrderLines
+from .layouts.text_tables import write_text_tables
+from .layouts.totals import totals
+from .substitution_clusters import substitution_clusters
 
 
 class Plugin(BasePlugin):
@@ -33,7 +33,12 @@ class Plugin(BasePlugin):
         """Called when the database was opened."""
         # A linter leaves it open, and Python would list what its functions keep from being freed.
         atexit.register(conn.close)
-        conn.create_function("layout", layout, ["VARCHAR"], "VARCHAR")
+        for name, function in FUNCTIONS.items():
+            conn.create_function(name, function, ["VARCHAR"], "VARCHAR")
+        keys = "INTEGER[]"
+        conn.create_function(
+            "substitution_clusters", substitution_clusters, [keys, keys], f"{keys}[]"
+        )
         for function in (self.text_tables, self.order_line_totals):
             # They read and write files: not to be called twice, nor ahead of time.
             conn.create_function(
@@ -68,16 +73,3 @@ def _as_json(function: Callable[[OrderLines, Path, Path], Any]) -> Callable[[str
             return json.dumps({"problem": str(error)})
 
     return call
-
-
-def layout(name: str) -> str:
-    """A layout as JSON; with the one key `problem` where it cannot be used."""
-    try:
-        found = load_layout(name)
-    except LayoutError as error:
-        return json.dumps({"problem": str(error)})
-    fields: dict[str, Any] = asdict(found)
-    if found.order_lines is not None:
-        for name in ("columns", "has_time"):
-            fields["order_lines"][name] = getattr(found.order_lines, name)
-    return json.dumps(fields)

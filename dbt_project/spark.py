@@ -1,0 +1,106 @@
+"""Starts Apache Spark for dbt's target `spark`, with the functions of Python that SQL may call.
+
+A plugin of dbt-core, which finds it by the name of this package; for other targets it does
+nothing. Without it dbt would start Spark by itself, but with a stack trace where Java is missing,
+and without the functions.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from dbt.config.runtime import load_profile
+from dbt.flags import get_flags
+from dbt.plugins.manager import dbtPlugin
+from dbt_common.exceptions import DbtRuntimeError
+
+from .functions import FUNCTIONS
+from .substitution_clusters import substitution_clusters
+
+JAVA = 17
+"""The oldest version that Spark 4 runs on."""
+_MEMORY = re.compile(r"[1-9]\d*[mgt]", re.IGNORECASE)
+
+
+class Plugin(dbtPlugin):
+    """What dbt makes before it reads a project."""
+
+    def initialize(self) -> None:
+        """Raises DbtRuntimeError, whose message dbt prints without a stack trace."""
+        if self.project_name != "retailsim":
+            return
+        flags = get_flags()
+        profile = load_profile(flags.PROJECT_DIR, flags.VARS, flags.PROFILE, flags.TARGET)
+        credentials = profile.credentials
+        if credentials.type == "spark" and credentials.method == "session":
+            start(credentials.server_side_parameters)
+
+
+plugins = [Plugin]
+
+
+def start(settings: dict[str, str]) -> None:
+    """Start Spark in this process, unless it runs, and let SQL call FUNCTIONS and
+    `substitution_clusters`.
+
+    settings: Spark's, as profiles.yml has them.
+
+    Raises DbtRuntimeError, with one line that says what to do.
+    """
+    for problem in (java_problem(), *_problems(settings)):
+        if problem:
+            raise DbtRuntimeError(problem)
+    from pyspark.sql import SparkSession
+
+    Path(settings["spark.sql.warehouse.dir"]).mkdir(parents=True, exist_ok=True)
+    builder = SparkSession.builder.enableHiveSupport()
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    try:
+        spark = builder.getOrCreate()
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DbtRuntimeError(f"Spark does not start: {reason}") from None
+    for name, function in FUNCTIONS.items():
+        spark.udf.register(name, function, "string")
+    spark.udf.register("substitution_clusters", substitution_clusters, "array<array<int>>")
+
+
+def java_problem() -> str | None:
+    """Why Spark cannot run for want of Java, and how to get it; None where it can."""
+    remedy = (
+        f"Spark needs Java {JAVA} or newer: install it (on Debian, apt install "
+        f"openjdk-{JAVA}-jre-headless), or set JAVA_HOME to the folder that it is in"
+    )
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=str(Path(home) / "bin") if home else None)
+    if java is None:
+        where = f"JAVA_HOME={home} has no bin/java" if home else "there is no java on the PATH"
+        return f"{where}. {remedy}"
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(1\.)?(\d+)', said)
+    if version is None or int(version[2]) < JAVA:
+        found = f"is Java {version[2]}" if version else "does not say its version"
+        return f"{java} {found}. {remedy}"
+    return None
+
+
+def _problems(settings: dict[str, str]) -> list[str]:
+    """What is wrong with the settings, each in one line."""
+    found = []
+    memory = settings["spark.driver.memory"]
+    if not _MEMORY.fullmatch(memory):
+        found.append(f"RETAILSIM_SPARK_MEMORY={memory}: give a whole number and a unit, such as 4g")
+    partitions = settings["spark.sql.shuffle.partitions"]
+    if not re.fullmatch(r"[1-9]\d{0,5}", partitions):
+        found.append(f"RETAILSIM_SPARK_PARTITIONS={partitions}: give a whole number, such as 4")
+    folder = settings["spark.sql.warehouse.dir"]
+    if not folder.strip() or re.search(r"['\";]", folder):
+        found.append(f"RETAILSIM_SPARK_WAREHOUSE={folder}: name a folder, without ' \" or ;")
+    elif Path(folder).exists() and not Path(folder).is_dir():
+        found.append(f"RETAILSIM_SPARK_WAREHOUSE={folder}: this is no folder. Name another")
+    return found

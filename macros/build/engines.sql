@@ -1,0 +1,77 @@
+{# What the build record needs of an engine: DuckDB has transactions and deletes rows, Spark neither. #}
+
+{% macro together(statements) %}
+    {{- adapter.dispatch('together', 'retailsim')(statements) -}}
+{% endmacro %}
+
+{% macro default__together(statements) %}
+    {#- SQL of a hook: the statements, all or none. -#}
+    begin transaction;
+    {{ statements | join(';\n') }};
+    commit;
+{% endmacro %}
+
+{% macro spark__together(statements) %}
+    {#- Runs them one by one, since Spark takes one at a time; there is nothing left for the hook. -#}
+    {% for sql in statements %}
+        {% call statement(auto_begin=false) %}{{ sql }}{% endcall %}
+    {% endfor %}
+{% endmacro %}
+
+{% macro tables_present() %}
+    {{- return(adapter.dispatch('tables_present', 'retailsim')()) -}}
+{% endmacro %}
+
+{% macro default__tables_present() %}
+    {#- Names of the tables and views that are there, in lower case. -#}
+    {%- set tables = run_query('select lower(table_name) from information_schema.tables'
+        ~ ' where table_catalog = ' ~ sql_string(target.database)
+        ~ ' and table_schema = ' ~ sql_string(target.schema)) -%}
+    {%- do return(tables.columns[0].values() | list) -%}
+{% endmacro %}
+
+{% macro spark__tables_present() %}
+    {%- do return(run_query('show tables in ' ~ target.schema).columns['tableName'].values() | list) -%}
+{% endmacro %}
+
+{% macro create_if_missing(table, columns) %}
+    {%- do return('create table if not exists ' ~ table ~ ' (' ~ columns ~ ')'
+        ~ (' using parquet' if target.type == 'spark' else '')) -%}
+{% endmacro %}
+
+{% macro keep_rows(table, condition) %}
+    {{- return(adapter.dispatch('keep_rows', 'retailsim')(table, condition)) -}}
+{% endmacro %}
+
+{% macro default__keep_rows(table, condition) %}
+    {#- Statements that delete the rows of a table that do not fulfil a condition. -#}
+    {%- do return(['delete from ' ~ table ~ ' where not (' ~ condition ~ ')']) -%}
+{% endmacro %}
+
+{% macro spark__keep_rows(table, condition) %}
+    {%- set kept = table ~ '_kept' -%}
+    {%- do return([
+        'drop table if exists ' ~ kept,
+        'create table ' ~ kept ~ ' using parquet as select * from ' ~ table ~ ' where ' ~ condition,
+        'drop table ' ~ table,
+        'alter table ' ~ kept ~ ' rename to ' ~ table,
+    ]) -%}
+{% endmacro %}
+
+{% macro text_type() %}
+    {#- As the engine itself says it of a column. -#}
+    {%- do return('string' if target.type == 'spark' else 'varchar') -%}
+{% endmacro %}
+
+{% macro timestamp_type() %}
+    {%- do return('timestamp_ntz' if target.type == 'spark' else 'timestamp') -%}
+{% endmacro %}
+
+{% macro warehouse_place() %}
+    {#- What names the warehouse, and which it is. -#}
+    {%- if target.type == 'spark' -%}
+        {%- do return('RETAILSIM_SPARK_WAREHOUSE: '
+            ~ env_var('RETAILSIM_SPARK_WAREHOUSE', 'spark_warehouse')) -%}
+    {%- endif -%}
+    {%- do return('RETAILSIM_DB: ' ~ target.path) -%}
+{% endmacro %}
