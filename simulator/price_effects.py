@@ -118,8 +118,8 @@ class PriceEffects:
         appeal = -r.switching * change + self._announcement(store, week)
         odds = r.share * np.exp(appeal)
         total = np.bincount(r.need, odds)
-        value = np.log(total)[r.need] * r.has_rivals
-        return appeal - value, np.bincount(r.need, odds * change) / total
+        value = np.log(total) * r.switches
+        return appeal - value[r.need], np.bincount(r.need, odds * change) / total
 
     def _effect(self, store: int, week: int) -> np.ndarray:
         """(P,) x of `simulator.prices.response`, relative to the prices that there would be."""

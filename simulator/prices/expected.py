@@ -96,7 +96,7 @@ class ExpectedDemand:
         price = (by_need.index_add(0, need, odds * change) / total)[need, None]
         followed, stocked, learnt = self._memory
         gap = change[:, None] - price * followed
-        x = (appeal - torch.tensor(r.has_rivals) * total.log()[need] - at.lasting * change)[
+        x = (appeal - r.switches * total.log()[need] - at.lasting * change)[
             :, None
         ] - at.passing * gap
         x = x - at.stocking * at.quantity[:, None] * (-price).clamp(min=0) * stocked

@@ -104,12 +104,6 @@ class PriceResponse:
     wander: np.ndarray
     """(P, Z, W) c + u + log traffic; very small where a product was not on sale."""
 
-    @property
-    def has_rivals(self) -> np.ndarray:
-        """(P,) bool: whether V counts. What a product that stands alone loses goes nowhere in
-        particular, as far as receipts tell."""
-        return self.switches & (np.bincount(self.need)[self.need] > 1)
-
 
 @dataclass
 class _Data:
@@ -129,9 +123,7 @@ class _Data:
     category: Tensor
     share: Tensor
     switches: bool
-    """Whether needs can be told."""
-    has_rivals: Tensor
-    """(P,) 1 where V counts."""
+    """Whether V counts."""
     announced: Tensor
     """(2, P, Z, W) display and mailer."""
 
@@ -166,7 +158,6 @@ def fit_response(panel: Panel, price: np.ndarray, needs: Needs, last_week: int) 
         torch.tensor(on_sale & seen & ~elsewhere, dtype=torch.float64),
         torch.tensor(panel.traffic[:, :last_week]).clamp(min=1e-3).log(),
         torch.tensor(need), torch.tensor(category), torch.tensor(share), needs.can_tell,
-        torch.tensor(needs.can_tell * (np.bincount(need)[need] > 1.0)),
         torch.tensor(np.stack([panel.display, panel.mailer])[..., :last_week]),
     )  # fmt: skip
     model = _Model(data)
@@ -225,9 +216,11 @@ class _Model:
         weight = d.share[:, None, None] * d.on_sale
         odds = weight * appeal.exp()
         value = self._by_need(odds).log() - self._by_need(weight.expand_as(odds)).log()
+        if not d.switches:
+            value = torch.zeros_like(value)
         need_price = self._by_need(odds.detach() * d.price) / self._by_need(odds.detach())
         reference, stock = memories(need_price)
-        return appeal - d.has_rivals[:, None, None] * value[d.need], reference, stock
+        return appeal - value[d.need], reference, stock
 
     def reference(self) -> np.ndarray:
         """(P, Z, W) reference prices."""
@@ -290,9 +283,7 @@ class _Model:
         mean = self.log_mean().exp() * d.on_sale
         own = d.share[:, None, None] * self._appeal().exp() * d.on_sale
         own = own / self._by_need(own)[d.need]
-        slope = (
-            -self.log_e.exp()[:, None, None] * d.price * (1 - own * d.has_rivals[:, None, None])
-        )  # dx / d log e
+        slope = -self.log_e.exp()[:, None, None] * d.price * (1 - own * d.switches)  # dx / d log e
         products, zones, weeks = mean.shape
         walk = torch.eye(weeks, dtype=torch.float64).diff(dim=0)
         prior = walk.T @ walk / PRODUCT_STEP**2 + torch.eye(weeks, dtype=torch.float64) / LEVEL**2
