@@ -28,7 +28,7 @@ from trainer.features.shelf_prices import ShelfPriceSettings
 
 SMOOTH = 0.02
 """Log price within which the answer of units bends around the reference price."""
-WIDER = 1.5
+WIDER = 1.75
 """Times the errors of estimation, where parameters are drawn: how far elasticities of a synthetic
 chain were from the truth, in these errors (benchmarks.price_truth, seed 3; docs/prices.md has what
 intervals then hold in others). The difference is how the formulas differ from the chain's

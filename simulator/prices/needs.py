@@ -4,8 +4,9 @@ Two products of a category belong together where customers take one instead of t
 (substitution edges of the product graph), and where customers of one take the other when theirs
 gets dearer. The second is a score of both directions, standardised by what pairs of different
 departments show, which do not replace each other. Evidence is averaged between groups (average
-linkage), and groups are joined while it exceeds `ENOUGH`. Where pairs of a category have no more
-to do with each other's prices than chance makes of unrelated ones, nothing is said of any pair.
+linkage), and groups are joined while it exceeds `ENOUGH`; what then stands alone goes to the
+nearest group of its category. Where pairs of a category have no more to do with each other's prices
+than chance makes of unrelated ones, nothing is said of any pair.
 """
 
 from __future__ import annotations
@@ -133,9 +134,23 @@ def find_needs(
             np.fill_diagonal(inside, highest)
             tree = linkage(squareform(highest - inside, checks=False), "average")
             groups = fcluster(tree, highest - ENOUGH, "distance")
+            groups = _joined(groups, highest - inside)
         need[rows] = found + groups - 1
         found += groups.max()
     return Needs(need, substitutes)
+
+
+def _joined(groups: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """(n,) groups from 1 of a category's products, those that stand alone with the group nearest
+    to them: few products have no rival in their finest category, and who is taken to have none
+    loses too little to a price."""
+    found = groups.copy()
+    for row in np.flatnonzero(np.bincount(groups)[groups] == 1):
+        others = np.flatnonzero(np.arange(len(found)) != row)
+        label, place = np.unique(found[others], return_inverse=True)
+        mean = np.bincount(place, distance[row, others]) / np.bincount(place)
+        found[row] = label[mean.argmin()]
+    return np.unique(found, return_inverse=True)[1] + 1
 
 
 def cross_scores(panel: Panel, relative: np.ndarray, purchases: Purchases) -> np.ndarray:
