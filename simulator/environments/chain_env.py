@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from operator import index
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -13,9 +13,11 @@ from dbt_project.sample import Actions, WeekResult
 from dbt_project.sample.calendar import WEEKS_A_YEAR
 from trainer.commands.errors import InputError
 
-from .learned.opening import LearnedOpening
 from .opening import Episode, Opening
 from .picture import draw
+
+if TYPE_CHECKING:
+    from .learned.opening import LearnedOpening
 
 LARGEST = 10.0
 """Observations are cut off at this size."""
@@ -38,8 +40,8 @@ class ChainEnv(gymnasium.Env):
       the last four weeks), `price` (charged over base prices) and `kept`, the share of households
       that are not lost: that one is of the truth, to judge by, and no observation has it. The
       learned world does not know it and has none.
-    - **Worlds**: `world="chain"`, the synthetic chain itself, or `world="model"`, what was learnt of
-      it from receipts, in the file `checkpoint` that `python -m simulator.policy learn` wrote.
+    - **Worlds**: `world="chain"`, the synthetic chain itself, or `world="model"`, what was learnt
+      of it from receipts, in the file `checkpoint` that `python -m simulator.policy learn` wrote.
 
     Every other keyword argument but `render_mode` is a field of `Opening` (of `LearnedOpening` with
     `world="model"`: `weeks` alone) or of the subclass.
@@ -158,4 +160,6 @@ def _opening(world: str, values: dict[str, Any]) -> Opening | LearnedOpening:
         raise InputError(f"{unknown[0]} is the chain's: the learned world is as its file says")
     if "checkpoint" not in values:
         raise InputError("world=model needs checkpoint, a file of python -m simulator.policy learn")
+    from .learned.opening import LearnedOpening  # needs torch, which the chain does not
+
     return LearnedOpening(**values)

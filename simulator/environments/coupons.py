@@ -13,7 +13,7 @@ from trainer.commands.errors import InputError
 
 from .books import Books
 from .chain_env import CHAIN_FIGURES, LARGEST, ChainEnv
-from .learned.world import NO_COUPONS
+from .learned import NO_COUPONS
 from .opening import Opening
 
 RECENCY = (2, 5, 13)

@@ -107,7 +107,9 @@ class Knowledge:
         try:
             with safe_open(path, "np") as file:
                 if (file.metadata() or {}).get("format") != FORMAT:
-                    raise InputError(f"{path} is no learned world: python -m simulator.policy learn")
+                    raise InputError(
+                        f"{path} is no learned world: python -m simulator.policy learn"
+                    )
                 found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
             raise InputError(f"{path} cannot be read ({error})") from None

@@ -1,8 +1,8 @@
 """Learning the world from receipts (a tensor cache) and the retailer's own books, up to a week.
 
-How demand answers to prices is `fit_demand_response`'s; the rest is counted: how often each customer
-comes, what they buy on a trip, and how much this week of last year said about this year's. Levels
-are those of the last year, with the prices, promotions and visits of its weeks taken out.
+How demand answers to prices is `fit_demand_response`'s; the rest is counted: how often each
+customer comes, what they buy on a trip, and how much a week of last year said about this year's.
+Levels are those of the last year, with the prices, promotions and visits of its weeks taken out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
 from simulator.prices.response import memories
-from simulator.prices.visit_response import basket_price, learn, usual_baskets
+from simulator.prices.visit_response import learn, usual_baskets
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 
@@ -26,8 +26,6 @@ LATELY = 8
 """Weeks without a sale after which a product is no longer on sale."""
 PRIOR = 5.0
 """Trips of the average customer that count beside a customer's own, in what they like."""
-ROUNDS = 3
-"""Of levels and visits, which depend on each other little."""
 
 
 def learn_world(cache: TensorCache, books: Records, start: int) -> Knowledge:
@@ -41,8 +39,8 @@ def learn_world(cache: TensorCache, books: Records, start: int) -> Knowledge:
         raise InputError(f"--start: {cache.folder} ends with week {cache.rows('weeks')}")
     if (trained := cache.split["train"][1]) > start:
         raise InputError(
-            f"--start: {cache.folder} has static tables of weeks up to {trained}: build with the dbt "
-            f"vars train_last_week: {start}, validation_last_week and test_last_week"
+            f"--start: {cache.folder} has static tables of weeks up to {trained}: build with the "
+            f"dbt vars train_last_week: {start}, validation_last_week and test_last_week"
         )
     response = fit_demand_response(cache, start)
     if response is None or not response.products.moved.any():
@@ -91,9 +89,7 @@ class _Learner:
         self.units = _counted((product, when), (self.n, weeks), quantity)
         self.paid = _counted((product, when), (self.n, weeks), paid)
         lately = when >= weeks - YEAR
-        self.own = _counted(
-            (who[of_item][lately], product[lately]), (self.customers, self.n)
-        )
+        self.own = _counted((who[of_item][lately], product[lately]), (self.customers, self.n))
 
     def knowledge(self) -> Knowledge:
         b, r, start = self.books, self.response.products, self.start
@@ -138,8 +134,8 @@ class _Learner:
         )  # fmt: skip
 
     def _of_products(self) -> tuple[np.ndarray, ...]:
-        """Needs, shares, switching and quantity effects of all products. Those outside the panel, or
-        whose price never moved, are alone in their need and answer as a need does."""
+        """Needs, shares, switching and quantity effects of all products. Those outside the panel,
+        or whose price never moved, are alone in their need and answer as a need does."""
         r = self.response.products
         need = np.arange(self.n) + int(r.need.max()) + 1
         need[self.panel_row[r.moved]] = r.need[r.moved]
@@ -209,7 +205,9 @@ class _Learner:
         """Anonymous trips for each trip with a card, of the splits that ended by the start."""
         totals, split = self.cache.manifest["totals"], self.cache.split
         ended = [name for name, (_, last) in split.items() if last <= self.start]
-        trips = [sum(totals[name][who]["trips"] for name in ended) for who in ("anonymous", "identified")]
+        trips = [
+            sum(totals[name][who]["trips"] for name in ended) for who in ("anonymous", "identified")
+        ]
         return trips[0] / max(trips[1], 1)
 
     def _weighed(self) -> np.ndarray:
@@ -260,8 +258,8 @@ def _effects(change, need, share, switching, of_need, switches):
 
 
 def _repeated(level: np.ndarray) -> np.ndarray:
-    """(n, 52) of the weeks after the history, of logs (n, S): the mean of the same weeks of the last
-    two years, each around its year's mean, times the slope of one year on the other."""
+    """(n, 52) of the weeks after the history, of logs (n, S): the mean of the same weeks of the
+    last two years, each around its year's mean, times the slope of one year on the other."""
     years = [level[:, -2 * YEAR : -YEAR], level[:, -YEAR:]]
     before, after = (year - year.mean(1, keepdims=True) for year in years)
     slope = (before * after).sum() / max((before**2).sum(), 1e-9)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ class LearnedOpening:
         if self.weeks < 1:
             raise InputError(f"weeks must be at least 1, not {self.weeks}")
 
-    @property
+    @cached_property
     def warm_up(self) -> int:
         """Weeks of the history."""
         return self.start()[0].known.start
@@ -66,4 +66,3 @@ def _start(opening: LearnedOpening, changed: int) -> tuple[LearnedWorld, Books]:
     books.weeks, books.last_trip = known.start, known.last_trip.copy()
     last = slice(-USUAL_WEEKS, None)
     return world, books.as_usual(known.trips[last].mean(), known.revenue[last].mean())
-

@@ -6,8 +6,8 @@ of prices: exp(-v m_g I_h). What they buy is, for each product, Poisson around
     traffic-weighted likes x season x exp(m_g x_iw)
 
 with x, reference prices, stocks, needs and segments as in `simulator.prices.response`. The manager,
-costs and suppliers of weeks to come are unknown: costs and regular prices stay, and each product has
-promotions and offers of four weeks of its own past, drawn with the run's number.
+costs and suppliers of weeks to come are unknown: costs and regular prices stay, and each product
+has promotions and offers of four weeks of its own past, drawn with the run's number.
 
 Nobody is ever lost in it: receipts of a few years do not show who left for good because of prices.
 """
@@ -31,6 +31,7 @@ from simulator.prices.response import KEEPS, MEMORY
 from simulator.prices.visit_response import LEARNING
 from trainer.commands.errors import InputError
 
+from . import NO_COUPONS
 from .knowledge import Knowledge
 
 YEAR = 52
@@ -198,12 +199,6 @@ class LearnedWorld:
         self.stock, self.reference = stock, self.reference + MEMORY * (price - self.reference)
         self.learnt = self.learnt + LEARNING * (k.basket @ change - self.learnt)
         return visits, units
-
-
-NO_COUPONS = (
-    "the learned world knows no coupons: the chain's receipts hold none that were handed out, so "
-    "neither redemption nor what a coupon adds can be learnt from them. Use world=chain"
-)
 
 
 def _regions(actions: Actions | None) -> int:
