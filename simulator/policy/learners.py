@@ -69,7 +69,8 @@ def constant_elasticity(opening, limits: Limits, settings: Settings, seed: int, 
 
 
 def search(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
-    """Constant knobs by coordinate search, all with the same draws."""
+    """Constant knobs by coordinate search, all with the same draws: first along all of each knob in
+    steps of the first size, for what pays may lie beyond what does not, then near what was best."""
     scope = chain_scope(opening)
     lives = settings["lives"]
     knobs, curve, lived = STILL.copy(), [], 0
@@ -85,16 +86,16 @@ def search(opening, limits: Limits, settings: Settings, seed: int, week: Progres
     # All levels together first, then promotions, then each department.
     groups = [list(range(DEPARTMENTS)), *([k] for k in range(DEPARTMENTS, KNOBS))]
     groups += [[k] for k in range(DEPARTMENTS)]
-    for step in settings["steps"]:
+    for turn, step in enumerate(settings["steps"]):
+        ends = np.arange(-1, 1 + step / 2, step)
         for group in groups:
-            for sign in (1, -1):
-                while True:
-                    candidate = knobs.copy()
-                    candidate[group] = np.clip(candidate[group] + sign * step, -1, 1)
-                    if (candidate == knobs).all() or (value := tried(candidate)) <= best:
-                        break
+            places = ends if turn == 0 else knobs[group[0]] + step * np.array([-1, 1])
+            for place in np.unique(np.clip(places, -1, 1)):
+                candidate = knobs.copy()
+                candidate[group] = place
+                if (candidate != knobs).any() and (value := tried(candidate)) > best:
                     knobs, best = candidate, value
-                curve.append((lived, best))
+            curve.append((lived, best))
     return {"knobs": knobs}, curve
 
 
@@ -242,7 +243,7 @@ LEARNERS: dict[str, tuple[Callable, Settings]] = {
     "fixed-depth": (fixed_depth, {"lives": 2}),
     "quarters": (quarters, {"lives": 1}),
     "constant-elasticity": (constant_elasticity, {}),
-    "search": (search, {"lives": 2, "steps": [0.5, 0.2]}),
+    "search": (search, {"lives": 1, "steps": [0.5, 0.2]}),
     "lin-ts": (
         bandit("lin-ts"),
         {
