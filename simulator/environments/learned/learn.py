@@ -248,7 +248,7 @@ def _effects(change, need, share, switching, of_need, switches):
     appeal = -switching[:, None] * change
     odds = share[:, None] * np.exp(appeal)
     total = by_need(odds)
-    value = np.log(total / by_need(np.repeat(share[:, None], 1, 1))) * switches
+    value = np.log(total / by_need(share[:, None])) * switches
     price = by_need(odds * change) / total
     padded = np.hstack([price, price[:, -1:]])  # one week more: what is remembered after the last
     reference, stock = (m[:, 0].numpy() for m in memories(torch.tensor(padded[:, None])))
