@@ -31,7 +31,7 @@ def page(found: Mapping[str, Any], chains: Chains, command: str) -> str:
     best = sorted((n for n in rows if n not in (PLAN, ORACLE)), key=lambda n: -rows[n]["profit"])
     names = [PLAN, *([ORACLE] if ORACLE in rows else []), *best][:DRAWN]
     head, _, *lines = (line.strip("| ").split(" | ") for line in table(found)[: len(rows) + 2])
-    said = element("p", table(found)[-1] + ".")
+    said = join([element("p", f"{line}.") for line in table(found)[-3:] if line])
     sections = {
         "In short": join([html_table("Policies", head, lines), said]),
         "Promised and earned": _promised(rows),

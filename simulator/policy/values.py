@@ -85,8 +85,9 @@ def compared(chains: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
 
     `profit`, `promised` (in the model) a week, `gain` over the current plan, with a 95 % interval
     by Student's t over chains (over lives, where there is one chain), `gap`, the share of the way
-    from the current plan to the oracle, `kept`, `broken`; and Spearman's correlation of value in
-    the model with value in truth, the mean over chains.
+    from the current plan to the oracle, `kept`, `broken`; Spearman's correlation of value in the
+    model with value in truth, the mean over chains; and the `chosen` policy, which promises most of
+    those that break no limit, with what it truly earns `over` each other one.
     """
     names = [name for name in chains[0] if all(name in chain for chain in chains)]
 
@@ -94,12 +95,16 @@ def compared(chains: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
         """(lives,) of each chain."""
         return [np.mean(chain[name][world]["profit"], axis=1) for chain in chains]
 
-    rows = {}
-    for name in names:
-        truth, model, plan = weekly("truth", name), weekly("model", name), weekly("truth", PLAN)
-        gains = [own - other for own, other in zip(truth, plan, strict=True)]
+    def over(name: str, other: str) -> dict[str, float]:
+        pairs = zip(weekly("truth", name), weekly("truth", other), strict=True)
+        gains = [one - two for one, two in pairs]
         each = np.array([g.mean() for g in gains]) if len(chains) > 1 else gains[0]
         mean, half = float(each.mean()), _half(each)
+        return {"gain": mean, "low": mean - half, "high": mean + half}
+
+    rows = {}
+    for name in names:
+        truth, model = weekly("truth", name), weekly("model", name)
         kept = [np.mean(chain[name]["truth"]["kept"]) for chain in chains]
         earned = float(np.mean([x.mean() for x in truth]))
         promised = float(np.mean([x.mean() for x in model]))
@@ -110,8 +115,8 @@ def compared(chains: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
         paid = np.mean([np.mean(chain[name]["truth"]["paid"], axis=0) for chain in chains], axis=0)
         rows[name] = {
             "profit": earned, "promised": promised, "promise_over_earned": promised / earned,
-            "gain": mean, "low": mean - half, "high": mean + half,
-            "kept": float(np.mean(kept)), "broken": dict(broken), "paid": paid.tolist(),
+            **over(name, PLAN), "kept": float(np.mean(kept)), "broken": dict(broken),
+            "paid": paid.tolist(),
         }  # fmt: skip
     if ORACLE in rows:
         whole = rows[ORACLE]["gain"]
@@ -122,7 +127,13 @@ def compared(chains: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
         spearmanr(*([np.mean(chain[n][w]["profit"]) for n in made] for w in ("model", "truth")))[0]
         for chain in chains
     ]
-    return {"policies": rows, "spearman": float(np.mean(ranks)), "ranked": len(made)}
+    results = [name for name in made if name == PLAN or not rows[name]["broken"]]
+    chosen = max(results, key=lambda name: rows[name]["promised"])
+    others = {name: over(chosen, name) for name in names if name != chosen}
+    return {
+        "policies": rows, "spearman": float(np.mean(ranks)), "ranked": len(made),
+        "chosen": chosen, "over": others,
+    }  # fmt: skip
 
 
 def _half(each: np.ndarray) -> float:
@@ -154,4 +165,9 @@ def table(found: Mapping[str, Any]) -> list[str]:
         f"Spearman's correlation of value in the learned world with value in the true one, over "
         f"{found['ranked']} policies: {found['spearman']:.2f}"
     )
-    return [*lines, "", said]
+    gains = "; ".join(
+        f"{name} {gain['gain']:+,.0f} ({gain['low']:+,.0f} to {gain['high']:+,.0f})"
+        for name, gain in found["over"].items()
+    )
+    best = f"Chosen by promise: {found['chosen']}. It truly earns over others (95 %): {gains}"
+    return [*lines, "", said, "", best]

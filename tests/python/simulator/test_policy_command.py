@@ -103,6 +103,9 @@ def test_figures_by_hand():
     assert row["high"] - row["gain"] == pytest.approx(12.706 * 10, rel=1e-3)
     assert row["promise_over_earned"] == pytest.approx(130 / 170)
     assert found["ranked"] == 3
+    # b promises more, but breaks a limit.
+    assert found["chosen"] == "a"
+    assert found["over"]["b"]["gain"] == 30
     assert found["spearman"] == pytest.approx(-0.5)
     lines = "\n".join(table(found))
     assert "index (2): no result" in lines
@@ -113,7 +116,7 @@ def test_chains_are_the_units_where_there_are_several():
     chains = [
         {
             PLAN: {"model": lived([100, 100]), "truth": lived([100, 100])},
-            "a": {"model": lived([100, 100]), "truth": lived([100 + g, 100 + g])},
+            "a": {"model": lived([101, 101]), "truth": lived([100 + g, 100 + g])},
         }
         for g in (10, 20, 30)
     ]
