@@ -64,7 +64,7 @@ def test_from_yaml_to_table_and_page(place, capsys):
     [
         (["train", "@bad.yml", "--world", "@world", "--out", "@x"], "policy must be one of"),
         (["train", "@worse.yml", "--world", "@world", "--out", "@x"], "unknown setting speed"),
-        (["train", "@worst.yml", "--world", "@world", "--out", "@x"], "lives must be like 2"),
+        (["train", "@worst.yml", "--world", "@world", "--out", "@x"], "lives must be like 1"),
         (["train", "@plan.yml", "--out", "@x"], "name one world"),
         (["train", "@plan.yml", "--raw", "@raw", "--out", "@x"], "has 12 weeks"),
         (["train", "@plan.yml", "--world", "@bad.yml", "--out", "@x"], "cannot be read"),
