@@ -5,6 +5,7 @@
 - core: `World.step` under the manager's plan, in one process.
 - single: `RetailSim/Pricing-v0` in one process: the difference is what Gymnasium's side costs.
 - vectorised: `gymnasium.make_vec`, a process for each episode, of one chain that is drawn once.
+- model: the same environment in one process in a learned world, if `--checkpoint` names one.
 
 Beside weeks a second there are CPU milliseconds a week, which say the same on a busy machine.
 """
@@ -39,18 +40,22 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     world, _ = opening.start()
     drawn = time.perf_counter() - begun
 
-    env = gymnasium.make(NAME, customers=options.customers)
-    still = np.zeros(env.action_space.shape, np.float32)
+    still = np.zeros(gymnasium.make(NAME, customers=options.customers).action_space.shape)
 
     def core() -> None:
         life = world.copy(1)
         for _ in range(opening.weeks):
             life.step()
 
-    def single() -> None:
-        env.reset(seed=1)
-        for _ in range(opening.weeks):
-            env.step(still)
+    def single(**world: str) -> Callable[[], None]:
+        env = gymnasium.make(NAME, **world or {"customers": options.customers})
+
+        def life() -> None:
+            env.reset(seed=1)
+            for _ in range(opening.weeks):
+                env.step(still)
+
+        return life
 
     vector = gymnasium.make_vec(NAME, num_envs=options.episodes, customers=options.customers)
 
@@ -62,9 +67,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     side_by_side = opening.weeks * options.episodes
     found = {
         "core": _speed(core, opening.weeks, options.repeats),
-        "single": _speed(single, opening.weeks, options.repeats),
+        "single": _speed(single(), opening.weeks, options.repeats),
         "vectorised": _speed(vectorised, side_by_side, options.repeats),
     }
+    if options.checkpoint:
+        life = single(world="model", checkpoint=options.checkpoint)
+        found["model"] = _speed(life, opening.weeks, options.repeats)
     # The work is done in other processes, whose time is known when they have ended.
     before = _cpu_of_children()
     vector.close()
@@ -113,6 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     add(
         "--episodes", type=whole(), default=8, metavar="N", help="side by side (default: 8)"
     )  # fmt: skip
+    add("--checkpoint", metavar="FILE", help="a world of python -m simulator.policy learn")
     add("--repeats", type=whole(), default=3, metavar="N", help="of each figure (default: 3)")
     return answer(made, run, arguments)
 

@@ -45,6 +45,8 @@ class Books:
     """(N,) log of the price charged in the last week over its base price, regions averaged."""
     depth: np.ndarray
     """(N,) of last week's promotions, regions averaged."""
+    regular: np.ndarray
+    """(N,) regular prices of the last week, pence, regions averaged; 0 before the first."""
     trips: int
     """Of the last week, as `revenue` (pounds)."""
     revenue: float
@@ -68,7 +70,7 @@ class Books:
         products, known = world.setting.at.size, world.setting.households.known
         return cls(
             units=np.zeros(products), smooth=np.zeros(products), level=np.zeros(products),
-            depth=np.zeros(products), trips=0, revenue=0.0, traffic=0.0,
+            depth=np.zeros(products), regular=np.zeros(products), trips=0, revenue=0.0, traffic=0.0,
             last_trip=np.full(known, NEVER), spend=np.zeros(known),
             bought=np.full((known, world.setting.needs), NEVER, np.int16),
             need=world.setting.catalogue.need,
@@ -95,19 +97,20 @@ class Books:
         first = self.weeks == 0
         self.weeks = result.week
         self.units = result.units
-        self.smooth = self._smoothed(self.smooth, result.units, first)
+        self.smooth = self.smoothed(self.smooth, result.units, first)
         regular, depth = np.atleast_2d(actions.regular), np.atleast_2d(actions.depth)
         self.level = np.log(np.maximum(regular * (1 - depth), 1) / base).mean(0)
-        self.depth = depth.mean(0)
+        self.depth, self.regular = depth.mean(0), regular.mean(0)
         self.trips, self.revenue = result.trips, result.revenue.sum() / 100
-        self.traffic = self._smoothed(self.traffic, result.trips, first)
+        self.traffic = self.smoothed(self.traffic, result.trips, first)
         who = r.household[r.trip]
         card = who < known
         paid = np.bincount(who[card], r.spend[card], known) / 100
-        self.spend = self._smoothed(self.spend, paid, first)
+        self.spend = self.smoothed(self.spend, paid, first)
         self.last_trip[r.household[r.household < known]] = result.week
         self.bought[who[card], self.need[r.product[card]]] = result.week
 
     @staticmethod
-    def _smoothed(old, new, first: bool):
+    def smoothed(old, new, first: bool):
+        """Figures with the latest week taken in."""
         return new * 1.0 if first else old + SMOOTHING * (new - old)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from operator import index
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -15,6 +15,9 @@ from trainer.commands.errors import InputError
 
 from .opening import Episode, Opening
 from .picture import draw
+
+if TYPE_CHECKING:
+    from .learned.opening import LearnedOpening
 
 LARGEST = 10.0
 """Observations are cut off at this size."""
@@ -35,20 +38,26 @@ class ChainEnv(gymnasium.Env):
       which stays as well.
     - **Info**: `week`, `units`, `revenue`, `cost`, `profit` (pounds), `trips`, `seen` (cards of
       the last four weeks), `price` (charged over base prices) and `kept`, the share of households
-      that are not lost: that one is of the truth, to judge by, and no observation has it.
+      that are not lost: that one is of the truth, to judge by, and no observation has it. The
+      learned world does not know it and has none.
+    - **Worlds**: `world="chain"`, the synthetic chain itself, or `world="model"`, what was learnt
+      of it from receipts, in the file `checkpoint` that `python -m simulator.policy learn` wrote.
 
-    Every keyword argument but `render_mode` is a field of `Opening` or of the subclass.
+    Every other keyword argument but `render_mode` is a field of `Opening` (of `LearnedOpening` with
+    `world="model"`: `weeks` alone) or of the subclass.
     Rendering (`rgb_array`) draws prices, units and profit by week.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 4}
 
-    def __init__(self, render_mode: str | None = None, **opening: Any) -> None:
-        """Raises InputError where no such chain can be."""
+    def __init__(
+        self, render_mode: str | None = None, world: str = "chain", **opening: Any
+    ) -> None:
+        """Raises InputError where no such chain can be, and for a file that is no learned world."""
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode must be None or rgb_array, not {render_mode!r}")
         self.render_mode = render_mode
-        self.opening = Opening(**opening)
+        self.opening = _opening(world, opening)
         self.opening.start()
         self.episode: Episode | None = None
         self._weeks: list[dict[str, float]] = []
@@ -58,11 +67,14 @@ class ChainEnv(gymnasium.Env):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin an episode; returns an observation and what is known of the week before it.
 
-        options: `chain`, the seed of another chain from now on.
+        options: `chain`, the seed of another chain from now on; raises InputError in the learned
+        world.
         """
         super().reset(seed=seed)
         opening = self.opening
         if options and "chain" in options:
+            if not isinstance(opening, Opening):
+                raise InputError("chain: the learned world is of one chain; learn it from another")
             opening = replace(opening, chain=index(options["chain"]))
         self._begin(opening)  # first, so that a chain that cannot be changes nothing
         self.opening = opening
@@ -102,20 +114,10 @@ class ChainEnv(gymnasium.Env):
         raise NotImplementedError
 
     def _observed(self) -> np.ndarray:
-        """The subclass's part, then six figures of the whole chain."""
-        episode = self.episode
-        books, usual = episode.books, episode.books.usual
-        angle = 2 * np.pi * (books.weeks + 1) / WEEKS_A_YEAR
-        chain = [
-            np.sin(angle), np.cos(angle), 1 - episode.passed / self.opening.weeks,
-            np.log((books.trips + 1) / (usual.trips + 1)),
-            np.log((books.revenue + 1) / (usual.revenue + 1)),
-            books.seen(4) / max(usual.seen, 1),
-        ]  # fmt: skip
-        seen = np.concatenate([self._seen().ravel(), chain])
-        return np.clip(seen, -LARGEST, LARGEST).astype(np.float32)
+        return observed(self.episode, self._seen())
 
     def _info(self, result: WeekResult) -> dict[str, float]:
+        kept = self.episode.kept
         return {
             "week": result.week,
             "units": int(result.units.sum()),
@@ -124,12 +126,40 @@ class ChainEnv(gymnasium.Env):
             "profit": float(result.profit.sum()) / 100,
             "trips": result.trips,
             "seen": self.episode.books.seen(4),
-            "kept": self.episode.kept,
             "price": self._price(),
-        }
+        } | ({} if np.isnan(kept) else {"kept": kept})
 
     def _price(self) -> float:
         """Price level of the last week: charged over base prices, by usual revenue."""
         books = self.episode.books
         weight = books.usual.units * self.episode.world.setting.unit_price + 1e-9
         return float(np.exp(np.average(books.level, weights=weight)))
+
+
+def observed(episode: Episode, seen: np.ndarray) -> np.ndarray:
+    """An observation: a subclass's part of it, then six figures of the whole chain."""
+    books, usual = episode.books, episode.books.usual
+    angle = 2 * np.pi * (books.weeks + 1) / WEEKS_A_YEAR
+    chain = [
+        np.sin(angle), np.cos(angle), 1 - episode.passed / episode.opening.weeks,
+        np.log((books.trips + 1) / (usual.trips + 1)),
+        np.log((books.revenue + 1) / (usual.revenue + 1)),
+        books.seen(4) / max(usual.seen, 1),
+    ]  # fmt: skip
+    return np.clip(np.concatenate([seen.ravel(), chain]), -LARGEST, LARGEST).astype(np.float32)
+
+
+def _opening(world: str, values: dict[str, Any]) -> Opening | LearnedOpening:
+    if world not in ("chain", "model"):
+        raise InputError(f"world must be chain or model, not {world}")
+    if world == "chain":
+        if "checkpoint" in values:
+            raise InputError("checkpoint is of world=model, the learned world")
+        return Opening(**values)
+    if unknown := sorted(values.keys() - {"checkpoint", "weeks"}):
+        raise InputError(f"{unknown[0]} is the chain's: the learned world is as its file says")
+    if "checkpoint" not in values:
+        raise InputError("world=model needs checkpoint, a file of python -m simulator.policy learn")
+    from .learned.opening import LearnedOpening  # needs torch, which the chain does not
+
+    return LearnedOpening(**values)

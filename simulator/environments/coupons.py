@@ -13,6 +13,7 @@ from trainer.commands.errors import InputError
 
 from .books import Books
 from .chain_env import CHAIN_FIGURES, LARGEST, ChainEnv
+from .learned import NO_COUPONS
 from .opening import Opening
 
 RECENCY = (2, 5, 13)
@@ -86,6 +87,8 @@ class CouponsEnv(ChainEnv):
     weeks since their last trip (in quarters of a year, at most two), their spend over the usual
     mean, and for each coupon the share that bought its need within 13 weeks; then six figures of
     the chain, as of `PricingEnv`.
+
+    There is no learned world of coupons: the chain's receipts hold none that were handed out.
     """
 
     def __init__(
@@ -94,6 +97,8 @@ class CouponsEnv(ChainEnv):
     ) -> None:  # fmt: skip
         if to not in ("segments", "households"):
             raise InputError(f"to must be segments or households, not {to}")
+        if opening.get("world") == "model":
+            raise InputError(NO_COUPONS)
         super().__init__(render_mode, weeks=weeks, **opening)
         self.to, self._size, self._depth = to, menu, depth
         self._begin(self.opening)

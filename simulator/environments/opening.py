@@ -48,6 +48,12 @@ class Opening:
         """
         return _start(self)
 
+    def ready(self) -> None:
+        """Prepare what episodes share: the chain, and its weeks' fixed weights."""
+        tilt = self.start()[0].setting.repertoire.tilt
+        for week in range(self.warm_up + 1, self.warm_up + self.weeks + 1):
+            tilt(week)
+
     def config(self) -> ChainConfig:
         """The chain's configuration."""
         return ChainConfig(
@@ -115,7 +121,8 @@ class Episode:
 
     @property
     def kept(self) -> float:
-        """Share of the households that might shop here and are not lost; of the truth."""
+        """Share of the households that might shop here and are not lost; of the truth, which the
+        learned world does not know: not a number there."""
         h, week = self.world.setting.households, self.books.weeks
         here = (h.first_week <= week) & (week <= h.last_week)
         return float(1 - self.world.memory.lost[here].sum() / max(here.sum(), 1))

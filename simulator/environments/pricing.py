@@ -134,20 +134,25 @@ class PricingEnv(ChainEnv):
         )
 
     def _seen(self) -> np.ndarray:
-        books: Books = self.episode.books
-        world, scope = self.episode.world, self.scope
-        usual = scope.total(books.usual.units)
-        weight = books.usual.units * world.setting.unit_price
-        cost, funding = world.setting.economy.cost, world.setting.economy.funding
-        # After the last week there are no costs of a coming one.
-        now = min(world.week, cost.shape[1]) - 1
-        return np.stack(
-            [
-                np.log((scope.total(books.units) + 1) / (usual + 1)),
-                np.log((scope.total(books.smooth) + 1) / (usual + 1)),
-                scope.mean(books.level, weight),
-                scope.mean(books.depth, weight),
-                scope.mean(np.log(cost[:, now] / cost[:, 0]), weight),
-                scope.mean(funding[:, now], weight),
-            ]
-        )
+        return seen(self.episode, self.scope)
+
+
+def seen(episode: Episode, scope: Scope) -> np.ndarray:
+    """(6, L) what `PricingEnv` observes of levers."""
+    books: Books = episode.books
+    world = episode.world
+    usual = scope.total(books.usual.units)
+    weight = books.usual.units * world.setting.unit_price
+    cost, funding = world.setting.economy.cost, world.setting.economy.funding
+    # After the last week there are no costs of a coming one.
+    now = min(world.week, cost.shape[1]) - 1
+    return np.stack(
+        [
+            np.log((scope.total(books.units) + 1) / (usual + 1)),
+            np.log((scope.total(books.smooth) + 1) / (usual + 1)),
+            scope.mean(books.level, weight),
+            scope.mean(books.depth, weight),
+            scope.mean(np.log(cost[:, now] / cost[:, 0]), weight),
+            scope.mean(funding[:, now], weight),
+        ]
+    )

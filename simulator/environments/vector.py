@@ -30,8 +30,6 @@ def _vector(env: Callable[..., ChainEnv], num_envs: int, options: dict[str, Any]
     The chain and its weeks' fixed weights are computed before the processes are forked, so that
     they share them.
     """
-    opening = env(**options).opening
-    for week in range(opening.warm_up + 1, opening.warm_up + opening.weeks + 1):
-        opening.start()[0].setting.repertoire.tilt(week)
+    env(**options).opening.ready()
     several = num_envs > 1 and len(os.sched_getaffinity(0)) > 1
     return (AsyncVectorEnv if several else SyncVectorEnv)([partial(env, **options)] * num_envs)

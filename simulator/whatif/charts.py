@@ -34,7 +34,7 @@ def weeks(
         pairs = zip(numbers, words, strict=True)
         chart.tooltip(line, *(f"{name}, week {week}: {value}" for week, value in pairs))
         handles.append(line)
-    _by_week(chart.axes)
+    by_week(chart.axes)
     chart.legend(handles, ["without the change", "with it"], "lower")
     words = (
         f"week {week}: {level(figure, measure)} and {level(figure, measure, 'with')}"
@@ -66,7 +66,7 @@ def differences(
     ]
     chart.tooltip(line, *words)
     axes.axhline(0, color=INK, linewidth=1, linestyle=(0, (2, 3)))
-    _by_week(axes)
+    by_week(axes)
     return chart.markup(title, f"{'; '.join(words)}.")
 
 
@@ -83,7 +83,8 @@ def rows(names: Sequence[str], figures: Sequence[Figure], measure: str) -> list[
     ]  # fmt: skip
 
 
-def _by_week(axes: Axes) -> None:
+def by_week(axes: Axes) -> None:
+    """Whole weeks along the bottom, plain numbers at the side."""
     axes.set(xlabel="week")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.yaxis.set_major_formatter(plain())

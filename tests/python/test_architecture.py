@@ -63,13 +63,14 @@ def test_the_trainer_needs_no_warehouse_and_nothing_above_it():
         assert not tops & {"dbt", "duckdb", "dbt_project", "simulator", "serving"}, path
 
 
-def test_the_simulator_stands_on_the_trainer_alone_but_for_its_environments():
+def test_the_simulator_stands_on_the_trainer_alone_but_for_environments_and_policies():
     files = list((ROOT / "simulator").rglob("*.py"))
     assert files
     for path in files:
         names = imported(path)
-        if (ROOT / "simulator/environments") in path.parents:
-            # They are the synthetic chain, which reads no warehouse.
+        chain = ROOT / "simulator/environments", ROOT / "simulator/policy"
+        if set(chain) & set(path.parents):
+            # They stand on the synthetic chain, which reads no warehouse.
             allowed = ("dbt_project.sample", "gymnasium")
             names = {name for name in names if not name.startswith(allowed)}
         tops = {name.split(".")[0] for name in names}

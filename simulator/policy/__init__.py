@@ -1,0 +1,1 @@
+"""Policies: made in the world learned from receipts, valued in the true one."""

@@ -1,0 +1,269 @@
+"""How each kind of policy is made in the learned world. Heavy libraries are imported where used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box
+
+from simulator.environments.learned.opening import LearnedOpening
+from simulator.environments.lives import FITTED, Progress, worth
+from simulator.environments.opening import Episode, Opening
+from simulator.environments.policies import DEPTHS, Schedule, searched
+from simulator.environments.pricing import DEEPEST, PricingEnv
+from trainer.commands.errors import InputError
+
+from .knobs import DEPARTMENTS, KNOBS, SPAN, STILL, Constant, chain_scope, turned
+from .limits import Limited, Limits
+from .made import context
+
+Settings = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+Curve = list[tuple[int, float]]
+"""Weeks lived so far, and profit a week."""
+
+
+def required(name: str):
+    """A library of the extra `policies`; raises InputError where it is missing."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise InputError(f"{name} is not installed: pip install -e '.[policies]'") from None
+
+
+def nothing(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
+    """Rules without anything to learn."""
+    return {}, []
+
+
+def fixed_depth(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
+    """The depth of promotions in rotation that earns most, of five."""
+    scope = chain_scope(opening)
+    return _best(
+        {d: Limited(Schedule(scope, depth=d), limits) for d in DEPTHS}, opening, settings, week,
+        lambda depth: {"depth": np.array([depth])},
+    )  # fmt: skip
+
+
+def quarters(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
+    """Levels of each quarter and a depth, with nothing to hold them back: the oracle of
+    `simulator.environments` where the opening is the chain's."""
+    found = searched(chain_scope(opening), opening, settings["lives"], week)
+    return {"levels": np.array(found.levels), "depth": np.array([found.depth])}, []
+
+
+def constant_elasticity(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
+    """One level for all, by the inverse elasticity rule: p = cost e / (e - 1), with the e of a
+    lasting change of all prices that the learned world has, of purchases and visits together."""
+    known = opening.start()[0].known
+    e = float(known.of_need[0] + known.of_need[3])
+    cost = float(np.average(known.cost[:, 0] / known.listed, weights=known.units.sum(1) + 1))
+    factor = cost * e / (e - 1) if e > 1 else SPAN
+    knobs = STILL.copy()
+    knobs[:DEPARTMENTS] = np.clip(np.log(factor) / np.log(SPAN), -1, 1)
+    return {"knobs": knobs}, []
+
+
+def search(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
+    """Constant knobs by coordinate search, all with the same draws: first along all of each knob in
+    steps of the first size, for what pays may lie beyond what does not, then near what was best."""
+    scope = chain_scope(opening)
+    lives = settings["lives"]
+    knobs, curve, lived = STILL.copy(), [], 0
+
+    def tried(candidate: np.ndarray) -> float:
+        nonlocal lived
+        lived += lives * opening.weeks
+        policy = Limited(Constant(scope, candidate), limits)
+        return worth(policy, opening, lives, week) / opening.weeks
+
+    best = tried(knobs)
+    curve.append((lived, best))
+    # All levels together first, then promotions, then each department.
+    groups = [list(range(DEPARTMENTS)), *([k] for k in range(DEPARTMENTS, KNOBS))]
+    groups += [[k] for k in range(DEPARTMENTS)]
+    for turn, step in enumerate(settings["steps"]):
+        ends = np.arange(-1, 1 + step / 2, step)
+        for group in groups:
+            places = ends if turn == 0 else knobs[group[0]] + step * np.array([-1, 1])
+            for place in np.unique(np.clip(places, -1, 1)):
+                candidate = knobs.copy()
+                candidate[group] = place
+                if (candidate != knobs).any() and (value := tried(candidate)) > best:
+                    knobs, best = candidate, value
+            curve.append((lived, best))
+    return {"knobs": knobs}, curve
+
+
+def bandit(name: str):
+    """LinTS or LinUCB of mabwiser: the arm of a week, by what its profit was in weeks like it."""
+
+    def learner(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
+        mab = required("mabwiser.mab")
+        scope = chain_scope(opening)
+        arms = _arms(settings)
+        kind = mab.LearningPolicy.LinTS if name == "lin-ts" else mab.LearningPolicy.LinUCB
+        chooser = mab.MAB(
+            list(range(len(arms))), kind(alpha=settings["alpha"], l2_lambda=1.0), seed=seed
+        )
+        usual = opening.start()[1].usual.revenue
+        rng = np.random.default_rng(seed)
+        curve, fitted = [], False
+        for number in range(settings["episodes"]):
+            episode, earned = Episode(opening, FITTED + 1000 * seed + number), []
+            seen: tuple[list, list, list] = [], [], []
+            while not (episode.at_its_end or episode.deserted):
+                x = context(scope, episode)
+                arm = chooser.predict(x[None]) if fitted else int(rng.integers(len(arms)))
+                actions = limits.keep(turned(scope, episode, arms[arm]), episode)
+                profit = episode.step(actions).profit.sum() / 100
+                for values, value in zip(seen, (arm, profit / usual, x), strict=True):
+                    values.append(value)
+                earned.append(profit)
+                week()
+            decisions, rewards, contexts = (np.array(values) for values in seen)
+            # Arms never tried before the first fit have coefficients of 0 until they are.
+            (chooser.partial_fit if fitted else chooser.fit)(decisions, rewards, contexts)
+            fitted = True
+            curve.append(((number + 1) * opening.weeks, float(np.mean(earned))))
+        models = chooser._imp.arm_to_model  # the library has no public way to the coefficients
+        beta = np.stack([models[arm].beta for arm in range(len(arms))])
+        return {"arms": arms, "beta": beta}, curve
+
+    return learner
+
+
+def _arms(settings: Settings) -> np.ndarray:
+    """(A, KNOBS) combinations of levels and depths."""
+    found = []
+    for level, paid, partly in product(settings["levels"], settings["paid"], settings["partly"]):
+        knobs = STILL.copy()
+        knobs[:DEPARTMENTS] = np.log(level) / np.log(SPAN)
+        knobs[DEPARTMENTS : DEPARTMENTS + 2] = 2 * np.array([paid, partly]) / DEEPEST - 1
+        found.append(knobs)
+    return np.array(found)
+
+
+class KnobEnv(PricingEnv):
+    """`RetailSim/Pricing-v0` of the whole chain, with knobs as actions, within limits; rewards are
+    profits over usual revenue."""
+
+    def __init__(self, limits: Limits, **options: Any) -> None:
+        super().__init__(**options)
+        self.limits = limits
+        self.action_space = Box(-1.0, 1.0, (KNOBS,), np.float32)
+
+    def _actions(self, action: np.ndarray):
+        return self.limits.keep(turned(self.scope, self.episode, action), self.episode)
+
+    def step(self, action):
+        """As of `ChainEnv`."""
+        observation, profit, terminated, truncated, info = super().step(action)
+        reward = profit / self.episode.books.usual.revenue
+        return observation, reward, terminated, truncated, info
+
+
+def ppo(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
+    """PPO of stable-baselines3 on the CPU."""
+    sb3 = required("stable_baselines3")
+    required_env = required("stable_baselines3.common.vec_env")
+    options = (
+        {"world": "model", "checkpoint": opening.checkpoint, "weeks": opening.weeks}
+        if isinstance(opening, LearnedOpening)
+        else {name: getattr(opening, name) for name in Opening.__dataclass_fields__}
+    )
+    envs = required_env.DummyVecEnv([lambda: KnobEnv(limits, **options)] * settings["envs"])
+    # The mean reward is taken off, or it would drown what actions change.
+    usual = worth(Limited(Constant(chain_scope(opening), STILL), limits), opening, 1, week)
+    mean = usual / opening.weeks / opening.start()[1].usual.revenue
+    envs = _Centred(required_env, envs, mean, settings["scale"])
+    model = sb3.PPO(
+        "MlpPolicy", envs, n_steps=settings["steps"], batch_size=settings["batch"],
+        gamma=settings["gamma"], learning_rate=settings["learning_rate"], seed=seed, device="cpu",
+        policy_kwargs={"log_std_init": settings["log_std"], "net_arch": [64, 64]},
+    )  # fmt: skip
+    callback = _curve(required("stable_baselines3.common.callbacks"), week)
+    model.learn(settings["weeks"], callback=callback)
+    state = {k: v.detach().numpy() for k, v in model.policy.state_dict().items()}
+    names = [
+        *(f"mlp_extractor.policy_net.{i}" for i in (0, 2)), "action_net",
+    ]  # fmt: skip
+    arrays = {}
+    for i, name in enumerate(names):
+        arrays |= {f"weight.{i}": state[f"{name}.weight"], f"bias.{i}": state[f"{name}.bias"]}
+    return arrays, callback.points
+
+
+def _Centred(module, envs, mean: float, scale: float):
+    class Centred(module.VecEnvWrapper):
+        def reset(self):
+            return self.venv.reset()
+
+        def step_wait(self):
+            observations, rewards, dones, infos = self.venv.step_wait()
+            return observations, (rewards - mean) * scale, dones, infos
+
+    return Centred(envs)
+
+
+def _curve(module, week: Progress):
+    class Curve(module.BaseCallback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.points: Curve = []
+            self._profits: list[float] = []
+
+        def _on_step(self) -> bool:
+            for info in self.locals["infos"]:
+                self._profits.append(info["profit"])
+                week()
+            return True
+
+        def _on_rollout_end(self) -> None:
+            self.points.append((self.num_timesteps, float(np.mean(self._profits))))
+            self._profits = []
+
+    return Curve()
+
+
+def _best(policies, opening, settings, week, arrays):
+    values = {
+        value: worth(policy, opening, settings["lives"], week) for value, policy in policies.items()
+    }
+    return arrays(max(values, key=values.__getitem__)), []
+
+
+LEARNERS: dict[str, tuple[Callable, Settings]] = {
+    "plan": (nothing, {}),
+    "cost-plus": (nothing, {}),
+    "fixed-depth": (fixed_depth, {"lives": 2}),
+    "quarters": (quarters, {"lives": 1}),
+    "constant-elasticity": (constant_elasticity, {}),
+    "search": (search, {"lives": 1, "steps": [0.5, 0.2]}),
+    "lin-ts": (
+        bandit("lin-ts"),
+        {
+            "episodes": 40, "alpha": 0.1, "levels": [0.95, 1.0, 1.05], "paid": [0.0, 0.25, 0.5],
+            "partly": [0.0, 0.25],
+        },
+    ),
+    "lin-ucb": (
+        bandit("lin-ucb"),
+        {
+            "episodes": 40, "alpha": 0.1, "levels": [0.95, 1.0, 1.05], "paid": [0.0, 0.25, 0.5],
+            "partly": [0.0, 0.25],
+        },
+    ),
+    "ppo": (
+        ppo,
+        {
+            "weeks": 12_000, "envs": 4, "steps": 104, "batch": 104, "gamma": 0.95,
+            "learning_rate": 1e-3, "log_std": -1.0, "scale": 20.0,
+        },
+    ),
+}  # fmt: skip
+"""How each kind is made, and its settings unless a YAML file says otherwise."""

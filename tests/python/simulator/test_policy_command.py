@@ -1,0 +1,126 @@
+"""`python -m simulator.policy`: from a policy's YAML file to the table and the page."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from toy_knowledge import knowledge
+
+from dbt_project.sample.__main__ import main as sample
+from simulator.policy.__main__ import main
+from simulator.policy.values import ORACLE, PLAN, compared, table
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A chain, and a world of as many products that was not learnt from it: what runs, runs."""
+    folder = tmp_path_factory.mktemp("policies")
+    size = ["--customers", "40", "--products", "70", "--stores", "5", "--weeks", "12"]
+    assert sample([*size, "--out", str(folder / "raw")]) == 0
+    knowledge(70).save(folder / "world")
+    for name, text in {
+        "plan": f"policy: plan\nname: {PLAN}\n",
+        "mine": "policy: search\nname: mine\nlives: 1\nsteps: [1.0]\nlimits: {index: 0.97}\n",
+        "free": "policy: constant-elasticity\nname: free\nlimits: {index: 9, most_move: 9}\n",
+        "bad": "policy: magic\n",
+        "worse": "policy: search\nspeed: 3\n",
+        "worst": "policy: search\nlives: many\n",
+    }.items():
+        (folder / f"{name}.yml").write_text(text)
+    return folder
+
+
+def run(place, *arguments) -> int:
+    return main([str(a).replace("@", f"{place}/") for a in arguments])
+
+
+def test_from_yaml_to_table_and_page(place, capsys):
+    world = ["--world", "@world", "--weeks", "4"]
+    true = ["--raw", "@raw", "--start", "8", "--weeks", "4"]
+    for name in ("plan", "mine", "free"):
+        assert run(place, "train", f"@{name}.yml", *world, "--out", f"@{name}") == 0
+    files = ["@plan", "@mine", "@free"]
+    for where, out in ((world, "@model.json"), (true, "@truth.json")):
+        assert run(place, "value", *files, *where, "--lives", "2", "--json", out) == 0
+    capsys.readouterr()
+    out = ["--json", "@all.json", "--page", "@page.html"]
+    assert run(place, "compare", "@model.json", "@truth.json", *out) == 0
+    printed = capsys.readouterr().out
+    rows = json.loads((place / "all.json").read_text())["policies"]
+    page = (place / "page.html").read_text()
+
+    assert "| mine |" in printed
+    assert "no result" in next(line for line in printed.splitlines() if "| free |" in line)
+    assert rows["mine"]["broken"] == {}
+    assert rows[PLAN]["gain"] == 0
+    assert "Profit in the true world" in page
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "@bad.yml", "--world", "@world", "--out", "@x"], "policy must be one of"),
+        (["train", "@worse.yml", "--world", "@world", "--out", "@x"], "unknown setting speed"),
+        (["train", "@worst.yml", "--world", "@world", "--out", "@x"], "lives must be like 1"),
+        (["train", "@plan.yml", "--out", "@x"], "name one world"),
+        (["train", "@plan.yml", "--raw", "@raw", "--out", "@x"], "has 12 weeks"),
+        (["train", "@plan.yml", "--world", "@bad.yml", "--out", "@x"], "cannot be read"),
+        (["value", "@bad.yml", "--world", "@world", "--json", "@y"], "cannot be read"),
+        (["compare", "@bad.yml"], "in pairs"),
+        (["compare", "@bad.yml", "@bad.yml"], "no file of python -m simulator.policy value"),
+        (["learn", "@nothing", "--cache", "@nothing", "--out", "@x"], "nothing"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(place, arguments, says, capsys):
+    assert run(place, *arguments) == 2
+    found = capsys.readouterr().err.strip().splitlines()[-1]
+    assert says in found
+
+
+def lived(profits: list[float], broken: dict | None = None, kept: float = 0.9) -> dict:
+    """Lives of two weeks whose means are given."""
+    return {
+        "profit": [[p - 1, p + 1] for p in profits], "kept": [kept] * len(profits),
+        "broken": broken or {}, "paid": [[1.0, 1.0, 1.0]] * len(profits), "curve": [],
+    }  # fmt: skip
+
+
+def test_figures_by_hand():
+    """Gains of 10 and 30 on two lives: 20, with Student's t of one degree, 12.706, times 10."""
+    chain = {
+        PLAN: {"model": lived([100, 100]), "truth": lived([100, 200])},
+        "a": {"model": lived([130, 130]), "truth": lived([110, 230])},
+        "b": {"model": lived([140, 140], {"index": 2}), "truth": lived([90, 190])},
+        ORACLE: {"model": lived([150, 150]), "truth": lived([140, 240])},
+    }
+    found = compared([chain])
+    row = found["policies"]["a"]
+
+    assert (row["gain"], row["gap"]) == (20, 0.5)
+    assert row["high"] - row["gain"] == pytest.approx(12.706 * 10, rel=1e-3)
+    assert row["promise_over_earned"] == pytest.approx(130 / 170)
+    assert found["ranked"] == 3
+    # b promises more, but breaks a limit.
+    assert found["chosen"] == "a"
+    assert found["over"]["b"]["gain"] == 30
+    assert found["spearman"] == pytest.approx(-0.5)
+    lines = "\n".join(table(found))
+    assert "index (2): no result" in lines
+    assert "not held to any" in lines
+
+
+def test_chains_are_the_units_where_there_are_several():
+    chains = [
+        {
+            PLAN: {"model": lived([100, 100]), "truth": lived([100, 100])},
+            "a": {"model": lived([101, 101]), "truth": lived([100 + g, 100 + g])},
+        }
+        for g in (10, 20, 30)
+    ]
+    row = compared(chains)["policies"]["a"]
+
+    assert row["gain"] == pytest.approx(20)
+    assert row["high"] - row["gain"] == pytest.approx(4.303 * 10 / np.sqrt(3), rel=1e-3)
