@@ -12,10 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 import yaml
+from jinja2 import Template
 
 ROOT = Path(__file__).resolve().parents[4]
 Tables = dict[str, list[dict]]
@@ -81,8 +83,13 @@ def contracts(*folders: str) -> dict[str, dict[str, str]]:
     for path in [p for f in folders for p in sorted((ROOT / "models" / f).rglob("*.yml"))]:
         for model in yaml.safe_load(path.read_text())["models"]:
             if model.get("config", {}).get("contract", {}).get("enforced"):
-                found[model["name"]] = {c["name"]: c["data_type"] for c in model["columns"]}
+                found[model["name"]] = {c["name"]: _type(c) for c in model["columns"]}
     return found
+
+
+def _type(column: Mapping[str, str]) -> str:
+    """DuckDB's, where engines call a type differently."""
+    return Template(column["data_type"]).render(target={"type": "duckdb"})
 
 
 def cache_models() -> dict[str, str]:
