@@ -28,11 +28,11 @@ from trainer.features.shelf_prices import ShelfPriceSettings
 
 SMOOTH = 0.02
 """Log price within which the answer of units bends around the reference price."""
-WIDER = 1.75
-"""Times the errors of estimation, where parameters are drawn: how far elasticities of a synthetic
-chain were from the truth, in these errors (benchmarks.price_truth, seed 3; docs/prices.md has what
-intervals then hold in others). The difference is how the formulas differ from the chain's
-households, which no receipts tell."""
+MISFIT = 0.3
+"""Standard deviation of log e beside the errors of estimation, where parameters are drawn: how the
+formulas differ from a chain's households, which no receipts tell. From a synthetic chain whose
+truth is known (benchmarks.price_truth, seed 3); docs/prices.md has what intervals hold in
+others."""
 RECENT = 13
 """Weeks before the start whose sales are what is expected at today's prices."""
 
@@ -142,10 +142,9 @@ class Parameters:
 
     @classmethod
     def drawn(cls, response: DemandResponse, rng: np.random.Generator) -> Parameters:
-        """A draw from what is left open: normal, with `WIDER` errors of e and the estimates' own
-        errors of all else."""
+        """A draw from what is left open: normal, with the estimates' errors, and `MISFIT` of e."""
         r: PriceResponse = response.products
-        switching = r.switching * np.exp(rng.normal(0, WIDER * r.switching_error))
+        switching = r.switching * np.exp(rng.normal(0, np.hypot(MISFIT, r.switching_error)))
         of_need = rng.multivariate_normal(
             [r.lasting, r.passing, r.stocking], r.common_error[:3, :3]
         )

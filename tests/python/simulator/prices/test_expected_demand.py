@@ -32,12 +32,16 @@ class Demand(ExpectedDemand):
 def test_own_and_cross_elasticities_are_those_of_the_formula():
     """Two of one need with shares .25 and .75, e of 2 and 4, and v = .5; a third alone."""
     response = response_of([2, 4, 3], [0, 0, 1], lasting=0.5, share=[0.25, 0.75, 1])
-    found = elasticities(Demand(response), draws=2)
+    found = elasticities(Demand(response), draws=40)
     table = np.zeros((3, 3))
     table[found.sold, found.priced] = found.value
     expected = [[-2 * 0.75 - 0.5, 4 * 0.75, 0], [2 * 0.25, -4 * 0.25 - 0.5, 0], [0, 0, -0.5]]
     assert table == pytest.approx(np.array(expected))
-    assert (found.low, found.high) == (pytest.approx(found.value), pytest.approx(found.value))
+    # Estimates without an error leave open how well the formulas fit.
+    switching = found.value[:4] + np.array([0.5, 0, 0, 0.5])
+    low, high = (np.sort(switching[:, None] * np.exp([-0.5, 0.5]))[:, side] for side in (0, 1))
+    assert (found.low[:4] > low - 0.6).all() and (found.high[:4] < high + 0.6).all()
+    assert (found.low[:4] < found.value[:4]).all() and (found.value[:4] < found.high[:4]).all()
 
 
 @pytest.mark.parametrize("weeks", [1, 8])
