@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from dbt_project.warehouse import connect
+from dbt_project.warehouse import WarehouseError, connect
 from trainer.commands.command import run_command
 from trainer.commands.errors import ExpectedError
 from trainer.commands.options import CommandParser
@@ -46,6 +46,9 @@ def compare(first: Path, second: Path) -> list[Comparison]:
     """
     with connect(first) as one, connect(second) as other:
         columns, others = _columns(one), _columns(other)
+        for path, tables in ((first, columns), (second, others)):
+            if "build_record" not in tables or len(tables) < 2:
+                raise WarehouseError(f"{path} is no warehouse that dbt built")
         return [
             _compare(one, other, table, columns.get(table, {}), others.get(table, {}))
             for table in sorted(columns.keys() | others.keys())

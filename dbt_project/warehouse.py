@@ -85,7 +85,12 @@ def _views_of_spark(warehouse: Path) -> duckdb.DuckDBPyConnection:
     for table in sorted((warehouse / SPARK_SCHEMA).glob("*")):
         if any(table.glob("*.parquet")):
             files = f"{glob.escape(str(table))}/*.parquet".replace("'", "''")
-            connection.execute(f"create view {table.name} as select * from read_parquet('{files}')")
+            name = table.name.replace('"', '""')
+            try:
+                connection.execute(f"create view \"{name}\" as from read_parquet('{files}')")
+            except duckdb.Error as error:
+                reason = str(error).splitlines()[0]
+                raise WarehouseError(f"{table} cannot be read: {reason}") from None
     return connection
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from simulator.environments.learned.opening import LearnedOpening
 from simulator.environments.learned.records import read_records
 from simulator.environments.opening import Opening
 from trainer.cache.atomic import new_file
-from trainer.cache.json_files import read_json, write_json
+from trainer.cache.json_files import is_intact, read_json, write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
@@ -31,7 +32,8 @@ from .optimiser import best_factors
 from .page import page
 from .values import PLAN, compared, lives_of, table
 
-MARK = rb"retailsim\.(policy|learned_world)"
+WORLD, POLICY = rb"retailsim\.learned_world", rb"retailsim\.policy"
+"""In the files that commands write, so that they replace no others."""
 START, WEEKS, LIVES = 104, 104, 8
 
 
@@ -125,7 +127,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _learn(options: argparse.Namespace) -> None:
-    check_output("--out", options.out, MARK)
+    check_output("--out", options.out, WORLD)
     cache = TensorCache(options.cache)
     known = learn_world(cache, read_records(options.raw, options.start), options.start)
     with new_file(options.out) as fresh:
@@ -139,7 +141,7 @@ def _learn(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    check_output("--out", options.out, MARK)
+    check_output("--out", options.out, POLICY)
     content = read_yaml(options.policy)
     kind = content.pop("policy", None)
     known = [*LEARNERS, "optimiser"]
@@ -173,12 +175,32 @@ def _settings(path: Path, content: dict[str, Any], defaults: dict[str, Any]) -> 
         like = defaults[name]
         try:
             if isinstance(like, list):
-                found[name] = [float(each) for each in text]
+                found[name] = [_finite(float(each)) for each in _list(text)]
+            elif isinstance(like, int):
+                found[name] = _positive(int(text))
             else:
-                found[name] = type(like)(text)
+                found[name] = _finite(type(like)(text))
         except (TypeError, ValueError):
             raise InputError(f"{path}: {name} must be like {like!r}, not {text!r}") from None
     return found
+
+
+def _list(value: Any) -> list:
+    if not isinstance(value, list) or not value:
+        raise ValueError
+    return value
+
+
+def _positive(number: int) -> int:
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError
+    return value
 
 
 def _value(options: argparse.Namespace) -> None:
@@ -197,7 +219,8 @@ def _value(options: argparse.Namespace) -> None:
             found[made.name]["curve"] = made.training["curve"]
     world = "model" if isinstance(opening, LearnedOpening) else "truth"
     with new_file(options.json) as fresh:
-        write_json(fresh, {"lives": options.lives, "world": world, "policies": found})
+        content = {"lives": options.lives, "weeks": opening.weeks, "world": world}
+        write_json(fresh, content | {"policies": found})
     for name, own in found.items():
         weekly = [sum(life) / len(life) for life in own["profit"]]
         print(f"{name}: {sum(weekly) / len(weekly):,.0f} pounds a week")
@@ -210,7 +233,12 @@ def _compare(options: argparse.Namespace) -> None:
         raise InputError("values must come in pairs: the learned world's and the true one's")
     chains = []
     for model, truth in zip(options.values[::2], options.values[1::2], strict=True):
-        worlds = {"model": _read(model, "model"), "truth": _read(truth, "truth")}
+        promised, earned = _read(model, "model"), _read(truth, "truth")
+        if promised["weeks"] != earned["weeks"]:
+            raise InputError(
+                f"{model} has lives of {promised['weeks']} weeks, {truth} of {earned['weeks']}"
+            )
+        worlds = {"model": promised["policies"], "truth": earned["policies"]}
         shared = [name for name in worlds["truth"] if name in worlds["model"]]
         if PLAN not in shared:
             raise InputError(f"{truth}: the policy {PLAN} must be among those valued in both")
@@ -227,13 +255,17 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _read(path: Path, world: str) -> dict[str, Any]:
+    """What `value` wrote of a world."""
     try:
         content = read_json(path)
-        if content["world"] != world:
-            raise InputError(f"{path} is of the {content['world']}, where {world} is expected")
-        return content["policies"]
+        found, intact = content["world"], is_intact(content)
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{path} is no file of python -m simulator.policy value") from None
+    if not intact or "weeks" not in content:
+        raise InputError(f"{path} was changed or is of an earlier version: value it again")
+    if found != world:
+        raise InputError(f"{path} is of the {found}, where {world} is expected")
+    return content
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -52,6 +53,8 @@ class Limits:
     def of(cls, values: dict) -> Limits:
         """From a YAML file's part. Raises InputError for an unknown limit or value."""
         known = {f.name for f in fields(cls)}
+        if not isinstance(values, Mapping):
+            raise InputError(f"limits: expected names and values, not {values!r}")
         if unknown := sorted(values.keys() - known):
             raise InputError(f"limits: unknown {unknown[0]}. Known are {', '.join(sorted(known))}")
         try:

@@ -67,11 +67,15 @@ class Made:
                     raise InputError(f"{path} is no policy of python -m simulator.policy train")
                 about = json.loads(metadata["about"])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return cls(
-                about["name"], about["kind"], Limits.of(about["limits"]), arrays, about["training"]
-            )
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            name, kind, training = str(about["name"]), str(about["kind"]), about["training"]
+            limits, _ = Limits.of(about["limits"]), training["curve"]
+        except InputError:
+            raise
+        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise InputError(f"{path} cannot be read ({error}): train it again") from None
+        if broken := [each for each, values in arrays.items() if not np.isfinite(values).all()]:
+            raise InputError(f"{path}: {broken[0]} is not all numbers: train it again")
+        return cls(name, kind, limits, arrays, training)
 
     def unlimited(self, scope: Scope) -> Policy:
         """What it would do if nothing held it back, for the products of a scope."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -92,10 +93,8 @@ class Knowledge:
 
     def save(self, path: Path) -> None:
         """Write the file: arrays and a mark."""
-        save_file(
-            {f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self)},
-            path, {"format": FORMAT, "shape": json.dumps(self.cost.shape)},
-        )  # fmt: skip
+        arrays = {f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self)}
+        save_file(arrays, path, {"format": FORMAT, "digest": _digest(arrays)})
 
     @classmethod
     def load(cls, path: Path) -> Knowledge:
@@ -111,10 +110,22 @@ class Knowledge:
                         f"{path} is no learned world: python -m simulator.policy learn"
                     )
                 found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                digest = file.metadata().get("digest")
         except SafetensorError as error:
             raise InputError(f"{path} cannot be read ({error})") from None
         wanted = {f.name for f in fields(cls)}
         if wanted != found.keys():
             lacks = ", ".join(sorted(wanted ^ found.keys()))
             raise InputError(f"{path}: {lacks} missing or unknown: learn it again")
+        if digest != _digest(found):
+            raise InputError(f"{path} is damaged or of an earlier version: learn it again")
         return cls(**found)
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """Of names, types, shapes and values."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        found.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        found.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return found.hexdigest()

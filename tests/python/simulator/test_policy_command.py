@@ -11,6 +11,7 @@ from toy_knowledge import knowledge
 from dbt_project.sample.__main__ import main as sample
 from simulator.policy.__main__ import main
 from simulator.policy.values import ORACLE, PLAN, compared, table
+from trainer.cache.json_files import write_json
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,9 @@ def place(tmp_path_factory):
         "bad": "policy: magic\n",
         "worse": "policy: search\nspeed: 3\n",
         "worst": "policy: search\nlives: many\n",
+        "never": "policy: search\nlives: 0\n",
+        "five": "policy: search\nsteps: 5\n",
+        "held": "policy: plan\nlimits: yes\n",
     }.items():
         (folder / f"{name}.yml").write_text(text)
     return folder
@@ -65,6 +69,10 @@ def test_from_yaml_to_table_and_page(place, capsys):
         (["train", "@bad.yml", "--world", "@world", "--out", "@x"], "policy must be one of"),
         (["train", "@worse.yml", "--world", "@world", "--out", "@x"], "unknown setting speed"),
         (["train", "@worst.yml", "--world", "@world", "--out", "@x"], "lives must be like 1"),
+        (["train", "@never.yml", "--world", "@world", "--out", "@x"], "lives must be like 1"),
+        (["train", "@five.yml", "--world", "@world", "--out", "@x"], "steps must be like ["),
+        (["train", "@held.yml", "--world", "@world", "--out", "@x"], "expected names and values"),
+        (["train", "@plan.yml", "--world", "@world", "--out", "@world"], "--out"),
         (["train", "@plan.yml", "--out", "@x"], "name one world"),
         (["train", "@plan.yml", "--raw", "@raw", "--out", "@x"], "has 12 weeks"),
         (["train", "@plan.yml", "--world", "@bad.yml", "--out", "@x"], "cannot be read"),
@@ -78,6 +86,25 @@ def test_what_is_wrong_is_said_in_one_line(place, arguments, says, capsys):
     assert run(place, *arguments) == 2
     found = capsys.readouterr().err.strip().splitlines()[-1]
     assert says in found
+
+
+def test_values_that_were_changed_or_are_of_other_weeks_are_refused(tmp_path, capsys):
+    def values(name: str, world: str, weeks: int = 2) -> str:
+        policies = {PLAN: lived([100.0, 200.0])}
+        content = {"lives": 2, "weeks": weeks, "world": world, "policies": policies}
+        write_json(tmp_path / name, content)
+        return str(tmp_path / name)
+
+    model, truth = values("model", "model"), values("truth", "truth")
+    changed = tmp_path / "changed"
+    changed.write_text((tmp_path / "truth").read_text().replace("101", "999"))
+    for second, says in (
+        (str(changed), "was changed"), (model, "is of the model, where truth is expected"),
+        (values("longer", "truth", 3), "has lives of 2 weeks"),
+    ):  # fmt: skip
+        assert main(["compare", model, second]) == 2
+        assert says in capsys.readouterr().err
+    assert main(["compare", model, truth]) == 0
 
 
 def lived(profits: list[float], broken: dict | None = None, kept: float = 0.9) -> dict:

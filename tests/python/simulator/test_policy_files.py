@@ -7,6 +7,7 @@ import pytest
 from toy_knowledge import knowledge
 
 from simulator.environments.chain_env import observed
+from simulator.environments.learned.knowledge import Knowledge
 from simulator.environments.learned.opening import LearnedOpening
 from simulator.environments.opening import Episode
 from simulator.environments.pricing import seen
@@ -54,6 +55,19 @@ def test_no_other_file_is_taken(content, tmp_path):
     knowledge().save(path)
     with pytest.raises(InputError, match="no policy"):
         Made.load(path)
+
+
+def test_what_is_no_number_or_was_damaged_is_refused(tmp_path):
+    path = tmp_path / "policy"
+    Made("mine", "search", Limits(), {"knobs": STILL * np.nan}, {"curve": []}).save(path)
+    with pytest.raises(InputError, match="knobs is not all numbers"):
+        Made.load(path)
+    knowledge().save(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="is damaged"):
+        Knowledge.load(path)
 
 
 def test_a_search_finds_what_suppliers_pay_for(learned):
