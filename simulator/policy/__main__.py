@@ -30,7 +30,7 @@ from .limits import Limits
 from .made import Made
 from .optimiser import best_factors
 from .page import page
-from .values import PLAN, compared, lives_of, table
+from .values import ORACLE, PLAN, compared, lives_of, table
 
 WORLD, POLICY = rb"retailsim\.learned_world", rb"retailsim\.policy"
 """In the files that commands write, so that they replace no others."""
@@ -147,7 +147,14 @@ def _train(options: argparse.Namespace) -> None:
     known = [*LEARNERS, "optimiser"]
     if kind not in known:
         raise InputError(f"{options.policy}: policy must be one of {', '.join(known)}, not {kind}")
-    name, limits = str(content.pop("name", kind)), Limits.of(content.pop("limits", {}))
+    name = str(content.pop("name", PLAN if kind == "plan" else kind))
+    if name == PLAN and kind != "plan":
+        raise InputError(f"{options.policy}: only the policy plan may be named {PLAN}")
+    if name == ORACLE and options.raw is None:
+        raise InputError(
+            f"{options.policy}: what is named {ORACLE} is made in the true world: --raw"
+        )
+    limits = Limits.of(content.pop("limits", {}))
     opening = _opening(options)
     opening.start()  # what cannot be opened is said before the work
     with tqdm(unit="week", desc=name, file=sys.stderr) as bar:

@@ -24,6 +24,8 @@ from .world import YEAR
 
 LATELY = 8
 """Weeks without a sale after which a product is no longer on sale."""
+OTHER = 0.1
+"""Typical difference of log paid and list prices beyond which they are of two chains."""
 PRIOR = 5.0
 """Trips of the average customer that count beside a customer's own, in what they like."""
 
@@ -114,6 +116,12 @@ class _Learner:
         totals = self._totals()
         lists = (price[:, last] * self.units[:, last]).sum(1)
         ratio = self.paid[:, last].sum(1) / np.maximum(lists, 1e-9)
+        sold = (lists > 0) & ~self._weighed()
+        if sold.any() and np.median(np.abs(np.log(np.maximum(ratio[sold], 1e-9)))) > OTHER:
+            raise InputError(
+                "what customers paid is not what the books charge: are the folder and --cache of "
+                "the same chain?"
+            )
         weighed = self._weighed()
         amount = np.where(weighed & (lists > 0), ratio, 1.0)
         width = max(len(code) for code in b.code)
