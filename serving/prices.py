@@ -5,6 +5,7 @@ Measuring how demand answers takes minutes, and what is found changes with the r
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +42,27 @@ class Prices:
 
     def __init__(self, folder: Path, cache: TensorCache, last_week: int) -> None:
         content = _read(folder / FILE)
-        if content["cache_digest"] != cache.digest:
+        if content.get("cache_digest") != cache.digest:
             raise InputError(
                 f"--prices: {folder} was made from another cache than {cache.folder}: run "
                 f"python -m simulator.prices --cache {cache.folder} again"
             )
-        if content["start"] > last_week:
+        start = content.get("start")
+        if isinstance(start, int) and start > last_week:
             raise InputError(
-                f"--prices: {folder} knows of weeks up to {content['start']}, and --until-week is "
+                f"--prices: {folder} knows of weeks up to {start}, and --until-week is "
                 f"{last_week}: run python -m simulator.prices --start {last_week}"
             )
+        try:
+            self._take(content, cache)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise InputError(
+                f"--prices: {folder / FILE} is not what python -m simulator.prices writes "
+                f"({type(error).__name__}: {error})"
+            ) from None
+
+    def _take(self, content: dict[str, Any], cache: TensorCache) -> None:
+        """Keep the content, and give every answer once, so that none fails later."""
         self._content, self._plan = content, content.get("plan")
         self._rows = {row["product"]: row for row in content["products"]}
         self._by_weight = {
@@ -63,6 +75,10 @@ class Prices:
             if self._plan and row["new_price_pence"] != row["price_pence"]
         ]
         self._changed = sorted(changed, key=lambda row: -row["gain_pence"])
+        answers = [self.summary(), *map(self.of, self._rows)]
+        if self._plan is not None:
+            answers.append(self.changes(0, len(self._rows)))
+        json.dumps(answers, allow_nan=False)
 
     def summary(self) -> dict[str, Any]:
         """How the chain's demand answers as a whole, and what a plan is expected to bring."""

@@ -118,6 +118,25 @@ def test_damaged_and_missing_files_are_refused(cache, tmp_path):
         Prices(tmp_path, cache, 25)
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: content.pop("products"),
+        lambda content: content.pop("own"),
+        lambda content: content["products"][0].pop("elasticity"),
+        lambda content: content["products"][0].update(elasticity=float("nan")),
+        lambda content: content["products"][0].update(gain_pence="much"),
+        lambda content: content.update(plan=[1]),
+    ],
+)
+def test_content_that_cannot_be_answered_is_refused_at_the_start(cache, tmp_path, spoil):
+    content = made_up_prices(cache)
+    spoil(content)
+    write_json(tmp_path / "prices.json", content)
+    with pytest.raises(InputError, match="is not what python -m simulator.prices writes"):
+        Prices(tmp_path, cache, 4)
+
+
 def test_what_the_command_writes_can_be_served(tmp_path):
     cache = toy_cache(tmp_path / "cache", trips_of=[40] * 80, seed=4)
     codes = [code.decode() for code in cache["products.code"].tolist()]
