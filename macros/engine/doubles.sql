@@ -9,6 +9,7 @@
 {% endmacro %}
 
 {% macro default__is_finite(number) %}
+    {#- Whether a double is a number, not NaN or infinite. -#}
     isfinite({{ number }})
 {%- endmacro %}
 

@@ -33,6 +33,7 @@
 {% endmacro %}
 
 {% macro default__length_of_list(list) %}
+    {#- Elements of a list. -#}
     len({{ list }})
 {%- endmacro %}
 
@@ -72,6 +73,7 @@
 {% endmacro %}
 
 {% macro default__joined_list(list, delimiter) %}
+    {#- The texts of a list, with a separator between them. -#}
     array_to_string({{ list }}, {{ sql_string(delimiter) }})
 {%- endmacro %}
 

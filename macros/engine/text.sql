@@ -17,6 +17,7 @@
 {% endmacro %}
 
 {% macro default__has_match(text, pattern) %}
+    {#- Whether a regular expression matches anywhere in a text. -#}
     regexp_matches({{ text }}, {{ sql_string(pattern) }})
 {%- endmacro %}
 
