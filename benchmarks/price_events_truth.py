@@ -30,24 +30,19 @@ import numpy as np
 import torch
 
 from benchmarks.common import parser
+from benchmarks.price_chain import UNITS, PriceChain, price_chain
 from benchmarks.price_scenarios import ndcg
 from dbt_project.sample import World
 from dbt_project.sample.actions import Actions
-from dbt_project.sample.chain import build_chain
 from dbt_project.sample.counterfactual import Effect, Held, live_on
-from dbt_project.sample.effects import made_of
-from simulator.prices.demand_response import fit_demand_response
 from simulator.prices.expected import ExpectedDemand
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
-from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
-from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, whole
 
 DEPTH, PROMOTED_WEEKS = 0.3, 2
 ABSENCE = 4
-UNITS = 300
 DEAR = 20.0
 """Log of a price that nobody pays."""
 
@@ -67,20 +62,9 @@ def _parser() -> CommandParser:
 
 def _run(options: argparse.Namespace) -> None:
     check_output("--json", options.json, b"{")
-    config, behaviour = made_of(options.raw)
-    if options.start + ABSENCE + options.weeks > config.weeks:
-        raise InputError(f"--start and --weeks: the chain has {config.weeks} weeks")
-    torch.set_num_threads(1)
-    cache = TensorCache(options.cache)
-    response = fit_demand_response(cache, options.start)
-    if response is None:
-        raise InputError(f"{cache.folder}: no product sells often enough to tell")
-    world = World(config, behaviour)
-    for _ in range(options.start):
-        world.step()
-    place = {code: i for i, code in enumerate(build_chain(config).codes.product)}
-    panel = response.products.panel
-    rows = np.array([place[cache["products.code"][token - 1].decode()] for token in panel.token])
+    chain = price_chain(options, ABSENCE + options.weeks)
+    world, cache, response, rows = chain.world, chain.cache, chain.response, chain.rows
+    config, panel = world.setting.config, response.products.panel
     often = panel.units[:, :, : options.start].sum((1, 2)) >= UNITS
     need = world.setting.catalogue.need
     draws = _one_of_each(need, rows[often & response.products.moved], options.draws, config.seed)
@@ -88,7 +72,7 @@ def _run(options: argparse.Namespace) -> None:
         ExpectedDemand(cache, response, options.start, weeks)
         for weeks in (PROMOTED_WEEKS, options.weeks)
     ]
-    events = _Events(world, rows, need, panel.category, options.weeks, options.runs)
+    events = _Events(chain, options.weeks, options.runs)
     found: dict[str, Any] = {
         "benchmark": "price_events_truth",
         "configuration": {
@@ -124,19 +108,13 @@ def _one_of_each(need: np.ndarray, allowed: np.ndarray, draws: int, seed: int) -
 
 
 class _Events:
-    """Events of a chain, lived and expected.
+    """Events of a chain, lived and expected."""
 
-    rows: (P,) of the model's products in the chain. need: (N,). category: (P,).
-    """
-
-    def __init__(
-        self, world: World, rows: np.ndarray, need: np.ndarray, category: np.ndarray,
-        weeks: int, runs: int,
-    ) -> None:  # fmt: skip
-        self.world, self.rows, self.need, self.category = world, rows, need, category
+    def __init__(self, chain: PriceChain, weeks: int, runs: int) -> None:
+        self.world, self.rows, self.panel_row = chain.world, chain.rows, chain.panel_row()
+        self.need = chain.world.setting.catalogue.need
+        self.category = chain.response.products.panel.category
         self.weeks, self.runs = weeks, runs
-        self.panel_row = np.full(need.size, -1)
-        self.panel_row[rows] = np.arange(rows.size)
 
     def promotions(self, demand: ExpectedDemand, draws: list[np.ndarray]) -> dict[str, Any]:
         """Promoted products' own gain, and the cannibalised share, in truth and expected."""

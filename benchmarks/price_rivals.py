@@ -32,6 +32,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.common import parser
+from benchmarks.price_chain import UNITS, price_chain
 from benchmarks.price_scenarios import (
     Truth,
     agreement,
@@ -40,10 +41,7 @@ from benchmarks.price_scenarios import (
     noise,
     scenarios,
 )
-from dbt_project.sample import World
-from dbt_project.sample.chain import build_chain
-from dbt_project.sample.effects import made_of
-from simulator.prices.demand_response import DemandResponse, fit_demand_response
+from simulator.prices.demand_response import DemandResponse
 from simulator.prices.elasticities import elasticities
 from simulator.prices.expected import RECENT, ExpectedDemand
 from trainer.cache.atomic import new_file
@@ -53,8 +51,6 @@ from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, whole
 
-UNITS = 300
-"""The elasticities of products that sold fewer are not judged."""
 LEAST_F = 10
 INSTRUMENTED = "log-log, instrumented", "Poisson, control function", "double ML, instrumented"
 OURS, TYPICAL = "our model", "our model, typical where prices never moved"
@@ -88,17 +84,9 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(
             f"{error.name} is not installed: python -m pip install -e '.[rivals]'"
         ) from None
-    config, behaviour = made_of(options.raw)
-    if options.start + options.weeks > config.weeks:
-        raise InputError(f"--start and --weeks: the chain has {config.weeks} weeks")
-    torch.set_num_threads(1)
-    cache = TensorCache(options.cache)
-    response = fit_demand_response(cache, options.start)
-    if response is None:
-        raise InputError(f"{cache.folder}: no product sells often enough to tell")
-    world = World(config, behaviour)
-    for _ in range(options.start):
-        world.step()
+    chain = price_chain(options, options.weeks)
+    world, cache, response, rows = chain.world, chain.cache, chain.response, chain.rows
+    config = world.setting.config
     catalogue = world.setting.catalogue
     _, department = np.unique(catalogue.department, return_inverse=True)
     asked = scenarios(catalogue.need, department, config.seed)
@@ -108,13 +96,10 @@ def _run(options: argparse.Namespace) -> None:
     )  # fmt: skip
 
     r = response.products
-    codes = [cache["products.code"][token - 1].decode() for token in r.panel.token]
-    place = {code: i for i, code in enumerate(build_chain(config).codes.product)}
-    rows = np.array([place[code] for code in codes])
     change = truth.change[:, rows]
     cost = np.log(world.setting.economy.cost[rows, : options.start])
     cells = Cells(r.panel, r.price, cost, options.start, change)
-    true = _true_elasticities(options.raw, codes)
+    true = _true_elasticities(options.raw, chain.codes)
     instrument = cells.instrument()
     methods = {
         "no answer (LightGBM without price)": lambda: cells.answer(np.zeros(len(rows))),

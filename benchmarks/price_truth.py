@@ -21,25 +21,19 @@ import numpy as np
 import torch
 
 from benchmarks.common import parser
-from dbt_project.sample import ChainConfig, World
-from dbt_project.sample.behaviour import Behaviour
-from dbt_project.sample.chain import build_chain
+from benchmarks.price_chain import UNITS, PriceChain, price_chain
+from benchmarks.price_scenarios import ndcg
 from dbt_project.sample.counterfactual import Effect, Held, at_prices, live_on
-from dbt_project.sample.effects import made_of
 from dbt_project.sample.response import week_elasticities
-from simulator.prices.demand_response import DemandResponse, fit_demand_response
+from simulator.prices.demand_response import DemandResponse
 from simulator.prices.elasticities import elasticities
 from simulator.prices.expected import ExpectedDemand
 from simulator.prices.optimise import Rules, best_prices
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
-from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
-from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, whole
 
-UNITS = 300
-"""Products that sold fewer are not judged."""
 RULES = Rules(most_move=0.1, least_margin=0.1, index=1.0)
 
 
@@ -57,23 +51,15 @@ def _parser() -> CommandParser:
 
 def _run(options: argparse.Namespace) -> None:
     check_output("--json", options.json, b"{")
-    made = made_of(options.raw)
-    config = made[0]
-    if options.start + options.weeks > config.weeks:
-        raise InputError(f"--start and --weeks: the chain has {config.weeks} weeks")
-    torch.set_num_threads(1)
-    cache = TensorCache(options.cache)
-    response = fit_demand_response(cache, options.start)
-    if response is None:
-        raise InputError(f"{cache.folder}: no product sells often enough to tell")
+    chain = price_chain(options, options.weeks)
     found = {
         "benchmark": "price_truth",
         "configuration": {
-            "chain": asdict(config), "start": options.start, "weeks": options.weeks,
-            "runs": options.runs, "rules": asdict(RULES),
+            "chain": asdict(chain.world.setting.config), "start": options.start,
+            "weeks": options.weeks, "runs": options.runs, "rules": asdict(RULES),
         },
-        "elasticities": _elasticities(options, cache, response, _lived(options, *made)),
-        "plans": _plans(options, cache, response, _lived(options, *made)),
+        "elasticities": _elasticities(options, chain),
+        "plans": _plans(options, chain),
     }  # fmt: skip
     print("\n".join(_lines(found)))
     if options.json:
@@ -86,29 +72,13 @@ def main(arguments: list[str] | None = None) -> int:
     return run_command(_parser(), _run, arguments)
 
 
-def _lived(options: argparse.Namespace, config: ChainConfig, behaviour: Behaviour) -> World:
-    """The chain as of `--start`."""
-    world = World(config, behaviour)
-    for _ in range(options.start):
-        world.step()
-    return world
-
-
-def _codes(cache: TensorCache, response: DemandResponse) -> list[str]:
-    return [cache["products.code"][token - 1].decode() for token in response.products.panel.token]
-
-
-def _elasticities(
-    options: argparse.Namespace, cache: TensorCache, response: DemandResponse, world: World
-) -> dict:
-    r = response.products
-    demand = ExpectedDemand(cache, response, options.start, 1)
+def _elasticities(options: argparse.Namespace, chain: PriceChain) -> dict:
+    r = chain.response.products
+    demand = ExpectedDemand(chain.cache, chain.response, options.start, 1)
     e = elasticities(demand)
-    codes = build_chain(world.setting.config).codes.product
-    row = {code: i for i, code in enumerate(_codes(cache, response))}
-    own_row = np.array([row.get(code, -1) for code in codes])
+    own_row = chain.panel_row()
     mine = {pair: i for i, pair in enumerate(zip(e.sold, e.priced, strict=True))}
-    true = week_elasticities(world, options.weeks)["product"]
+    true = week_elasticities(chain.world.copy(), options.weeks)["product"]
     sold, priced = own_row[true.sold], own_row[true.priced]
     known = (sold >= 0) & (priced >= 0) & np.isfinite(true.value)
     sold, priced, truth, error = (x[known] for x in (sold, priced, true.value, true.standard_error))
@@ -147,23 +117,13 @@ def _ranking(sold, priced, value, truth) -> float:
     found = []
     for product in np.unique(priced):
         rivals = np.flatnonzero(priced == product)
-        gain = truth[rivals].clip(min=0)
-        if len(rivals) > 1 and gain.sum() > 0:
-            weight = 1 / np.log2(np.arange(2, 7))[: len(rivals)]
-            by_value = gain[np.argsort(-value[rivals], kind="stable")][:5]
-            best = np.sort(gain)[::-1][:5]
-            found.append(
-                (by_value * weight[: len(by_value)]).sum() / (best * weight[: len(best)]).sum()
-            )
-    return float(np.mean(found))
+        if len(rivals) > 1:
+            found.append(ndcg(value[rivals], truth[rivals]))
+    return float(np.nanmean(found))
 
 
-def _plans(
-    options: argparse.Namespace, cache: TensorCache, response: DemandResponse, world: World
-) -> list[dict]:
-    config = world.setting.config
-    row = {code: i for i, code in enumerate(build_chain(config).codes.product)}
-    rows = np.array([row[code] for code in _codes(cache, response)])
+def _plans(options: argparse.Namespace, chain: PriceChain) -> list[dict]:
+    world, cache, response, rows = chain.world, chain.cache, chain.response, chain.rows
     s = world.setting
     demand = ExpectedDemand(cache, response, options.start, options.weeks)
     cost = s.economy.cost[rows, options.start - 1]

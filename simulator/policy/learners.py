@@ -237,6 +237,11 @@ def _best(policies, opening, settings, week, arrays):
     return arrays(max(values, key=values.__getitem__)), []
 
 
+ARMS: Settings = {
+    "episodes": 40, "alpha": 0.1, "levels": [0.95, 1.0, 1.05], "paid": [0.0, 0.25, 0.5],
+    "partly": [0.0, 0.25],
+}  # fmt: skip
+
 LEARNERS: dict[str, tuple[Callable, Settings]] = {
     "plan": (nothing, {}),
     "cost-plus": (nothing, {}),
@@ -244,20 +249,8 @@ LEARNERS: dict[str, tuple[Callable, Settings]] = {
     "quarters": (quarters, {"lives": 1}),
     "constant-elasticity": (constant_elasticity, {}),
     "search": (search, {"lives": 1, "steps": [0.5, 0.2]}),
-    "lin-ts": (
-        bandit("lin-ts"),
-        {
-            "episodes": 40, "alpha": 0.1, "levels": [0.95, 1.0, 1.05], "paid": [0.0, 0.25, 0.5],
-            "partly": [0.0, 0.25],
-        },
-    ),
-    "lin-ucb": (
-        bandit("lin-ucb"),
-        {
-            "episodes": 40, "alpha": 0.1, "levels": [0.95, 1.0, 1.05], "paid": [0.0, 0.25, 0.5],
-            "partly": [0.0, 0.25],
-        },
-    ),
+    "lin-ts": (bandit("lin-ts"), ARMS),
+    "lin-ucb": (bandit("lin-ucb"), ARMS),
     "ppo": (
         ppo,
         {

@@ -18,7 +18,7 @@ from simulator.prices.product_page import (
     products_section,
     sales,
 )
-from simulator.prices.text_report import announced, cross, relative_gain
+from simulator.prices.text_report import NINETY, announced, cross, relative_gain
 from trainer.report.charts.rows import Bar, bars, stacks
 from trainer.report.document import document
 from trainer.report.figures import NONE, count, fixed, percent
@@ -29,8 +29,6 @@ from trainer.report.tables import table
 TITLE = "RetailSim: prices"
 MOST = 14
 """Rows of a chart of departments or categories, those that sell most."""
-SIGNIFICANT = 1.645
-"""Standard errors from 0 beyond which an interval of 90 % does not hold it."""
 MEANS = {
     OWN_SALES: "what its own sales did when its price moved",
     TYPICAL: "what other products do: its price moved, but its own sales say little",
@@ -75,7 +73,7 @@ def _weeks(content: Mapping[str, Any]) -> str:
 
 def _short(content: Mapping[str, Any], known: Sequence[Row]) -> Markup:
     own, visits, rests = content["own"], content["visits"], content["rest_on"]
-    is_clear = abs(visits["elasticity"]) > SIGNIFICANT * visits["standard_error"]
+    is_clear = abs(visits["elasticity"]) > NINETY * visits["standard_error"]
     verdict = "can be told" if content["switches"] else "cannot be told"
     cards = [
         _card(

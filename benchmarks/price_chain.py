@@ -1,0 +1,61 @@
+"""A synthetic chain as of a week, and the price response that its receipts up to then show."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dbt_project.sample import World
+from dbt_project.sample.chain import build_chain
+from dbt_project.sample.effects import made_of
+from simulator.prices.demand_response import DemandResponse, fit_demand_response
+from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
+
+UNITS = 300
+"""The elasticities of products that sold fewer are not judged."""
+
+
+@dataclass(frozen=True)
+class PriceChain:
+    """What benchmarks compare. P products of the response, N of the chain."""
+
+    world: World
+    """As of `--start`; copy it before living on."""
+    cache: TensorCache
+    response: DemandResponse
+    codes: list[str]
+    """(P,)"""
+    rows: np.ndarray
+    """(P,) of the response's products in the chain."""
+
+    def panel_row(self) -> np.ndarray:
+        """(N,) the row of each of the chain's products in the response; -1 where it has none."""
+        found = np.full(self.world.setting.catalogue.need.size, -1)
+        found[self.rows] = np.arange(self.rows.size)
+        return found
+
+
+def price_chain(options: argparse.Namespace, weeks: int) -> PriceChain:
+    """Of the options raw, cache and start; weeks: how many are lived after the start.
+
+    Raises InputError where the chain is too short or sells too little.
+    """
+    config, behaviour = made_of(options.raw)
+    if options.start + weeks > config.weeks:
+        raise InputError(f"--start and --weeks: the chain has {config.weeks} weeks")
+    torch.set_num_threads(1)
+    cache = TensorCache(options.cache)
+    response = fit_demand_response(cache, options.start)
+    if response is None:
+        raise InputError(f"{cache.folder}: no product sells often enough to tell")
+    world = World(config, behaviour)
+    for _ in range(options.start):
+        world.step()
+    place = {code: i for i, code in enumerate(build_chain(config).codes.product)}
+    tokens = response.products.panel.token
+    codes = [cache["products.code"][token - 1].decode() for token in tokens]
+    return PriceChain(world, cache, response, codes, np.array([place[code] for code in codes]))
