@@ -71,7 +71,7 @@ class Cut:
         self.bounds = {
             "customers": customers,
             "trips": trips,
-            "items": cache["trips.item_offsets"].astype(np.int64)[trips],
+            "items": cache["trips.item_offsets"][trips].astype(np.int64),
             "customer_weeks": np.searchsorted(owner, customers),
         }
         items = np.diff(self.bounds["items"])

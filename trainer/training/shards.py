@@ -46,7 +46,7 @@ def steps_of(dataset: WorldModelDataset, tokens: int, ranks: Ranks) -> int:
     tokens: the trips + items of a step of all ranks, about. Every rank must call it.
     """
     size = int((dataset.trips + dataset.items).sum())
-    own = torch.zeros(ranks.count, 2)
+    own = torch.zeros(ranks.count, 2, dtype=torch.float64)
     own[ranks.rank] = torch.tensor([size, len(dataset)])
     sizes, timelines = ranks.sum(own).T
     return max(1, min(math.ceil(sizes.sum() / tokens), int(timelines.min())))
