@@ -78,7 +78,7 @@ class Cut:
         order = np.argsort(sample_hashes(cache["customers.code"]), kind="stable")
         before = items[order].cumsum() - items[order] / 2
         self.shard = np.empty(len(items), dtype=np.int64)
-        self.shard[order] = before * shards // max(items.sum(), 1)
+        self.shard[order] = (before * shards // max(items.sum(), 1)).clip(max=shards - 1)
         self.items = np.bincount(self.shard, weights=items, minlength=shards).astype(np.int64)
         if not self.items.all():
             raise InputError(
@@ -107,7 +107,7 @@ class Cut:
             customer = np.repeat(np.arange(first, last), np.diff(bounds[first : last + 1]))
             block = values[bounds[first] : bounds[last]]
             if column.name in ROW_OF:
-                block = block + self.moved[ROW_OF[column.name]][customer]
+                block = block.astype(np.int64) + self.moved[ROW_OF[column.name]][customer]
             yield block.astype(values.dtype), self.shard[customer]
 
 

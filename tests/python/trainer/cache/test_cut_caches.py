@@ -236,6 +236,13 @@ def test_what_others_put_there_is_kept(whole, copy):
     assert not list(copy.glob("shard-*"))
 
 
+def test_customers_without_trips(tmp_path):
+    whole = toy_cache(tmp_path / "cache", trips_of=[0, 5, 0, 6, 5, 0, 0, 7, 0, 0])
+    cut(whole, 2, tmp_path / "cut")
+    parts = [timelines(TensorCache(tmp_path / "cut", shard=n)) for n in range(2)]
+    assert parts[0] | parts[1] == timelines(whole) and not parts[0].keys() & parts[1].keys()
+
+
 def test_one_large_customer(tmp_path):
     whole = toy_cache(tmp_path / "cache", trips_of=[90, 1, 1, 1])
     with pytest.raises(InputError, match="too few customers, 4, for 4 parts"):
