@@ -135,8 +135,8 @@ class Trainer:
             recover(last)
         self.ranks.wait()
         checkpoint = load_checkpoint(last) if last.exists() else None
-        of_this = checkpoint and int(checkpoint.weights_digest[:12], 16)
-        if self.ranks.of_first(of_this or 0) != (of_this or 0):
+        weights = int(checkpoint.weights_digest[:12], 16) if checkpoint else 0
+        if self.ranks.of_first(weights) != weights:
             raise CheckpointError(
                 f"{last} is not here as it is on the first process's machine: use a folder that "
                 "all machines share, or copy it to each"

@@ -44,8 +44,8 @@ class Standardiser(nn.Module):
         """The same from log1p (F,) bool of `logged` and the `moments` of parts of the rows,
         (parts, 5, F).
 
-        Source: Chan, Golub and LeVeque, Algorithms for Computing the Sample Variance, The American
-        Statistician, 1983, equation 2.1.
+        Source: Chan, Golub and LeVeque, Algorithms for Computing the Sample Variance: Analysis and
+        Recommendations, The American Statistician, 1983.
         """
         count, means, variances, lowest, highest = parts.swapaxes(0, 1)
         share = count / count.sum(0).clip(min=1)
