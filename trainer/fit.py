@@ -26,6 +26,7 @@ from trainer.training.allocator import keep_few_kernels, keep_freed_memory
 from trainer.training.folder import BEST, LAST, run_folder
 from trainer.training.precision import PRECISIONS
 from trainer.training.ranks import Ranks, join_ranks
+from trainer.training.shards import open_cache
 
 
 def _parser() -> CommandParser:
@@ -33,7 +34,8 @@ def _parser() -> CommandParser:
         prog="python -m trainer.fit",
         description="Train the world model on a tensor cache. Everything is written to one "
         "folder; the same command goes on where it was interrupted.",
-        epilog="Several processes: torchrun --nproc-per-node 2 -m trainer.fit ...",
+        epilog="Several processes: torchrun --nproc-per-node 2 -m trainer.fit ...; several "
+        "machines: docs/cache.md.",
     )
     add = parser.add_argument
     add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
@@ -146,7 +148,7 @@ def train(
     config: TrainingConfig,
     folder: Path,
     ranks: Ranks,
-    validate: Callable[[WorldModel], tuple[float, dict[str, float]]],
+    validate: Callable[[WorldModel], tuple[float, dict[str, float]]] | None,
     vectors: Callable[[], Tensor],
     *,
     backend: Backend,
@@ -155,9 +157,10 @@ def train(
 ) -> list[dict[str, Any]]:
     """Train a model in a folder, or go on with what was begun there; returns the curves.
 
-    vectors: learns the product vectors, which only a new model needs. fresh: start anew whatever
-    the folder holds. without: parts of the model that are left out. Raises FolderError where the
-    folder is another's, and what `Trainer.resume` and `Trainer.fit` raise.
+    validate: as of `Trainer`. vectors: learns the product vectors, which only a new model needs.
+    fresh: start anew whatever the folder holds. without: parts of the model that are left out.
+    Raises FolderError where the folder is another's, and what `Trainer.resume` and `Trainer.fit`
+    raise.
     """
     with run_folder(folder, ranks):
         begun = not fresh and (folder / LAST).exists()
@@ -179,8 +182,8 @@ def run(options: argparse.Namespace, ranks: Ranks) -> None:
     """Train as the command line says."""
     config = configuration(options)
     backend = choose(options.backend, ranks.device)
-    cache = TensorCache(options.cache)
-    validate = validation(cache, config)
+    cache = open_cache(options.cache, ranks)
+    validate = validation(cache, config) if ranks.is_first else None
 
     def vectors() -> Tensor:
         return product_embeddings(cache, seed=config.seed, progress=ranks.is_first).vectors

@@ -271,13 +271,18 @@ class WorldModelDataLoader(_Loader):
         pin_memory: bool = False,
         rank: int = 0,
         ranks: int = 1,
+        steps: int | None = None,
     ) -> None:
         """tokens: the most trips + items of a batch, over all ranks; chunk: row lengths are
-        multiples of it; rank, ranks: which part of each batch this loader yields.
+        multiples of it; rank, ranks: which part of each batch this loader yields; steps: batches of
+        an epoch, of about equal size whatever `tokens` says, at most one a timeline.
 
         Raises ValueError for a number out of range.
         """
         super().__init__(dataset, tokens, chunk, workers, pin_memory, rank, ranks)
+        if steps is not None and not 1 <= steps <= len(dataset):
+            raise ValueError(f"steps: expected 1 to {len(dataset)}, not {steps}")
+        self.steps = steps
         self.masking = masking or Masking()
         self.candidate_sampling = None
         """Draws the products that a batch compares; None compares all."""
@@ -344,8 +349,19 @@ class WorldModelDataLoader(_Loader):
     def _plan(self) -> list[np.ndarray]:
         if self._planned is None or self._planned[0] != self._epoch:
             draw = np.random.default_rng([self.seed, self._epoch])
-            self._planned = self._epoch, self.plan(draw.permutation(len(self.dataset)))
+            order = draw.permutation(len(self.dataset))
+            plan = self.plan(order) if self.steps is None else self._equal_parts(order)
+            self._planned = self._epoch, plan
         return self._planned[1]
+
+    def _equal_parts(self, order: np.ndarray) -> list[np.ndarray]:
+        """`steps` batches of timelines, in this order."""
+        upto = (self.dataset.trips + self.dataset.items)[order].cumsum()
+        part = np.arange(1, self.steps)
+        stops = np.searchsorted(upto, upto[-1] * part / self.steps, side="right")
+        # Each takes one timeline at least, and leaves one for each part after it.
+        stops = np.maximum.accumulate(np.maximum(stops - part, 0)) + part
+        return np.split(order, np.minimum(stops, len(order) - self.steps + part))
 
 
 class EvaluationDataLoader(_Loader):

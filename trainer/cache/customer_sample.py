@@ -18,6 +18,10 @@ def sample_customers(cache: TensorCache, customers: np.ndarray, count: int) -> n
     """
     if count < 1:
         raise InputError(f"customers: expected at least 1, not {count}")
-    codes = cache["customers.code"][customers].tolist()
-    hashes = [code_hash(code, b"evaluation") for code in codes]
-    return np.sort(customers[np.argsort(np.array(hashes, dtype=np.uint64))[:count]])
+    hashes = sample_hashes(cache["customers.code"][customers])
+    return np.sort(customers[np.argsort(hashes)[:count]])
+
+
+def sample_hashes(codes: np.ndarray) -> np.ndarray:
+    """By which customers are sampled, smallest first: (n,) uint64 of codes (n,)."""
+    return np.array([code_hash(code, b"evaluation") for code in codes.tolist()], dtype=np.uint64)

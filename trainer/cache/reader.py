@@ -19,6 +19,7 @@ from trainer.cache.schema import (
     LATER_TABLES,
     MAX_KINDS,
     SCHEMA_VERSION,
+    TIMELINE_TABLES,
     LabelCounts,
 )  # fmt: skip
 from trainer.cache.vocabulary import Vocabulary
@@ -26,6 +27,7 @@ from trainer.commands.errors import ExpectedError
 
 MANIFEST = "manifest.json"
 EXPORT = "run python -m dbt_project.export"
+CUT = "copy it to this machine again, or cut the cache again (python -m trainer.cache.shards)"
 
 
 class CacheError(ExpectedError):
@@ -41,21 +43,33 @@ class TensorCache:
         digest, vocabulary_digest: of all columns, and of the static tables; saved in checkpoints.
         labels: name -> tuple of labels, code 1 first.
         split: name -> (first week, last week), both included.
+        shard, shards: which shard's customers it holds, of how many; None and 1 where all.
+        totals: of a shard, what is counted over all customers (`trainer.cache.totals`).
     """
 
-    def __init__(self, folder: Path | str, verify: bool = True, remedy: str = EXPORT) -> None:
-        """Open a cache. `verify` reads every file once to compare it with its digest.
+    def __init__(
+        self,
+        folder: Path | str,
+        verify: bool = True,
+        remedy: str | None = None,
+        shard: int | None = None,
+    ) -> None:
+        """Open a cache, or one shard of a cache that is cut, with the tables that all share.
 
-        Raises CacheError, which ends with the remedy, where something is missing, damaged or of
-        another format.
+        `verify` reads every file once to compare it with its digest. Raises CacheError, which ends
+        with the remedy, where something is missing, damaged or of another format.
         """
-        self.folder = Path(folder)
+        self.folder, self.shard = Path(folder), shard
+        remedy = remedy or (EXPORT if shard is None else CUT)
+        self.totals: dict[str, np.ndarray] = {}
         try:
             self.manifest = _read_manifest(self.folder)
-            described = self.manifest["columns"]
+            self.shards = _shards(self.manifest)
+            described = _described(self.folder, self.manifest, shard)
             self._columns = {name: np.zeros(0, dtype=np.uint8) for name in _later(described)}
-            present = [name for name in COLUMN if name not in self._columns]
-            self._columns |= _open_columns(self.folder, described, present, verify)
+            for name in COLUMN:
+                if name not in self._columns:
+                    self._columns[name] = _map(self._path(name), described[name], verify)
             check_lengths(described)
             if verify:
                 self._check_values()
@@ -70,10 +84,15 @@ class TensorCache:
 
     def __reduce__(self):
         # A worker process maps the files again; a pickled map would carry all their values.
-        return _open_again, (self.folder, self.manifest[CONTENT_DIGEST])
+        return _open_again, (self.folder, self.manifest[CONTENT_DIGEST], self.shard, self.totals)
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._columns[name]
+
+    def _path(self, name: str) -> Path:
+        """The file of a column."""
+        cut = self.shard is not None and COLUMN[name].table in TIMELINE_TABLES
+        return (shard_folder(self.folder, self.shard) if cut else self.folder) / f"{name}.npy"
 
     def rows(self, table: str) -> int:
         """Rows of a table."""
@@ -101,13 +120,13 @@ class TensorCache:
             values = self[column.name]
             if not column.holds(values):
                 raise CacheError(
-                    f"{self.folder / f'{column.name}.npy'} holds {values.dtype} {values.shape}, "
+                    f"{self._path(column.name)} holds {values.dtype} {values.shape}, "
                     f"expected {column.dtype}"
                 )
             width = self.label_counts.widths.get(column.width)
             if width is not None and values.shape[1] != width:
                 raise CacheError(
-                    f"{self.folder / f'{column.name}.npy'}: expected {width} numbers a row, one "
+                    f"{self._path(column.name)}: expected {width} numbers a row, one "
                     f"for each of its {column.width}, not {values.shape[1]}"
                 )
         for name, table in (
@@ -156,20 +175,19 @@ class TensorCache:
         specials = np.isin(self["items.token"], (vocabulary.mask, vocabulary.eos))
         if specials.any():
             raise CacheError(
-                f"{self.folder / 'items.token.npy'} row {specials.argmax()}: "
-                "[MASK] or [EOS] as an item"
+                f"{self._path('items.token')} row {specials.argmax()}: [MASK] or [EOS] as an item"
             )
         for name, values in self._columns.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 row = int(np.argwhere(~np.isfinite(values))[0][0])
-                raise CacheError(f"{self.folder / f'{name}.npy'} row {row}: not a finite number")
+                raise CacheError(f"{self._path(name)} row {row}: not a finite number")
         for column in COLUMNS:
             if column.is_price:
                 self._check_range(column.name, *column.limits)
         for name, table in (("customers.trip_offsets", "trips"), ("trips.item_offsets", "items")):
             offsets = self[name].astype(np.int64)
             if offsets[0] != 0 or offsets[-1] != self.rows(table) or (np.diff(offsets) < 0).any():
-                raise CacheError(f"{self.folder / f'{name}.npy'} does not span {table}")
+                raise CacheError(f"{self._path(name)} does not span {table}")
 
     def _check_range(self, name: str, lowest: float, highest: float) -> None:
         values = self[name]
@@ -177,8 +195,7 @@ class TensorCache:
         if outside.any():
             row = int(outside.argmax())
             raise CacheError(
-                f"{self.folder / f'{name}.npy'} row {row}: {values[row]} is outside "
-                f"{lowest}..{highest}"
+                f"{self._path(name)} row {row}: {values[row]} is outside {lowest}..{highest}"
             )
 
 
@@ -192,24 +209,56 @@ def read_columns(
     folder = Path(folder)
     try:
         manifest = _read_manifest(folder)
-        columns = _open_columns(folder, manifest["columns"], names, verify=True)
+        described = _described(folder, manifest)
+        columns = {name: _map(folder / f"{name}.npy", described[name], True) for name in names}
     except CacheError as error:
         raise CacheError(f"{error}: export it again, or use another") from None
     return manifest, {name: np.array(values) for name, values in columns.items()}
 
 
-def _open_again(folder: Path, content_digest: str) -> TensorCache:
+def shards_of(folder: Path | str) -> int:
+    """How many shards a cache is cut into, 1 for a whole one. Raises CacheError where there is no
+    cache."""
+    try:
+        return _shards(_read_manifest(Path(folder)))
+    except CacheError as error:
+        raise CacheError(f"{error}: {EXPORT}") from None
+
+
+def shard_folder(folder: Path, shard: int) -> Path:
+    """Where the columns of a shard lie."""
+    return folder / f"shard-{shard}"
+
+
+def _open_again(
+    folder: Path, content_digest: str, shard: int | None, totals: dict[str, np.ndarray]
+) -> TensorCache:
     """The cache that another process has opened and verified."""
-    cache = TensorCache(folder, verify=False)
+    cache = TensorCache(folder, verify=False, shard=shard)
     if cache.manifest[CONTENT_DIGEST] != content_digest:
         raise CacheError(f"{folder} was replaced while it was in use: start again")
+    cache.totals = totals
     return cache
 
 
-def _open_columns(
-    folder: Path, described: Mapping[str, Any], names: Iterable[str], verify: bool
-) -> dict[str, np.ndarray]:
-    return {name: _map(folder / f"{name}.npy", described[name], verify) for name in names}
+def _shards(manifest: Mapping[str, Any]) -> int:
+    return len(manifest["shards"]) if "shards" in manifest else 1
+
+
+def _described(folder: Path, manifest: Mapping[str, Any], shard: int | None = None) -> dict:
+    """The columns of a cache or of one shard, by name, as the manifest describes them."""
+    described = dict(manifest["columns"])
+    if shard is not None:
+        described |= manifest["shards"][shard]["columns"]
+    elif "shards" in manifest:
+        raise CacheError(
+            f"{folder} is cut into {len(manifest['shards'])} shards, which training alone reads; "
+            "use the cache that it was cut from, or make one"
+        )
+    later = _later(described)
+    if missing := [n for n in COLUMN if n not in described and n not in later]:
+        raise CacheError(f"{folder / MANIFEST} lacks {', '.join(missing[:5])}")
+    return described
 
 
 def _later(described: Mapping[str, Any]) -> list[str]:
@@ -247,9 +296,6 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise CacheError(f"{path}: schema version {version}, this code reads {SCHEMA_VERSION}")
     if not is_intact(manifest):
         raise CacheError(f"{path} is damaged (its digest differs)")
-    later = _later(manifest["columns"])
-    if missing := [n for n in COLUMN if n not in manifest["columns"] and n not in later]:
-        raise CacheError(f"{path} lacks {', '.join(missing[:5])}")
     return manifest
 
 
@@ -258,7 +304,7 @@ def _map(path: Path, facts: Mapping[str, Any], verify: bool) -> np.ndarray:
         raise CacheError(f"{path} does not exist")
     # First of all: numpy's reader may say anything about a damaged file.
     if verify and file_digest(path) != facts["sha256"]:
-        raise CacheError(f"{path} is damaged (its digest differs)")
+        raise CacheError(f"{path} is damaged or of another cache (its digest differs)")
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:

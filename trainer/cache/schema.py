@@ -257,3 +257,5 @@ COLUMN = {column.name: column for column in COLUMNS}
 LATER_TABLES = ("promotions",)
 """Tables that caches and checkpoints of earlier versions lack: they are read as empty."""
 STATIC_TABLES = ("products", "categories", "graph", "stores")
+TIMELINE_TABLES = ("customers", "trips", "items", "customer_weeks")
+"""Tables whose every row is of one customer: those that `trainer.cache.shards` cuts."""

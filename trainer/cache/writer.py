@@ -11,7 +11,7 @@ import numpy as np
 
 from trainer.cache.atomic import file_digest, new_folder
 from trainer.cache.json_files import json_digest, read_json, write_json
-from trainer.cache.reader import MANIFEST, CacheError, check_lengths
+from trainer.cache.reader import MANIFEST, CacheError, check_lengths, shard_folder
 from trainer.cache.schema import (
     COLUMN,
     COLUMNS,
@@ -43,7 +43,7 @@ def write_cache(
     column, or `folder` exists and is no cache.
     """
     folder = Path(folder)
-    _check_replaceable(folder)
+    check_replaceable(folder)
     if set(columns) != set(COLUMN):
         raise ValueError(f"columns differ from the schema: {sorted(set(columns) ^ set(COLUMN))}")
     missing = [name for name in REQUIRED if name not in manifest]
@@ -89,14 +89,17 @@ def smallest_unsigned(values: np.ndarray) -> np.ndarray:
     return values.astype(np.min_scalar_type(int(values.max())))
 
 
-def _check_replaceable(folder: Path) -> None:
+def check_replaceable(folder: Path) -> None:
     """Raise CacheError unless `folder` is new, empty, or holds a cache and nothing else."""
     if not folder.exists():
         return
     if not folder.is_dir():
         raise CacheError(f"{folder} is not a folder: choose another")
-    foreign = sorted({path.name for path in folder.iterdir()} - written_files(folder))
-    if foreign:
+    written = written_files(folder)
+    shards = {str(Path(name).parent) for name in written}
+    inside = [path for part in {".", *shards} for path in (folder / part).glob("*")]
+    found = {path.relative_to(folder).as_posix() for path in inside}
+    if foreign := sorted(found - written - shards):
         raise CacheError(
             f"{folder} exists and is not a tensor cache, it holds {foreign[0]}: "
             "choose another folder, or move this one away"
@@ -104,12 +107,22 @@ def _check_replaceable(folder: Path) -> None:
 
 
 def written_files(folder: Path) -> set[str]:
-    """Names of the files of a cache, of any version; none where the manifest is not of one."""
+    """The files of a cache, of any version, by their paths in it; none where the manifest is not of
+    one."""
     try:
         manifest = read_json(folder / MANIFEST)
         if "schema_version" not in manifest:
             return set()
-        return {MANIFEST, *(f"{name}.npy" for name in manifest["columns"])}
+        shards = enumerate(manifest.get("shards", ()))
+        return {
+            MANIFEST,
+            *(f"{name}.npy" for name in manifest["columns"]),
+            *(
+                (shard_folder(Path(), n) / f"{name}.npy").as_posix()
+                for n, shard in shards
+                for name in shard["columns"]
+            ),
+        }
     except (OSError, ValueError, KeyError, TypeError):
         return set()
 

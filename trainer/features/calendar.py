@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from trainer.cache.reader import TensorCache
+from trainer.cache.totals import over_customers
 
 EPOCH = date(1970, 1, 1)
 DAY_COLUMNS = (
@@ -24,6 +25,12 @@ def training_days(cache: TensorCache) -> range:
     week = cache["days.week"]
     rows = np.flatnonzero((week >= first) & (week <= last))
     return range(int(rows[0]), int(rows[-1]) + 1)
+
+
+@over_customers
+def trips_by_week(cache: TensorCache) -> np.ndarray:
+    """Trips of each week of a cache, (weeks + 1,) int64; week 0 has none."""
+    return np.bincount(cache["trips.week"], minlength=cache.rows("weeks") + 1)
 
 
 @dataclass(frozen=True)

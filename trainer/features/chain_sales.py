@@ -25,6 +25,7 @@ from torch import Tensor
 from trainer.cache.held_out import training_trips
 from trainer.cache.reader import TensorCache
 from trainer.cache.rows import items_of
+from trainer.cache.totals import over_customers
 from trainer.features.tensors import TensorRecord
 
 COLUMNS = ("trend", "absence")
@@ -217,6 +218,7 @@ def chain_sales_after(
     return sales
 
 
+@over_customers
 def sold_by_week(cache: TensorCache) -> np.ndarray:
     """Trips with each product in each week of a cache, (weeks, V) int64.
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trainer.cache.ragged import offsets, ranges
 from trainer.cache.reader import TensorCache
-from trainer.features.calendar import DAY_COLUMNS, training_days
+from trainer.features.calendar import DAY_COLUMNS, training_days, trips_by_week
 from trainer.features.circumstances import Circumstances
 from trainer.features.purchases import HISTORY_TRIPS
 from trainer.features.tensors import TensorRecord
@@ -56,7 +56,7 @@ class RecordedDays:
         return cls(
             calendar={name: cache[f"days.{name}"].astype(np.int64) for name in DAY_COLUMNS},
             first=first,
-            recorded=np.isin(week, cache["trips.week"]),
+            recorded=trips_by_week(cache)[week] > 0,
             last=first + int(np.flatnonzero(week <= last_week)[-1]),
         )
 

@@ -34,6 +34,7 @@ from trainer.cache.reader import MANIFEST, CacheError, TensorCache
 from trainer.cache.schema import COLUMNS, STATIC_TABLES
 from trainer.cache.writer import write_cache
 from trainer.commands.errors import ExpectedError
+from trainer.features.calendar import trips_by_week
 from trainer.features.chain import Chain
 from trainer.features.chain_sales import ChainSales, chain_sales_after
 from trainer.features.settings import FeatureSettings
@@ -145,7 +146,7 @@ def save_checkpoint(
             raise NotFiniteError(f"{folder}: not saved, because {name} is not finite")
     with new_folder(folder) as fresh:
         _save(model.state_dict(), fresh / MODEL)
-        sales = chain_sales_after(cache, int(cache["trips.week"].max()))
+        sales = chain_sales_after(cache, int(np.flatnonzero(trips_by_week(cache))[-1]))
         with _disk_errors():
             save_arrays(sales.to_arrays(), fresh / CHAIN)
         if training is not None:

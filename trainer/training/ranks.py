@@ -43,11 +43,15 @@ class Ranks:
 
     def agree(self, flag: bool) -> bool:
         """What the first process says, on every one of them."""
+        return bool(self.of_first(float(flag)))
+
+    def of_first(self, number: float) -> float:
+        """The first process's number, on every one of them."""
         if self.count == 1:
-            return flag
-        answer = torch.tensor([float(flag)], device=self.device)
+            return number
+        answer = torch.tensor([number], dtype=torch.float64, device=self.device)
         dist.broadcast(answer, 0)
-        return bool(answer.item())
+        return answer.item()
 
     def loader_workers(self) -> int:
         """How many loader processes this rank starts.

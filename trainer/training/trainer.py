@@ -39,6 +39,7 @@ from trainer.training.folder import BEST, CURVES, EVENTS, LAST, TENSORBOARD, cle
 from trainer.training.losses import PARTS, WorldModelLoss
 from trainer.training.precision import Precision
 from trainer.training.ranks import Ranks
+from trainer.training.shards import steps_of
 from trainer.training.targets import targets
 
 CHECK_BATCHES = 20
@@ -59,10 +60,12 @@ class Trainer:
 
     Args:
         model: on any device; it is moved to that of `ranks`.
-        cache: what to train on.
+        cache: what to train on; where it is cut, the shard of this process
+            (`trainer.training.shards.open_cache`).
         config: phases, rates, batch size, seed.
         folder: where to write; no other run may write there (`trainer.training.folder`).
-        validate: returns the score of a model, higher is better, and further figures to log.
+        validate: returns the score of a model, higher is better, and further figures to log;
+            called by the first process alone.
         ranks: this process and how many others train with it; one process if left out.
         progress: show progress bars.
     """
@@ -73,7 +76,7 @@ class Trainer:
         cache: TensorCache,
         config: TrainingConfig,
         folder: Path,
-        validate: Callable[[WorldModel], tuple[float, dict[str, float]]],
+        validate: Callable[[WorldModel], tuple[float, dict[str, float]]] | None,
         ranks: Ranks | None = None,
         progress: bool = True,
     ) -> None:
@@ -94,6 +97,12 @@ class Trainer:
             phase: WorldModelDataset(cache, "train", first_week=_first_week(cache, phase))
             for phase in config.phases
         }
+        self.steps = {
+            phase: steps_of(dataset, self._tokens(phase), self.ranks)
+            for phase, dataset in self.datasets.items()
+            if cache.shard is not None
+        }
+        """Batches of an epoch of each phase, where the cache is cut."""
         self.losses = {
             phase: WorldModelLoss(phase.losses, config.gamma).to(self.ranks.device)
             for phase in config.phases
@@ -125,10 +134,21 @@ class Trainer:
         if self.ranks.is_first:
             recover(last)
         self.ranks.wait()
-        if not last.exists():
+        checkpoint = load_checkpoint(last) if last.exists() else None
+        weights = int(checkpoint.weights_digest[:12], 16) if checkpoint else 0
+        if self.ranks.of_first(weights) != weights:
+            raise CheckpointError(
+                f"{last} is not here as it is on the first process's machine: use a folder that "
+                "all machines share, or copy it to each"
+            )
+        if checkpoint is None:
             return False
-        checkpoint = load_checkpoint(last)
         progress = checkpoint.progress
+        if (shards := progress.get("shards", 1)) != self.cache.shards:
+            raise CheckpointError(
+                f"{last} was trained on a cache in {shards} parts, not {self.cache.shards}, and "
+                "its batches were others: use that cache, or start anew with --fresh"
+            )
         if checkpoint.cache_digest != self.cache.digest:
             raise CheckpointError(f"{last} was trained on another cache")
         if setting := FeatureSettings.of(self.cache).difference(checkpoint.features):
@@ -187,7 +207,7 @@ class Trainer:
         config, epoch = self.config, self.epoch
         phase, _ = config.phase(epoch)
         loader = self.loader(epoch)
-        loader.load_state_dict({"seed": config.seed, "epoch": epoch, "next": self._start})
+        loader.load_state_dict({"seed": loader.seed, "epoch": epoch, "next": self._start})
         total, start, items = len(loader), time.perf_counter(), 0
         self.model.train()
         bar = tqdm(
@@ -236,20 +256,30 @@ class Trainer:
         self._save(epoch + 1, 0)
 
     def loader(self, epoch: int) -> WorldModelDataLoader:
-        """This rank's batches of an epoch, from 0, masked and sized as its phase says."""
+        """This rank's batches of an epoch, from 0, masked and sized as its phase says.
+
+        Of a whole cache they are parts of the batches of all ranks, of a shard its own.
+        """
         config, ranks = self.config, self.ranks
         phase, _ = config.phase(epoch)
+        if self.cache.shard is None:
+            part = {"seed": config.seed, "rank": ranks.rank, "ranks": ranks.count}
+        else:
+            own = draw_seed(config.seed, self.cache.shard)
+            part = {"seed": own, "steps": self.steps[phase]}
         return WorldModelDataLoader(
             self.datasets[phase],
             masking=config.masking(epoch),
-            tokens=max(1, int(config.tokens * phase.batch)),
+            tokens=self._tokens(phase),
             chunk=self.model.config.chunk,
-            seed=config.seed,
             workers=ranks.loader_workers(),
             pin_memory=ranks.device.type == "cuda",
-            rank=ranks.rank,
-            ranks=ranks.count,
+            **part,
         )
+
+    def _tokens(self, phase: Phase) -> int:
+        """Trips + items of a step of all ranks."""
+        return max(1, int(self.config.tokens * phase.batch))
 
     def gradients(self, batch: TimelineBatch) -> dict[str, Tensor]:
         """Replace the gradients by those of a batch's loss, with the weights of this epoch's phase.
@@ -361,6 +391,7 @@ class Trainer:
             "epoch": epoch,
             "batch": batch,
             "curves": self.curves,
+            "shards": self.cache.shards,
         }
         training = self._optimiser_state() | {"sums": self._sums} if name == LAST else None
         with self.averaged.in_model() as of_last_step:

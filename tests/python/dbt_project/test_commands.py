@@ -11,8 +11,8 @@ MODULES = (
     "dbt_project.check.__main__", "dbt_project.clean", "dbt_project.export.__main__",
     "dbt_project.oracle", "dbt_project.redraw", "dbt_project.sample.__main__",
     "dbt_project.sample.effects",
-    "dbt_project.summary", "dbt_project.tour", "trainer.evaluate", "trainer.fit",
-    "trainer.graph.__main__", "trainer.report.__main__",
+    "dbt_project.summary", "dbt_project.tour", "trainer.cache.shards", "trainer.evaluate",
+    "trainer.fit", "trainer.graph.__main__", "trainer.report.__main__",
 )  # fmt: skip
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trainer.cache.reader import TensorCache
+from trainer.cache.totals import over_customers
 from trainer.features.columns import (
     AFFINITY_COLUMNS,
     HISTORY_COLUMNS,
@@ -13,7 +15,7 @@ from trainer.features.columns import (
 )
 from trainer.model.checks import expect_flags, expect_integers, expect_numbers
 from trainer.model.embeddings.layers import number_map
-from trainer.model.embeddings.standardiser import Standardiser
+from trainer.model.embeddings.standardiser import Standardiser, logged, moments
 
 SEGMENT, HISTORY, AFFINITY = 32, 96, 32
 
@@ -57,12 +59,13 @@ class CustomerEmbedding(nn.Module):
     @classmethod
     def from_cache(cls, cache: TensorCache) -> CustomerEmbedding:
         """For the labels of a cache; constants from its training weeks."""
-        rows = training_customer_weeks(cache)
+        parts = customer_moments(cache)
+        history, affinity = (logged(cache, part) for part in (HISTORY_COLUMNS, AFFINITY_COLUMNS))
         return cls(
             len(cache.labels["price_sensitivity"]),
             len(cache.labels["lifestage"]),
-            Standardiser.fit(cache, HISTORY_COLUMNS, rows),
-            Standardiser.fit(cache, AFFINITY_COLUMNS, rows),
+            Standardiser.of_moments(history, parts[..., : len(history)]),
+            Standardiser.of_moments(affinity, parts[..., len(history) :]),
         )
 
     def forward(
@@ -99,3 +102,13 @@ class CustomerEmbedding(nn.Module):
         affinity_part = self.affinity_map(stores).masked_fill(~has_history[:, None], 0)
         b = history_weight[:, None]
         return torch.cat([(1 - b) * segment_part, b * history_part, affinity_part], dim=1)
+
+
+@over_customers
+def customer_moments(cache: TensorCache) -> np.ndarray:
+    """The `moments` of the history's and the affinity's columns over the rows that constants are
+    fitted to, (shards, 5, F): of a shard in its own place, 0 in those of others."""
+    own = moments(cache, HISTORY_COLUMNS + AFFINITY_COLUMNS, training_customer_weeks(cache))
+    parts = np.zeros((cache.shards, *own.shape))
+    parts[cache.shard or 0] = own
+    return parts

@@ -37,21 +37,27 @@ class Standardiser(nn.Module):
 
         Without rows every column gives 0. Each column of a two-dimensional one is separate.
         """
-        mean, std, log1p = [], [], []
-        for number in columns:
-            values = side_by_side(cache[number.column][rows]).astype(np.float64)
-            width = values.shape[1]
-            if number.log1p:
-                values = np.log1p(values)
-            # Constants are found by comparison: their computed std need not be exactly 0.
-            varies = (values != values[:1]).any(0)
-            mean.append(values.mean(0) if len(rows) else np.zeros(width))
-            std.append(np.where(varies, values.std(0), 0) if len(rows) else np.zeros(width))
-            log1p.append(np.full(width, number.log1p))
+        return cls.of_moments(logged(cache, columns), moments(cache, columns, rows)[None])
+
+    @classmethod
+    def of_moments(cls, log1p: np.ndarray, parts: np.ndarray) -> Standardiser:
+        """The same from log1p (F,) bool of `logged` and the `moments` of parts of the rows,
+        (parts, 5, F).
+
+        Source: Chan, Golub and LeVeque, Algorithms for Computing the Sample Variance: Analysis and
+        Recommendations, The American Statistician, 1983.
+        """
+        count, means, variances, lowest, highest = parts.swapaxes(0, 1)
+        share = count / count.sum(0).clip(min=1)
+        mean = (share * means).sum(0)
+        std = np.sqrt((share * (variances + (means - mean) ** 2)).sum(0))
+        # Constants are found by comparison: their computed std need not be exactly 0.
+        lowest = np.where(count > 0, lowest, np.inf).min(0)
+        varies = np.where(count > 0, highest, -np.inf).max(0) > lowest
         return cls(
-            torch.tensor(np.concatenate(mean), dtype=torch.float32),
-            torch.tensor(np.concatenate(std), dtype=torch.float32),
-            torch.tensor(np.concatenate(log1p)),
+            torch.tensor(mean, dtype=torch.float32),
+            torch.tensor(np.where(varies, std, 0), dtype=torch.float32),
+            torch.tensor(log1p),
         )
 
     @property
@@ -66,3 +72,26 @@ class Standardiser(nn.Module):
         values = torch.where(self.log1p, raw.clamp_min(0).log1p(), raw)
         scaled = (values - self.mean) / self.std.where(self.std > 0, 1)
         return scaled.clamp(-MAX_DEVIATION, MAX_DEVIATION).masked_fill(self.std == 0, 0)
+
+
+def logged(cache: TensorCache, columns: tuple[Number, ...]) -> np.ndarray:
+    """Whether the logarithm of each column counts, (F,) bool; a two-dimensional one counts by its
+    width."""
+    widths = [side_by_side(cache[number.column][:0]).shape[1] for number in columns]
+    return np.repeat([number.log1p for number in columns], widths)
+
+
+def moments(cache: TensorCache, columns: tuple[Number, ...], rows: np.ndarray) -> np.ndarray:
+    """Of each column over rows (indices): how many they are, mean, variance, lowest and highest
+    value, (5, F) float64, of log(1 + x) where that counts; all 0 without rows."""
+    parts = []
+    for number in columns:
+        values = side_by_side(cache[number.column][rows]).astype(np.float64)
+        if number.log1p:
+            values = np.log1p(values)
+        if not len(rows):
+            parts.append(np.zeros((5, values.shape[1])))
+            continue
+        count = np.full(values.shape[1], len(rows))
+        parts.append([count, values.mean(0), values.var(0), values.min(0), values.max(0)])
+    return np.concatenate(parts, axis=1)

@@ -9,6 +9,7 @@ not shrunk further.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from trainer.cache.held_out import training_trips
 from trainer.cache.reader import TensorCache
 from trainer.cache.rows import items_of
 from trainer.cache.schema import CONTEXT
+from trainer.cache.totals import over_customers
 from trainer.features.chain_sales import COLUMNS, item_shares
 
 LIFT_TRIPS = 20.0
@@ -86,27 +88,48 @@ def kind_index(context: Tensor, codes: Sequence[int]) -> Tensor:
 
 def _lifts(cache: TensorCache) -> Tensor:
     """Log lifts (kinds, V), 0 for kinds with an unknown column and products never bought."""
-    codes_of = list(cache.label_counts.codes.values())
-    tokens, kinds = cache.vocabulary.size, int(np.prod(codes_of))
-    rows = training_trips(cache)
-    context = [torch.from_numpy(cache[f"trips.{name}"][rows].astype(int)) for name in CONTEXT]
-    of_trip = kind_index(torch.stack(context, dim=1), codes_of).numpy()
-    lengths, token = items_of(cache, rows)
-    known = token < tokens  # not a category's fallback
-    of_item, token = np.repeat(of_trip, lengths)[known], token[known]
-    order = np.argsort(of_item, kind="stable")
-    bounds = np.searchsorted(of_item[order], np.arange(kinds + 1))
-    trips, sold = np.bincount(of_trip, minlength=kinds), np.bincount(token, minlength=tokens)
+    trips, bought = trips_by_kind(cache), bought_by_kind(cache)
+    sold = bought.sum(0)
     # P(p) per trip, not per item: the number of items of a trip is part of its kind.
-    average = (sold + 0.5) / max(len(rows), 1)
-    codes = torch.cartesian_prod(*(torch.arange(count) for count in codes_of))
-    lift = torch.zeros(kinds, tokens)
+    average = (sold + 0.5) / max(trips.sum(), 1)
+    codes = torch.cartesian_prod(*map(torch.arange, cache.label_counts.codes.values()))
+    lift = torch.zeros(bought.shape)
     # One kind at a time: of many products, all would take gigabytes in float64.
     for kind in codes.gt(0).all(1).nonzero().squeeze(1).tolist():
-        of_kind = order[bounds[kind] : bounds[kind + 1]]
-        bought = np.bincount(token[of_kind], minlength=tokens)
-        log = np.log((bought + LIFT_TRIPS * average) / ((trips[kind] + LIFT_TRIPS) * average))
+        log = np.log((bought[kind] + LIFT_TRIPS * average) / ((trips[kind] + LIFT_TRIPS) * average))
         lift[kind] = torch.from_numpy(log)
     # Special tokens and products first sold later: nothing is known of their kinds of trip.
     lift[:, torch.from_numpy(sold == 0)] = 0
     return lift
+
+
+@over_customers
+def trips_by_kind(cache: TensorCache) -> np.ndarray:
+    """Training trips of each kind (`kind_index`), (kinds,) int64."""
+    return np.bincount(_kinds(cache, training_trips(cache)), minlength=_kind_count(cache))
+
+
+@over_customers
+def bought_by_kind(cache: TensorCache) -> np.ndarray:
+    """Items of each token on training trips of each kind, (kinds, V) int32, without those with the
+    fallback token of a category."""
+    tokens, rows = cache.vocabulary.size, training_trips(cache)
+    lengths, token = items_of(cache, rows)
+    known = token < tokens
+    kind, token = np.repeat(_kinds(cache, rows), lengths)[known], token[known]
+    order = np.argsort(kind, kind="stable")
+    bounds = np.searchsorted(kind[order], np.arange(_kind_count(cache) + 1))
+    bought = np.zeros((_kind_count(cache), tokens), dtype=np.int32)
+    for number, (start, stop) in enumerate(pairwise(bounds)):
+        bought[number] = np.bincount(token[order[start:stop]], minlength=tokens)
+    return bought
+
+
+def _kinds(cache: TensorCache, rows: np.ndarray) -> np.ndarray:
+    """The kind of each of the cache's trips (n,), (n,) int64."""
+    context = [torch.from_numpy(cache[f"trips.{name}"][rows].astype(int)) for name in CONTEXT]
+    return kind_index(torch.stack(context, dim=1), list(cache.label_counts.codes.values())).numpy()
+
+
+def _kind_count(cache: TensorCache) -> int:
+    return int(np.prod(list(cache.label_counts.codes.values())))
