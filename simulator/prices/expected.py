@@ -57,6 +57,13 @@ class ExpectedDemand:
         recent = slice(max(start - RECENT, 0), start)
         trips, units = (x[:, :, recent].sum((1, 2)) for x in (panel.trips, panel.units))
         self._units = torch.tensor(units / np.maximum(trips, 1))
+        sold = panel.units[:, :, recent]
+        listed, taken = (
+            (sold * pence).sum((1, 2))
+            for pence in (self.pence[:, :, None], panel.pence[:, :, recent])
+        )
+        self.paid = np.where(listed > 0, taken / np.maximum(listed, 1e-9), 1.0)
+        """(P,) what a unit brought of today's price: promotions took the rest."""
         base, spend = [], []
         for label in range(len(response.groups)):
             chosen = response.segment == label
@@ -94,15 +101,18 @@ class ExpectedDemand:
         by_need = torch.zeros(int(need.max()) + 1, dtype=torch.float64)
         total = by_need.index_add(0, need, odds)
         price = (by_need.index_add(0, need, odds * change) / total)[need, None]
-        followed, stocked, learnt = self._memory
+        followed, kept, learnt = self._memory
         gap = change[:, None] - price * followed
+        more = -at.quantity[:, None] * _below(gap)  # units a trip, logarithms
+        beyond = torch.zeros(len(total), self.weeks, dtype=torch.float64)
+        beyond = beyond.index_add(0, need, odds[:, None] * torch.expm1(more)) / total[:, None]
         x = (appeal - r.switches * total.log()[need] - at.lasting * change)[
             :, None
         ] - at.passing * gap
-        x = x - at.stocking * at.quantity[:, None] * (-price).clamp(min=0) * stocked
+        x = x - at.stocking * (beyond @ kept)[need]
         level = torch.einsum("gpz,p->gz", self._basket, change)
         comes = (-at.visits * self._factor[:, None, None] * level[:, :, None] * learnt).exp()
-        answer = (self._factor[:, None, None] * x - at.quantity[:, None] * _below(gap)).exp()
+        answer = (self._factor[:, None, None] * x + more).exp()
         found = torch.einsum("gpz,gzw,gpw->p", self._base, comes, answer)
         return found / self.weeks * self._units
 
@@ -115,14 +125,14 @@ def _below(gap: Tensor) -> Tensor:
 
 def _memory(weeks: int) -> tuple[Tensor, Tensor, Tensor]:
     """Of prices that change and are held, before each week (W,): how far the reference price has
-    followed, what is stocked up of a discount, and what customers have learnt, each times the
-    change. What `simulator.prices.response.memories` and `simulator.prices.visit_response.learn`
-    give of a constant."""
+    followed, and what customers have learnt, each times the change; and (W, W) how much of what a
+    week brought is left before each week. As `simulator.prices.response.before_each_week` and
+    `simulator.prices.visit_response.learn` say."""
     week = torch.arange(weeks, dtype=torch.float64)
     left = (1 - MEMORY) ** week
     ago = week[:, None] - week
     kept = torch.where(ago > 0, KEEPS ** ago.clamp(min=0), 0.0)
-    return 1 - left, kept @ left, 1 - (1 - LEARNING) ** week
+    return 1 - left, kept.T, 1 - (1 - LEARNING) ** week
 
 
 class Parameters:

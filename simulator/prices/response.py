@@ -1,7 +1,7 @@
 """How demand answers to prices: a model of trips with each product, by zone and week.
 
     log E[trips_izw] = a_iz + c_gw + u_iw + log traffic_zw + x_izw
-    x = A_i - V_k - v l_i - d (l_i - r_k) - p q_i S_k,    A_i = -e_i l_i + f display + m mailer
+    x = A_i - V_k - v l_i - d (l_i - r_k) - p S_k,    A_i = -e_i l_i + f display + m mailer
 
 l is the log price relative to the usual, g the product's finest category, k its need
 (`simulator.prices.needs`). Three effects of a price are told apart:
@@ -12,8 +12,9 @@ l is the log price relative to the usual, g the product's finest category, k its
 - *buying in the need at all*: v to a lasting change, and d as far as the price differs from the
   reference price r, a moving average of what the need cost (Mazumdar, Raj and Sinha, Reference
   price research, 2005);
-- *stocking up*: S, discounts of the weeks before, lowers demand afterwards, by p for each further
-  unit q_i that a trip brings of a product at a discount.
+- *stocking up*: a trip brings exp(q_i (r_k - l_i)) times the units of what is cheaper than the
+  reference price; S, what the weeks before brought of the need beyond its usual units, lowers
+  demand by p a unit. What stays cheap within its need is stocked up, and paid back, all the time.
 
 Display and mailer, shares of a zone's trips that saw them, are of sources that know them.
 
@@ -202,7 +203,7 @@ class _Model:
         lasting = lasting * self.data.switches
         price, need = self.data.price, self.data.need
         found = switch - lasting * price - passing * (price - reference[need])
-        return found - stocking * self.quantity[:, None, None] * stock[need]
+        return found - stocking * stock[need]
 
     def _appeal(self) -> Tensor:
         """(P, Z, W) A."""
@@ -218,9 +219,11 @@ class _Model:
         value = self._by_need(odds).log() - self._by_need(weight.expand_as(odds)).log()
         if not d.switches:
             value = torch.zeros_like(value)
-        need_price = self._by_need(odds.detach() * d.price) / self._by_need(odds.detach())
-        reference, stock = memories(need_price)
-        return appeal - value[d.need], reference, stock
+        chosen = odds.detach() / self._by_need(odds.detach())[d.need]
+        reference = before_each_week(self._by_need(chosen * d.price), 1 - MEMORY, MEMORY)
+        below = (reference[d.need] - d.price).clamp(min=0)
+        beyond = self._by_need(chosen * torch.expm1(self.quantity[:, None, None] * below))
+        return appeal - value[d.need], reference, before_each_week(beyond, KEEPS, KEEPS)
 
     def reference(self) -> np.ndarray:
         """(P, Z, W) reference prices."""
@@ -313,9 +316,8 @@ class _Model:
         with torch.no_grad():
             mean = self.log_mean().exp() * (d.plain + d.truncated)
             _, reference, stock = self._parts()
-            stocked = self.quantity[:, None, None] * stock[d.need]
-            price = d.price * d.switches
-            columns = torch.stack([price, d.price - reference[d.need], stocked, *d.announced])
+            price, surprise = d.price * d.switches, d.price - reference[d.need]
+            columns = torch.stack([price, surprise, stock[d.need], *d.announced])
             total = mean.sum(2, keepdim=True).clamp(min=1e-9)
             columns = columns - (columns * mean).sum(3, keepdim=True) / total
             information = torch.einsum("apzw,bpzw,pzw->ab", columns, columns, mean)
@@ -344,13 +346,12 @@ def _quantity(
     return found.clip(min=0)[department], (error / np.maximum(bottom, 1e-9))[department]
 
 
-def memories(need_price: Tensor) -> tuple[Tensor, Tensor]:
-    """Reference prices r and stocks S before each week: (K, Z, W) of log prices of needs relative
-    to the usual, (K, Z, W)."""
-    reference, stock = (torch.zeros_like(need_price[..., 0]) for _ in range(2))
+def before_each_week(x: Tensor, left: float, taken: float) -> Tensor:
+    """(..., W) what is remembered before each week of (..., W): a share `left` of what was, and
+    `taken` of the week that ends; 0 before the first."""
+    state = torch.zeros_like(x[..., 0])
     found = []
-    for price in need_price.unbind(-1):
-        found.append((reference, stock))
-        stock = KEEPS * (stock + (reference - price).clamp(min=0))
-        reference = reference + MEMORY * (price - reference)
-    return tuple(torch.stack(part, dim=-1) for part in zip(*found, strict=True))
+    for week in x.unbind(-1):
+        found.append(state)
+        state = left * state + taken * week
+    return torch.stack(found, dim=-1)

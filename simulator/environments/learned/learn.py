@@ -12,7 +12,7 @@ import torch
 from scipy.sparse import csr_matrix
 
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
-from simulator.prices.response import memories
+from simulator.prices.response import KEEPS, MEMORY, before_each_week
 from simulator.prices.visit_response import learn, usual_baskets
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
@@ -259,13 +259,19 @@ def _effects(change, need, share, switching, quantity, of_need, switches):
     odds = share[:, None] * np.exp(appeal)
     total = by_need(odds)
     value = np.log(total / by_need(share[:, None])) * switches
-    price = by_need(odds * change) / total
-    padded = np.hstack([price, price[:, -1:]])  # one week more: what is remembered after the last
-    reference, stock = (m[:, 0].numpy() for m in memories(torch.tensor(padded[:, None])))
-    x = appeal - value[need] - lasting * change
-    x -= passing * (change - reference[need, :-1])
-    x -= stocking * quantity[:, None] * stock[need, :-1]
+    chosen = odds / total[need]
+    reference = _with_the_week_after(by_need(chosen * change), 1 - MEMORY, MEMORY)
+    gap = change - reference[need, :-1]
+    more = np.expm1(-quantity[:, None] * np.minimum(gap, 0))
+    stock = _with_the_week_after(by_need(chosen * more), KEEPS, KEEPS)
+    x = appeal - value[need] - lasting * change - passing * gap - stocking * stock[need, :-1]
     return x, reference[:, -1], stock[:, -1]
+
+
+def _with_the_week_after(x: np.ndarray, left: float, taken: float) -> np.ndarray:
+    """(K, S + 1) `before_each_week` of (K, S), and what is remembered after the last."""
+    padded = torch.tensor(np.pad(x, ((0, 0), (0, 1))))
+    return before_each_week(padded, left, taken).numpy()
 
 
 def _repeated(level: np.ndarray) -> np.ndarray:
