@@ -90,7 +90,8 @@ class PriceEffects:
         """(P,) share by which the units of a trip rise, of what is below its reference price."""
         r = self._response
         reference, _ = self._before(store, week)
-        return np.expm1(r.quantity * (reference[r.need] - self._changed(store, week)).clip(min=0))
+        below = (reference[r.need] - self._changed(store, week)).clip(min=0)
+        return r.further * np.expm1(r.quantity * below)
 
     def _announcement(self, store: int, week: int) -> np.ndarray:
         """(P,) what planned display and mailer add to the appeal."""

@@ -98,10 +98,10 @@ class _Learner:
         price = b.regular * (1 - b.depth)
         usual = np.exp(np.median(np.log(price), axis=1))
         change = np.log(price / usual[:, None])
-        need, share, switching, quantity = self._of_products()
+        need, share, switching, quantity, further = self._of_products()
         of_need = np.array([r.lasting, r.passing, r.stocking, self.response.visits.value])
         x, reference, stock = _effects(
-            change, need, share, switching, quantity, of_need, r.switches
+            change, need, share, switching, quantity, further, of_need, r.switches
         )
         baskets = self._baskets()
         level = baskets @ change
@@ -131,7 +131,7 @@ class _Learner:
             charged=np.where(weighed | (lists == 0), 1.0, ratio), usual=usual,
             regular=b.regular, depth=b.depth, funding=b.funding, cost=b.cost,
             on_sale=self.sold[:, -LATELY:].any(1), need=need, share=share, switching=switching,
-            quantity=quantity, of_need=of_need, switches=np.array([r.switches]),
+            quantity=quantity, further=further, of_need=of_need, switches=np.array([r.switches]),
             units_a_trip=self.units[:, last].sum(1) / np.maximum(self.sold[:, last].sum(1), 1),
             reference=reference, stock=stock, segment=segment, factor=factor, rate=rate,
             basket=baskets.toarray().astype(np.float32), learnt=learnt[:, start],
@@ -144,14 +144,18 @@ class _Learner:
         )  # fmt: skip
 
     def _of_products(self) -> tuple[np.ndarray, ...]:
-        """Needs, shares, switching and quantity effects of all products. Those outside the panel,
-        or whose price never moved, are alone in their need and answer as a need does."""
+        """Needs, shares, switching, and quantity effects with the share of units that they are of,
+        of all products. Those outside the panel, or whose price never moved, are alone in their
+        need and answer as a need does."""
         r = self.response.products
         need = np.arange(self.n) + int(r.need.max()) + 1
         need[self.panel_row[r.moved]] = r.need[r.moved]
         _, need = np.unique(need, return_inverse=True)
         found = [need]
-        for values, rest in ((r.share, 1.0), (r.switching, 0.0), (r.quantity, 0.0)):
+        for values, rest in (
+            (r.share, 1.0),
+            *((x, 0.0) for x in (r.switching, r.quantity, r.further)),
+        ):
             of_all = np.full(self.n, rest)
             of_all[self.panel_row[r.moved]] = values[r.moved]
             found.append(of_all)
@@ -245,7 +249,7 @@ def _counted(cell, shape, weights=None) -> np.ndarray:
     return np.bincount(flat, weights, int(np.prod(shape))).reshape(shape).astype(float)
 
 
-def _effects(change, need, share, switching, quantity, of_need, switches):
+def _effects(change, need, share, switching, quantity, further, of_need, switches):
     """(N, S) x, and reference prices and stocks (K,) after the last week."""
     lasting, passing, stocking, _ = of_need
     needs = int(need.max()) + 1
@@ -262,7 +266,7 @@ def _effects(change, need, share, switching, quantity, of_need, switches):
     chosen = odds / total[need]
     reference = _with_the_week_after(by_need(chosen * change), 1 - MEMORY, MEMORY)
     gap = change - reference[need, :-1]
-    more = np.expm1(-quantity[:, None] * np.minimum(gap, 0))
+    more = further[:, None] * np.expm1(-quantity[:, None] * np.minimum(gap, 0))
     stock = _with_the_week_after(by_need(chosen * more), KEEPS, KEEPS)
     x = appeal - value[need] - lasting * change - passing * gap - stocking * stock[need, :-1]
     return x, reference[:, -1], stock[:, -1]

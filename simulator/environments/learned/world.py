@@ -193,10 +193,10 @@ class LearnedWorld:
         noise = k.noise[0] * normal_quantile(uniform(keys, _NOISE)) - k.noise[0] ** 2 / 2
         expected *= np.exp(k.season[:, of_year] + noise) * here * (1 + k.strangers[0])
         bought = _counts(expected, uniform(keys, _SALES))
-        more = np.exp(-k.quantity * np.minimum(gap, 0))
-        each = np.maximum(k.units_a_trip * more, 1)
+        more = k.further * np.expm1(-k.quantity * np.minimum(gap, 0))
+        each = np.maximum(k.units_a_trip * (1 + more), 1)
         units = bought + _counts(bought * (each - 1), uniform(keys, _UNITS))
-        price, beyond = (np.bincount(k.need, chosen * y) for y in (change, more - 1))
+        price, beyond = (np.bincount(k.need, chosen * y) for y in (change, more))
         self.stock = KEEPS * (self.stock + beyond)
         self.reference = self.reference + MEMORY * (price - self.reference)
         self.learnt = self.learnt + LEARNING * (k.basket @ change - self.learnt)
