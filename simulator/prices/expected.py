@@ -57,13 +57,6 @@ class ExpectedDemand:
         recent = slice(max(start - RECENT, 0), start)
         trips, units = (x[:, :, recent].sum((1, 2)) for x in (panel.trips, panel.units))
         self._units = torch.tensor(units / np.maximum(trips, 1))
-        sold = panel.units[:, :, recent]
-        listed, taken = (
-            (sold * pence).sum((1, 2))
-            for pence in (self.pence[:, :, None], panel.pence[:, :, recent])
-        )
-        self.paid = np.where(listed > 0, taken / np.maximum(listed, 1e-9), 1.0)
-        """(P,) what a unit brought of today's price: promotions took the rest."""
         base, spend = [], []
         for label in range(len(response.groups)):
             chosen = response.segment == label

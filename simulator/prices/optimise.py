@@ -69,8 +69,7 @@ def best_prices(demand: ExpectedDemand, cost: np.ndarray, rules: Rules) -> Plan:
     """The plan of most expected profit.
 
     cost (P,): pence a unit; products without one (NaN), and those whose response to prices is not
-    known or that do not sell, keep their price. Profit is what customers pay, less costs: of every
-    price as much as lately, when promotions took the rest. What suppliers pay for them is unknown.
+    known or that do not sell, keep their price.
 
     Raises InputError for rules that no plan keeps.
     """
@@ -107,7 +106,6 @@ class _Problem:
         known = np.isfinite(cost) & demand.response.products.moved & (self.sales > 0)
         # What is not known earns nothing, and stays.
         self.cost = np.where(known, cost, self.today)
-        self.paid = np.where(known, demand.paid, 1.0)
         self.free = np.flatnonzero(known)
         if not len(self.free):
             raise InputError(
@@ -157,7 +155,7 @@ class _Problem:
     def gains(self, price: np.ndarray, row: np.ndarray, value: np.ndarray) -> np.ndarray:
         """(n,) profit that each of n candidate prices of products adds, one at a time."""
         now = self.units(price)
-        margin = price * self.paid - self.cost
+        margin = price - self.cost
         change = torch.tensor(np.log(price / self.today), requires_grad=True)
         whole = (self.demand.units(change) * torch.tensor(margin)).sum()
         slope = torch.autograd.grad(whole, change)[0].numpy()
@@ -187,7 +185,7 @@ class _Problem:
             return demand.units(torch.tensor(np.log(price / self.today))).numpy()
 
     def _earned(self, demand: ExpectedDemand, price: np.ndarray) -> np.ndarray:
-        return self._units(demand, price) * (price * self.paid - self.cost)
+        return self._units(demand, price) * (price - self.cost)
 
     def constraints(self, price, row, value) -> list[LinearConstraint]:
         """All rules, in one 0/1 variable for each candidate (n,) of the free products."""

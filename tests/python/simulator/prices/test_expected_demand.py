@@ -27,7 +27,6 @@ class Demand(ExpectedDemand):
         self._basket = torch.tensor(pence / pence.sum())[None]
         self._factor = torch.tensor(response.groups)
         self._memory = _memory(weeks)
-        self.paid = np.ones(products)
 
 
 def test_own_and_cross_elasticities_are_those_of_the_formula(monkeypatch):
