@@ -50,15 +50,12 @@ class PriceEffects:
 
     def unit_factors(self, token: np.ndarray, stores: np.ndarray, week: int) -> np.ndarray:
         """(n,) by which units of items (n,) bought in stores (n,) are multiplied."""
-        r = self._response
         found = np.zeros(len(token))
         row = self._row[token]
         for store in np.unique(stores):
             here = np.flatnonzero((stores == store) & (row >= 0))
-            reference, _ = self._before(int(store), week)
-            gap = np.minimum(self._changed(int(store), week) - reference[r.need], 0)
-            found[here] = -(r.quantity * gap)[row[here]]
-        return np.exp(found)
+            found[here] = self._more(int(store), week)[row[here]]
+        return 1 + found
 
     def visit_factors(self, customers: np.ndarray, week: int) -> np.ndarray:
         """(n,) by which the chance of coming on a day of a week is multiplied, of customers of the
@@ -89,6 +86,13 @@ class PriceEffects:
             self._change[key] = np.where(r.moved, np.log(after / before), 0.0)
         return self._change[key]
 
+    def _more(self, store: int, week: int) -> np.ndarray:
+        """(P,) share by which the units of a trip rise, of what is below its reference price."""
+        r = self._response
+        reference, _ = self._before(store, week)
+        below = (reference[r.need] - self._changed(store, week)).clip(min=0)
+        return r.further * np.expm1(r.quantity * below)
+
     def _announcement(self, store: int, week: int) -> np.ndarray:
         """(P,) what planned display and mailer add to the appeal."""
         key = store, week
@@ -107,19 +111,23 @@ class PriceEffects:
                 self._memory[key] = np.zeros(needs), np.zeros(needs)
             else:
                 reference, stock = self._before(store, week - 1)
-                _, price = self._switching(store, week - 1)
-                kept = KEEPS * (stock + (reference - price).clip(min=0))
+                _, chosen = self._switching(store, week - 1)
+                price, beyond = (
+                    np.bincount(self._response.need, chosen * x)
+                    for x in (self._changed(store, week - 1), self._more(store, week - 1))
+                )
+                kept = KEEPS * (stock + beyond)
                 self._memory[key] = reference + MEMORY * (price - reference), kept
         return self._memory[key]
 
     def _switching(self, store: int, week: int) -> tuple[np.ndarray, np.ndarray]:
-        """Appeals less the inclusive values of their needs, (P,), and log prices of needs, (K,)."""
+        """Appeals less the inclusive values of their needs, (P,), and shares of needs, (P,)."""
         r, change = self._response, self._changed(store, week)
         appeal = -r.switching * change + self._announcement(store, week)
         odds = r.share * np.exp(appeal)
         total = np.bincount(r.need, odds)
         value = np.log(total) * r.switches
-        return appeal - value[r.need], np.bincount(r.need, odds * change) / total
+        return appeal - value[r.need], odds / total[r.need]
 
     def _effect(self, store: int, week: int) -> np.ndarray:
         """(P,) x of `simulator.prices.response`, relative to the prices that there would be."""
@@ -127,4 +135,4 @@ class PriceEffects:
         appeal, _ = self._switching(store, week)
         reference, stock = self._before(store, week)
         found = appeal - r.lasting * change - r.passing * (change - reference[r.need])
-        return found - r.stocking * r.quantity * stock[r.need]
+        return found - r.stocking * stock[r.need]

@@ -1,14 +1,14 @@
 """Expected demand as a differentiable function of prices.
 
     D_i = u_i mean over weeks of
-          sum_gz b_giz exp(m_g x_iw - q_i min(l_i - r_kw, 0)) exp(-v m_g I_gzw)
+          sum_gz b_giz exp(m_g x_iw) exp(-v m_g I_gzw) (1 + f_i (exp(q_i (r_kw - l_i)+) - 1))
 
 b_giz are the trips with the product in a week of the recent past, of customers of price-sensitivity
-segment g in zone z, m_g the segment's factor and u_i the product's units a trip; x, r, q and v are
-those of `simulator.prices.response` and `simulator.prices.visit_response`, for prices that change
-today and are held. So a demand of few weeks knows what customers do at once, one of many also what
-they learn: reference prices follow, pantries empty, and whoever finds the usual basket dear comes
-less often.
+segment g in zone z, m_g the segment's factor and u_i the product's units a trip; x, r, q, f (its
+`further`) and v are those of `simulator.prices.response` and `simulator.prices.visit_response`, for
+prices that change today and are held. So a demand of few weeks knows what customers do at once, one
+of many also what they learn: reference prices follow, pantries empty, and whoever finds the usual
+basket dear comes less often.
 """
 
 from __future__ import annotations
@@ -94,15 +94,18 @@ class ExpectedDemand:
         by_need = torch.zeros(int(need.max()) + 1, dtype=torch.float64)
         total = by_need.index_add(0, need, odds)
         price = (by_need.index_add(0, need, odds * change) / total)[need, None]
-        followed, stocked, learnt = self._memory
+        followed, kept, learnt = self._memory
         gap = change[:, None] - price * followed
+        more = torch.tensor(r.further)[:, None] * torch.expm1(-at.quantity[:, None] * _below(gap))
+        beyond = torch.zeros(len(total), self.weeks, dtype=torch.float64)
+        beyond = beyond.index_add(0, need, odds[:, None] * more) / total[:, None]
         x = (appeal - r.switches * total.log()[need] - at.lasting * change)[
             :, None
         ] - at.passing * gap
-        x = x - at.stocking * at.quantity[:, None] * (-price).clamp(min=0) * stocked
+        x = x - at.stocking * (beyond @ kept)[need]
         level = torch.einsum("gpz,p->gz", self._basket, change)
         comes = (-at.visits * self._factor[:, None, None] * level[:, :, None] * learnt).exp()
-        answer = (self._factor[:, None, None] * x - at.quantity[:, None] * _below(gap)).exp()
+        answer = (self._factor[:, None, None] * x).exp() * (1 + more)
         found = torch.einsum("gpz,gzw,gpw->p", self._base, comes, answer)
         return found / self.weeks * self._units
 
@@ -115,14 +118,14 @@ def _below(gap: Tensor) -> Tensor:
 
 def _memory(weeks: int) -> tuple[Tensor, Tensor, Tensor]:
     """Of prices that change and are held, before each week (W,): how far the reference price has
-    followed, what is stocked up of a discount, and what customers have learnt, each times the
-    change. What `simulator.prices.response.memories` and `simulator.prices.visit_response.learn`
-    give of a constant."""
+    followed, and what customers have learnt, each times the change; and (W, W) how much of what a
+    week brought is left before each week. As `simulator.prices.response.before_each_week` and
+    `simulator.prices.visit_response.learn` say."""
     week = torch.arange(weeks, dtype=torch.float64)
     left = (1 - MEMORY) ** week
     ago = week[:, None] - week
     kept = torch.where(ago > 0, KEEPS ** ago.clamp(min=0), 0.0)
-    return 1 - left, kept @ left, 1 - (1 - LEARNING) ** week
+    return 1 - left, kept.T, 1 - (1 - LEARNING) ** week
 
 
 class Parameters:

@@ -1,7 +1,7 @@
 """How demand answers to prices: a model of trips with each product, by zone and week.
 
     log E[trips_izw] = a_iz + c_gw + u_iw + log traffic_zw + x_izw
-    x = A_i - V_k - v l_i - d (l_i - r_k) - p q_i S_k,    A_i = -e_i l_i + f display + m mailer
+    x = A_i - V_k - v l_i - d (l_i - r_k) - p S_k,    A_i = -e_i l_i + f display + m mailer
 
 l is the log price relative to the usual, g the product's finest category, k its need
 (`simulator.prices.needs`). Three effects of a price are told apart:
@@ -12,8 +12,10 @@ l is the log price relative to the usual, g the product's finest category, k its
 - *buying in the need at all*: v to a lasting change, and d as far as the price differs from the
   reference price r, a moving average of what the need cost (Mazumdar, Raj and Sinha, Reference
   price research, 2005);
-- *stocking up*: S, discounts of the weeks before, lowers demand afterwards, by p for each further
-  unit q_i that a trip brings of a product at a discount.
+- *stocking up*: of what is cheaper than the reference price a trip brings exp(q_i (r_k - l_i))
+  times the units beyond the first; S, what the weeks before brought of the need beyond its usual
+  units, lowers demand by p a unit. What stays cheap within its need is stocked up, and paid back,
+  all the time.
 
 Display and mailer, shares of a zone's trips that saw them, are of sources that know them.
 
@@ -37,6 +39,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.optimize import minimize_scalar
 from torch import Tensor
 from tqdm import tqdm
 
@@ -57,6 +60,8 @@ ROUNDS = 3
 """Of expectation and maximisation."""
 SLOW = 3
 """Seconds after which a progress bar appears."""
+MOST = 5.0
+"""Largest elasticity of units."""
 MOVED = 0.02
 """Standard deviation of a product's log price, in at least one zone, below which it never moved."""
 
@@ -94,9 +99,12 @@ class PriceResponse:
     common_error: np.ndarray
     """(5, 5) covariance of v, d, p, f and m; 0 for what is not estimated."""
     quantity: np.ndarray
-    """(P,) q: elasticity of units per trip to a price below the reference price, at least 0."""
+    """(P,) q: elasticity of the units beyond a trip's first to a price below the reference price,
+    at least 0."""
     quantity_error: np.ndarray
     """(P,) its standard error."""
+    further: np.ndarray
+    """(P,) share of the units that are beyond the first of a trip, at usual prices."""
     price: np.ndarray
     """(P, Z, W) l."""
     effect: np.ndarray
@@ -162,8 +170,9 @@ def fit_response(panel: Panel, price: np.ndarray, needs: Needs, last_week: int) 
     )  # fmt: skip
     model = _Model(data)
     for _ in tqdm(range(ROUNDS), desc="demand", unit="round", delay=SLOW, file=sys.stderr):
-        quantity, quantity_error = _quantity(panel, price, model.reference(), last_week)
-        model.quantity = torch.tensor(quantity * moved)
+        below = (model.reference() - price).clip(min=0)
+        quantity, quantity_error, further = _quantity(panel, below, last_week)
+        model.quantity, model.further = torch.tensor(quantity * moved), torch.tensor(further)
         model.fit()
         error = model.switching_errors()
         model.reestimate(error, moved)
@@ -174,7 +183,7 @@ def fit_response(panel: Panel, price: np.ndarray, needs: Needs, last_week: int) 
         panel, need, needs.substitutes, needs.can_tell, share, moved, switching, error, typical,
         spread,
         *(float(x) for x in model.common.detach()), model.common_errors(), quantity * moved,
-        quantity_error, price, *model.fitted(),
+        quantity_error, further, price, *model.fitted(),
     )  # fmt: skip
 
 
@@ -190,7 +199,7 @@ class _Model:
         self.product = torch.zeros(products, weeks, dtype=torch.float64, requires_grad=True)
         self.typical, self.spread = float(np.log(2.0)), SPREAD
         self.log_e = torch.full((products,), self.typical, dtype=torch.float64, requires_grad=True)
-        self.quantity = torch.zeros(products, dtype=torch.float64)
+        self.quantity, self.further = torch.zeros(2, products, dtype=torch.float64)
         first = torch.tensor([0.4 * data.switches, 0.4, 0.1, 0.0, 0.0], dtype=torch.float64)
         self.common = first.requires_grad_()
         """(5,) v, d, p, f and m."""
@@ -202,7 +211,7 @@ class _Model:
         lasting = lasting * self.data.switches
         price, need = self.data.price, self.data.need
         found = switch - lasting * price - passing * (price - reference[need])
-        return found - stocking * self.quantity[:, None, None] * stock[need]
+        return found - stocking * stock[need]
 
     def _appeal(self) -> Tensor:
         """(P, Z, W) A."""
@@ -218,9 +227,12 @@ class _Model:
         value = self._by_need(odds).log() - self._by_need(weight.expand_as(odds)).log()
         if not d.switches:
             value = torch.zeros_like(value)
-        need_price = self._by_need(odds.detach() * d.price) / self._by_need(odds.detach())
-        reference, stock = memories(need_price)
-        return appeal - value[d.need], reference, stock
+        chosen = odds.detach() / self._by_need(odds.detach())[d.need]
+        reference = before_each_week(self._by_need(chosen * d.price), 1 - MEMORY, MEMORY)
+        below = (reference[d.need] - d.price).clamp(min=0)
+        more = torch.expm1(self.quantity[:, None, None] * below)
+        beyond = self._by_need(chosen * self.further[:, None, None] * more)
+        return appeal - value[d.need], reference, before_each_week(beyond, KEEPS, KEEPS)
 
     def reference(self) -> np.ndarray:
         """(P, Z, W) reference prices."""
@@ -313,9 +325,8 @@ class _Model:
         with torch.no_grad():
             mean = self.log_mean().exp() * (d.plain + d.truncated)
             _, reference, stock = self._parts()
-            stocked = self.quantity[:, None, None] * stock[d.need]
-            price = d.price * d.switches
-            columns = torch.stack([price, d.price - reference[d.need], stocked, *d.announced])
+            price, surprise = d.price * d.switches, d.price - reference[d.need]
+            columns = torch.stack([price, surprise, stock[d.need], *d.announced])
             total = mean.sum(2, keepdim=True).clamp(min=1e-9)
             columns = columns - (columns * mean).sum(3, keepdim=True) / total
             information = torch.einsum("apzw,bpzw,pzw->ab", columns, columns, mean)
@@ -323,34 +334,49 @@ class _Model:
 
 
 def _quantity(
-    panel: Panel, price: np.ndarray, reference: np.ndarray, last_week: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(P,) elasticities of units per trip to how far the price is below the reference price, and
-    their standard errors: of each department, by least squares within products, weighted by trips.
-    (Who finds a price high takes none, but nobody takes less than one.)"""
+    panel: Panel, below: np.ndarray, last_week: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(P,) elasticities of the units beyond a trip's first to how far the price is below the
+    reference price, (P, Z, W), their standard errors, and shares of these units at usual prices.
+
+    Of each department, by maximum likelihood (Poisson) given each product's sum. (Who finds a price
+    high takes none, but nobody takes less than one.)
+    """
     trips, units = (x[:, :, :last_week] for x in (panel.trips, panel.units))
-    total = trips.sum((1, 2)).clip(min=1)[:, None, None]
-    mean = units.sum((1, 2))[:, None, None] / total
-    gap = np.minimum(price - reference, 0)
-    gap = gap - (gap * trips).sum((1, 2), keepdims=True) / total
-    rest = units / np.maximum(mean, 1e-9) - trips  # (units per trip over the mean - 1) x trips
-    _, department = np.unique(panel.department, return_inverse=True)
-    top, bottom = (np.bincount(department, x.sum((1, 2))) for x in (-gap * rest, gap**2 * trips))
-    found = top / np.maximum(bottom, 1e-9)
-    off = rest + found[department][:, None, None] * gap * trips
-    error = np.sqrt(
-        np.bincount(department, (gap * off) ** 2 @ np.ones(off.shape[2]) @ np.ones(off.shape[1]))
-    )
-    return found.clip(min=0)[department], (error / np.maximum(bottom, 1e-9))[department]
+    more = np.maximum(units - trips, 0)
+    total = more.sum((1, 2))
+    found, error, level = np.zeros((3, len(total)))
+    for department in np.unique(panel.department):
+        rows = np.flatnonzero(panel.department == department)
+        b = below[rows]
+
+        def weights(q: float, rows=rows, b=b) -> np.ndarray:
+            return trips[rows] * np.exp(q * b)
+
+        def nats(q: float, rows=rows, b=b) -> float:
+            expected = np.log(weights(q).sum((1, 2)).clip(min=1e-9))
+            return float((total[rows] * expected).sum() - q * (more[rows] * b).sum())
+
+        q = minimize_scalar(nats, bounds=(0, MOST), method="bounded").x
+        weight = weights(q)
+        usual = total[rows] / weight.sum((1, 2)).clip(min=1e-9)
+        expected = usual[:, None, None] * weight
+        mean = (expected * b).sum((1, 2)) / total[rows].clip(min=1e-9)
+        gap = b - mean[:, None, None]
+        information = (expected * gap**2).sum()
+        found[rows] = q
+        error[rows] = np.sqrt(((more[rows] - expected) ** 2 * gap**2).sum())
+        error[rows] /= max(information, 1e-9)
+        level[rows] = usual
+    return found, error, level / (1 + level)
 
 
-def memories(need_price: Tensor) -> tuple[Tensor, Tensor]:
-    """Reference prices r and stocks S before each week: (K, Z, W) of log prices of needs relative
-    to the usual, (K, Z, W)."""
-    reference, stock = (torch.zeros_like(need_price[..., 0]) for _ in range(2))
+def before_each_week(x: Tensor, left: float, taken: float) -> Tensor:
+    """(..., W) what is remembered before each week of (..., W): a share `left` of what was, and
+    `taken` of the week that ends; 0 before the first."""
+    state = torch.zeros_like(x[..., 0])
     found = []
-    for price in need_price.unbind(-1):
-        found.append((reference, stock))
-        stock = KEEPS * (stock + (reference - price).clamp(min=0))
-        reference = reference + MEMORY * (price - reference)
-    return tuple(torch.stack(part, dim=-1) for part in zip(*found, strict=True))
+    for week in x.unbind(-1):
+        found.append(state)
+        state = left * state + taken * week
+    return torch.stack(found, dim=-1)

@@ -46,11 +46,12 @@ class Knowledge:
     on_sale: np.ndarray
     """(N,) bool: sold in the last weeks."""
     need: np.ndarray
-    """(N,), `share` (N,), `switching` (N,) and `quantity` (N,) as of `PriceResponse`; products
+    """(N,), and `share`, `switching`, `quantity` and `further` (N,) as of `PriceResponse`; products
     outside its panel stand for themselves."""
     share: np.ndarray
     switching: np.ndarray
     quantity: np.ndarray
+    further: np.ndarray
     of_need: np.ndarray
     """(4,) v, d and p of `simulator.prices.response`, and the effect on visits."""
     switches: np.ndarray

@@ -12,7 +12,7 @@ import torch
 from scipy.sparse import csr_matrix
 
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
-from simulator.prices.response import memories
+from simulator.prices.response import KEEPS, MEMORY, before_each_week
 from simulator.prices.visit_response import learn, usual_baskets
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
@@ -98,10 +98,10 @@ class _Learner:
         price = b.regular * (1 - b.depth)
         usual = np.exp(np.median(np.log(price), axis=1))
         change = np.log(price / usual[:, None])
-        need, share, switching, quantity = self._of_products()
+        need, share, switching, quantity, further = self._of_products()
         of_need = np.array([r.lasting, r.passing, r.stocking, self.response.visits.value])
         x, reference, stock = _effects(
-            change, need, share, switching, quantity, of_need, r.switches
+            change, need, share, switching, quantity, further, of_need, r.switches
         )
         baskets = self._baskets()
         level = baskets @ change
@@ -131,7 +131,7 @@ class _Learner:
             charged=np.where(weighed | (lists == 0), 1.0, ratio), usual=usual,
             regular=b.regular, depth=b.depth, funding=b.funding, cost=b.cost,
             on_sale=self.sold[:, -LATELY:].any(1), need=need, share=share, switching=switching,
-            quantity=quantity, of_need=of_need, switches=np.array([r.switches]),
+            quantity=quantity, further=further, of_need=of_need, switches=np.array([r.switches]),
             units_a_trip=self.units[:, last].sum(1) / np.maximum(self.sold[:, last].sum(1), 1),
             reference=reference, stock=stock, segment=segment, factor=factor, rate=rate,
             basket=baskets.toarray().astype(np.float32), learnt=learnt[:, start],
@@ -144,14 +144,18 @@ class _Learner:
         )  # fmt: skip
 
     def _of_products(self) -> tuple[np.ndarray, ...]:
-        """Needs, shares, switching and quantity effects of all products. Those outside the panel,
-        or whose price never moved, are alone in their need and answer as a need does."""
+        """Needs, shares, switching, and quantity effects with the share of units that they are of,
+        of all products. Those outside the panel, or whose price never moved, are alone in their
+        need and answer as a need does."""
         r = self.response.products
         need = np.arange(self.n) + int(r.need.max()) + 1
         need[self.panel_row[r.moved]] = r.need[r.moved]
         _, need = np.unique(need, return_inverse=True)
         found = [need]
-        for values, rest in ((r.share, 1.0), (r.switching, 0.0), (r.quantity, 0.0)):
+        for values, rest in (
+            (r.share, 1.0),
+            *((x, 0.0) for x in (r.switching, r.quantity, r.further)),
+        ):
             of_all = np.full(self.n, rest)
             of_all[self.panel_row[r.moved]] = values[r.moved]
             found.append(of_all)
@@ -245,7 +249,7 @@ def _counted(cell, shape, weights=None) -> np.ndarray:
     return np.bincount(flat, weights, int(np.prod(shape))).reshape(shape).astype(float)
 
 
-def _effects(change, need, share, switching, quantity, of_need, switches):
+def _effects(change, need, share, switching, quantity, further, of_need, switches):
     """(N, S) x, and reference prices and stocks (K,) after the last week."""
     lasting, passing, stocking, _ = of_need
     needs = int(need.max()) + 1
@@ -259,13 +263,19 @@ def _effects(change, need, share, switching, quantity, of_need, switches):
     odds = share[:, None] * np.exp(appeal)
     total = by_need(odds)
     value = np.log(total / by_need(share[:, None])) * switches
-    price = by_need(odds * change) / total
-    padded = np.hstack([price, price[:, -1:]])  # one week more: what is remembered after the last
-    reference, stock = (m[:, 0].numpy() for m in memories(torch.tensor(padded[:, None])))
-    x = appeal - value[need] - lasting * change
-    x -= passing * (change - reference[need, :-1])
-    x -= stocking * quantity[:, None] * stock[need, :-1]
+    chosen = odds / total[need]
+    reference = _with_the_week_after(by_need(chosen * change), 1 - MEMORY, MEMORY)
+    gap = change - reference[need, :-1]
+    more = further[:, None] * np.expm1(-quantity[:, None] * np.minimum(gap, 0))
+    stock = _with_the_week_after(by_need(chosen * more), KEEPS, KEEPS)
+    x = appeal - value[need] - lasting * change - passing * gap - stocking * stock[need, :-1]
     return x, reference[:, -1], stock[:, -1]
+
+
+def _with_the_week_after(x: np.ndarray, left: float, taken: float) -> np.ndarray:
+    """(K, S + 1) `before_each_week` of (K, S), and what is remembered after the last."""
+    padded = torch.tensor(np.pad(x, ((0, 0), (0, 1))))
+    return before_each_week(padded, left, taken).numpy()
 
 
 def _repeated(level: np.ndarray) -> np.ndarray:

@@ -183,20 +183,22 @@ class LearnedWorld:
         odds = k.share * here * np.exp(appeal)
         total, shown = np.bincount(k.need, odds), np.bincount(k.need, k.share * here)
         value = np.log(np.maximum(total, 1e-12) / np.maximum(shown, 1e-12)) * k.switches[0]
-        price = np.bincount(k.need, odds * change) / np.maximum(total, 1e-12)
+        chosen = odds / np.maximum(total, 1e-12)[k.need]
         gap = change - self.reference[k.need]
         x = appeal - value[k.need] - lasting * change - passing * gap
-        x -= stocking * k.quantity * self.stock[k.need]
+        x -= stocking * self.stock[k.need]
         by_segment = np.where(self._is_of, visits, 0).astype(np.float32) @ k.likes
         expected = (np.exp(k.factor[:, None] * x) * by_segment).sum(0)
         keys = children(key, change.size)
         noise = k.noise[0] * normal_quantile(uniform(keys, _NOISE)) - k.noise[0] ** 2 / 2
         expected *= np.exp(k.season[:, of_year] + noise) * here * (1 + k.strangers[0])
         bought = _counts(expected, uniform(keys, _SALES))
-        each = np.maximum(k.units_a_trip * np.exp(-k.quantity * np.minimum(gap, 0)), 1)
+        more = k.further * np.expm1(-k.quantity * np.minimum(gap, 0))
+        each = np.maximum(k.units_a_trip * (1 + more), 1)
         units = bought + _counts(bought * (each - 1), uniform(keys, _UNITS))
-        stock = KEEPS * (self.stock + np.maximum(self.reference - price, 0))
-        self.stock, self.reference = stock, self.reference + MEMORY * (price - self.reference)
+        price, beyond = (np.bincount(k.need, chosen * y) for y in (change, more))
+        self.stock = KEEPS * (self.stock + beyond)
+        self.reference = self.reference + MEMORY * (price - self.reference)
         self.learnt = self.learnt + LEARNING * (k.basket @ change - self.learnt)
         return visits, units
 

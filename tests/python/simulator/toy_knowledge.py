@@ -25,6 +25,7 @@ def knowledge(products: int = 2 * len(GROUPS), customers: int = 40, weeks: int =
         cost=0.7 * listed[:, None] * of_weeks, on_sale=np.ones(products, bool),
         need=np.arange(products) // 2, share=np.full(products, 0.5),
         switching=np.full(products, 2.0), quantity=np.full(products, 0.5),
+        further=np.full(products, 0.3),
         of_need=np.array([0.5, 0.3, 0.1, 1.5]), switches=np.array([True]),
         units_a_trip=np.full(products, 1.2), reference=np.zeros(products // 2),
         stock=np.zeros(products // 2), segment=np.arange(customers) % 2,

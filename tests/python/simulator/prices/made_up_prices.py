@@ -55,7 +55,8 @@ def response_of(
         switching=switching, switching_error=np.zeros(products), typical=0.7, spread=0.3,
         lasting=lasting, passing=passing, stocking=stocking, display=display,
         mailer=0.0, common_error=np.zeros((5, 5)),
-        quantity=np.full(products, quantity), quantity_error=np.zeros(products), price=nothing,
+        quantity=np.full(products, quantity), quantity_error=np.zeros(products),
+        further=np.ones(products), price=nothing,
         effect=nothing, wander=nothing,
     )  # fmt: skip
     baskets = csr_matrix(np.full((1, products), 1 / products))

@@ -9,8 +9,8 @@ from made_up_prices import response_of
 from toy import toy_cache
 
 from simulator.prices.elasticities import elasticities, pairs, verdict
-from simulator.prices.expected import ExpectedDemand, _memory
-from simulator.prices.response import memories
+from simulator.prices.expected import SMOOTH, ExpectedDemand, _memory
+from simulator.prices.response import KEEPS, MEMORY, before_each_week
 from simulator.prices.visit_response import learn
 
 
@@ -73,11 +73,26 @@ def test_what_is_held_is_less_and_less_a_surprise():
 
 @pytest.mark.parametrize("change", [0.2, -0.3])
 def test_memories_of_a_change_that_is_held(change):
-    followed, stocked, learnt = (part.numpy() for part in _memory(9))
-    reference, stock = memories(torch.full((1, 1, 9), change, dtype=torch.float64))
-    assert reference[0, 0].numpy() == pytest.approx(change * followed)
-    assert stock[0, 0].numpy() == pytest.approx(max(-change, 0) * stocked)
+    followed, kept, learnt = (part.numpy() for part in _memory(9))
+    held = torch.full((1, 9), change, dtype=torch.float64)
+    reference = before_each_week(held, 1 - MEMORY, MEMORY)
+    assert reference[0].numpy() == pytest.approx(change * followed)
+    brought = torch.tensor(np.random.default_rng(0).random((2, 9)))
+    stock = before_each_week(brought, KEEPS, KEEPS).numpy()
+    assert brought.numpy() @ kept == pytest.approx(stock)
     assert learn(np.full((1, 9), change))[0] == pytest.approx(change * learnt)
+
+
+def test_what_stays_cheap_within_its_need_is_stocked_up_and_paid_back():
+    """One of two of a need is cheaper, the other as much dearer, so that the reference price of
+    the need stays: each trip with the cheap one brings more, and the need is bought less often."""
+    response = response_of([0, 0], [0, 0], stocking=1.0, quantity=0.5)
+    change = torch.tensor([-0.1, 0.1], dtype=torch.float64)
+    brings = np.expm1(0.5 * (0.1 + SMOOTH * np.log1p(np.exp(-0.1 / SMOOTH)) - SMOOTH * np.log(2)))
+    later = Demand(response, 300).units(change) / 1000
+    weekly = brings / 2 * 0.7 / (1 - 0.7)  # half of the need's trips bring more
+    assert float(later[0]) == pytest.approx((1 + brings) * np.exp(-weekly), rel=0.01)
+    assert float(later[1]) == pytest.approx(np.exp(-weekly), rel=0.01)
 
 
 def test_the_price_level_of_baskets_keeps_customers_away():

@@ -24,6 +24,7 @@ def crowd(customers: int = 3000):
     return replace(
         k, segment=np.zeros(customers, int), factor=np.ones(1), rate=np.full(customers, 8.0),
         of_need=np.array([*EFFECTS.values()]), quantity=np.full(k.listed.size, QUANTITY),
+        further=np.ones(k.listed.size),
         units_a_trip=np.full(k.listed.size, 2.0),
         usual=np.full(k.listed.size, 100.0), regular=np.full_like(k.regular, 100.0),
         listed=np.full(k.listed.size, 100.0),
@@ -56,7 +57,7 @@ def test_what_the_past_left_behind_is_what_living_it_would_have():
     for week in range(9):
         world.step(replace(world.plan(), regular=regular[:, week]))
     x, reference, stock = _effects(
-        np.log(regular / 100), k.need, k.share, k.switching, k.quantity, k.of_need, True
+        np.log(regular / 100), k.need, k.share, k.switching, k.quantity, k.further, k.of_need, True
     )
 
     assert x.shape == regular.shape

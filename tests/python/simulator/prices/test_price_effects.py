@@ -55,7 +55,7 @@ def test_the_reference_price_follows_and_what_was_stocked_up_is_missing():
     found = effects(response, {1: 0.8})
     off = -np.log(0.8)
     assert log_weights(found, 11)[1] == pytest.approx(off)
-    second = off - 0.12 * off - 0.5 * 0.7 * off
+    second = off - 0.12 * off - 0.7 * (0.8**-0.5 - 1)
     assert log_weights(found, 12)[1] == pytest.approx(second)
     assert log_weights(found, 13)[1] < 0  # the price is back, and cupboards are full
 
