@@ -13,12 +13,10 @@ from dbt_project.sample import WeekResult, World
 from dbt_project.sample.households import CLASSES
 from simulator.environments.books import base_prices
 from simulator.environments.learned.opening import LearnedOpening
-from simulator.environments.lives import Progress
+from simulator.environments.lives import Policy, Progress
 from simulator.environments.opening import Episode, Opening
 
-from .knobs import chain_scope
 from .limits import Limits
-from .made import Made
 
 PLAN = "current plan"
 ORACLE = "oracle"
@@ -27,7 +25,7 @@ SURE = 0.95
 
 
 def lives_of(
-    made: Made, limits: Limits, opening: Opening | LearnedOpening, lives: int, week: Progress
+    policy: Policy, limits: Limits, opening: Opening | LearnedOpening, lives: int, week: Progress
 ) -> dict[str, Any]:
     """Lives of a policy in a world, with draws 0, 1, ...: lists of lives, each of weeks (W).
 
@@ -36,7 +34,6 @@ def lives_of(
     sensitivity, what customers with a card paid over the same goods at base prices; true world
     only).
     """
-    policy = made.policy(chain_scope(opening))
     found: dict[str, Any] = {
         "profit": [], "trips": [], "price": [], "kept": [], "broken": {}, "paid": [],
     }  # fmt: skip

@@ -141,6 +141,7 @@ class _Learner:
             units=np.rint(self.units * (1 + totals)),
             trips=np.rint(self.visits.sum(0) * (1 + totals)),
             revenue=self.revenue * (1 + totals) / 100, last_trip=self.last_trip,
+            cache=self.cache.digest,
         )  # fmt: skip
 
     def _of_products(self) -> tuple[np.ndarray, ...]:
