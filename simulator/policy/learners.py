@@ -273,7 +273,7 @@ LEARNERS: dict[str, tuple[Callable, dict[str, Setting]]] = {
     "fixed-depth": (fixed_depth, {"lives": replace(LIVES, default=2)}),
     "quarters": (quarters, {"lives": LIVES}),
     "constant-elasticity": (constant_elasticity, {}),
-    "weekly": (weekly, {"every": Setting(1, 1, 520)}),
+    "weekly": (weekly, {"every": Setting(4, 1, 520)}),
     "search": (search, {"lives": LIVES, "steps": Setting([0.5, 0.2], 0.01, 2)}),
     "lin-ts": (bandit("lin-ts"), ARMS),
     "lin-ucb": (bandit("lin-ucb"), ARMS),

@@ -46,7 +46,7 @@ class Setting:
         what = "a whole number" if whole else "a number"
         if isinstance(self.default, list):
             what = f"a list of 1 to {LONGEST} numbers, each"
-        return f"{what} from {self.low:,g} to {self.high:,g}"
+        return f"{what} from {self.low:,} to {self.high:,}"
 
 
 @dataclass(frozen=True)
