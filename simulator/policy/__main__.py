@@ -11,18 +11,22 @@ import torch
 from tqdm import tqdm
 
 from dbt_project.sample.effects import made_of
+from simulator.environments.learned.coupon_log import CouponLog
+from simulator.environments.learned.coupon_response import with_coupons
 from simulator.environments.learned.learn import learn_world
 from simulator.environments.learned.opening import LearnedOpening
 from simulator.environments.learned.records import read_records
+from simulator.environments.learned.world import LearnedWorld
 from simulator.environments.opening import Opening, price_list
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
-from trainer.commands.options import CommandParser, check_output, seed, whole
+from trainer.commands.options import CommandParser, check_output, positive, seed, whole
 from trainer.commands.yaml_files import read_yaml
 
+from .factorial_trial import hold_trial
 from .learners import LEARNERS
 from .limits import Limits
 from .made import Made
@@ -33,6 +37,7 @@ from .settings import PolicyFile
 from .values import ORACLE, PLAN, compared, lives_of, table
 
 WORLD, POLICY = rb"retailsim\.learned_world", rb"retailsim\.policy"
+TRIAL = rb"retailsim\.coupon_trial"
 """In the files that commands write, so that they replace no others."""
 START, WEEKS, LIVES = 104, 104, 8
 OPTIMISER = "optimiser"
@@ -54,7 +59,20 @@ def _parser() -> CommandParser:
         "--start", type=whole(), default=START, metavar="WEEK",
         help=f"last week that is read (default: {START})",
     )  # fmt: skip
+    add("--trial", type=Path, metavar="FILE", help="log of trial: what coupons do is learned too")
     add("--out", type=Path, required=True, metavar="FILE", help="the learned world")
+
+    add = commands.add_parser(
+        "trial", help="live the last year before the start once more, with a trial of coupons"
+    ).add_argument
+    add("raw", type=Path, help="folder of python -m dbt_project.sample")
+    add(
+        "--start", type=whole(), default=START, metavar="WEEK",
+        help=f"last week of the trial (default: {START})",
+    )  # fmt: skip
+    add("--menu", type=whole(1, 100), default=8, metavar="N", help="coupons (default: 8)")
+    add("--depth", type=positive, default=0.1, help="share that they take off (default: 0.1)")
+    add("--out", type=Path, required=True, metavar="FILE", help="the log")
 
     add = commands.add_parser("train", help="make a policy").add_argument
     add("policy", type=Path, help="YAML: its kind, name, limits and settings")
@@ -125,14 +143,38 @@ def _opening(options: argparse.Namespace) -> Opening | LearnedOpening:
 
 def _run(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
-    commands = {"learn": _learn, "train": _train, "value": _value, "compare": _compare}
+    commands = {
+        "trial": _trial, "learn": _learn, "train": _train, "value": _value, "compare": _compare,
+    }  # fmt: skip
     commands[options.command](options)
+
+
+def _trial(options: argparse.Namespace) -> None:
+    check_output("--out", options.out, TRIAL)
+    config, behaviour = made_of(options.raw)
+    if options.start > config.weeks:
+        raise InputError(f"--start: {options.raw} has {config.weeks} weeks")
+    with tqdm(unit="week", desc="trial", file=sys.stderr) as bar:
+        log = hold_trial(config, behaviour, options.start, options.menu, options.depth, bar.update)
+    with new_file(options.out) as fresh:
+        log.save(fresh)
+    given = int(log.given.sum())
+    print(
+        f"{options.out}: {given:,} coupons given to {len(log.customer):,} cards in weeks "
+        f"{log.week[0]} to {options.start}, {log.used.sum() / given:.1%} of them used"
+    )
 
 
 def _learn(options: argparse.Namespace) -> None:
     check_output("--out", options.out, WORLD)
     cache = TensorCache(options.cache)
     known = learn_world(cache, read_records(options.raw, options.start), options.start)
+    if options.trial:
+        log = CouponLog.load(options.trial)
+        if log.chain != price_list(LearnedWorld(known, 1)):
+            raise InputError(f"{options.trial} is of another chain than {options.raw}")
+        codes = [code.decode() for code in cache["customers.code"].tolist()]
+        known = with_coupons(known, log, codes)
     with new_file(options.out) as fresh:
         known.save(fresh)
     lasting, passing, stocking, visits = known.of_need

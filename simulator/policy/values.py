@@ -96,7 +96,7 @@ def compared(chains: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
         pairs = zip(weekly("truth", name), weekly("truth", other), strict=True)
         gains = [one - two for one, two in pairs]
         each = np.array([g.mean() for g in gains]) if len(chains) > 1 else gains[0]
-        mean, half = float(each.mean()), _half(each)
+        mean, half = float(each.mean()), half_interval(each)
         return {"gain": mean, "low": mean - half, "high": mean + half}
 
     rows = {}
@@ -133,7 +133,8 @@ def compared(chains: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
     }  # fmt: skip
 
 
-def _half(each: np.ndarray) -> float:
+def half_interval(each: np.ndarray) -> float:
+    """Half of the 95 % interval of a mean, by Student's t; not a number for one value."""
     if len(each) < 2:
         return float("nan")
     return float(t.ppf((1 + SURE) / 2, len(each) - 1) * each.std(ddof=1) / np.sqrt(len(each)))

@@ -83,6 +83,17 @@ class Knowledge:
     revenue: np.ndarray
     last_trip: np.ndarray
     """(H,) week."""
+    spend: np.ndarray
+    """(H,) pounds a week, smoothed, after the history."""
+    bought: np.ndarray
+    """(H, N) week of the last purchase."""
+    coupon: np.ndarray
+    """(C,) product of each coupon of a trial, none without one; `coupon_depth` (1,) the share that
+    they take off, and the response of `coupon_response`: `coupon_lift` (segments,), `coupon_taken`
+    (C,)."""
+    coupon_depth: np.ndarray
+    coupon_lift: np.ndarray
+    coupon_taken: np.ndarray
     cache: str
     """Digest of the tensor cache that it was learnt from."""
 

@@ -17,7 +17,7 @@ from simulator.prices.visit_response import learn, usual_baskets
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 
-from ..books import NEVER
+from ..books import NEVER, Books
 from .knowledge import Knowledge
 from .records import Records
 from .world import YEAR
@@ -90,6 +90,9 @@ class _Learner:
         self.sold = _counted((product, when), (self.n, weeks))
         self.units = _counted((product, when), (self.n, weeks), quantity)
         self.paid = _counted((product, when), (self.n, weeks), paid)
+        self.last_bought = np.full((self.customers, self.n), NEVER, np.int16)
+        np.maximum.at(self.last_bought, (who[of_item], product), (when + 1).astype(np.int16))
+        self.spent = _counted((who[of_item], when), (self.customers, weeks), paid / 100)
         lately = when >= weeks - YEAR
         self.own = _counted((who[of_item][lately], product[lately]), (self.customers, self.n))
 
@@ -142,7 +145,16 @@ class _Learner:
             trips=np.rint(self.visits.sum(0) * (1 + totals)),
             revenue=self.revenue * (1 + totals) / 100, last_trip=self.last_trip,
             cache=self.cache.digest,
+            spend=self._spend(), bought=self.last_bought, coupon=np.zeros(0, np.int64),
+            coupon_depth=np.zeros(1), coupon_lift=np.zeros(0), coupon_taken=np.zeros(0),
         )  # fmt: skip
+
+    def _spend(self) -> np.ndarray:
+        """(H,) pounds a week, smoothed as books are."""
+        found = self.spent[:, 0]
+        for week in range(1, self.start):
+            found = Books.smoothed(found, self.spent[:, week], False)
+        return found
 
     def _of_products(self) -> tuple[np.ndarray, ...]:
         """Needs, shares, switching and quantity effects of all products. Those outside the panel,

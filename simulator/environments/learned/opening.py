@@ -66,5 +66,7 @@ def _start(opening: LearnedOpening, changed: int) -> tuple[LearnedWorld, Books]:
         books.traffic = books.smoothed(books.traffic, books.trips, first)
     books.regular = np.rint(known.regular[:, -1])
     books.weeks, books.last_trip = known.start, known.last_trip.copy()
+    books.spend = known.spend.copy()
+    np.maximum.at(books.bought.T, known.need, known.bought.T)
     last = slice(-USUAL_WEEKS, None)
     return world, books.as_usual(known.trips[last].mean(), known.revenue[last].mean())
