@@ -82,8 +82,9 @@ def compared(chains: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
 
     `profit`, `promised` (in the model) a week, `gain` over the current plan, with a 95 % interval
     by Student's t over chains (over lives, where there is one chain), `gap`, the share of the way
-    from the current plan to the oracle, `kept`, `broken`; Spearman's correlation of value in the
-    model with value in truth, the mean over chains; and the `chosen` policy, which promises most of
+    from the current plan to the oracle, `kept`, `broken`; `spearman`, of each chain, the
+    correlation of value in the model with value in truth over the `ranked` policies that break no
+    limit, and `spearman_of_all` with those that do; and the `chosen` policy, which promises most of
     those that break no limit, with what it truly earns `over` each other one.
     """
     names = [name for name in chains[0] if all(name in chain for chain in chains)]
@@ -120,15 +121,22 @@ def compared(chains: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any
         for row in rows.values():
             row["gap"] = row["gain"] / whole if whole > 0 else None
     made = [name for name in names if name != ORACLE]
-    ranks = [
-        spearmanr(*([np.mean(chain[n][w]["profit"]) for n in made] for w in ("model", "truth")))[0]
-        for chain in chains
-    ]
     results = [name for name in made if name == PLAN or not rows[name]["broken"]]
+
+    def agreement(ranked: list[str]) -> list[float]:
+        """Spearman's correlation in each chain."""
+        return [
+            float(spearmanr(*(
+                [np.mean(chain[n][w]["profit"]) for n in ranked] for w in ("model", "truth")
+            ))[0])
+            for chain in chains
+        ]  # fmt: skip
+
     chosen = max(results, key=lambda name: rows[name]["promised"])
     others = {name: over(chosen, name) for name in names if name != chosen}
     return {
-        "policies": rows, "spearman": float(np.mean(ranks)), "ranked": len(made),
+        "policies": rows, "spearman": agreement(results), "ranked": len(results),
+        "spearman_of_all": agreement(made),
         "chosen": chosen, "over": others,
     }  # fmt: skip
 
@@ -159,9 +167,13 @@ def table(found: Mapping[str, Any]) -> list[str]:
             "not held to any" if first else limits if limits == "none" else f"{limits}: no result",
         ])  # fmt: skip
     lines = [f"| {' | '.join(row)} |" for row in rows]
+    ranks, of_all = (
+        ", ".join(f"{each:.2f}" for each in found[name]) for name in ("spearman", "spearman_of_all")
+    )
     said = (
-        f"Spearman's correlation of value in the learned world with value in the true one, over "
-        f"{found['ranked']} policies: {found['spearman']:.2f}"
+        f"Spearman's correlation of value in the learned world with value in the true one, in each "
+        f"chain, over {found['ranked']} policies that keep the limits: {ranks}; with those that "
+        f"do not: {of_all}"
     )
     gains = "; ".join(
         f"{name} {gain['gain']:+,.0f} ({gain['low']:+,.0f} to {gain['high']:+,.0f})"

@@ -200,11 +200,12 @@ def test_figures_by_hand():
     assert (row["gain"], row["gap"]) == (20, 0.5)
     assert row["high"] - row["gain"] == pytest.approx(12.706 * 10, rel=1e-3)
     assert row["promise_over_earned"] == pytest.approx(130 / 170)
-    assert found["ranked"] == 3
+    assert found["ranked"] == 2
+    assert found["spearman"] == [pytest.approx(1.0)]
     # b promises more, but breaks a limit.
     assert found["chosen"] == "a"
     assert found["over"]["b"]["gain"] == 30
-    assert found["spearman"] == pytest.approx(-0.5)
+    assert found["spearman_of_all"] == [pytest.approx(-0.5)]
     lines = "\n".join(table(found))
     assert "index (2): no result" in lines
     assert "not held to any" in lines
