@@ -76,7 +76,7 @@ def constant_elasticity(opening, limits: Limits, settings: Settings, seed: int, 
 
 def weekly(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
     """Nothing but what is known at the start: the rest is done week by week (`Weekly`)."""
-    return beliefs(learned(opening), settings["every"]), []
+    return beliefs(learned(opening), settings["every"], bool(settings["ahead"])), []
 
 
 def learned(opening) -> Knowledge:
@@ -273,7 +273,7 @@ LEARNERS: dict[str, tuple[Callable, dict[str, Setting]]] = {
     "fixed-depth": (fixed_depth, {"lives": replace(LIVES, default=2)}),
     "quarters": (quarters, {"lives": LIVES}),
     "constant-elasticity": (constant_elasticity, {}),
-    "weekly": (weekly, {"every": Setting(4, 1, 520)}),
+    "weekly": (weekly, {"every": Setting(4, 1, 520), "ahead": Setting(1, 0, 1)}),
     "search": (search, {"lives": LIVES, "steps": Setting([0.5, 0.2], 0.01, 2)}),
     "lin-ts": (bandit("lin-ts"), ARMS),
     "lin-ucb": (bandit("lin-ucb"), ARMS),

@@ -5,8 +5,9 @@ receipts before the episode say, times how sales since then differ from what was
 prices charged. A price charged for one week is valued by that week's profit and what the week costs
 or brings later: of what a promotion sells at once, the passing effect and stocking up are paid back
 in the weeks after, so that they are left out, while customers who learn of a price level l come
-exp(-v m l) as often. Summed over time, both are as if the price lasted. Costs and suppliers' offers
-are those of the coming week, which the environment shows; nothing is known of later ones.
+exp(-v m l) as often. Summed over time, both are as if the price lasted. (One that does not look
+ahead takes the passing effect for a gain and leaves visits out.) Costs and suppliers' offers are
+those of the coming week, which the environment shows; nothing is known of later ones.
 
 Candidates are valued one product at a time, with a common price on the price level so that the
 index is kept (a Lagrange multiplier, found by bisection); each round takes the best change of every
@@ -37,13 +38,15 @@ PRIOR = 20.0
 """Units of each product that count as sold as expected, in how sales differ."""
 
 
-def beliefs(known: Knowledge, every: int) -> dict[str, np.ndarray]:
+def beliefs(known: Knowledge, every: int, ahead: bool = True) -> dict[str, np.ndarray]:
     """What the policy has to know, from the weeks before the episode; every: weeks from one plan of
-    regular prices to the next. G segments, N products."""
+    regular prices to the next; ahead: whether later weeks count. G segments, N products."""
     is_of = known.segment == np.arange(known.factor.size)[:, None]
     trips = (is_of * known.rate) @ known.likes.astype(float)
     units = trips * known.units_a_trip * (1 + known.strangers[0])
-    lasting, _, _, visits = known.of_need
+    lasting, passing, _, visits = known.of_need
+    if not ahead:
+        lasting, visits = lasting + passing, 0.0
     weight = known.rate * known.factor[known.segment]
     return {
         "units": units, "season": np.exp(known.season + known.traffic), "factor": known.factor,

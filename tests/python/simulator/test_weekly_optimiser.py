@@ -122,3 +122,18 @@ def test_an_episode_knows_nothing_of_the_one_before(learned):
     live(policy, learned, 1, lambda: None)
 
     assert np.array_equal(live(policy, learned, 0, lambda: None).profits, first)
+
+
+def test_one_that_does_not_look_ahead_does_not_mind_the_price_level(learned):
+    """Within a wide index: what is learnt of high prices costs visits later, and only then."""
+    limits = Limits(index=10)
+    levels = []
+    for ahead in (True, False):
+        known = replace(learned.start()[0].known, of_need=np.array([0.5, 0.0, 0.0, 1.5]))
+        policy = Weekly(chain_scope(learned), limits, beliefs(known, 1, ahead))
+        episode = Episode(learned, 0)
+        for _ in range(6):
+            episode.step(policy(episode))
+        levels.append(episode.books.level.mean())
+
+    assert levels[1] > levels[0] + 0.1
