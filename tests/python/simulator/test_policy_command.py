@@ -113,6 +113,8 @@ def test_from_yaml_to_table_and_page(place, capsys):
         (["train", "@plan.yml", "--raw", "@raw", "--out", "@x"], "has 12 weeks"),
         (["train", "@plan.yml", "--world", "@bad.yml", "--out", "@x"], "cannot be read"),
         (["value", "@bad.yml", "--world", "@world", "--json", "@y"], "cannot be read"),
+        (["trial", "@raw", "--start", "8", "--out", "@x"], "a trial needs 65 weeks"),
+        (["trial", "@raw", "--start", "99", "--out", "@x"], "has 12 weeks"),
         (["compare", "@bad.yml"], "in pairs"),
         (["compare", "@bad.yml", "@bad.yml"], "no file of python -m simulator.policy value"),
         (["learn", "@nothing", "--cache", "@nothing", "--out", "@x"], "nothing"),
