@@ -83,6 +83,7 @@ class LearnedWorld:
         self.hands = Hands(knowledge) if knowledge.coupon.size else None
         self.added = np.zeros((knowledge.rate.size, knowledge.coupon.size))
         """(H, C) pence that each card's coupons added in the last week."""
+        self._liked = np.ascontiguousarray(knowledge.likes.T)
         self._is_of = knowledge.segment == np.arange(knowledge.factor.size)[:, None]
         self._draw(run)
 
@@ -194,17 +195,17 @@ class LearnedWorld:
     ) -> tuple[np.ndarray, np.ndarray]:
         """(I,) cards, ascending, and products of purchases (N,), those of strangers left out; each
         card's chance is its share of what is expected. answer: (G, N) factors of prices."""
-        k = self.known
-        chance = visits[:, None] * k.likes * answer[k.segment]
-        reached = np.cumsum(chance.astype(float), axis=0)
-        total = reached[-1]
+        k, came = self.known, np.flatnonzero(visits)
+        chance = visits[came] * self._liked[:, came] * answer.T[:, k.segment[came]]
+        reached = np.cumsum(chance, axis=1)
+        total = reached[:, -1] if came.size else np.zeros(bought.size)
         some = np.where(total > 0, np.rint(bought / (1 + k.strangers[0])), 0).astype(np.int64)
         product = np.repeat(np.arange(some.size), some)
         u = uniform(children(root(self.run, self.week), product.size), _WHO)
         # One sorted line of all products' cumulative chances, each from its number to the next.
-        line = (reached / np.maximum(total, 1e-12) + np.arange(some.size)).T.ravel()
-        at = np.searchsorted(line, product + u)
-        who = np.minimum(at - product * visits.size, visits.size - 1)
+        line = reached / np.maximum(total, 1e-12)[:, None] + np.arange(some.size)[:, None]
+        at = np.searchsorted(line.ravel(), product + u)
+        who = came[np.minimum(at - product * came.size, came.size - 1)]
         order = np.argsort(who, kind="stable")
         return who[order], product[order]
 
