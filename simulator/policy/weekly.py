@@ -7,7 +7,8 @@ or brings later: of what a promotion sells at once, the passing effect and stock
 in the weeks after, so that they are left out, while customers who learn of a price level l come
 exp(-v m l) as often. Summed over time, both are as if the price lasted. (One that does not look
 ahead takes the passing effect for a gain and leaves visits out.) Costs and suppliers' offers are
-those of the coming week, which the environment shows; nothing is known of later ones.
+those of the coming week, which the environment shows; nothing is known of later ones. Regular
+prices stay within `SPAN` of base prices: receipts tell of no others.
 
 Candidates are valued one product at a time, with a common price on the price level so that the
 index is kept (a Lagrange multiplier, found by bisection); each round takes the best change of every
@@ -27,6 +28,7 @@ from simulator.environments.learned.world import YEAR
 from simulator.environments.opening import Episode
 from simulator.environments.pricing import Scope
 
+from .knobs import SPAN
 from .limits import Limits
 
 ROUNDS = 8
@@ -120,7 +122,10 @@ class _Coming:
         start = self.before if plans else self.planned
         least = self.cost / (1 - self.limits.least_margin)
         grid = np.stack(np.meshgrid(moves, depths, indexing="ij"), -1).reshape(-1, 2)
-        regular = np.maximum(start * (1 + grid[:, :1]), np.minimum(least, start))
+        low, high = (np.minimum(self.base / SPAN, start), np.maximum(self.base * SPAN, start))
+        regular = np.clip(
+            start * (1 + grid[:, :1]), np.maximum(low, np.minimum(least, start)), high
+        )
         depth = np.broadcast_to(grid[:, 1:], regular.shape)
         change, margin = self.change(regular, depth), self.margin(regular, depth)
         row = np.arange(start.size)
