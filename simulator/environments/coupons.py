@@ -14,15 +14,13 @@ from trainer.commands.errors import InputError
 from .books import Books
 from .chain_env import CHAIN_FIGURES, LARGEST, ChainEnv
 from .learned import NO_COUPONS
+from .learned.coupon_response import LATELY, RECENCY
+from .learned.knowledge import Knowledge
 from .opening import Opening
 
-RECENCY = (2, 5, 13)
-"""Weeks since the last trip at which a segment ends."""
 SPENDING = 3
 """Classes of spend, with as many households each at the beginning."""
 SEGMENTS = (len(RECENCY) + 1) * SPENDING
-LATELY = 13
-"""Weeks in which a purchase counts as a habit of buying."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,14 @@ class Menu:
         """A coupon in each of the needs that sell most: on the product that earns most a unit of
         those that are on sale throughout.
 
-        Raises InputError where so many coupons, or such deep ones, cannot be.
+        In the learned world, the first of the trial's. Raises InputError where so many coupons, or
+        such deep ones, cannot be.
         """
         if not 0 < depth <= 0.95:
             raise InputError(f"depth must be above 0 and at most 0.95, not {depth}")
         world, books = opening.start()
+        if not isinstance(world, World):
+            return cls._of_trial(world.known, size, depth)
         s = world.setting
         on_sale = (s.catalogue.first_week <= world.week) & (s.economy.last_week >= s.config.weeks)
         sales = np.bincount(s.catalogue.need, books.usual.units * s.unit_price * on_sale, s.needs)
@@ -55,6 +56,17 @@ class Menu:
         margin = np.where(on_sale, s.unit_price * s.economy.margin, -1.0)
         best = [np.argmax(np.where(s.catalogue.need == k, margin, -2.0)) for k in need]
         return cls(np.array(best), need, depth)
+
+    @classmethod
+    def _of_trial(cls, known: Knowledge, size: int, depth: float) -> Menu:
+        if not known.coupon.size:
+            raise InputError(NO_COUPONS)
+        if not 1 <= size <= known.coupon.size:
+            raise InputError(f"menu must be from 1 to the trial's {known.coupon.size}, not {size}")
+        if not np.isclose(depth, known.coupon_depth[0]):
+            raise InputError(f"depth must be the trial's, {known.coupon_depth[0]:g}, not {depth}")
+        product = known.coupon[:size]
+        return cls(product, known.need[product], depth)
 
     def actions(self, world: World, given: np.ndarray) -> Actions:
         """The manager's plan, and coupons for households.
@@ -88,7 +100,8 @@ class CouponsEnv(ChainEnv):
     mean, and for each coupon the share that bought its need within 13 weeks; then six figures of
     the chain, as of `PricingEnv`.
 
-    There is no learned world of coupons: the chain's receipts hold none that were handed out.
+    In the learned world the menu is that of the trial it was learned from, and those with a card
+    are the ones that receipts name, so that `to="households"` has fewer of them.
     """
 
     def __init__(
@@ -97,12 +110,10 @@ class CouponsEnv(ChainEnv):
     ) -> None:  # fmt: skip
         if to not in ("segments", "households"):
             raise InputError(f"to must be segments or households, not {to}")
-        if opening.get("world") == "model":
-            raise InputError(NO_COUPONS)
         super().__init__(render_mode, weeks=weeks, **opening)
         self.to, self._size, self._depth = to, menu, depth
         self._begin(self.opening)
-        groups = SEGMENTS if to == "segments" else self.opening.customers
+        groups = SEGMENTS if to == "segments" else self.opening.start()[1].last_trip.size
         self._groups = groups
         self.action_space = MultiBinary(groups * menu)
         size = groups * (3 + menu) + CHAIN_FIGURES
@@ -117,7 +128,7 @@ class CouponsEnv(ChainEnv):
     def _group(self, books: Books) -> np.ndarray:
         """(H,) the group of each household with a card."""
         if self.to == "households":
-            return np.arange(self.opening.customers)
+            return np.arange(books.last_trip.size)
         recency = np.digitize(books.weeks - books.last_trip, RECENCY)
         return recency * SPENDING + np.digitize(books.spend, self._thirds)
 

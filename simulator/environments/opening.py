@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -60,6 +61,14 @@ class Opening:
             customers=self.customers, products=self.products, stores=self.stores,
             weeks=self.warm_up + self.weeks, seed=self.chain,
         )  # fmt: skip
+
+
+def price_list(world) -> str:
+    """What tells chains apart: SHA-256 of the categories and first prices of all products, the same
+    in a chain and in the world that was learned from it."""
+    catalogue = world.setting.catalogue
+    values = np.stack([catalogue.group, np.rint(catalogue.price)]).astype(np.int64)
+    return hashlib.sha256(values.tobytes()).hexdigest()
 
 
 @lru_cache(maxsize=4)

@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from dbt_project.sample.effects import made_of
+from simulator.environments.learned.coupon_log import CouponLog
+from simulator.environments.learned.coupon_response import with_coupons
 from simulator.environments.learned.learn import learn_world
 from simulator.environments.learned.opening import LearnedOpening
 from simulator.environments.learned.records import read_records
-from simulator.environments.opening import Opening
+from simulator.environments.learned.world import LearnedWorld
+from simulator.environments.opening import Opening, price_list
 from trainer.cache.atomic import new_file
-from trainer.cache.json_files import is_intact, read_json, write_json
+from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
-from trainer.commands.options import CommandParser, check_output, seed, whole
+from trainer.commands.options import CommandParser, check_output, positive, seed, whole
 from trainer.commands.yaml_files import read_yaml
 
+from .factorial_trial import hold_trial
 from .learners import LEARNERS
 from .limits import Limits
 from .made import Made
 from .optimiser import best_factors
 from .page import page
+from .pairs import read_pairs
+from .settings import PolicyFile
 from .values import ORACLE, PLAN, compared, lives_of, table
 
 WORLD, POLICY = rb"retailsim\.learned_world", rb"retailsim\.policy"
+TRIAL = rb"retailsim\.coupon_trial"
 """In the files that commands write, so that they replace no others."""
 START, WEEKS, LIVES = 104, 104, 8
+OPTIMISER = "optimiser"
+MOST_WEEKS = 1_000_000
+"""Of one file of values."""
 
 
 def _parser() -> CommandParser:
@@ -51,7 +59,20 @@ def _parser() -> CommandParser:
         "--start", type=whole(), default=START, metavar="WEEK",
         help=f"last week that is read (default: {START})",
     )  # fmt: skip
+    add("--trial", type=Path, metavar="FILE", help="log of trial: what coupons do is learned too")
     add("--out", type=Path, required=True, metavar="FILE", help="the learned world")
+
+    add = commands.add_parser(
+        "trial", help="live the last year before the start once more, with a trial of coupons"
+    ).add_argument
+    add("raw", type=Path, help="folder of python -m dbt_project.sample")
+    add(
+        "--start", type=whole(), default=START, metavar="WEEK",
+        help=f"last week of the trial (default: {START})",
+    )  # fmt: skip
+    add("--menu", type=whole(1, 100), default=8, metavar="N", help="coupons (default: 8)")
+    add("--depth", type=positive, default=0.1, help="share that they take off (default: 0.1)")
+    add("--out", type=Path, required=True, metavar="FILE", help="the log")
 
     add = commands.add_parser("train", help="make a policy").add_argument
     add("policy", type=Path, help="YAML: its kind, name, limits and settings")
@@ -122,14 +143,38 @@ def _opening(options: argparse.Namespace) -> Opening | LearnedOpening:
 
 def _run(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
-    commands = {"learn": _learn, "train": _train, "value": _value, "compare": _compare}
+    commands = {
+        "trial": _trial, "learn": _learn, "train": _train, "value": _value, "compare": _compare,
+    }  # fmt: skip
     commands[options.command](options)
+
+
+def _trial(options: argparse.Namespace) -> None:
+    check_output("--out", options.out, TRIAL)
+    config, behaviour = made_of(options.raw)
+    if options.start > config.weeks:
+        raise InputError(f"--start: {options.raw} has {config.weeks} weeks")
+    with tqdm(unit="week", desc="trial", file=sys.stderr) as bar:
+        log = hold_trial(config, behaviour, options.start, options.menu, options.depth, bar.update)
+    with new_file(options.out) as fresh:
+        log.save(fresh)
+    given = int(log.given.sum())
+    print(
+        f"{options.out}: {given:,} coupons given to {len(log.customer):,} cards in weeks "
+        f"{log.week[0]} to {options.start}, {log.used.sum() / given:.1%} of them used"
+    )
 
 
 def _learn(options: argparse.Namespace) -> None:
     check_output("--out", options.out, WORLD)
     cache = TensorCache(options.cache)
     known = learn_world(cache, read_records(options.raw, options.start), options.start)
+    if options.trial:
+        log = CouponLog.load(options.trial)
+        if log.chain != price_list(LearnedWorld(known, 1)):
+            raise InputError(f"{options.trial} is of another chain than {options.raw}")
+        codes = [code.decode() for code in cache["customers.code"].tolist()]
+        known = with_coupons(known, log, codes)
     with new_file(options.out) as fresh:
         known.save(fresh)
     lasting, passing, stocking, visits = known.of_need
@@ -142,72 +187,27 @@ def _learn(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     check_output("--out", options.out, POLICY)
-    content = read_yaml(options.policy)
-    kind = content.pop("policy", None)
-    known = [*LEARNERS, "optimiser"]
-    if kind not in known:
-        raise InputError(f"{options.policy}: policy must be one of {', '.join(known)}, not {kind}")
-    name = str(content.pop("name", PLAN if kind == "plan" else kind))
-    if name == PLAN and kind != "plan":
+    kinds = {kind: settings for kind, (_, settings) in LEARNERS.items()} | {OPTIMISER: {}}
+    asked = PolicyFile.read(options.policy, kinds, {"plan": PLAN})
+    if asked.name == PLAN and asked.kind != "plan":
         raise InputError(f"{options.policy}: only the policy plan may be named {PLAN}")
-    if name == ORACLE and options.raw is None:
+    if asked.name == ORACLE and options.raw is None:
         raise InputError(
             f"{options.policy}: what is named {ORACLE} is made in the true world: --raw"
         )
-    limits = Limits.of(content.pop("limits", {}))
     opening = _opening(options)
-    opening.start()  # what cannot be opened is said before the work
-    with tqdm(unit="week", desc=name, file=sys.stderr) as bar:
-        if kind == "optimiser":
-            _settings(options.policy, content, {})
+    chain = price_list(opening.start()[0])  # what cannot be opened is said before the work
+    with tqdm(unit="week", desc=asked.name, file=sys.stderr) as bar:
+        if asked.kind == OPTIMISER:
             if options.cache is None or not isinstance(opening, LearnedOpening):
                 raise InputError("the optimiser needs --cache, and --world for costs and week")
-            arrays, curve = best_factors(TensorCache(options.cache), opening, limits), []
+            arrays, curve = best_factors(TensorCache(options.cache), opening, asked.limits), []
         else:
-            learner, defaults = LEARNERS[kind]
-            settings = _settings(options.policy, content, defaults)
-            arrays, curve = learner(opening, limits, settings, options.seed, bar.update)
-    training = {"seed": options.seed, "settings": content, "curve": curve}
+            learner, _ = LEARNERS[asked.kind]
+            arrays, curve = learner(opening, asked.limits, asked.settings, options.seed, bar.update)
+    training = {"seed": options.seed, "settings": dict(asked.settings), "curve": curve}
     with new_file(options.out) as fresh:
-        Made(name, kind, limits, arrays, training).save(fresh)
-
-
-def _settings(path: Path, content: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Defaults with a file's own values; raises InputError for others, or of another type."""
-    found = dict(defaults)
-    for name, text in content.items():
-        if name not in defaults:
-            names = ", ".join([*defaults, "policy", "name", "limits"])
-            raise InputError(f"{path}: unknown setting {name}. Known are {names}")
-        like = defaults[name]
-        try:
-            if isinstance(like, list):
-                found[name] = [_finite(float(each)) for each in _list(text)]
-            elif isinstance(like, int):
-                found[name] = _positive(int(text))
-            else:
-                found[name] = _finite(type(like)(text))
-        except (TypeError, ValueError):
-            raise InputError(f"{path}: {name} must be like {like!r}, not {text!r}") from None
-    return found
-
-
-def _list(value: Any) -> list:
-    if not isinstance(value, list) or not value:
-        raise ValueError
-    return value
-
-
-def _positive(number: int) -> int:
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError
-    return value
+        Made(asked.name, asked.kind, chain, asked.limits, arrays, training).save(fresh)
 
 
 def _value(options: argparse.Namespace) -> None:
@@ -217,16 +217,25 @@ def _value(options: argparse.Namespace) -> None:
     names = [made.name for made in policies]
     if len(set(names)) < len(names):
         raise InputError("two policies have the same name: name them in their YAML files")
-    limits = Limits.of(read_yaml(options.limits)) if options.limits else Limits()
-    found = {}
     weeks = len(policies) * options.lives * opening.weeks
+    if weeks > MOST_WEEKS:
+        raise InputError(
+            f"--lives: {weeks:,} weeks of all policies together; {MOST_WEEKS:,} at most, which one "
+            "file of figures holds"
+        )
+    limits = Limits.of(read_yaml(options.limits)) if options.limits else Limits()
+    players = [made.policy(opening) for made in policies]  # what cannot be played is said first
+    found = {}
     with tqdm(total=weeks, unit="week", desc="weeks", file=sys.stderr) as bar:
-        for made in policies:
-            found[made.name] = lives_of(made, limits, opening, options.lives, bar.update)
-            found[made.name]["curve"] = made.training["curve"]
-    world = "model" if isinstance(opening, LearnedOpening) else "truth"
+        for made, policy in zip(policies, players, strict=True):
+            own = lives_of(policy, limits, opening, options.lives, bar.update)
+            found[made.name] = own | {"curve": made.training["curve"], "made": made.digest}
     with new_file(options.json) as fresh:
-        content = {"lives": options.lives, "weeks": opening.weeks, "world": world}
+        content = {
+            "lives": options.lives, "weeks": opening.weeks, "start": opening.warm_up,
+            "world": "model" if isinstance(opening, LearnedOpening) else "truth",
+            "chain": price_list(opening.start()[0]),
+        }  # fmt: skip
         write_json(fresh, content | {"policies": found})
     for name, own in found.items():
         weekly = [sum(life) / len(life) for life in own["profit"]]
@@ -236,20 +245,7 @@ def _value(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     check_output("--json", options.json, rb'"spearman": ')
     check_output("--page", options.page, rb"RetailSim: policies")
-    if len(options.values) % 2:
-        raise InputError("values must come in pairs: the learned world's and the true one's")
-    chains = []
-    for model, truth in zip(options.values[::2], options.values[1::2], strict=True):
-        promised, earned = _read(model, "model"), _read(truth, "truth")
-        if promised["weeks"] != earned["weeks"]:
-            raise InputError(
-                f"{model} has lives of {promised['weeks']} weeks, {truth} of {earned['weeks']}"
-            )
-        worlds = {"model": promised["policies"], "truth": earned["policies"]}
-        shared = [name for name in worlds["truth"] if name in worlds["model"]]
-        if PLAN not in shared:
-            raise InputError(f"{truth}: the policy {PLAN} must be among those valued in both")
-        chains.append({n: {w: worlds[w][n] for w in worlds} for n in shared})
+    chains = read_pairs(options.values)
     found = compared(chains)
     print("\n".join(table(found)))
     if options.json:
@@ -259,20 +255,6 @@ def _compare(options: argparse.Namespace) -> None:
         command = "python -m simulator.policy compare " + " ".join(map(str, options.values))
         with new_file(options.page) as fresh:
             fresh.write_text(page(found, chains, command), encoding="utf-8")
-
-
-def _read(path: Path, world: str) -> dict[str, Any]:
-    """What `value` wrote of a world."""
-    try:
-        content = read_json(path)
-        found, intact = content["world"], is_intact(content)
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{path} is no file of python -m simulator.policy value") from None
-    if not intact or "weeks" not in content:
-        raise InputError(f"{path} was changed or is of an earlier version: value it again")
-    if found != world:
-        raise InputError(f"{path} is of the {found}, where {world} is expected")
-    return content
 
 
 def main(arguments: list[str] | None = None) -> int:

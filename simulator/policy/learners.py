@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box
 
+from simulator.environments.learned.knowledge import Knowledge
 from simulator.environments.learned.opening import LearnedOpening
 from simulator.environments.lives import FITTED, Progress, worth
 from simulator.environments.opening import Episode, Opening
@@ -20,11 +23,14 @@ from trainer.commands.errors import InputError
 from .knobs import DEPARTMENTS, KNOBS, SPAN, STILL, Constant, chain_scope, turned
 from .limits import Limited, Limits
 from .made import context
+from .settings import Setting
+from .weekly import beliefs
 
 Settings = dict[str, Any]
 Arrays = dict[str, np.ndarray]
 Curve = list[tuple[int, float]]
 """Weeks lived so far, and profit a week."""
+ARMS_AT_MOST = 200
 
 
 def required(name: str):
@@ -59,13 +65,25 @@ def quarters(opening, limits: Limits, settings: Settings, seed: int, week: Progr
 def constant_elasticity(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
     """One level for all, by the inverse elasticity rule: p = cost e / (e - 1), with the e of a
     lasting change of all prices that the learned world has, of purchases and visits together."""
-    known = opening.start()[0].known
+    known = learned(opening)
     e = float(known.of_need[0] + known.of_need[3])
     cost = float(np.average(known.cost[:, 0] / known.listed, weights=known.units.sum(1) + 1))
     factor = cost * e / (e - 1) if e > 1 else SPAN
     knobs = STILL.copy()
     knobs[:DEPARTMENTS] = np.clip(np.log(factor) / np.log(SPAN), -1, 1)
     return {"knobs": knobs}, []
+
+
+def weekly(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
+    """Nothing but what is known at the start: the rest is done week by week (`Weekly`)."""
+    return beliefs(learned(opening), settings["every"], bool(settings["ahead"])), []
+
+
+def learned(opening) -> Knowledge:
+    """What the learned world knows; raises InputError for the true one."""
+    if not isinstance(opening, LearnedOpening):
+        raise InputError("this kind of policy is made from what was learned: name it by --world")
+    return opening.start()[0].known
 
 
 def search(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
@@ -138,9 +156,14 @@ def bandit(name: str):
 
 
 def _arms(settings: Settings) -> np.ndarray:
-    """(A, KNOBS) combinations of levels and depths."""
+    """(A, KNOBS) combinations of levels and depths. Raises InputError for too many of them."""
     found = []
-    for level, paid, partly in product(settings["levels"], settings["paid"], settings["partly"]):
+    lists = [settings[name] for name in ("levels", "paid", "partly")]
+    if (arms := math.prod(map(len, lists))) > ARMS_AT_MOST:
+        raise InputError(
+            f"levels, paid and partly make {arms:,} arms; a bandit learns {ARMS_AT_MOST} at most"
+        )
+    for level, paid, partly in product(*lists):
         knobs = STILL.copy()
         knobs[:DEPARTMENTS] = np.log(level) / np.log(SPAN)
         knobs[DEPARTMENTS : DEPARTMENTS + 2] = 2 * np.array([paid, partly]) / DEEPEST - 1
@@ -237,25 +260,30 @@ def _best(policies, opening, settings, week, arrays):
     return arrays(max(values, key=values.__getitem__)), []
 
 
-ARMS: Settings = {
-    "episodes": 40, "alpha": 0.1, "levels": [0.95, 1.0, 1.05], "paid": [0.0, 0.25, 0.5],
-    "partly": [0.0, 0.25],
+ARMS = {
+    "episodes": Setting(40, 1, 10_000), "alpha": Setting(0.1, 1e-6, 1000),
+    "levels": Setting([0.95, 1.0, 1.05], 0.5, 2), "paid": Setting([0.0, 0.25, 0.5], 0, DEEPEST),
+    "partly": Setting([0.0, 0.25], 0, DEEPEST),
 }  # fmt: skip
+LIVES = Setting(1, 1, 1000)
 
-LEARNERS: dict[str, tuple[Callable, Settings]] = {
+LEARNERS: dict[str, tuple[Callable, dict[str, Setting]]] = {
     "plan": (nothing, {}),
     "cost-plus": (nothing, {}),
-    "fixed-depth": (fixed_depth, {"lives": 2}),
-    "quarters": (quarters, {"lives": 1}),
+    "fixed-depth": (fixed_depth, {"lives": replace(LIVES, default=2)}),
+    "quarters": (quarters, {"lives": LIVES}),
     "constant-elasticity": (constant_elasticity, {}),
-    "search": (search, {"lives": 1, "steps": [0.5, 0.2]}),
+    "weekly": (weekly, {"every": Setting(4, 1, 520), "ahead": Setting(1, 0, 1)}),
+    "search": (search, {"lives": LIVES, "steps": Setting([0.5, 0.2], 0.01, 2)}),
     "lin-ts": (bandit("lin-ts"), ARMS),
     "lin-ucb": (bandit("lin-ucb"), ARMS),
     "ppo": (
         ppo,
         {
-            "weeks": 12_000, "envs": 4, "steps": 104, "batch": 104, "gamma": 0.95,
-            "learning_rate": 1e-3, "log_std": -1.0, "scale": 20.0,
+            "weeks": Setting(12_000, 1, 10_000_000), "envs": Setting(4, 1, 64),
+            "steps": Setting(104, 2, 10_000), "batch": Setting(104, 2, 640_000),
+            "gamma": Setting(0.95, 0, 1), "learning_rate": Setting(1e-3, 1e-8, 1),
+            "log_std": Setting(-1.0, -20, 2), "scale": Setting(20.0, 1e-6, 1e6),
         },
     ),
 }  # fmt: skip

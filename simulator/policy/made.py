@@ -7,38 +7,40 @@ them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from dbt_project.sample import Actions
 from simulator.environments.chain_env import observed
+from simulator.environments.learned.opening import LearnedOpening
+from simulator.environments.learned.tensor_file import TensorFile
 from simulator.environments.lives import Policy
-from simulator.environments.opening import Episode
+from simulator.environments.opening import Episode, Opening, price_list
 from simulator.environments.policies import Schedule, plan
 from simulator.environments.pricing import Scope, seen
 from trainer.commands.errors import InputError
 
-from .knobs import Constant, turned
+from .knobs import Constant, chain_scope, turned
 from .limits import Limited, Limits
+from .weekly import Weekly
 
-FORMAT = "retailsim.policy.1"
-LARGEST = 1 << 28
-"""Bytes of the largest file that is read."""
+FILE = TensorFile("retailsim.policy.2", "policy", "python -m simulator.policy train writes them")
 
 
 @dataclass(frozen=True)
 class Made:
-    """A trained policy. name: of its figures; kind: how it is played."""
+    """A trained policy. name: of its figures; kind: how it is played; chain: `price_list` of the
+    chain that it is for."""
 
     name: str
     kind: str
+    chain: str
     limits: Limits
     arrays: Mapping[str, np.ndarray]
     training: Mapping[str, Any]
@@ -46,60 +48,59 @@ class Made:
 
     def save(self, path: Path) -> None:
         """Write the file."""
-        about = {
-            "name": self.name, "kind": self.kind, "limits": asdict(self.limits),
-            "training": dict(self.training),
-        }  # fmt: skip
-        arrays = {k: np.ascontiguousarray(v) for k, v in self.arrays.items()}
-        save_file(
-            arrays or {"none": np.zeros(1)}, path, {"format": FORMAT, "about": json.dumps(about)}
-        )
+        facts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "arrays"}
+        FILE.write(path, self.arrays, facts | {"limits": asdict(self.limits)})
 
     @classmethod
     def load(cls, path: Path) -> Made:
         """Read what `save` wrote. Raises InputError for any other file."""
-        if not path.is_file() or path.stat().st_size > LARGEST:
-            raise InputError(f"{path} is no policy: python -m simulator.policy train writes them")
+        arrays, facts = FILE.read(path)
         try:
-            with safe_open(path, "np") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise InputError(f"{path} is no policy of python -m simulator.policy train")
-                about = json.loads(metadata["about"])
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            name, kind, training = str(about["name"]), str(about["kind"]), about["training"]
-            limits, _ = Limits.of(about["limits"]), training["curve"]
-        except InputError:
-            raise
-        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise InputError(f"{path} cannot be read ({error}): train it again") from None
-        if broken := [each for each, values in arrays.items() if not np.isfinite(values).all()]:
-            raise InputError(f"{path}: {broken[0]} is not all numbers: train it again")
-        return cls(name, kind, limits, arrays, training)
+            made = cls(**facts | {"limits": Limits.of(facts["limits"]), "arrays": arrays})
+            made.training["curve"]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{path} cannot be read ({error}): {FILE.made}") from None
+        return made
 
-    def unlimited(self, scope: Scope) -> Policy:
-        """What it would do if nothing held it back, for the products of a scope."""
+    @property
+    def digest(self) -> str:
+        """Of all that decides what it does."""
+        found = hashlib.sha256(json.dumps([self.kind, asdict(self.limits)]).encode())
+        for name in sorted(self.arrays):
+            found.update(name.encode() + self.arrays[name].tobytes())
+        return found.hexdigest()
+
+    def policy(self, opening: Opening | LearnedOpening) -> Policy:
+        """It, within its limits, for episodes from an opening. The current plan is what there is,
+        and is not held to any.
+
+        Raises InputError for an opening of another chain than it was made for.
+        """
+        if self.chain != price_list(opening.start()[0]):
+            raise InputError(
+                f"policy {self.name} was made for a chain with other products or prices than those "
+                "of the world it shall be played in: train one there"
+            )
+        if self.kind == "plan":
+            return plan
+        return Limited(self._unlimited(chain_scope(opening)), self.limits)
+
+    def _unlimited(self, scope: Scope) -> Policy:
+        """What it would do if nothing held it back."""
         a = self.arrays
         players = {
-            "plan": lambda: plan,
             "cost-plus": lambda: Schedule(scope),
             "fixed-depth": lambda: Schedule(scope, depth=float(a["depth"][0])),
             "quarters": lambda: Schedule(scope, tuple(a["levels"].tolist()), float(a["depth"][0])),
             "constant-elasticity": lambda: Constant(scope, a["knobs"]),
             "search": lambda: Constant(scope, a["knobs"]),
             "optimiser": lambda: Factors(scope, a["factor"]),
+            "weekly": lambda: Weekly(scope, self.limits, a),
             "lin-ts": lambda: Linear(scope, a["arms"], a["beta"]),
             "lin-ucb": lambda: Linear(scope, a["arms"], a["beta"]),
             "ppo": lambda: Network(scope, a),
         }
-        try:
-            return players[self.kind]()
-        except KeyError as error:
-            raise InputError(f"policy {self.name}: {error} is unknown here") from None
-
-    def policy(self, scope: Scope) -> Policy:
-        """It, within its limits. The current plan is what there is, and is not held to any."""
-        return plan if self.kind == "plan" else Limited(self.unlimited(scope), self.limits)
+        return players[self.kind]()
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,6 @@ class Network:
             (arrays[f"weight.{i}"], arrays[f"bias.{i}"])
             for i in range(sum(name.startswith("weight.") for name in arrays))
         ]
-        if not self.layers:
-            raise KeyError("weight.0")
 
     def __call__(self, episode: Episode) -> Actions:
         return turned(self.scope, episode, self.knobs(observed(episode, seen(episode, self.scope))))

@@ -21,9 +21,13 @@ def best_factors(cache: TensorCache, opening: LearnedOpening, limits: Limits) ->
     """(N,) factors on base prices: the plan of most expected profit at the start of the episode, by
     costs of that week. Base prices follow costs, so its margins are kept in the weeks after.
 
-    Raises InputError where nothing can be told of prices.
+    Raises InputError for another cache than the world's, and where nothing can be told of prices.
     """
     known = opening.start()[0].known
+    if cache.digest != known.cache:
+        raise InputError(
+            f"{cache.folder} is not the cache that {opening.checkpoint} was learned from"
+        )
     response = fit_demand_response(cache, known.start)
     if response is None:
         raise InputError(f"{cache.folder}: no product sells often enough to tell")

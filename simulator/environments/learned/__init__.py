@@ -1,6 +1,7 @@
 """The chain as receipts, price list and invoices show it: what was learnt, and weeks in it."""
 
 NO_COUPONS = (
-    "the learned world knows no coupons: the chain's receipts hold none that were handed out, so "
-    "neither redemption nor what a coupon adds can be learnt from them. Use world=chain"
+    "the learned world knows no coupons: the chain's receipts hold none that were handed out. "
+    "Hold a trial (python -m simulator.policy trial) and learn from it (learn --trial), or use "
+    "world=chain"
 )

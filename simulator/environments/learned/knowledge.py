@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from trainer.commands.errors import InputError
 
-FORMAT = "retailsim.learned_world.1"
-LARGEST = 1 << 30
-"""Bytes of the largest file that is read."""
+from .tensor_file import TensorFile
+
+FILE = TensorFile(
+    "retailsim.learned_world.2", "learned world", "python -m simulator.policy learn writes them"
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +84,19 @@ class Knowledge:
     revenue: np.ndarray
     last_trip: np.ndarray
     """(H,) week."""
+    spend: np.ndarray
+    """(H,) pounds a week, smoothed, after the history."""
+    bought: np.ndarray
+    """(H, N) week of the last purchase."""
+    coupon: np.ndarray
+    """(C,) product of each coupon of a trial, none without one; `coupon_depth` (1,) the share that
+    they take off, and the response of `coupon_response`: `coupon_lift` (segments,), `coupon_taken`
+    (C,)."""
+    coupon_depth: np.ndarray
+    coupon_lift: np.ndarray
+    coupon_taken: np.ndarray
+    cache: str
+    """Digest of the tensor cache that it was learnt from."""
 
     @property
     def start(self) -> int:
@@ -93,40 +104,15 @@ class Knowledge:
         return self.cost.shape[1]
 
     def save(self, path: Path) -> None:
-        """Write the file: arrays and a mark."""
-        arrays = {f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self)}
-        save_file(arrays, path, {"format": FORMAT, "digest": _digest(arrays)})
+        """Write the file."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        FILE.write(path, {k: v for k, v in arrays.items() if k != "cache"}, {"cache": self.cache})
 
     @classmethod
     def load(cls, path: Path) -> Knowledge:
         """Read what `save` wrote. Raises InputError for any other file."""
-        if not path.is_file():
-            raise InputError(f"{path}: there is no such file; python -m simulator.policy learn")
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{path}: larger than {LARGEST >> 20} MB")
-        try:
-            with safe_open(path, "np") as file:
-                if (file.metadata() or {}).get("format") != FORMAT:
-                    raise InputError(
-                        f"{path} is no learned world: python -m simulator.policy learn"
-                    )
-                found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                digest = file.metadata().get("digest")
-        except SafetensorError as error:
-            raise InputError(f"{path} cannot be read ({error})") from None
-        wanted = {f.name for f in fields(cls)}
-        if wanted != found.keys():
-            lacks = ", ".join(sorted(wanted ^ found.keys()))
-            raise InputError(f"{path}: {lacks} missing or unknown: learn it again")
-        if digest != _digest(found):
-            raise InputError(f"{path} is damaged or of an earlier version: learn it again")
+        arrays, facts = FILE.read(path)
+        found = arrays | facts
+        if unknown := sorted({f.name for f in fields(cls)} ^ found.keys()):
+            raise InputError(f"{path}: {unknown[0]} is missing or unknown: learn it again")
         return cls(**found)
-
-
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """Of names, types, shapes and values."""
-    found = hashlib.sha256()
-    for name in sorted(arrays):
-        found.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
-        found.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return found.hexdigest()

@@ -17,7 +17,7 @@ from simulator.prices.visit_response import learn, usual_baskets
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 
-from ..books import NEVER
+from ..books import NEVER, Books
 from .knowledge import Knowledge
 from .records import Records
 from .world import YEAR
@@ -44,17 +44,17 @@ def learn_world(cache: TensorCache, books: Records, start: int) -> Knowledge:
             f"--start: {cache.folder} has static tables of weeks up to {trained}: build with the "
             f"dbt vars train_last_week: {start}, validation_last_week and test_last_week"
         )
+    learner = _Learner(cache, books, start)
     response = fit_demand_response(cache, start)
     if response is None or not response.products.moved.any():
         raise InputError(f"{cache.folder}: prices never moved: there is nothing to learn from")
-    return _Learner(cache, books, start, response).knowledge()
+    return learner.knowledge(response)
 
 
 class _Learner:
-    def __init__(
-        self, cache: TensorCache, books: Records, start: int, response: DemandResponse
-    ) -> None:
-        self.cache, self.books, self.start, self.response = cache, books, start, response
+    def __init__(self, cache: TensorCache, books: Records, start: int) -> None:
+        """Raises InputError for receipts of another chain than the books."""
+        self.cache, self.books, self.start = cache, books, start
         self.n, self.customers = len(books.code), cache.rows("customers")
         row = {code: i for i, code in enumerate(books.code)}
         codes = [code.decode() for code in cache["products.code"].tolist()]
@@ -62,8 +62,8 @@ class _Learner:
             raise InputError(f"{cache.folder}: {missing[0]} is not in the price list")
         self.row_of_token = np.full(cache.vocabulary.input_size, -1)
         self.row_of_token[1 : len(codes) + 1] = [row[code] for code in codes]
-        self.panel_row = self.row_of_token[response.products.panel.token]
         self._count()
+        self._compare()
 
     def _count(self) -> None:
         """Trips, units and spend of the receipts."""
@@ -90,11 +90,30 @@ class _Learner:
         self.sold = _counted((product, when), (self.n, weeks))
         self.units = _counted((product, when), (self.n, weeks), quantity)
         self.paid = _counted((product, when), (self.n, weeks), paid)
+        self.last_bought = np.full((self.customers, self.n), NEVER, np.int16)
+        np.maximum.at(self.last_bought, (who[of_item], product), (when + 1).astype(np.int16))
+        self.spent = _counted((who[of_item], when), (self.customers, weeks), paid / 100)
         lately = when >= weeks - YEAR
         self.own = _counted((who[of_item][lately], product[lately]), (self.customers, self.n))
 
-    def knowledge(self) -> Knowledge:
-        b, r, start = self.books, self.response.products, self.start
+    def _compare(self) -> None:
+        """What was paid in the last year beside list prices."""
+        last = slice(self.start - YEAR, self.start)
+        price = (self.books.regular * (1 - self.books.depth))[:, last]
+        self.lists = (price * self.units[:, last]).sum(1)
+        self.ratio = self.paid[:, last].sum(1) / np.maximum(self.lists, 1e-9)
+        sold = (self.lists > 0) & ~self._weighed()
+        if sold.any() and np.median(np.abs(np.log(np.maximum(self.ratio[sold], 1e-9)))) > OTHER:
+            raise InputError(
+                "what customers paid is not what the books charge: are the folder and --cache of "
+                "the same chain?"
+            )
+
+    def knowledge(self, response: DemandResponse) -> Knowledge:
+        """All of it, with how demand answers to prices."""
+        self.response = response
+        self.panel_row = self.row_of_token[response.products.panel.token]
+        b, r, start = self.books, response.products, self.start
         price = b.regular * (1 - b.depth)
         usual = np.exp(np.median(np.log(price), axis=1))
         change = np.log(price / usual[:, None])
@@ -114,21 +133,13 @@ class _Learner:
         rate = self.visits[:, last].sum(1) / comes.sum(1)
         likes = self._likes(np.exp(factor[:, None, None] * x[:, last]), segment)
         totals = self._totals()
-        lists = (price[:, last] * self.units[:, last]).sum(1)
-        ratio = self.paid[:, last].sum(1) / np.maximum(lists, 1e-9)
-        sold = (lists > 0) & ~self._weighed()
-        if sold.any() and np.median(np.abs(np.log(np.maximum(ratio[sold], 1e-9)))) > OTHER:
-            raise InputError(
-                "what customers paid is not what the books charge: are the folder and --cache of "
-                "the same chain?"
-            )
         weighed = self._weighed()
-        amount = np.where(weighed & (lists > 0), ratio, 1.0)
+        amount = np.where(weighed & (self.lists > 0), self.ratio, 1.0)
         width = max(len(code) for code in b.code)
         return Knowledge(
             code=np.array([list(code.encode().ljust(width, b"\0")) for code in b.code], np.uint8),
             group=b.group, listed=b.listed, amount=amount,
-            charged=np.where(weighed | (lists == 0), 1.0, ratio), usual=usual,
+            charged=np.where(weighed | (self.lists == 0), 1.0, self.ratio), usual=usual,
             regular=b.regular, depth=b.depth, funding=b.funding, cost=b.cost,
             on_sale=self.sold[:, -LATELY:].any(1), need=need, share=share, switching=switching,
             quantity=quantity, further=further, of_need=of_need, switches=np.array([r.switches]),
@@ -141,7 +152,17 @@ class _Learner:
             units=np.rint(self.units * (1 + totals)),
             trips=np.rint(self.visits.sum(0) * (1 + totals)),
             revenue=self.revenue * (1 + totals) / 100, last_trip=self.last_trip,
+            cache=self.cache.digest,
+            spend=self._spend(), bought=self.last_bought, coupon=np.zeros(0, np.int64),
+            coupon_depth=np.zeros(1), coupon_lift=np.zeros(0), coupon_taken=np.zeros(0),
         )  # fmt: skip
+
+    def _spend(self) -> np.ndarray:
+        """(H,) pounds a week, smoothed as books are."""
+        found = self.spent[:, 0]
+        for week in range(1, self.start):
+            found = Books.smoothed(found, self.spent[:, week], False)
+        return found
 
     def _of_products(self) -> tuple[np.ndarray, ...]:
         """Needs, shares, switching, and quantity effects with the share of units that they are of,

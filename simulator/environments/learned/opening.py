@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dbt_project.sample.config import RANGES
 from trainer.commands.errors import InputError
 
 from ..books import Books
@@ -27,8 +28,9 @@ class LearnedOpening:
 
     def __post_init__(self) -> None:
         """Raises InputError for a span that is none."""
-        if self.weeks < 1:
-            raise InputError(f"weeks must be at least 1, not {self.weeks}")
+        most = RANGES["weeks"][1]
+        if type(self.weeks) is not int or not 1 <= self.weeks <= most:
+            raise InputError(f"weeks must be a whole number from 1 to {most}, not {self.weeks}")
 
     @cached_property
     def warm_up(self) -> int:
@@ -64,5 +66,7 @@ def _start(opening: LearnedOpening, changed: int) -> tuple[LearnedWorld, Books]:
         books.traffic = books.smoothed(books.traffic, books.trips, first)
     books.regular = np.rint(known.regular[:, -1])
     books.weeks, books.last_trip = known.start, known.last_trip.copy()
+    books.spend = known.spend.copy()
+    np.maximum.at(books.bought.T, known.need, known.bought.T)
     last = slice(-USUAL_WEEKS, None)
     return world, books.as_usual(known.trips[last].mean(), known.revenue[last].mean())

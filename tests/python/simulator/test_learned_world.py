@@ -10,14 +10,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from gymnasium.utils.env_checker import check_env
+from toy import toy_cache
 from toy_knowledge import knowledge, with_sure_sales
 
 import simulator.environments  # noqa: F401
 from dbt_project.sample.__main__ import main as sample
 from simulator.environments.books import base_prices
 from simulator.environments.learned.knowledge import Knowledge
+from simulator.environments.learned.learn import _Learner
 from simulator.environments.learned.opening import LearnedOpening
-from simulator.environments.learned.records import read_records
+from simulator.environments.learned.records import Records, read_records
 from simulator.environments.learned.world import LearnedWorld
 from simulator.environments.opening import Episode
 from trainer.commands.errors import InputError
@@ -88,7 +90,6 @@ def test_nobody_knows_who_is_lost_there(checkpoint):
         (NAME, {"checkpoint": "x"}, "checkpoint is of world=model"),
         (NAME, {"world": "model", "checkpoint": "none.safetensors"}, "no such file"),
         (NAME, {"world": "model", "checkpoint": "x", "customers": 3}, "customers is the chain's"),
-        ("RetailSim/Coupons-v0", {"world": "model", "checkpoint": "x"}, "knows no coupons"),
     ],
 )
 def test_what_it_cannot_be_is_said_in_one_line(name, options, says):
@@ -97,6 +98,8 @@ def test_what_it_cannot_be_is_said_in_one_line(name, options, says):
 
 
 def test_another_chain_and_coupons_are_refused(checkpoint):
+    with pytest.raises(InputError, match="knows no coupons"):
+        gymnasium.make("RetailSim/Coupons-v0", world="model", checkpoint=checkpoint)
     env = made(checkpoint)
     with pytest.raises(InputError, match="of one chain"):
         env.reset(options={"chain": 8})
@@ -186,6 +189,21 @@ def test_dear_weeks_bring_fewer_trips_later_and_not_at_once():
 
     assert trips[0, 0] == trips[0, 1]
     assert trips[12:, 1].sum() < 0.75 * trips[12:, 0].sum()
+
+
+def test_receipts_of_another_chain_than_the_books_are_refused(tmp_path):
+    cache = toy_cache(tmp_path / "cache", trips_of=[30] * 20, seed=4)
+    codes = [code.decode() for code in cache["products.code"].tolist()]
+    weeks = cache.rows("weeks")
+
+    def books(pence: float, names: list[str]) -> Records:
+        one = np.ones((len(names), weeks))
+        return Records(names, one[:, 0], pence * one[:, 0], pence * one, 0 * one, one, 0 * one)
+
+    with pytest.raises(InputError, match="of the same chain"):
+        _Learner(cache, books(1e7, codes), weeks)
+    with pytest.raises(InputError, match="is not in the price list"):
+        _Learner(cache, books(100, codes[1:]), weeks)
 
 
 def test_books_of_weeks_after_the_start_are_not_read(tmp_path):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from toy import toy_cache
 from toy_knowledge import knowledge
 
 from dbt_project.sample.__main__ import main as sample
+from simulator.environments.learned.records import read_records
 from simulator.policy.__main__ import main
 from simulator.policy.values import ORACLE, PLAN, compared, table
 from trainer.cache.json_files import write_json
@@ -16,11 +19,15 @@ from trainer.cache.json_files import write_json
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A chain, and a world of as many products that was not learnt from it: what runs, runs."""
+    """A chain, a world with its price list that was not learnt from it, for what runs, runs; and
+    another chain."""
     folder = tmp_path_factory.mktemp("policies")
     size = ["--customers", "40", "--products", "70", "--stores", "5", "--weeks", "12"]
-    assert sample([*size, "--out", str(folder / "raw")]) == 0
-    knowledge(70).save(folder / "world")
+    for name, seed in (("raw", "7"), ("other", "8")):
+        assert sample([*size, "--seed", seed, "--out", str(folder / name)]) == 0
+    books = read_records(folder / "raw", 8)
+    world = replace(knowledge(70), group=books.group, listed=books.listed)
+    world.save(folder / "world")
     for name, text in {
         "plan": f"policy: plan\nname: {PLAN}\n",
         "mine": "policy: search\nname: mine\nlives: 1\nsteps: [1.0]\nlimits: {index: 0.97}\n",
@@ -32,9 +39,20 @@ def place(tmp_path_factory):
         "never": "policy: search\nlives: 0\n",
         "five": "policy: search\nsteps: 5\n",
         "held": "policy: plan\nlimits: yes\n",
+        "long": "policy: search\nlives: 1000000000000\n",
+        "wide": "policy: ppo\nweeks: 99999999999\n",
+        "wild": "policy: ppo\nlearning_rate: .inf\n",
+        "many": f"policy: search\nsteps: [{', '.join(['0.5'] * 61)}]\n",
+        "arms": f"policy: lin-ts\nlevels: [{', '.join(['1'] * 40)}]\n",
+        "piped": "policy: plan\nname: a|b\n",
+        "named": f"policy: plan\nname: {'x' * 61}\n",
+        "priced": "policy: optimiser\n",
     }.items():
         (folder / f"{name}.yml").write_text(text)
     return folder
+
+
+TRUE = ["--raw", "@raw", "--start", "8", "--weeks", "4"]
 
 
 def run(place, *arguments) -> int:
@@ -43,11 +61,10 @@ def run(place, *arguments) -> int:
 
 def test_from_yaml_to_table_and_page(place, capsys):
     world = ["--world", "@world", "--weeks", "4"]
-    true = ["--raw", "@raw", "--start", "8", "--weeks", "4"]
     for name in ("plan", "mine", "free"):
         assert run(place, "train", f"@{name}.yml", *world, "--out", f"@{name}") == 0
     files = ["@plan", "@mine", "@free"]
-    for where, out in ((world, "@model.json"), (true, "@truth.json")):
+    for where, out in ((world, "@model.json"), (TRUE, "@truth.json")):
         assert run(place, "value", *files, *where, "--lives", "2", "--json", out) == 0
     capsys.readouterr()
     out = ["--json", "@all.json", "--page", "@page.html"]
@@ -69,16 +86,35 @@ def test_from_yaml_to_table_and_page(place, capsys):
     [
         (["train", "@bad.yml", "--world", "@world", "--out", "@x"], "policy must be one of"),
         (["train", "@worse.yml", "--world", "@world", "--out", "@x"], "unknown setting speed"),
-        (["train", "@worst.yml", "--world", "@world", "--out", "@x"], "lives must be like 1"),
+        (
+            ["train", "@worst.yml", "--world", "@world", "--out", "@x"],
+            "lives must be a whole number",
+        ),
         (["train", "@false.yml", "--world", "@world", "--out", "@x"], "only the policy plan"),
-        (["train", "@never.yml", "--world", "@world", "--out", "@x"], "lives must be like 1"),
-        (["train", "@five.yml", "--world", "@world", "--out", "@x"], "steps must be like ["),
+        (
+            ["train", "@never.yml", "--world", "@world", "--out", "@x"],
+            "lives must be a whole number",
+        ),
+        (
+            ["train", "@five.yml", "--world", "@world", "--out", "@x"],
+            "steps must be a list of 1 to 60",
+        ),
+        (["train", "@long.yml", "--world", "@world", "--out", "@x"], "from 1 to 1,000"),
+        (["train", "@wide.yml", "--world", "@world", "--out", "@x"], "from 1 to 10,000,000"),
+        (["train", "@wild.yml", "--world", "@world", "--out", "@x"], "learning_rate must be"),
+        (["train", "@many.yml", "--world", "@world", "--out", "@x"], "steps must be a list"),
+        (["train", "@arms.yml", "--world", "@world", "--out", "@x"], "240 arms"),
+        (["train", "@piped.yml", "--world", "@world", "--out", "@x"], "without |"),
+        (["train", "@named.yml", "--world", "@world", "--out", "@x"], "at most 60"),
+        (["train", "@free.yml", *TRUE, "--out", "@x"], "from what was learned"),
         (["train", "@held.yml", "--world", "@world", "--out", "@x"], "expected names and values"),
         (["train", "@plan.yml", "--world", "@world", "--out", "@world"], "--out"),
         (["train", "@plan.yml", "--out", "@x"], "name one world"),
         (["train", "@plan.yml", "--raw", "@raw", "--out", "@x"], "has 12 weeks"),
         (["train", "@plan.yml", "--world", "@bad.yml", "--out", "@x"], "cannot be read"),
         (["value", "@bad.yml", "--world", "@world", "--json", "@y"], "cannot be read"),
+        (["trial", "@raw", "--start", "8", "--out", "@x"], "a trial needs 65 weeks"),
+        (["trial", "@raw", "--start", "99", "--out", "@x"], "has 12 weeks"),
         (["compare", "@bad.yml"], "in pairs"),
         (["compare", "@bad.yml", "@bad.yml"], "no file of python -m simulator.policy value"),
         (["learn", "@nothing", "--cache", "@nothing", "--out", "@x"], "nothing"),
@@ -91,9 +127,14 @@ def test_what_is_wrong_is_said_in_one_line(place, arguments, says, capsys):
 
 
 def test_values_that_were_changed_or_are_of_other_weeks_are_refused(tmp_path, capsys):
-    def values(name: str, world: str, weeks: int = 2) -> str:
-        policies = {PLAN: lived([100.0, 200.0])}
-        content = {"lives": 2, "weeks": weeks, "world": world, "policies": policies}
+    def values(
+        name: str, world: str, weeks: int = 2, chain: str = "a", start: int = 9, made: str = "m"
+    ) -> str:
+        policies = {PLAN: lived([100.0, 200.0]) | {"made": made}}
+        content = {
+            "lives": 2, "weeks": weeks, "start": start, "chain": chain, "world": world,
+            "policies": policies,
+        }  # fmt: skip
         write_json(tmp_path / name, content)
         return str(tmp_path / name)
 
@@ -102,11 +143,41 @@ def test_values_that_were_changed_or_are_of_other_weeks_are_refused(tmp_path, ca
     changed.write_text((tmp_path / "truth").read_text().replace("101", "999"))
     for second, says in (
         (str(changed), "was changed"), (model, "is of the model, where truth is expected"),
-        (values("longer", "truth", 3), "has lives of 2 weeks"),
+        (values("longer", "truth", 3), "lives of other lengths"),
+        (values("second", "truth", chain="b"), "are of other chains"),
+        (values("later", "truth", start=10), "are of other starts"),
+        (values("retrained", "truth", made="n"), "not the same policy"),
     ):  # fmt: skip
         assert main(["compare", model, second]) == 2
         assert says in capsys.readouterr().err
     assert main(["compare", model, truth]) == 0
+    assert main(["compare", model, truth, model, truth]) == 2
+    assert "of the same chain" in capsys.readouterr().err
+    more = [values(world, world, 3, "b") for world in ("model", "truth")]
+    first = [values(f"{world}1", world) for world in ("model", "truth")]
+    assert main(["compare", *first, *more]) == 2
+    assert "has lives of 3 weeks" in capsys.readouterr().err
+
+
+def test_a_policy_is_for_the_chain_that_it_was_made_for(place, capsys):
+    assert run(place, "train", "@plan.yml", *TRUE, "--out", "@own") == 0
+    other = ["--raw", "@other", "--start", "8", "--weeks", "4"]
+    assert run(place, "value", "@own", *other, "--lives", "2", "--json", "@y") == 2
+    assert "was made for a chain with other products" in capsys.readouterr().err
+
+
+def test_values_are_as_many_as_one_file_holds(place, capsys):
+    assert run(place, "train", "@plan.yml", *TRUE, "--out", "@held") == 0
+    many = ["--world", "@world", "--weeks", "400", "--lives", "9999", "--json", "@y"]
+    assert run(place, "value", "@held", *many) == 2
+    assert "1,000,000 at most" in capsys.readouterr().err
+
+
+def test_the_optimiser_takes_no_other_cache_than_the_worlds(place, tmp_path, capsys):
+    toy_cache(tmp_path / "cache", trips_of=[30] * 20, seed=4)
+    asked = ["--world", "@world", "--cache", str(tmp_path / "cache"), "--out", "@x"]
+    assert run(place, "train", "@priced.yml", *asked) == 2
+    assert "is not the cache that" in capsys.readouterr().err
 
 
 def lived(profits: list[float], broken: dict | None = None, kept: float = 0.9) -> dict:
@@ -131,11 +202,12 @@ def test_figures_by_hand():
     assert (row["gain"], row["gap"]) == (20, 0.5)
     assert row["high"] - row["gain"] == pytest.approx(12.706 * 10, rel=1e-3)
     assert row["promise_over_earned"] == pytest.approx(130 / 170)
-    assert found["ranked"] == 3
+    assert found["ranked"] == 2
+    assert found["spearman"] == [pytest.approx(1.0)]
     # b promises more, but breaks a limit.
     assert found["chosen"] == "a"
     assert found["over"]["b"]["gain"] == 30
-    assert found["spearman"] == pytest.approx(-0.5)
+    assert found["spearman_of_all"] == [pytest.approx(-0.5)]
     lines = "\n".join(table(found))
     assert "index (2): no result" in lines
     assert "not held to any" in lines

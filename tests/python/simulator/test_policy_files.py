@@ -9,7 +9,7 @@ from toy_knowledge import knowledge
 from simulator.environments.chain_env import observed
 from simulator.environments.learned.knowledge import Knowledge
 from simulator.environments.learned.opening import LearnedOpening
-from simulator.environments.opening import Episode
+from simulator.environments.opening import Episode, price_list
 from simulator.environments.pricing import seen
 from simulator.policy import learners
 from simulator.policy.knobs import KNOBS, STILL, chain_scope
@@ -29,17 +29,20 @@ def learned(tmp_path_factory) -> LearnedOpening:
 
 
 def learnt(kind: str, opening, **settings):
-    learner, defaults = LEARNERS[kind]
+    learner, known = LEARNERS[kind]
+    defaults = {name: setting.default for name, setting in known.items()}
     return learner(opening, FREE, defaults | settings, 3, lambda: None)
 
 
 def test_a_file_comes_back_as_it_was(tmp_path, learned):
     path = tmp_path / "policy.safetensors"
-    made = Made("mine", "search", Limits(index=1.1), {"knobs": STILL}, {"curve": [[1, 2.5]]})
+    chain = price_list(learned.start()[0])
+    training = {"curve": [[1, 2.5]]}
+    made = Made("mine", "search", chain, Limits(index=1.1), {"knobs": STILL}, training)
     made.save(path)
     again = Made.load(path)
     episode = Episode(learned, 0)
-    policies = [m.policy(chain_scope(learned)) for m in (made, again)]
+    policies = [m.policy(learned) for m in (made, again)]
 
     assert (again.name, again.kind, again.limits) == ("mine", "search", Limits(index=1.1))
     assert again.training == made.training
@@ -59,7 +62,7 @@ def test_no_other_file_is_taken(content, tmp_path):
 
 def test_what_is_no_number_or_was_damaged_is_refused(tmp_path):
     path = tmp_path / "policy"
-    Made("mine", "search", Limits(), {"knobs": STILL * np.nan}, {"curve": []}).save(path)
+    Made("mine", "search", "", Limits(), {"knobs": STILL * np.nan}, {"curve": []}).save(path)
     with pytest.raises(InputError, match="knobs is not all numbers"):
         Made.load(path)
     knowledge().save(path)

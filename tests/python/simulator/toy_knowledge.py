@@ -35,7 +35,10 @@ def knowledge(products: int = 2 * len(GROUPS), customers: int = 40, weeks: int =
         strangers=np.array([0.3]), traffic=np.zeros(52), season=np.zeros((products, 52)),
         noise=np.array([0.0]), units=np.full((products, weeks), 9.0),
         trips=np.full(weeks, 78.0), revenue=np.full(weeks, 1200.0),
-        last_trip=np.full(customers, weeks),
+        last_trip=np.full(customers, weeks), cache="none",
+        spend=np.full(customers, 10.0), bought=np.full((customers, products), weeks, np.int16),
+        coupon=np.zeros(0, np.int64), coupon_depth=np.zeros(1), coupon_lift=np.zeros(0),
+        coupon_taken=np.zeros(0),
     )  # fmt: skip
 
 

@@ -1,0 +1,60 @@
+"""Files of values, in pairs: of a chain's learned world and of the chain itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trainer.cache.json_files import is_intact, read_json
+from trainer.commands.errors import InputError
+
+from .values import PLAN
+
+SAME = {"chain": "other chains", "start": "other starts", "weeks": "lives of other lengths"}
+"""What both files of a pair have alike, and what they are of where they do not."""
+
+
+def read_pairs(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """For each chain, by policy, `model` and `truth` of `lives_of`.
+
+    Raises InputError for files that are no pairs: of two chains, spans or policies.
+    """
+    if len(paths) % 2:
+        raise InputError("values must come in pairs: the learned world's and the true one's")
+    chains, of_chain, first = [], {}, None
+    for model, truth in zip(paths[::2], paths[1::2], strict=True):
+        worlds = {"model": _read(model, "model"), "truth": _read(truth, "truth")}
+        for name, what in SAME.items():
+            if worlds["model"][name] != worlds["truth"][name]:
+                raise InputError(f"{model} and {truth} are of {what}: they are no pair")
+        chain, weeks = worlds["truth"]["chain"], worlds["truth"]["weeks"]
+        if chain in of_chain:
+            raise InputError(f"{truth} and {of_chain[chain]} are of the same chain: name it once")
+        of_chain[chain] = truth
+        first = first or weeks
+        if weeks != first:
+            raise InputError(f"{truth} has lives of {weeks} weeks, {paths[1]} of {first}")
+        lived = {world: content["policies"] for world, content in worlds.items()}
+        shared = [name for name in lived["truth"] if name in lived["model"]]
+        for name in shared:
+            if lived["model"][name]["made"] != lived["truth"][name]["made"]:
+                raise InputError(f"{name}: not the same policy in {model} and {truth}")
+        if PLAN not in shared:
+            raise InputError(f"{truth}: the policy {PLAN} must be among those valued in both")
+        chains.append({n: {w: lived[w][n] for w in lived} for n in shared})
+    return chains
+
+
+def _read(path: Path, world: str) -> dict[str, Any]:
+    """What `value` wrote of a world."""
+    try:
+        content = read_json(path)
+        found, intact = content["world"], is_intact(content)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{path} is no file of python -m simulator.policy value") from None
+    if not intact or "chain" not in content:
+        raise InputError(f"{path} was changed or is of an earlier version: value it again")
+    if found != world:
+        raise InputError(f"{path} is of the {found}, where {world} is expected")
+    return content
