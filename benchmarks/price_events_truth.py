@@ -8,10 +8,9 @@ model's answers are those of `simulator.prices.expected`, from receipts up to `-
 
 - *A promotion* of 30 % for two weeks. Cannibalised share: units that products without a promotion
   lose for each that promoted ones gain, in these weeks.
-- *A delisting*. Expected demand has no place for one: an infinite price that keeps nobody from
-  coming is what comes closest. Of products with 300 units or more, who gains is ranked: NDCG@5 over
-  all products, with true gains as gains and no gain outside the need. Totals are the share of what
-  the products sold that others sell instead, and the change of all units.
+- *A delisting*. Of products with 300 units or more, who gains is ranked: NDCG@5 over all products,
+  with true gains as gains and no gain outside the need. Totals are the share of what the products
+  sold that others sell instead, and the change of all units.
 - *A launch*: products that were off sale for `ABSENCE` weeks come back. Who loses is ranked.
 
 Beside the model's ranking is one that needs no model: products of the finest category by sales.
@@ -43,8 +42,6 @@ from trainer.commands.options import CommandParser, check_output, whole
 
 DEPTH, PROMOTED_WEEKS = 0.3, 2
 ABSENCE = 4
-DEAR = 20.0
-"""Log of a price that nobody pays."""
 
 
 def _parser() -> CommandParser:
@@ -80,9 +77,10 @@ def _run(options: argparse.Namespace) -> None:
             "runs": options.runs, "draws": options.draws, "depth": DEPTH,
             "promoted_weeks": PROMOTED_WEEKS, "absence": ABSENCE,
         },
+        "instead": chain.response.instead._asdict(),
         "promotion": events.promotions(expected[0], draws),
-        "delisting": events.delistings(expected[1].without_visits(), draws),
-        "launch": events.launches(expected[1].without_visits(), draws),
+        "delisting": events.delistings(expected[1], draws),
+        "launch": events.launches(expected[1], draws),
     }  # fmt: skip
     print("\n".join(_lines(found)))
     if options.json:
@@ -131,7 +129,7 @@ class _Events:
             lost.append(-units[:, others].sum(1))
             change = np.zeros(self.rows.size)
             change[self.panel_row[fresh]] = np.log(1 - DEPTH)
-            difference = _units(demand, change) - _units(demand, 0 * change)
+            difference = _units(demand, change) - _units(demand)
             own = difference[self.panel_row[fresh]]
             model.append((own.sum(), -(difference.sum() - own.sum())))
         top, bottom = (np.sum(each, axis=0) for each in (lost, gained))
@@ -175,17 +173,14 @@ class _Events:
         for chosen in draws:
             on, off = lived(chosen)
             gain = (off - on).mean(0)
-            change = np.zeros(self.rows.size)
-            change[self.panel_row[chosen]] = DEAR
-            sales = _units(demand, 0 * change)
-            expected = _units(demand, change) - sales
+            missing = np.isin(self.rows, chosen)
+            sales = _units(demand)
+            expected = _units(demand, missing=missing) - sales
             for product in chosen:
                 at = self.panel_row[product]
                 others = np.arange(self.rows.size) != at
                 true = np.where(self.need[self.rows] == self.need[product], gain[self.rows], 0)
-                alone = np.zeros(self.rows.size)
-                alone[at] = DEAR
-                guess = _units(demand, alone) - sales
+                guess = _units(demand, missing=~others) - sales
                 same = np.where(self.category == self.category[at], sales, 0)
                 ranked.append(ndcg(guess[others], true[others]))
                 by_sales.append(ndcg(same[others], true[others]))
@@ -194,7 +189,7 @@ class _Events:
             sold = on[:, chosen].sum(1)
             instead.append((off - on)[:, beside].sum(1) / sold)
             all_units.append((off - on).sum(1) / on.sum(1))
-            lost = sales[self.panel_row[chosen]].sum()
+            lost = sales[missing].sum()
             model.append((1 + expected.sum() / lost, expected.sum() / sales.sum()))
         of_rivals, of_all = (
             Effect.of(np.zeros(self.runs), np.mean(each, axis=0)) for each in (instead, all_units)
@@ -232,14 +227,19 @@ def _off_sale(chosen: np.ndarray):
     return change
 
 
-def _units(demand: ExpectedDemand, change: np.ndarray) -> np.ndarray:
-    """(P,) expected units a week."""
-    return demand.units(torch.tensor(change, dtype=torch.float64)).numpy()
+def _units(
+    demand: ExpectedDemand, change: np.ndarray | float = 0.0, missing: np.ndarray | None = None
+) -> np.ndarray:
+    """(P,) expected units a week at changed prices, logarithms, or without products."""
+    change = np.broadcast_to(change, len(demand.pence)).astype(float)
+    return demand.units(torch.tensor(change), missing=missing).numpy()
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
-    p = found["promotion"]
+    p, instead = found["promotion"], found["instead"]
     lines = [
+        f"rivals get {instead['value']:.3f} (standard error {instead['error']:.3f}) of a missing "
+        f"product's purchases, by {instead['gaps']} gaps",
         f"{'':<44}{'truth':>9}{'error':>9}{'expected':>10}   goal",
         f"{'promotion: cannibalised share':<44}{p['share']:>9.3f}{p['standard_error']:>9.3f}"
         f"{p['expected_share']:>10.3f}   within 20 %",
