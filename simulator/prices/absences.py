@@ -52,6 +52,25 @@ class Instead(NamedTuple):
         """Whether receipts tell it, so that it is more than what shoppers say elsewhere."""
         return self.error < LITTLE * ASKED_SPREAD
 
+    def words(self) -> str:
+        """What it is and what it rests on, a sentence."""
+        share = f"{self.value:.0%}".replace("%", " %")
+        if self.is_told:
+            error = f"{self.error:.0%}".replace("%", " %")
+            return (
+                f"Rivals get {share} of what a missing product would have sold (standard error "
+                f"{error}), as {self.gaps:,} gaps in products' sales say; the rest is not bought."
+            )
+        return (
+            f"Rivals are taken to get {share} of what a missing product would have sold, about "
+            f"what shoppers elsewhere say: {self.gaps:,} gaps in products' sales are too few to "
+            "tell. The rest is not bought."
+        )
+
+
+UNTOLD = Instead(ASKED, ASKED_SPREAD, 0)
+"""Where nothing is known."""
+
 
 def fit_instead(cache: TensorCache, response: PriceResponse, last_week: int) -> Instead:
     """Fit to the weeks up to one."""

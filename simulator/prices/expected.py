@@ -113,7 +113,7 @@ class ExpectedDemand:
         return found / self.weeks * self._units * kept
 
     def _without(self, missing: np.ndarray) -> Tensor:
-        """(P,) by which trips are multiplied: 0 where missing, more than 1 where rivals are."""
+        """(P,) by which trips are multiplied where some products are missing, (P,) bool."""
         group, gone = torch.tensor(rivals(self.response.products)), torch.tensor(missing)
         trips = self._base.sum((0, 2))
         lost, left = _by(group, trips * gone), _by(group, trips * ~gone)
@@ -122,7 +122,7 @@ class ExpectedDemand:
 
 
 def _by(group: Tensor, x: Tensor) -> Tensor:
-    """Sums of (P,) over groups (P,), numbered from 0."""
+    """Sums of x (P,) over groups (P,), numbered from 0."""
     return x.new_zeros(int(group.max()) + 1).index_add(0, group, x)
 
 
