@@ -110,7 +110,7 @@ class Simulator:
     def _response(self) -> DemandResponse | None:
         return fit_demand_response(self.cache, self.start)
 
-    @property
+    @cached_property
     def demand(self) -> DemandResponse | None:
         """How demand answers to prices, measured up to the start when it is first asked for; None
         where prices never moved, which says nothing about it."""

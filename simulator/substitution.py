@@ -66,10 +66,10 @@ class Substitution:
         self, changed: np.ndarray, others: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Changed tokens that have the same rivals, and these among others, (V,) bool each."""
-        for label in (self._need, np.where(self._need < 0, self._category, -1)):
-            of_product = self._category if label is not self._need else label
-            for each in np.unique(label[changed & (label >= 0)]):
+        alone = np.where(self._need < 0, self._category, -1)
+        for own, theirs in ((self._need, self._need), (alone, self._category)):
+            for each in np.unique(own[changed & (own >= 0)]):
                 yield (
-                    np.flatnonzero(changed & (label == each)),
-                    np.flatnonzero(others & (of_product == each)),
+                    np.flatnonzero(changed & (own == each)),
+                    np.flatnonzero(others & (theirs == each)),
                 )
