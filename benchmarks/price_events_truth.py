@@ -2,16 +2,16 @@
 
     python -m benchmarks.price_events_truth raw_data --cache cache
 
-One product of each need is promoted, taken off sale or brought back at a time, all needs at once:
-needs hardly disturb each other, so that a few runs show what each event does to its rivals. The
-model's answers are those of `simulator.prices.expected`, from receipts up to `--start`:
+One product of each need is promoted, taken off sale or brought back at a time. Promotions are of
+all needs at once, so that a few runs show what each event does to its rivals; the others are of an
+eighth of the needs (`PARTS`), since what is bought with missing products is missed too. The model's
+answers are those of `simulator.prices.expected`, from receipts up to `--start`:
 
 - *A promotion* of 30 % for two weeks. Cannibalised share: units that products without a promotion
   lose for each that promoted ones gain, in these weeks.
-- *A delisting*. Expected demand has no place for one: an infinite price that keeps nobody from
-  coming is what comes closest. Of products with 300 units or more, who gains is ranked: NDCG@5 over
-  all products, with true gains as gains and no gain outside the need. Totals are the share of what
-  the products sold that others sell instead, and the change of all units.
+- *A delisting*. Of products with 300 units or more that were sold lately, who gains is ranked:
+  NDCG@5 over all products, with true gains as gains and no gain outside the need. Totals are the
+  share of what the products sold that others sell instead, and the change of all units.
 - *A launch*: products that were off sale for `ABSENCE` weeks come back. Who loses is ranked.
 
 Beside the model's ranking is one that needs no model: products of the finest category by sales.
@@ -35,16 +35,16 @@ from benchmarks.price_scenarios import ndcg
 from dbt_project.sample import World
 from dbt_project.sample.actions import Actions
 from dbt_project.sample.counterfactual import Effect, Held, live_on
-from simulator.prices.expected import ExpectedDemand
+from simulator.prices.expected import RECENT, ExpectedDemand
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.commands.command import run_command
 from trainer.commands.options import CommandParser, check_output, whole
 
 DEPTH, PROMOTED_WEEKS = 0.3, 2
+PARTS = 8
+"""Of a draw, between which products that are off sale are divided."""
 ABSENCE = 4
-DEAR = 20.0
-"""Log of a price that nobody pays."""
 
 
 def _parser() -> CommandParser:
@@ -54,7 +54,7 @@ def _parser() -> CommandParser:
     add("--cache", type=Path, default=Path("cache"), help="of the same chain (default: cache)")
     add("--start", type=whole(14), default=95, help="last week that is read (default: 95)")
     add("--weeks", type=whole(), default=8, help="without or with a product (default: 8)")
-    add("--runs", type=whole(2), default=8, help="different futures (default: 8)")
+    add("--runs", type=whole(2), default=4, help="different futures (default: 4)")
     add("--draws", type=whole(), default=3, help="products of each need in turn (default: 3)")
     add("--json", type=Path, metavar="FILE", help="write all figures")
     return made
@@ -66,8 +66,11 @@ def _run(options: argparse.Namespace) -> None:
     world, cache, response, rows = chain.world, chain.cache, chain.response, chain.rows
     config, panel = world.setting.config, response.products.panel
     often = panel.units[:, :, : options.start].sum((1, 2)) >= UNITS
+    lately = panel.units[:, :, options.start - RECENT : options.start].sum((1, 2)) > 0
+    asked = rows[often & lately & response.products.moved]
     need = world.setting.catalogue.need
-    draws = _one_of_each(need, rows[often & response.products.moved], options.draws, config.seed)
+    draws = _one_of_each(need, asked, options.draws, config.seed)
+    apart = [chosen[part::PARTS] for chosen in draws for part in range(PARTS)]
     expected = [
         ExpectedDemand(cache, response, options.start, weeks)
         for weeks in (PROMOTED_WEEKS, options.weeks)
@@ -78,11 +81,12 @@ def _run(options: argparse.Namespace) -> None:
         "configuration": {
             "chain": asdict(config), "start": options.start, "weeks": options.weeks,
             "runs": options.runs, "draws": options.draws, "depth": DEPTH,
-            "promoted_weeks": PROMOTED_WEEKS, "absence": ABSENCE,
+            "promoted_weeks": PROMOTED_WEEKS, "absence": ABSENCE, "parts": PARTS,
         },
+        "instead": chain.response.instead._asdict(),
         "promotion": events.promotions(expected[0], draws),
-        "delisting": events.delistings(expected[1].without_visits(), draws),
-        "launch": events.launches(expected[1].without_visits(), draws),
+        "delisting": events.delistings(expected[1], apart),
+        "launch": events.launches(expected[1], apart),
     }  # fmt: skip
     print("\n".join(_lines(found)))
     if options.json:
@@ -131,7 +135,7 @@ class _Events:
             lost.append(-units[:, others].sum(1))
             change = np.zeros(self.rows.size)
             change[self.panel_row[fresh]] = np.log(1 - DEPTH)
-            difference = _units(demand, change) - _units(demand, 0 * change)
+            difference = _units(demand, change) - _units(demand)
             own = difference[self.panel_row[fresh]]
             model.append((own.sum(), -(difference.sum() - own.sum())))
         top, bottom = (np.sum(each, axis=0) for each in (lost, gained))
@@ -171,35 +175,36 @@ class _Events:
         lived: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     ) -> dict[str, Any]:  # fmt: skip
         """lived: units (R, N) with and without chosen products."""
-        ranked, by_sales, instead, all_units, model = [], [], [], [], []
+        ranked, by_sales, instead, all_units, sold, units, model = [], [], [], [], [], [], []
         for chosen in draws:
             on, off = lived(chosen)
             gain = (off - on).mean(0)
-            change = np.zeros(self.rows.size)
-            change[self.panel_row[chosen]] = DEAR
-            sales = _units(demand, 0 * change)
-            expected = _units(demand, change) - sales
+            missing = np.isin(self.rows, chosen)
+            sales = _units(demand)
+            expected = _units(demand, missing=missing) - sales
             for product in chosen:
                 at = self.panel_row[product]
                 others = np.arange(self.rows.size) != at
                 true = np.where(self.need[self.rows] == self.need[product], gain[self.rows], 0)
-                alone = np.zeros(self.rows.size)
-                alone[at] = DEAR
-                guess = _units(demand, alone) - sales
+                guess = _units(demand, missing=~others) - sales
                 same = np.where(self.category == self.category[at], sales, 0)
                 ranked.append(ndcg(guess[others], true[others]))
                 by_sales.append(ndcg(same[others], true[others]))
             beside = np.isin(self.need, self.need[chosen])
             beside[chosen] = False
-            sold = on[:, chosen].sum(1)
-            instead.append((off - on)[:, beside].sum(1) / sold)
-            all_units.append((off - on).sum(1) / on.sum(1))
-            lost = sales[self.panel_row[chosen]].sum()
-            model.append((1 + expected.sum() / lost, expected.sum() / sales.sum()))
+            sold.append(on[:, chosen].sum(1))
+            units.append(on.sum(1))
+            instead.append((off - on)[:, beside].sum(1))
+            all_units.append((off - on).sum(1))
+            # Of products whose demand is not modelled nothing is expected.
+            modelled = on[:, self.rows].sum() / on.sum()
+            model.append((sales[missing].sum(), expected.sum(), sales.sum() / modelled))
         of_rivals, of_all = (
-            Effect.of(np.zeros(self.runs), np.mean(each, axis=0)) for each in (instead, all_units)
+            Effect.of(np.zeros(self.runs), np.sum(change, axis=0) / np.sum(before, axis=0))
+            for change, before in ((instead, sold), (all_units, units))
         )
-        expected_instead, expected_all = np.mean(model, axis=0)
+        lost, change, whole_chain = np.sum(model, axis=0)
+        expected_instead, expected_all = 1 + change / lost, change / whole_chain
         return {
             "products": len(ranked), "ndcg": float(np.nanmean(ranked)),
             "ndcg_by_sales": float(np.nanmean(by_sales)),
@@ -232,14 +237,19 @@ def _off_sale(chosen: np.ndarray):
     return change
 
 
-def _units(demand: ExpectedDemand, change: np.ndarray) -> np.ndarray:
-    """(P,) expected units a week."""
-    return demand.units(torch.tensor(change, dtype=torch.float64)).numpy()
+def _units(
+    demand: ExpectedDemand, change: np.ndarray | float = 0.0, missing: np.ndarray | None = None
+) -> np.ndarray:
+    """(P,) expected units a week at changed prices, logarithms, or without products."""
+    change = np.broadcast_to(change, len(demand.pence)).astype(float)
+    return demand.units(torch.tensor(change), missing=missing).numpy()
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
-    p = found["promotion"]
+    p, instead = found["promotion"], found["instead"]
     lines = [
+        f"rivals get {instead['value']:.3f} (standard error {instead['error']:.3f}) of a missing "
+        f"product's purchases, by {instead['gaps']} gaps",
         f"{'':<44}{'truth':>9}{'error':>9}{'expected':>10}   goal",
         f"{'promotion: cannibalised share':<44}{p['share']:>9.3f}{p['standard_error']:>9.3f}"
         f"{p['expected_share']:>10.3f}   within 20 %",
@@ -250,8 +260,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         lines += [
             f"{name + ': share of its sales that rivals have else':<44}{e['sold_instead']:>9.3f}"
             f"{e['sold_instead_error']:>9.3f}{e['expected_sold_instead']:>10.3f}   within 15 %",
-            f"{name + ': all units without':<44}{e['all_units']:>+9.3f}"
-            f"{e['all_units_error']:>9.3f}{e['expected_all_units']:>+10.3f}   within 15 %",
+            f"{name + ': all units without':<44}{e['all_units']:>+9.4f}"
+            f"{e['all_units_error']:>9.3f}{e['expected_all_units']:>+10.4f}   within 15 %",
             f"{name + f': NDCG@5 of who {who}':<44}{'':>18}{e['ndcg']:>10.3f}   >= .7 "
             f"(by sales in the category {e['ndcg_by_sales']:.3f}; {e['products']} products)",
         ]

@@ -6,7 +6,8 @@ is one of its model (Hoogeboom et al., Autoregressive diffusion models, 2022).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,17 +28,27 @@ SAME_ANSWER = 4
 """For each so many items in a basket, one more item is drawn by the same chances as the next."""
 
 
+class Swap(NamedTuple):
+    """What is bought instead of products that are missing, and beside new ones."""
+
+    missing: np.ndarray
+    """(V,) bool: tokens that are not on sale but that customers would buy."""
+    moved: Callable[[Tensor], Tensor]
+    """Chances (n, V) from those of all that is on sale or missing."""
+
+
 def fill(
     model: WorldModel, calibration: ItemCalibration, states: Sequence[CustomerState],
     plans: Sequence[TripPlan], sizes: np.ndarray, week: int, on_sale: np.ndarray,
     seed: int, keys: tuple[np.ndarray, ...], price_weights: Tensor | None = None,
+    swap: Swap | None = None,
 ) -> list[np.ndarray]:  # fmt: skip
     """Tokens of the items of n baskets of a week, ascending.
 
     sizes (n,): how many items each has, at most as many as are on sale;
     on_sale (V,) bool: tokens of products that can be bought. keys (n,) each: what tells the
     baskets apart, for `draws`. price_weights (n, V): by how much prices raise or lower what each
-    product is bought; so much longer or shorter baskets get, down to none.
+    product is bought; so much longer or shorter baskets get, down to none. So they do by a swap.
     """
     found: list[np.ndarray] = [np.empty(0, np.int64)] * len(plans)
     by_size = np.argsort(sizes, kind="stable")  # baskets of a batch grow to its largest
@@ -46,7 +57,7 @@ def fill(
         drawn = _fill(
             model, calibration, [states[row] for row in rows], [plans[row] for row in rows],
             sizes[rows], week, on_sale, seed, [key[rows] for key in keys],
-            None if price_weights is None else price_weights[rows],
+            None if price_weights is None else price_weights[rows], swap,
         )  # fmt: skip
         for row, tokens in zip(rows, drawn, strict=True):
             found[row] = np.sort(tokens)
@@ -54,7 +65,7 @@ def fill(
 
 
 def _fill(
-    model, calibration, states, plans, sizes, week, on_sale, seed, keys, price_weights
+    model, calibration, states, plans, sizes, week, on_sale, seed, keys, price_weights, swap
 ) -> list[np.ndarray]:
     """Tokens of each basket in the order in which they are drawn."""
     trips, questions = model.questions(states, plans)
@@ -62,7 +73,8 @@ def _fill(
     baskets = GrowingBaskets(questions, [state.features for state in states])
     stores = np.array([plan.store for plan in plans])
     prices = states[0].chain.prices
-    barred = torch.where(torch.from_numpy(on_sale), 0.0, -torch.inf).repeat(len(plans), 1)
+    thought_of = on_sale if swap is None else on_sale | swap.missing
+    barred = torch.where(torch.from_numpy(thought_of), 0.0, -torch.inf).repeat(len(plans), 1)
     drawn = np.empty((len(plans), 0), np.int64)
     of_week = calibration.in_week(week, seed)
     size = int(sizes.max())
@@ -73,11 +85,13 @@ def _fill(
         p = calibration.p(logits, barred, before, inside, step, of_week)
         if price_weights is not None:
             p = p * price_weights
-            if step == 0:
-                sizes = _answered(sizes, p.sum(1).numpy(), on_sale, seed, keys)
-                size = int(sizes.max())
-                if not size:
-                    break
+        if swap is not None:
+            p = swap.moved(p)
+        if step == 0 and not (price_weights is None and swap is None):
+            sizes = _answered(sizes, p.sum(1).numpy(), on_sale, seed, keys)
+            size = int(sizes.max())
+            if not size:
+                break
         more = min(1 + step // SAME_ANSWER, size - step)
         new = race(p, more, seed, ITEM, *keys, step)
         barred.scatter_(1, new, -torch.inf)

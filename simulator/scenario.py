@@ -71,13 +71,28 @@ class Scenario:
 
     def on_sale(self, chain: Chain, week: int) -> np.ndarray:
         """(V,) bool: which tokens can be bought in a week: products sold lately, launched ones."""
+        return self._known(chain, week) & ~self.missing(chain, week)
+
+    def missing(self, chain: Chain, week: int) -> np.ndarray:
+        """(V,) bool: which tokens could be bought in a week if they were not delisted."""
+        found = np.zeros(len(chain.sales.share), bool)
+        for token, weeks in self.delisted:
+            found[token] |= week in weeks
+        return found & self._known(chain, week)
+
+    def new(self, chain: Chain, week: int) -> np.ndarray:
+        """(V,) bool: which tokens on sale in a week were launched since the start."""
+        found = np.zeros(len(chain.sales.share), bool)
+        for each in self.launched:
+            found[each.row] |= week >= each.week
+        return found & self.on_sale(chain, week)
+
+    def _known(self, chain: Chain, week: int) -> np.ndarray:
         sales = chain.sales
         found = sales.weeks_since_sold < sales.settings.max_weeks_absent
         found &= chain.vocabulary.is_product(np.arange(len(found)))
         for each in self.launched:
             found[each.row] |= week >= each.week
-        for token, weeks in self.delisted:
-            found[token] &= week not in weeks
         return found
 
     def store_trips(self, trips: np.ndarray, week: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from simulator.basket_sizes import BasketSizeLaw
-from simulator.baskets import fill
+from simulator.baskets import Swap, fill
 from simulator.draws import chosen, uniforms
 from simulator.hazards import Hazards
 from simulator.item_calibration import ItemCalibration
@@ -22,6 +22,7 @@ from simulator.receipts import Receipts
 from simulator.scenario import AS_IT_IS, Scenario
 from simulator.stores import NewStores
 from simulator.strangers import Strangers
+from simulator.substitution import Substitution
 from simulator.visit_calibration import VisitCalibration
 from simulator.visits import plan_visits
 from trainer.cache.reader import TensorCache
@@ -106,12 +107,19 @@ class Simulator:
             self._hazards.begin(rows, states, np.full(len(rows), first))
 
     @cached_property
+    def _response(self) -> DemandResponse | None:
+        return fit_demand_response(self.cache, self.start)
+
+    @cached_property
     def demand(self) -> DemandResponse | None:
         """How demand answers to prices, measured up to the start when it is first asked for; None
         where prices never moved, which says nothing about it."""
-        if not price_evidence(self.cache).can_tell:
-            return None
-        return fit_demand_response(self.cache, self.start)
+        return self._response if price_evidence(self.cache).can_tell else None
+
+    @cached_property
+    def substitution(self) -> Substitution:
+        """What customers do about products that go and come, measured likewise."""
+        return Substitution(self.cache, self._response)
 
     def segments(self, codes: np.ndarray) -> np.ndarray:
         """(n,) price-sensitivity labels of customers of a simulation (n,), 0 of those that the
@@ -198,12 +206,20 @@ class _Run:
         if self.effects is not None:
             self.comes_by = self.effects.visit_factors(self.code, week)
         is_open = self.scenario.open_stores(len(self.laws.new_stores.trips), week)
+        missing = self.scenario.missing(self.chain, week)
+        new = self.scenario.new(self.chain, week)
+        self.swap = None
+        if missing.any() or new.any():
+            substitution = self.simulator.substitution
+            self.swap = Swap(missing, lambda p: substitution.moved(p, on_sale, missing, new))
         found: list[_Trip] = []
         if on_sale.any() and is_open.any():
             for rows in _blocks(len(self.states)):
                 found += self._customers(rows, week, on_sale)
             found += self._strangers(week, found, on_sale)
-        sold = np.zeros(len(self.chain.sales.share), np.int64)
+        # Who would have bought what is missing still would: its sales go on as they were.
+        sales = self.chain.sales
+        sold = np.where(missing, (1 - sales.settings.decay) * sales.recent, 0)
         for each in found:
             if each.customer != ANONYMOUS:  # as in the cache, which does not know them
                 sold[each.trip.tokens] += 1
@@ -314,7 +330,7 @@ class _Run:
             weights = self.effects.log_weights(stores, week, groups).exp()
         baskets = fill(
             self.model, self.laws.items, states, plans, sizes, week, on_sale, self.seed, keys,
-            weights,
+            weights, self.swap,
         )  # fmt: skip
         sizes = np.array([len(basket) for basket in baskets])
         tokens = np.concatenate(baskets)

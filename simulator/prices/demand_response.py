@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_matrix
 
+from simulator.prices.absences import Instead, fit_instead
 from simulator.prices.needs import Purchases, find_needs
 from simulator.prices.panel import Panel, read_panel
 from simulator.prices.relative import relative_prices
@@ -32,6 +33,8 @@ class DemandResponse:
     """V: products and special tokens."""
     products: PriceResponse
     visits: VisitResponse
+    instead: Instead
+    """What customers do whose product is missing."""
     groups: np.ndarray
     """(labels,) factor of all effects on customers of each price-sensitivity segment; 1 for the
     unknown one, the first."""
@@ -56,6 +59,7 @@ def fit_demand_response(cache: TensorCache, last_week: int) -> DemandResponse | 
     return DemandResponse(
         cache.vocabulary.size, products,
         fit_visit_response(cache, panel, products.price * products.moved[:, None, None], last_week),
+        fit_instead(cache, products, last_week),
         _group_factors(cache, products, segment, labels, last_week), segment,
         usual_baskets(cache, panel, np.arange(1, last_week + 1)), main_store(cache, last_week),
     )  # fmt: skip

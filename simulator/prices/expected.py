@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simulator.prices.absences import rivals
 from simulator.prices.demand_response import DemandResponse, trips_of
 from simulator.prices.response import KEEPS, MEMORY, PriceResponse
 from simulator.prices.visit_response import LEARNING, VisitResponse
@@ -80,34 +81,51 @@ class ExpectedDemand:
         other.response = replace(self.response, visits=VisitResponse(0.0, 0.0))
         return other
 
-    def units(self, change: Tensor, draw: Parameters | None = None) -> Tensor:
+    def units(
+        self, change: Tensor, draw: Parameters | None = None, missing: np.ndarray | None = None
+    ) -> Tensor:
         """(P,) units a week, the mean over the weeks.
 
         change: (P,) logs of new prices over today's. draw: other parameters than the estimates.
+        missing: (P,) bool, products that are not on sale; none if left out.
         """
         r = self.response.products
         at = draw or Parameters.estimated(self.response)
         change = change * torch.tensor(r.moved)
         need, share = torch.tensor(r.need), torch.tensor(r.share)
+        kept = torch.ones_like(share) if missing is None else self._without(missing)
+        share = share * (kept > 0)
+        share = share / _by(need, share).clamp(min=1e-12)[need]
         appeal = -at.switching * change
         odds = share * appeal.exp()
-        by_need = torch.zeros(int(need.max()) + 1, dtype=torch.float64)
-        total = by_need.index_add(0, need, odds)
-        price = (by_need.index_add(0, need, odds * change) / total)[need, None]
-        followed, kept, learnt = self._memory
+        total = _by(need, odds).clamp(min=1e-12)
+        price = (_by(need, odds * change) / total)[need, None]
+        followed, left, learnt = self._memory
         gap = change[:, None] - price * followed
         more = torch.tensor(r.further)[:, None] * torch.expm1(-at.quantity[:, None] * _below(gap))
-        beyond = torch.zeros(len(total), self.weeks, dtype=torch.float64)
-        beyond = beyond.index_add(0, need, odds[:, None] * more) / total[:, None]
+        beyond = _by(need, odds[:, None] * more) / total[:, None]
         x = (appeal - r.switches * total.log()[need] - at.lasting * change)[
             :, None
         ] - at.passing * gap
-        x = x - at.stocking * (beyond @ kept)[need]
+        x = x - at.stocking * (beyond @ left)[need]
         level = torch.einsum("gpz,p->gz", self._basket, change)
         comes = (-at.visits * self._factor[:, None, None] * level[:, :, None] * learnt).exp()
         answer = (self._factor[:, None, None] * x).exp() * (1 + more)
         found = torch.einsum("gpz,gzw,gpw->p", self._base, comes, answer)
-        return found / self.weeks * self._units
+        return found / self.weeks * self._units * kept
+
+    def _without(self, missing: np.ndarray) -> Tensor:
+        """(P,) by which trips are multiplied where some products are missing, (P,) bool."""
+        group, gone = torch.tensor(rivals(self.response.products)), torch.tensor(missing)
+        trips = self._base.sum((0, 2))
+        lost, left = _by(group, trips * gone), _by(group, trips * ~gone)
+        gain = self.response.instead.value * lost / left.clamp(min=1e-9)
+        return ~gone * (1 + gain[group])
+
+
+def _by(group: Tensor, x: Tensor) -> Tensor:
+    """Sums of x (P, ...) over groups (P,), numbered from 0."""
+    return x.new_zeros(int(group.max()) + 1, *x.shape[1:]).index_add(0, group, x)
 
 
 def _below(gap: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class Purchases:
 
     customers: int
     customer: np.ndarray
-    """(n,) and `cell`, number of zone and week, and `product`."""
+    """(n,) and `cell`, number of place and week, and `product`."""
     cell: np.ndarray
     product: np.ndarray
     trip_customer: np.ndarray
@@ -71,14 +71,20 @@ class Purchases:
     trip_cell: np.ndarray
 
     @classmethod
-    def of(cls, cache: TensorCache, panel: Panel, last_week: int) -> Purchases:
-        """Up to a week; of `MOST_CUSTOMERS` at most, evenly spread over all."""
+    def of(
+        cls, cache: TensorCache, panel: Panel, last_week: int, place: np.ndarray | None = None
+    ) -> Purchases:
+        """Up to a week; of `MOST_CUSTOMERS` at most, evenly spread over all.
+
+        place: (stores,) in which place each store is; the panel's price zones if left out.
+        """
         items = np.diff(cache["trips.item_offsets"].astype(np.int64))
         trips = np.diff(cache["customers.trip_offsets"].astype(np.int64))
         every = -(-len(trips) // MOST_CUSTOMERS)
         customer = np.repeat(np.arange(len(trips)), trips)
         week = cache["trips.week"].astype(np.int64)
-        cell = panel.zone[cache["trips.store"].astype(np.int64)] * last_week + week - 1
+        place = panel.zone if place is None else place
+        cell = place[cache["trips.store"].astype(np.int64)] * last_week + week - 1
         known = (week <= last_week) & (customer % every == 0)
         product = panel.row_of_token(cache.vocabulary.input_size)[cache["items.token"]]
         inside = np.repeat(known, items) & (product >= 0)

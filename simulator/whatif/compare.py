@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.planned_prices import PriceChange
+from simulator.prices.absences import Instead
 from simulator.runs import with_progress
 from simulator.scenario import Scenario
 from simulator.simulation import Simulator
@@ -54,6 +55,9 @@ class WhatIf:
     """Of prices, where the scenario changes any."""
     price_changes: np.ndarray
     """(V,) bool: products whose price changes."""
+    instead: Instead | None
+    """How many buyers of a missing product take a rival, where the scenario has any or launches
+    one."""
     costs: np.ndarray | None
     """(V,) pence of a unit, NaN where unknown."""
 
@@ -91,6 +95,9 @@ def what_if(
             f"seeds: expected different ones, as many for each of {len(simulators)} simulators"
         )
     evidence = check(cache, scenario, first, last)
+    # Before there are processes, each of which would measure it.
+    goes_or_comes = scenario.delisted or scenario.launched
+    instead = [each.substitution.instead for each in simulators if goes_or_comes]
     shelves = changed_shelves(cache, scenario)
     found = breakdowns(cache, first, last, Parts(cache, shelves, first, last) if shelves else None)
 
@@ -120,6 +127,7 @@ def what_if(
         shares=_shares(runs["part"]) if shelves else {},
         evidence=evidence,
         price_changes=_price_changes(cache, scenario.prices),
+        instead=instead[0] if instead else None,
         costs=costs,
     )
 

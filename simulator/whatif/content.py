@@ -100,6 +100,8 @@ def notes(found: WhatIf, cache: TensorCache) -> list[str]:
                 "Of the products whose price changes the same units sell in every run: in this "
                 "model demand does not answer to the change, only what is paid changes."
             )
+    if found.instead is not None:
+        said.append(found.instead.words())
     if found.costs is None:
         said.append("Margin is left out: it needs what products cost (--costs).")
     elif (lacking := np.isnan(found.costs) & _sold(found.tables["product"])).any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from simulator.prices.absences import Instead
 from simulator.prices.demand_response import DemandResponse
 from simulator.prices.panel import Panel
 from simulator.prices.response import PriceResponse
@@ -38,7 +39,7 @@ def promotions(rng, products, zones, weeks, usual=200.0) -> np.ndarray:
 
 def response_of(
     switching, need, *, lasting=0.0, passing=0.0, stocking=0.0, quantity=0.0, visits=0.0,
-    display=0.0, pence=100.0, share=None,
+    display=0.0, pence=100.0, share=None, instead=0.45,
 ) -> DemandResponse:  # fmt: skip
     """Known effects, of one segment of customers in one zone, for 1,000 trips a week with each
     product."""
@@ -61,6 +62,6 @@ def response_of(
     )  # fmt: skip
     baskets = csr_matrix(np.full((1, products), 1 / products))
     return DemandResponse(
-        products + 3, of_products, VisitResponse(visits, 0.0), np.ones(1), np.zeros(1, int),
-        baskets, np.zeros(1, int),
+        products + 3, of_products, VisitResponse(visits, 0.0), Instead(instead, 0.0, 9),
+        np.ones(1), np.zeros(1, int), baskets, np.zeros(1, int),
     )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +60,37 @@ def test_slopes_are_those_of_finite_differences(weeks):
         up, down = demand.units(move), demand.units(-move)
         slope = float((up[sold].log() - down[sold].log()) / 2e-4)
         assert value == pytest.approx(slope, rel=0.01, abs=0.4 if weeks > 1 else 1e-6)
+
+
+def test_of_a_missing_products_buyers_some_take_a_rival_and_the_others_nothing():
+    """Of 1,000 trips each; products 0 to 2 are a need, 3 is another one."""
+    demand = Demand(response_of([3, 3, 3, 3], [0, 0, 0, 1], instead=0.4))
+    now = torch.zeros(4, dtype=torch.float64)
+    found = demand.units(now, missing=np.array([True, False, False, False]))
+    assert found.tolist() == pytest.approx([0, 1200, 1200, 1000])
+    found = demand.units(now, missing=np.array([True, True, False, False]))
+    assert found.tolist() == pytest.approx([0, 0, 1800, 1000])
+    found = demand.units(now, missing=np.array([True, True, True, False]))
+    assert found.tolist() == pytest.approx([0, 0, 0, 1000])
+
+
+def test_what_is_missing_does_not_mind_its_price_and_rivals_mind_their_own():
+    response = response_of([3, 2, 2], [0, 0, 0], instead=0.4)
+    change = torch.tensor([0.5, 0.1, 0.0], dtype=torch.float64)
+    found = Demand(response).units(change, missing=np.array([True, False, False]))
+    value = np.log((np.exp(-0.2) + 1) / 2)
+    expected = [0, 1200 * np.exp(-0.2 - value), 1200 * np.exp(-value)]
+    assert found.tolist() == pytest.approx(expected)
+
+
+def test_where_needs_cannot_be_told_rivals_are_those_of_the_category():
+    response = response_of([3, 3, 3], [0, 1, 2], instead=0.4)
+    panel = replace(response.products.panel, category=np.array([5, 5, 7]))
+    products = replace(response.products, panel=panel, switches=False)
+    demand = Demand(replace(response, products=products))
+    now = torch.zeros(3, dtype=torch.float64)
+    found = demand.units(now, missing=np.array([True, False, False]))
+    assert found.tolist() == pytest.approx([0, 1400, 1000])
 
 
 def test_what_is_held_is_less_and_less_a_surprise():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.receipts import Receipts
+from simulator.substitution import Substitution
 
 TRIPS = 40
 """A week."""
@@ -18,6 +19,7 @@ class MadeUp:
 
     def __init__(self, cache, start, customers=None):
         self.cache, self.start = cache, start
+        self.substitution = Substitution(cache, None)
         self.customers = np.arange(5) if customers is None else customers
 
     def run(self, weeks, seed, scenario, anonymous=True, on_week=lambda: None):
