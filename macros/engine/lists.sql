@@ -15,6 +15,19 @@
     )
 {%- endmacro %}
 
+{% macro list_of(elements) %}
+    {{- adapter.dispatch('list_of', 'retailsim')(elements) -}}
+{% endmacro %}
+
+{% macro default__list_of(elements) %}
+    {#- A list of expressions. -#}
+    [{{ elements | join(', ') }}]
+{%- endmacro %}
+
+{% macro spark__list_of(elements) %}
+    array({{ elements | join(', ') }})
+{%- endmacro %}
+
 {% macro rows_of_list(list) %}
     {{- adapter.dispatch('rows_of_list', 'retailsim')(list) -}}
 {% endmacro %}

@@ -13,24 +13,6 @@
     {%- do return("'" ~ text | replace("'", "''") ~ "'") -%}
 {% endmacro %}
 
-{% macro sql_list(texts) %}
-    {%- set strings = [] -%}
-    {%- for text in texts %}{% do strings.append(sql_string(text)) %}{% endfor -%}
-    {%- do return('[' ~ strings | join(', ') ~ ']') -%}
-{% endmacro %}
-
-{% macro list_of(texts) %}
-    {{- adapter.dispatch('list_of', 'retailsim')(texts) -}}
-{% endmacro %}
-
-{% macro default__list_of(texts) %}
-    {{- sql_list(texts) -}}
-{%- endmacro %}
-
-{% macro spark__list_of(texts) %}
-    array({{ sql_list(texts)[1:-1] }})
-{%- endmacro %}
-
 {% macro raw_path(path) %}
     {#- A path as DuckDB takes it: to `read_csv`, `read_parquet` and `glob` a bare `[`, `*` or `?` is a
         pattern. -#}
