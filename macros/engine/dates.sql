@@ -145,8 +145,10 @@
         {%- if directive -%}
             {%- set letter = letters[directive] -%}
             {%- do parts.append(letter * 2 if digits and letter | length == 1 else letter) -%}
-        {%- else -%}
+        {%- elif modules.re.search("[A-Za-z'{}#]|\\[|\\]", literal) -%}
             {%- do parts.append("'" ~ literal | replace("'", "''") ~ "'") -%}
+        {%- else -%}
+            {%- do parts.append(literal) -%}
         {%- endif -%}
     {%- endfor -%}
     {%- set stamp = 'try_to_timestamp(' ~ text ~ ', ' ~ sql_string(parts | join) ~ ')' -%}

@@ -10,7 +10,10 @@
 {% endmacro %}
 
 {% macro sql_string(text) %}
-    {%- do return("'" ~ text | replace("'", "''") ~ "'") -%}
+    {#- Where backslashes are plain, Spark takes '' within a text for two marks; but texts that stand side
+        by side are one. -#}
+    {%- set mark = "' \"'\" '" if target.type == 'spark' else "''" -%}
+    {%- do return("'" ~ text | replace("'", mark) ~ "'") -%}
 {% endmacro %}
 
 {% macro raw_path(path) %}
