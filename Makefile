@@ -52,7 +52,8 @@ build: env  ## dbt build on RETAILSIM_RAW (default raw_data)
 
 spark: env  ## a small synthetic chain, its warehouse on Apache Spark, the tensor cache; needs Java 17
 	python -m dbt_project.sample --stores 6 --weeks 20 --seed 3 --out raw_data --overwrite
-	RETAILSIM_RAW=raw_data RETAILSIM_PREDICTIONS= dbt build --quiet --target spark
+	@echo "dbt build: every model and every test, five to ten minutes"
+	RETAILSIM_RAW=raw_data RETAILSIM_PREDICTIONS= RETAILSIM_SPARK_COMPILE=false dbt build --quiet --target spark
 	python -m dbt_project.export --database spark_warehouse --out cache
 
 docs: env  ## dbt docs of the warehouse as one page that needs no network

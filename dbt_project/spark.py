@@ -110,6 +110,9 @@ def _problems(settings: dict[str, str]) -> list[str]:
     partitions = settings["spark.sql.shuffle.partitions"]
     if not re.fullmatch(r"[1-9]\d{0,5}", partitions):
         found.append(f"RETAILSIM_SPARK_PARTITIONS={partitions}: give a whole number, such as 4")
+    compiles = settings["spark.sql.codegen.wholeStage"]
+    if compiles not in ("true", "false"):
+        found.append(f"RETAILSIM_SPARK_COMPILE={compiles}: say true or false")
     folder = settings["spark.sql.warehouse.dir"]
     if not folder.strip() or re.search(r"['\";]", folder):
         found.append(f"RETAILSIM_SPARK_WAREHOUSE={folder}: name a folder, without ' \" or ;")

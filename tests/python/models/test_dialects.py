@@ -22,7 +22,8 @@ OF_LAYOUTS = ("staging", "marts/promotions", "marts/quality")
 """Where layouts differ."""
 MISSING_IN_SQLFLUFF = [
     (r"\bgroup by all\b", "group by 1"),
-    (r"\bwithin group \(order by \w+\)", ""),
+    (r"\bwithin group \([^()]*\)", ""),
+    (r"\bfilter \([^()]*\) over\b", "over"),
 ]
 """What its grammar of Spark lacks, and what to read in its place."""
 
@@ -74,12 +75,13 @@ def layouts(chain, tmp_path_factory) -> dict[str, tuple[Path, str, list[str]]]:
         (folder / name).mkdir()
     write_lines(folder / "lines", folder / "chain.yml")
     write_journey(folder / "journey")
-    tests = "resource_type:test,test_type:singular"
+    all_tests = "resource_type:test,test_type:singular"
     few = [f"path:models/{place},resource_type:model" for place in OF_LAYOUTS]
+    few.append("raw_totals_are_staged")
     return {
-        "lgsr": (chain, "lgsr", ["resource_type:model", tests]),
-        "order_lines": (folder / "lines", str(folder / "chain.yml"), [*few, tests]),
-        "complete_journey": (folder / "journey", "complete_journey", [*few, tests]),
+        "lgsr": (chain, "lgsr", ["resource_type:model", all_tests]),
+        "order_lines": (folder / "lines", str(folder / "chain.yml"), few),
+        "complete_journey": (folder / "journey", "complete_journey", few),
     }
 
 
@@ -98,7 +100,7 @@ def test_sql_is_of_the_dialect(layouts, dbt_environment, tmp_path, target, layou
         for needed in ("dbt.adapters.spark", "pyspark"):
             pytest.importorskip(needed, reason="needs the extra spark")
     compiled = compile_all(target, *layouts[layout], dbt_environment, tmp_path)
-    assert len(compiled) > 20
+    assert compiled.keys() > {"stg_transactions", "stg_weeks", "raw_totals_are_staged"}
     assert {
         name: problems for name, sql in compiled.items() if (problems := wrong(sql, dialect))
     } == {}

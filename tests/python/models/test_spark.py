@@ -22,10 +22,7 @@ from pyarrow import csv, parquet
 ROOT = Path(__file__).resolve().parents[3]
 
 FAST = {
-    # For tables of a few rows compiling takes longer than running.
-    "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-    "PYSPARK_SUBMIT_ARGS": "--conf spark.sql.codegen.wholeStage=false"
-    " --conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell",
+    "RETAILSIM_SPARK_COMPILE": "false",
     "RETAILSIM_SPARK_MASTER": "local[1]",
     "RETAILSIM_SPARK_PARTITIONS": "1",
 }
@@ -242,6 +239,7 @@ def test_a_missing_or_old_java_is_said_in_one_line(tmp_path, monkeypatch, script
     [
         ("spark.driver.memory", "2", "RETAILSIM_SPARK_MEMORY=2: give"),
         ("spark.sql.shuffle.partitions", "none", "RETAILSIM_SPARK_PARTITIONS=none: give"),
+        ("spark.sql.codegen.wholeStage", "no", "RETAILSIM_SPARK_COMPILE=no: say true or false"),
         ("spark.sql.warehouse.dir", "a'b", "RETAILSIM_SPARK_WAREHOUSE=a'b: name a folder"),
         ("spark.sql.warehouse.dir", __file__, "this is no folder"),
     ],
@@ -255,6 +253,7 @@ def test_a_wrong_setting_is_named(monkeypatch, setting, value, said):
     settings = {
         "spark.driver.memory": "2g",
         "spark.sql.shuffle.partitions": "4",
+        "spark.sql.codegen.wholeStage": "true",
         "spark.sql.warehouse.dir": "warehouse",
     }
     with pytest.raises(DbtRuntimeError, match=said):
