@@ -15,16 +15,16 @@
     )
 {%- endmacro %}
 
-{% macro list_of(elements) %}
-    {{- adapter.dispatch('list_of', 'retailsim')(elements) -}}
+{% macro new_list(elements) %}
+    {{- adapter.dispatch('new_list', 'retailsim')(elements) -}}
 {% endmacro %}
 
-{% macro default__list_of(elements) %}
+{% macro default__new_list(elements) %}
     {#- A list of expressions. -#}
     [{{ elements | join(', ') }}]
 {%- endmacro %}
 
-{% macro spark__list_of(elements) %}
+{% macro spark__new_list(elements) %}
     array({{ elements | join(', ') }})
 {%- endmacro %}
 

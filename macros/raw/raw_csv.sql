@@ -86,7 +86,7 @@
     {% for file in files %}{% do paths.append(sql_string(file.path)) %}{% endfor %}
     {% set query %}
         select path, {{ function }}(path)
-        from (select {{ rows_of_list(list_of(paths)) }} as path) as files
+        from (select {{ rows_of_list(new_list(paths)) }} as path) as files
     {% endset %}
     {% set found = {} %}
     {% for path, json in run_query(query).rows %}{% do found.update({path: fromjson(json)}) %}{% endfor %}

@@ -84,7 +84,7 @@ prices as (
 
 below as (
     select
-        {{ rows_of_list(list_of([
+        {{ rows_of_list(new_list([
             'level_1.node_key', 'level_1.parent_node_key',
             'level_2.parent_node_key', 'level_3.parent_node_key',
         ])) }} as node_key,
