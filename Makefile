@@ -13,7 +13,7 @@ help:  ## list the targets
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[warehouse,trainer,serving,environments,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[warehouse,spark,trainer,serving,environments,dev]'
 	@touch $@
 
 env: $(VENV)/.installed  ## make the environment in .venv
@@ -51,9 +51,9 @@ build: env  ## dbt build on RETAILSIM_RAW (default raw_data)
 	dbt build
 
 spark: env  ## a small synthetic chain, its warehouse on Apache Spark, the tensor cache; needs Java 17
-	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[spark]'
 	python -m dbt_project.sample --stores 6 --weeks 20 --seed 3 --out raw_data --overwrite
-	RETAILSIM_RAW=raw_data RETAILSIM_PREDICTIONS= dbt build --quiet --target spark
+	@echo "dbt build: every model and every test, five to ten minutes"
+	RETAILSIM_RAW=raw_data RETAILSIM_PREDICTIONS= RETAILSIM_SPARK_COMPILE=false dbt build --quiet --target spark
 	python -m dbt_project.export --database spark_warehouse --out cache
 
 docs: env  ## dbt docs of the warehouse as one page that needs no network

@@ -25,7 +25,8 @@ MADE = {
     "logs": r"dbt\.log(\.\d+)?",
     "build": r"lib/(dbt_project|trainer)/.*|bdist\.[^/]*/.*",
     "cache.baselines": r"[0-9a-f]{32}\.npz",
-    "spark_warehouse": r"retailsim\.db/[a-z0-9_]+/.*|metastore/.*|derby\.log",
+    "spark_warehouse": r"retailsim\.db/[a-z0-9_]+/.*|metastore/.*|derby\.log"
+    r"|order_lines/\d+\.parquet",
     ".duckdb_tmp": r"duckdb_temp_[^/]*|order_lines_[^/]*/\d+\.parquet",
 }
 """Folder -> the paths in it that dbt, DuckDB, Spark, setuptools and the evaluation write."""

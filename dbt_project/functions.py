@@ -1,4 +1,4 @@
-"""Functions of Python that SQL may call, on every engine: text to text, which is JSON.
+"""Functions of Python that SQL may call, on every engine: texts to text, which is JSON.
 
 What a file or the layout says is the same whichever engine asks.
 """
@@ -8,9 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from .layouts import LayoutError, load_layout
+from .layouts.order_lines import OrderLines
+from .layouts.text_tables import write_text_tables
+from .layouts.totals import totals
 from .text_files import first_line, folder, text_file
 
 
@@ -27,11 +33,49 @@ def layout(name: str) -> dict[str, Any]:
     return fields
 
 
+def int96_columns(path: str) -> list[str]:
+    """Names of a Parquet file's columns that hold times as INT96: Spark reads and shows these as it
+    does times with a zone, which they are not.
+    """
+    schema = pq.ParquetFile(path).schema
+    columns = map(schema.column, range(len(schema)))
+    return [column.path for column in columns if column.physical_type == "INT96"]
+
+
 def _as_json(function: Callable[[str], Any]) -> Callable[[str], str]:
     return lambda text: json.dumps(function(text))
 
 
 FUNCTIONS: dict[str, Callable[[str], str]] = {
-    function.__name__: _as_json(function) for function in (layout, folder, first_line, text_file)
+    function.__name__: _as_json(function)
+    for function in (layout, folder, first_line, text_file, int96_columns)
 }
 """By their names in SQL."""
+
+
+def order_line_functions(
+    new_folder: Callable[[], Path],
+) -> dict[str, Callable[[str, str], str]]:
+    """Functions of a layout's name and a folder with files of order lines, by their names in SQL;
+    JSON with the one key `problem` where layout or files cannot be used.
+
+    `text_tables` gives the paths of the text tables of the folder's files (`write_text_tables`),
+    which it writes into an empty folder that it asks for, and `order_line_totals` counts the files
+    again.
+    """
+
+    def called(name: str, folder: str, function: Callable[[OrderLines, Path], Any]) -> str:
+        try:
+            mapping = load_layout(name).order_lines
+            if mapping is None:
+                raise LayoutError(f"layout {name}: its files are not order lines")
+            return json.dumps(function(mapping, Path(folder)))
+        except LayoutError as error:
+            return json.dumps({"problem": str(error)})
+
+    return {
+        "text_tables": lambda name, folder: called(
+            name, folder, lambda mapping, files: write_text_tables(mapping, files, new_folder())
+        ),
+        "order_line_totals": lambda name, folder: called(name, folder, totals),
+    }

@@ -7,10 +7,12 @@ and without the functions.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from dbt.config.runtime import load_profile
@@ -18,7 +20,7 @@ from dbt.flags import get_flags
 from dbt.plugins.manager import dbtPlugin
 from dbt_common.exceptions import DbtRuntimeError
 
-from .functions import FUNCTIONS
+from .functions import FUNCTIONS, order_line_functions
 from .substitution_clusters import substitution_clusters
 
 JAVA = 17
@@ -44,8 +46,8 @@ plugins = [Plugin]
 
 
 def start(settings: dict[str, str]) -> None:
-    """Start Spark in this process, unless it runs, and let SQL call FUNCTIONS and
-    `substitution_clusters`.
+    """Start Spark in this process, unless it runs, and let SQL call the functions of functions.py
+    and `substitution_clusters`.
 
     settings: Spark's, as profiles.yml has them.
 
@@ -65,9 +67,19 @@ def start(settings: dict[str, str]) -> None:
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
         raise DbtRuntimeError(f"Spark does not start: {reason}") from None
-    for name, function in FUNCTIONS.items():
+    text_tables = Path(settings["spark.sql.warehouse.dir"]) / "order_lines"
+    atexit.register(shutil.rmtree, text_tables, ignore_errors=True)
+    functions = FUNCTIONS | order_line_functions(partial(_emptied, text_tables))
+    for name, function in functions.items():
         spark.udf.register(name, function, "string")
     spark.udf.register("substitution_clusters", substitution_clusters, "array<array<int>>")
+
+
+def _emptied(folder: Path) -> Path:
+    """The folder, with nothing in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def java_problem() -> str | None:
@@ -98,6 +110,9 @@ def _problems(settings: dict[str, str]) -> list[str]:
     partitions = settings["spark.sql.shuffle.partitions"]
     if not re.fullmatch(r"[1-9]\d{0,5}", partitions):
         found.append(f"RETAILSIM_SPARK_PARTITIONS={partitions}: give a whole number, such as 4")
+    compiles = settings["spark.sql.codegen.wholeStage"]
+    if compiles not in ("true", "false"):
+        found.append(f"RETAILSIM_SPARK_COMPILE={compiles}: say true or false")
     folder = settings["spark.sql.warehouse.dir"]
     if not folder.strip() or re.search(r"['\";]", folder):
         found.append(f"RETAILSIM_SPARK_WAREHOUSE={folder}: name a folder, without ' \" or ;")

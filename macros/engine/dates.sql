@@ -115,12 +115,45 @@
     end
 {%- endmacro %}
 
+{% macro spark__iso_timestamp(text) %}
+    case
+        when {{ matches(text, '[0-9]{8}(\\.0+)?') }} then try_to_timestamp(left({{ text }}, 8), 'yyyyMMdd')
+        when {{ matches(text, '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T]([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)?)?') }}
+            then try_cast({{ text }} as timestamp)
+    end
+{%- endmacro %}
+
 {% macro timestamp_as(text, format, pattern) %}
     {{- adapter.dispatch('timestamp_as', 'retailsim')(text, format, pattern) -}}
 {% endmacro %}
 
 {% macro default__timestamp_as(text, format, pattern) %}
     {#- Text in a format of Python's strptime to a timestamp, null where it does not match the pattern or is
-        none. Spark's to_timestamp has letters of its own for a format. -#}
+        none. -#}
     case when {{ matches(text, pattern) }} then try_strptime({{ text }}, {{ sql_string(format) }}) end
+{%- endmacro %}
+
+{% macro spark__timestamp_as(text, format, pattern) %}
+    {#- A single letter of Java's stands for one digit or two, but not where another number follows at
+        once. A year of two digits lies between 1969 and 2068 for strptime, and from 2000 on for Java. -#}
+    {%- set letters = {
+        'd': 'd', 'm': 'M', 'Y': 'yyyy', 'y': 'yy', 'H': 'H', 'I': 'h', 'M': 'mm', 'S': 'ss', 'p': 'a',
+        'b': 'MMM', 'B': 'MMMM',
+    } -%}
+    {%- set parts = [] -%}
+    {%- for directive, digits, literal in modules.re.findall('%(.)(?=(%[dmYyHIMS])?)|([^%]+)', format) -%}
+        {%- if directive -%}
+            {%- set letter = letters[directive] -%}
+            {%- do parts.append(letter * 2 if digits and letter | length == 1 else letter) -%}
+        {%- elif modules.re.search("[A-Za-z'{}#]|\\[|\\]", literal) -%}
+            {%- do parts.append("'" ~ literal | replace("'", "''") ~ "'") -%}
+        {%- else -%}
+            {%- do parts.append(literal) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set stamp = 'try_to_timestamp(' ~ text ~ ', ' ~ sql_string(parts | join) ~ ')' -%}
+    {%- if '%y' in format -%}
+        {%- set stamp = stamp ~ ' - case when year(' ~ stamp ~ ") > 2068 then interval '100' year else interval '0' year end" -%}
+    {%- endif -%}
+    case when {{ matches(text, pattern) }} then {{ stamp }} end
 {%- endmacro %}

@@ -15,6 +15,19 @@
     )
 {%- endmacro %}
 
+{% macro new_list(elements) %}
+    {{- adapter.dispatch('new_list', 'retailsim')(elements) -}}
+{% endmacro %}
+
+{% macro default__new_list(elements) %}
+    {#- A list of expressions. -#}
+    [{{ elements | join(', ') }}]
+{%- endmacro %}
+
+{% macro spark__new_list(elements) %}
+    array({{ elements | join(', ') }})
+{%- endmacro %}
+
 {% macro rows_of_list(list) %}
     {{- adapter.dispatch('rows_of_list', 'retailsim')(list) -}}
 {% endmacro %}

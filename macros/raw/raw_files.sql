@@ -10,26 +10,11 @@
 {% endmacro %}
 
 {% macro sql_string(text) %}
-    {%- do return("'" ~ text | replace("'", "''") ~ "'") -%}
+    {#- Where backslashes are plain, Spark takes '' within a text for two marks; but texts that stand side
+        by side are one. -#}
+    {%- set mark = "' \"'\" '" if target.type == 'spark' else "''" -%}
+    {%- do return("'" ~ text | replace("'", mark) ~ "'") -%}
 {% endmacro %}
-
-{% macro sql_list(texts) %}
-    {%- set strings = [] -%}
-    {%- for text in texts %}{% do strings.append(sql_string(text)) %}{% endfor -%}
-    {%- do return('[' ~ strings | join(', ') ~ ']') -%}
-{% endmacro %}
-
-{% macro list_of(texts) %}
-    {{- adapter.dispatch('list_of', 'retailsim')(texts) -}}
-{% endmacro %}
-
-{% macro default__list_of(texts) %}
-    {{- sql_list(texts) -}}
-{%- endmacro %}
-
-{% macro spark__list_of(texts) %}
-    array({{ sql_list(texts)[1:-1] }})
-{%- endmacro %}
 
 {% macro raw_path(path) %}
     {#- A path as DuckDB takes it: to `read_csv`, `read_parquet` and `glob` a bare `[`, `*` or `?` is a

@@ -28,9 +28,9 @@
             null::string as raw_text
         where false
     {%- else -%}
-        {%- set paths = [] -%}
-        {%- for path in of_order_lines('text_tables') -%}{%- do paths.append(raw_path(path)) -%}{%- endfor -%}
-        select * from read_parquet({{ sql_list(paths) }}, hive_partitioning = false)
+        {%- set files = [] -%}
+        {%- for path in of_order_lines('text_tables') -%}{%- do files.append({'path': path}) -%}{%- endfor -%}
+        select * from {{ text_table_rows(files) }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -47,14 +47,24 @@
     where source_file is not null
 {% endmacro %}
 
+{% macro text_table_rows(files) %}
+    {{- adapter.dispatch('text_table_rows', 'retailsim')(files) -}}
+{% endmacro %}
+
+{% macro default__text_table_rows(files) %}
+    {#- A FROM clause: Parquet files that a function of Python wrote. -#}
+    read_parquet({{ raw_paths(files) }}, hive_partitioning = false)
+{%- endmacro %}
+
+{% macro spark__text_table_rows(files) %}
+    parquet.{{ spark_paths(files) }}
+{%- endmacro %}
+
 {% macro of_order_lines(function) %}
-    {#- What a function of dbt_project/duckdb_functions.py says of the raw folder's files. -#}
-    {%- if target.type == 'spark' -%}
-        {%- do raw_error('files of order lines are not read on Spark yet. Build them on DuckDB: dbt build') -%}
-    {%- endif -%}
+    {#- What a function of dbt_project/functions.py says of the raw folder's files. -#}
     {%- set found = fromjson(run_query(
         'select ' ~ function ~ '(' ~ sql_string(layout_name()) ~ ', '
-        ~ sql_string(env_var('RETAILSIM_RAW', 'raw_data')) ~ ", current_setting('temp_directory'))"
+        ~ sql_string(env_var('RETAILSIM_RAW', 'raw_data')) ~ ')'
     ).rows[0][0]) -%}
     {%- if found is mapping -%}{%- do raw_error(found.problem ~ '.') -%}{%- endif -%}
     {%- do return(found) -%}

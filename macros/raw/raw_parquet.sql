@@ -34,17 +34,21 @@
 {% endmacro %}
 
 {% macro spark__inspect_parquet(files) %}
-    {#- Under the names that DuckDB has for types. A time with a zone is `timestamp` for Spark. -#}
+    {#- Under the names that DuckDB has for types. A time with a zone is `timestamp` for Spark, and so is
+        one of the old type INT96, which has none. -#}
     {% set types = {
         'string': 'VARCHAR', 'int': 'INTEGER', 'timestamp': 'TIMESTAMP WITH TIME ZONE',
         'timestamp_ntz': 'TIMESTAMP', 'void': '"NULL"',
     } %}
     {% for file in files %}
         {% do file.update({'names': [], 'columns': [], 'types': []}) %}
-        {% for row in run_query('describe query select * from parquet.' ~ spark_paths([file])).rows %}
+        {% set described = run_query('describe query select * from parquet.' ~ spark_paths([file])).rows %}
+        {% set times = described | selectattr(1, 'equalto', 'timestamp') | list %}
+        {% set int96 = of_each_file('int96_columns', [file])[file.path] if times else [] %}
+        {% for row in described %}
             {% do file.names.append(row[0]) %}
             {% do file.columns.append(raw_column_name(row[0])) %}
-            {% do file.types.append(types.get(row[1], row[1] | upper)) %}
+            {% do file.types.append('TIMESTAMP' if row[0] in int96 else types.get(row[1], row[1] | upper)) %}
         {% endfor %}
     {% endfor %}
 {% endmacro %}

@@ -82,32 +82,19 @@ prices as (
         on products.product_key = fallbacks.product_key
 ),
 
-below_1 as (
+below as (
     select
-        numbered.node_key,
+        {{ rows_of_list(new_list([
+            'level_1.node_key', 'level_1.parent_node_key',
+            'level_2.parent_node_key', 'level_3.parent_node_key',
+        ])) }} as node_key,
         prices.is_novel,
         prices.pence
     from prices
-    inner join numbered
-        on numbered.level = 'category_1' and prices.category_1 = numbered.code
-),
-
-{% for level in levels[1:] %}
-    below_{{ level }} as (
-        select
-            numbered.parent_node_key as node_key,
-            below.is_novel,
-            below.pence
-        from below_{{ levels[loop.index0] }} as below
-        inner join numbered on below.node_key = numbered.node_key
-    ),
-{% endfor %}
-
-below as (
-    {% for level in levels %}
-        select * from below_{{ level }}
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
+    inner join numbered as level_1
+        on level_1.level = 'category_1' and prices.category_1 = level_1.code
+    left join numbered as level_2 on level_1.parent_node_key = level_2.node_key
+    left join numbered as level_3 on level_2.parent_node_key = level_3.node_key
 ),
 
 -- Where there are products of the training weeks, later ones are left out: they are the future.

@@ -41,6 +41,7 @@ purchases as (
         items.product_key,
         products.category_1,
         products.category_2,
+        count(*) over (partition by items.trip_key, products.category_2) - 1 as companions,
         case
             when products.is_random_weight or products.price_pence = 0
                 then {{ lowest_gain }}::double
@@ -55,79 +56,46 @@ purchases as (
     where items.week <= {{ train_last_week() }}
 ),
 
-commodity_trips as (
-    select
-        trip_key,
-        category_2,
-        count(*) as items
-    from purchases
-    group by trip_key, category_2
-),
-
 habits as (
     select
-        purchases.customer_key,
-        purchases.product_key,
-        purchases.category_1,
-        purchases.category_2,
-        count(*) as times,
-        sum(round(purchases.gain * {{ millionths }})::bigint)::double / {{ millionths }} as gain,
-        sum(commodity_trips.items - 1)::bigint as companions
-    from purchases
-    inner join commodity_trips
-        on
-            purchases.trip_key = commodity_trips.trip_key
-            and purchases.category_2 = commodity_trips.category_2
-    group by all
-),
-
-commodity_habits as (
-    select
         customer_key,
+        product_key,
+        category_1,
         category_2,
-        sum(times)::bigint as times
-    from habits
-    group by customer_key, category_2
+        count(*) as times,
+        sum(round(gain * {{ millionths }})::bigint)::double / {{ millionths }} as gain,
+        sum(companions)::bigint as companions,
+        (sum(count(*)) over (partition by customer_key, category_2) - count(*))::bigint
+            as other_times
+    from purchases
+    group by customer_key, product_key, category_1, category_2
 ),
 
 -- To be multiplied by the purchases of another product: `drawn` gives the gain that came from it,
 -- `joined` the companions that it would be if they were like all other purchases of the commodity.
 rates as (
     select
-        habits.customer_key,
-        habits.product_key,
-        habits.category_1,
-        habits.times,
-        commodity_habits.times - habits.times as other_times,
-        habits.gain * {{ prior_purchases }} / ({{ prior_purchases }} + habits.times)
-        / (commodity_habits.times - habits.times + {{ prior_purchases }}) as drawn,
-        habits.companions::double / nullif(commodity_habits.times - habits.times, 0) as joined
-    from habits
-    inner join commodity_habits
-        on
-            habits.customer_key = commodity_habits.customer_key
-            and habits.category_2 = commodity_habits.category_2
-),
-
-commodities as (
-    select
+        customer_key,
+        product_key,
+        category_1,
         category_2,
-        sum(times)::bigint as times
-    from commodity_habits
-    group by category_2
+        times,
+        other_times,
+        gain * {{ prior_purchases }} / ({{ prior_purchases }} + times)
+        / (other_times + {{ prior_purchases }}) as drawn,
+        companions::double / nullif(other_times, 0) as joined
+    from habits
 ),
 
 margins as (
     select
-        rates.product_key,
-        sum(rates.times)::bigint as times,
-        commodities.times as commodity_times,
-        sum(round(rates.drawn * rates.other_times * {{ millionths }})::bigint)::double
-        / {{ millionths }} as drawn
+        product_key,
+        sum(times)::bigint as times,
+        (sum(sum(times)) over (partition by category_2))::bigint as commodity_times,
+        sum(round(drawn * other_times * {{ millionths }})::bigint)::double / {{ millionths }}
+            as drawn
     from rates
-    inner join products on rates.product_key = products.product_key
-    inner join commodities on products.category_2 = commodities.category_2
-    group by rates.product_key, commodities.times
+    group by product_key, category_2
 ),
 
 shared_habits as (

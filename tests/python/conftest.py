@@ -212,9 +212,9 @@ def built(dbt, shared):
     workers.
     """
 
-    def warehouse(name: str, raw: Path, *arguments: str) -> Warehouse:
+    def warehouse(name: str, raw: Path, *arguments: str, layout: str = "lgsr") -> Warehouse:
         def make(folder: Path) -> None:
-            result = dbt("run", *arguments, raw=raw)
+            result = dbt("run", *arguments, raw=raw, layout=layout)
             assert result.returncode == 0, result.output
             result.path.rename(folder / "warehouse.duckdb")
 

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = ("warehouse", "trainer", "serving", "environments", "dev")
+EXTRAS = ("warehouse", "spark", "trainer", "serving", "environments", "dev")
 NOT_SHIPPED = {"benchmarks"}  # they time `dbt build`, which needs a checkout
 
 

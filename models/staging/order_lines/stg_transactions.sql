@@ -48,7 +48,7 @@ measured as (
     select
         *,
         case when extract(year from stamp) between 1980 and 2099 then stamp::date end as shop_date,
-        units != trunc(units) or has_weight as is_portion,
+        units != floor(units) or has_weight as is_portion,
         {{ hundredths('paid') }} as spend_pence,
         {{ hundredths('regular') }} as regular_pence,
         {{ hundredths('coupon') }} as coupon_pence,

@@ -17,7 +17,7 @@ MADE = [
     f"cache.baselines/{'0a' * 16}.npz", ".duckdb_tmp/duckdb_temp_storage_S32K-0.tmp",
     ".duckdb_tmp/order_lines_x1_/0.parquet", "spark_warehouse/retailsim.db/trips/_SUCCESS",
     "spark_warehouse/retailsim.db/trips/.part-0.crc", "spark_warehouse/metastore/log/log1.dat",
-    "spark_warehouse/derby.log",
+    "spark_warehouse/derby.log", "spark_warehouse/order_lines/0.parquet",
 ]  # fmt: skip
 MINE = [
     "target/notes.txt", "target/compiled/other/a.sql", "logs/log.txt", "build/lib/mine/x.py",

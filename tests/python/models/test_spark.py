@@ -7,19 +7,22 @@ file and line.
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from journey_files import write_journey
+from kinds_of_lines import write_lines, write_stamps, write_utc
 from pyarrow import csv, parquet
 
+ROOT = Path(__file__).resolve().parents[3]
+
 FAST = {
-    # For tables of a few rows compiling takes longer than running.
-    "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-    "PYSPARK_SUBMIT_ARGS": "--conf spark.sql.codegen.wholeStage=false"
-    " --conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell",
+    "RETAILSIM_SPARK_COMPILE": "false",
     "RETAILSIM_SPARK_MASTER": "local[1]",
     "RETAILSIM_SPARK_PARTITIONS": "1",
 }
@@ -77,39 +80,107 @@ def raw(shared) -> Path:
     return shared("spoiled_chain", make)
 
 
-@pytest.fixture(scope="module")
-def on_duckdb(built, raw) -> Path:
-    return built("spoiled_warehouse", raw).path
+@dataclass(frozen=True)
+class Build:
+    """Receipts that both engines build."""
+
+    raw: Path
+    layout: str
+    arguments: tuple[str, ...] = ()
+    """Of `dbt run`."""
+
+
+LINES = ("--select", "stg_transactions")
+FATES = ("+rejected_rows", "+set_aside_rows")
+PROMOTIONS = ("+promotions", "+coupon_offers", "+coupons_redeemed")
 
 
 @pytest.fixture(scope="module")
-def on_spark(java, shared, raw, dbt_environment) -> Path:
+def builds(raw, tmp_path_factory) -> dict[str, Build]:
+    folder = tmp_path_factory.mktemp("layouts")
+    found = {}
+    # On Spark each begins with the tables of those before: no table must be left over.
+    for name, make, marts in [
+        ("utc", write_utc, ()), ("stamps", write_stamps, ()), ("lines", write_lines, FATES)
+    ]:  # fmt: skip
+        (folder / name).mkdir()
+        layout = folder / f"{name}.yml"
+        make(folder / name, layout)
+        found[name] = Build(folder / name, str(layout), (*LINES, *marts))
+    (folder / "journey").mkdir()
+    write_journey(folder / "journey")
+    journey = (*LINES, *FATES, *PROMOTIONS)
+    found["journey"] = Build(folder / "journey", "complete_journey", journey)
+    found["chain"] = Build(raw, "lgsr")
+    return found
+
+
+@pytest.fixture(scope="module")
+def on_duckdb(built, builds) -> dict[str, Path]:
+    """The warehouse of each build."""
+    return {
+        name: built(f"{name}_on_duckdb", build.raw, *build.arguments, layout=build.layout).path
+        for name, build in builds.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def on_spark(java, shared, builds, dbt_environment) -> dict[str, Path]:
+    """The warehouse of each build; one process makes all."""
+
     def make(folder: Path) -> None:
+        lines = [
+            {
+                "arguments": ["--no-use-colors", "run", "--target", "spark", *build.arguments],
+                "environment": dbt_environment(folder, build.raw)
+                | {"RETAILSIM_LAYOUT": build.layout},
+                "kept": str(folder / name),
+            }
+            for name, build in builds.items()
+        ]
         process = subprocess.run(
-            [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "run", "--target", "spark"],
-            env=os.environ | dbt_environment(folder, raw) | FAST
-            | {"RETAILSIM_SPARK_WAREHOUSE": str(folder / "warehouse")},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            [sys.executable, str(Path(__file__).with_name("spark_builds.py"))],
+            env=os.environ | FAST | {"RETAILSIM_SPARK_WAREHOUSE": str(folder / "warehouse")},
+            input="\n".join(map(json.dumps, lines)), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, check=False, cwd=ROOT,
         )  # fmt: skip
         assert process.returncode == 0, process.stdout
 
-    return shared("spark_warehouse", make) / "warehouse"
+    folder = shared("on_spark", make)
+    return {name: folder / name for name in builds}
 
 
 def test_rows_are_the_same(on_duckdb, on_spark):
     from dbt_project.compare import compare
 
-    found = compare(on_duckdb, on_spark)
+    found = compare(on_duckdb["chain"], on_spark["chain"])
     assert [(table.table, table.problem) for table in found if table.problem] == []
     rows = {table.table: table.rows for table in found}
     assert len(rows) > 30 and rows["rejected_rows"] > 8 and rows["cache_items"] > 100
 
 
+@pytest.mark.parametrize("name", ["lines", "utc", "stamps", "journey"])
+def test_other_layouts_are_read_the_same(builds, on_duckdb, on_spark, name):
+    """Every line as it was staged, and what became of it."""
+    from dbt_project.compare import compare
+    from dbt_project.warehouse import connect
+
+    staged = []
+    for path in (on_duckdb[name], on_spark[name]):
+        with connect(path) as warehouse:
+            lines = "select * from stg_transactions order by source_file, source_line"
+            staged.append(warehouse.execute(lines).fetchall())
+    assert staged[0] == staged[1] and len(staged[0]) > 3
+    found = {table.table: table for table in compare(on_duckdb[name], on_spark[name])}
+    assert [(table.table, table.problem) for table in found.values() if table.problem] == []
+    assert found.keys() == {mart[1:] for mart in builds[name].arguments if mart[0] == "+"}
+
+
 def test_the_cache_is_the_same_to_the_byte(on_duckdb, on_spark, tmp_path):
     from dbt_project import prepare_tensor_cache
 
-    prepare_tensor_cache(on_duckdb, tmp_path / "duckdb")
-    prepare_tensor_cache(on_spark, tmp_path / "spark")
+    prepare_tensor_cache(on_duckdb["chain"], tmp_path / "duckdb")
+    prepare_tensor_cache(on_spark["chain"], tmp_path / "spark")
     files = sorted(path.name for path in (tmp_path / "duckdb").iterdir())
     assert files == sorted(path.name for path in (tmp_path / "spark").iterdir())
     for name in files:
@@ -126,12 +197,12 @@ def test_what_differs_is_found(on_duckdb, tmp_path):
     from dbt_project.compare import compare
 
     changed = tmp_path / "warehouse.duckdb"
-    shutil.copy(on_duckdb, changed)
+    shutil.copy(on_duckdb["chain"], changed)
     with duckdb.connect(str(changed)) as connection:
         connection.execute("update stores set age_weeks = age_weeks + 1e-6 where store_key = 2")
         connection.execute("delete from weeks where week = 3")
         connection.execute("alter table customers drop column lifestage")
-    problems = {table.table: table.problem for table in compare(on_duckdb, changed)}
+    problems = {table.table: table.problem for table in compare(on_duckdb["chain"], changed)}
     assert [name for name, problem in problems.items() if problem] == [
         "customers", "stores", "weeks"
     ]  # fmt: skip
@@ -168,6 +239,7 @@ def test_a_missing_or_old_java_is_said_in_one_line(tmp_path, monkeypatch, script
     [
         ("spark.driver.memory", "2", "RETAILSIM_SPARK_MEMORY=2: give"),
         ("spark.sql.shuffle.partitions", "none", "RETAILSIM_SPARK_PARTITIONS=none: give"),
+        ("spark.sql.codegen.wholeStage", "no", "RETAILSIM_SPARK_COMPILE=no: say true or false"),
         ("spark.sql.warehouse.dir", "a'b", "RETAILSIM_SPARK_WAREHOUSE=a'b: name a folder"),
         ("spark.sql.warehouse.dir", __file__, "this is no folder"),
     ],
@@ -181,6 +253,7 @@ def test_a_wrong_setting_is_named(monkeypatch, setting, value, said):
     settings = {
         "spark.driver.memory": "2g",
         "spark.sql.shuffle.partitions": "4",
+        "spark.sql.codegen.wholeStage": "true",
         "spark.sql.warehouse.dir": "warehouse",
     }
     with pytest.raises(DbtRuntimeError, match=said):
