@@ -124,7 +124,7 @@ class _Events:
         """Promoted products' own gain, and the cannibalised share, in truth and expected."""
         held = Held.of(self.world, PROMOTED_WEEKS, self.runs)
         before = live_on(self.world, held, PROMOTED_WEEKS, self.runs).units.sum(1)
-        gained, lost, model = [], [], []
+        gained, lost, sold, model = [], [], [], []
         for chosen in draws:
             running = np.asarray(held.plans[0][0].depth)[:, chosen].max(0) > 0
             fresh = chosen[~running]
@@ -133,18 +133,20 @@ class _Events:
             others[fresh] = False
             gained.append(units[:, fresh].sum(1))
             lost.append(-units[:, others].sum(1))
+            sold.append(before[:, self.rows].sum(1))
             change = np.zeros(self.rows.size)
             change[self.panel_row[fresh]] = np.log(1 - DEPTH)
-            difference = _units(demand, change) - _units(demand)
-            own = difference[self.panel_row[fresh]]
-            model.append((own.sum(), -(difference.sum() - own.sum())))
-        top, bottom = (np.sum(each, axis=0) for each in (lost, gained))
+            now = _units(demand)
+            difference = _units(demand, change) - now
+            own = difference[self.panel_row[fresh]].sum()
+            model.append((own, own - difference.sum(), now.sum()))
+        top, bottom, total = (np.sum(each, axis=0) for each in (lost, gained, sold))
         share = Effect.of(np.zeros(self.runs), top / bottom)
-        own, rivals = np.sum(model, axis=0) * PROMOTED_WEEKS
+        own, rivals, expected = np.sum(model, axis=0)
         return {
             "share": float(share.after), "standard_error": share.standard_error,
             "expected_share": float(rivals / own),
-            "gained": float(bottom.mean()), "expected_gained": float(own),
+            "gained": float((bottom / total).mean()), "expected_gained": float(own / expected),
         }  # fmt: skip
 
     def delistings(self, demand: ExpectedDemand, draws: list[np.ndarray]) -> dict[str, Any]:
@@ -253,7 +255,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"{'':<44}{'truth':>9}{'error':>9}{'expected':>10}   goal",
         f"{'promotion: cannibalised share':<44}{p['share']:>9.3f}{p['standard_error']:>9.3f}"
         f"{p['expected_share']:>10.3f}   within 20 %",
-        f"{'promotion: units gained':<44}{p['gained']:>9.0f}{'':>9}{p['expected_gained']:>10.0f}",
+        f"{'promotion: units gained, of all units':<44}{p['gained']:>9.3f}{'':>9}"
+        f"{p['expected_gained']:>10.3f}",
     ]
     for name, who in (("delisting", "gains"), ("launch", "loses")):
         e = found[name]
