@@ -18,7 +18,7 @@ from simulator.prices.product_page import (
     products_section,
     sales,
 )
-from simulator.prices.text_report import NINETY, announced, cross, relative_gain
+from simulator.prices.text_report import NINETY, OF_WHOM, announced, cross, relative_gain
 from trainer.report.charts.rows import Bar, bars, stacks
 from trainer.report.document import document
 from trainer.report.figures import NONE, count, fixed, percent
@@ -94,7 +94,9 @@ def _short(content: Mapping[str, Any], known: Sequence[Row]) -> Markup:
         ),
     ]  # fmt: skip
     if content["announced"]:
-        cards.append(_card("Display and mailer", "tell", f"{announced(content['announced'])}."))
+        cards.append(
+            _card("Display and mailer", "told apart", f"{announced(content['announced'])}.")
+        )
     if plan := content.get("plan"):
         cards.append(
             _card(
@@ -115,7 +117,7 @@ def _short(content: Mapping[str, Any], known: Sequence[Row]) -> Markup:
     reading = (
         "An elasticity of −2 says: 1 % dearer, 2 % fewer units. Below −1 a higher price brings in "
         "less money, between −1 and 0 more. An interval holds the middle 90 % of what the receipts "
-        "leave open."
+        f"leave open. All {OF_WHOM}."
     )
     return join(
         [element("div", *cards, class_="cards"), lead, element("p", reading, class_="note")]

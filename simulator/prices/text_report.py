@@ -8,6 +8,7 @@ from typing import Any
 
 NINETY = 1.645
 """Standard errors on each side of an interval of 90 %."""
+OF_WHOM = "units and profit are of known customers, without receipts that name none"
 
 
 def lines(content: Mapping[str, Any]) -> list[str]:
@@ -30,7 +31,7 @@ def lines(content: Mapping[str, Any]) -> list[str]:
             f"prices worth charging: {plan['changed']} change; expected profit a week "
             f"{plan['profit_before'] / 100:,.0f} -> {plan['profit_after'] / 100:,.0f}"
             f"{relative_gain(plan)}, units {plan['units_before']:,.0f} -> "
-            f"{plan['units_after']:,.0f}"
+            f"{plan['units_after']:,.0f} ({OF_WHOM})"
         )
     return found
 
