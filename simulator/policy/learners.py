@@ -121,9 +121,9 @@ def bandit(name: str):
     """LinTS or LinUCB of mabwiser: the arm of a week, by what its profit was in weeks like it."""
 
     def learner(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
+        arms = _arms(settings)
         mab = required("mabwiser.mab")
         scope = chain_scope(opening)
-        arms = _arms(settings)
         kind = mab.LearningPolicy.LinTS if name == "lin-ts" else mab.LearningPolicy.LinUCB
         chooser = mab.MAB(
             list(range(len(arms))), kind(alpha=settings["alpha"], l2_lambda=1.0), seed=seed

@@ -56,7 +56,7 @@ class RecordedDays:
         return cls(
             calendar={name: cache[f"days.{name}"].astype(np.int64) for name in DAY_COLUMNS},
             first=first,
-            recorded=trips_by_week(cache)[week] > 0,
+            recorded=np.isin(week, np.flatnonzero(trips_by_week(cache))),
             last=first + int(np.flatnonzero(week <= last_week)[-1]),
         )
 
