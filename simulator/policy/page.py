@@ -45,10 +45,11 @@ def page(found: Mapping[str, Any], chains: Chains, command: str) -> str:
         "Reproduction": join([element("p", "Written by"), element("pre", command)]),
     }  # fmt: skip
     lives = len(chains[0][PLAN]["truth"]["profit"])
+    number = f"{len(chains)} chain{'s' * (len(chains) > 1)}"
     return document(
         "RetailSim: policies",
-        f"Made in the world learned from receipts, lived in the true one: {len(chains)} chains, "
-        f"{lives} lives each, all policies on the same draws",
+        f"Made in the world learned from receipts, lived in the true one: {number}, {lives} lives "
+        "each, all policies on the same draws",
         sections,
     )
 
