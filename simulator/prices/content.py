@@ -55,6 +55,7 @@ def content(
             "standard_error": _number(response.visits.error),
         },
         "announced": _announced(r),
+        "instead": {"share": response.instead.value, "words": response.instead.words()},
         "products": rows, "pairs": _strongest(rows, found),
     }  # fmt: skip
 

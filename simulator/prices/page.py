@@ -97,6 +97,10 @@ def _short(content: Mapping[str, Any], known: Sequence[Row]) -> Markup:
         cards.append(
             _card("Display and mailer", "told apart", f"{announced(content['announced'])}.")
         )
+    instead = content["instead"]
+    cards.append(
+        _card("When one is missing", f"{percent(instead['share'], 0)} to rivals", instead["words"])
+    )
     if plan := content.get("plan"):
         cards.append(
             _card(

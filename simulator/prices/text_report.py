@@ -26,6 +26,7 @@ def lines(content: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
     if content["announced"]:
         found.append(announced(content["announced"]))
+    found.append(content["instead"]["words"])
     if plan := content.get("plan"):
         found.append(
             f"prices worth charging: {plan['changed']} change; expected profit a week "
