@@ -17,17 +17,16 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.common import parser
+from benchmarks.policies import run_policy
 from dbt_project.sample.effects import made_of
 from simulator.environments.learned.opening import LearnedOpening
 from simulator.environments.lives import live
 from simulator.environments.opening import Opening
-from simulator.policy.__main__ import main as policy
 from simulator.policy.coupon_tables import CouponTable, made_in
 from simulator.policy.values import half_interval
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import read_json, write_json
 from trainer.commands.command import run_command
-from trainer.commands.errors import InputError
 from trainer.commands.options import seed, whole
 
 START = 104
@@ -54,10 +53,10 @@ def _chain(folder: Path, options: argparse.Namespace) -> dict:
         return read_json(out)
     raw, trial, world = (folder / n for n in ("raw", "trial.safetensors", "coupons.safetensors"))
     if not trial.exists():
-        _done(["trial", raw, "--start", START, "--out", trial])
+        run_policy(["trial", raw, "--start", START, "--out", trial])
     if not world.exists():
         where = ["--cache", folder / "cache", "--trial", trial]
-        _done(["learn", raw, *where, "--start", START, "--out", world])
+        run_policy(["learn", raw, *where, "--start", START, "--out", world])
     config, behaviour = made_of(raw)
     weeks = config.weeks - START
     learned = LearnedOpening(str(world), weeks)
@@ -117,11 +116,6 @@ def table(found: list[dict]) -> list[list[str]]:
             f"{above} of {len(found)}",
         ])  # fmt: skip
     return rows
-
-
-def _done(arguments: list) -> None:
-    if policy([str(each) for each in arguments]):
-        raise InputError("stopped there")
 
 
 def main(arguments: list[str] | None = None) -> int:

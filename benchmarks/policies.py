@@ -37,13 +37,13 @@ def _run(options: argparse.Namespace) -> None:
         pairs += _chain(folder, options)
     page = ["--page", str(options.page)] if options.page else []
     figures = ["--json", str(options.json)] if options.json else []
-    _done(["compare", *pairs, *figures, *page])
+    run_policy(["compare", *pairs, *figures, *page])
 
 
 def _chain(folder: Path, options: argparse.Namespace) -> list[str]:
     raw, cache, world = (folder / name for name in ("raw", "cache", "world.safetensors"))
     if not world.exists():
-        _done(["learn", str(raw), "--cache", str(cache), "--out", str(world)])
+        run_policy(["learn", str(raw), "--cache", str(cache), "--out", str(world)])
     made = folder / "policies"
     made.mkdir(exist_ok=True)
     files = []
@@ -55,7 +55,7 @@ def _chain(folder: Path, options: argparse.Namespace) -> list[str]:
         more = ["--cache", cache] if kind.stem == "optimiser" else []
         if not out.exists():
             begun = time.process_time()
-            _done(["train", kind, *place, *more, "--seed", options.seed, "--out", out])
+            run_policy(["train", kind, *place, *more, "--seed", options.seed, "--out", out])
             print(f"{folder.name}, {kind.stem}: {time.process_time() - begun:.0f} s of a processor")
         files.append(out)
     pairs = []
@@ -63,12 +63,13 @@ def _chain(folder: Path, options: argparse.Namespace) -> list[str]:
         out = folder / f"{name}.json"
         if not out.exists():
             where = world if name == "model" else raw
-            _done(["value", *files, place, where, "--lives", options.lives, "--json", out])
+            run_policy(["value", *files, place, where, "--lives", options.lives, "--json", out])
         pairs.append(str(out))
     return pairs
 
 
-def _done(arguments: list) -> None:
+def run_policy(arguments: list) -> None:
+    """`python -m simulator.policy`; raises InputError where it ends with an error."""
     if policy([str(each) for each in arguments]):
         raise InputError("stopped there")
 
