@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.cache.atomic import new_file
+from trainer.cache.json_files import write_json
 from trainer.commands.command import run_command
 from trainer.commands.errors import ExpectedError
 from trainer.commands.options import CommandParser, check_output, threads
@@ -57,6 +58,13 @@ def model_options(made: CommandParser, presets: Iterable[str]) -> None:
     made.add_argument(
         "--preset", choices=presets, default="small", help="sizes of the model (default: small)"
     )
+
+
+def write_result(path: Path | None, result: dict[str, Any]) -> None:
+    """Write figures that were printed as text to `--json`, where that was given."""
+    if path:
+        with new_file(path) as fresh:
+            write_json(fresh, result)
 
 
 def answer(

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.common import parser
+from benchmarks.common import parser, write_result
 from benchmarks.policies import run_policy
 from dbt_project.sample.effects import made_of
 from simulator.environments.learned.opening import LearnedOpening
@@ -41,9 +41,7 @@ def _run(options: argparse.Namespace) -> None:
     left = np.array([_gains(chain, "truth", LATER, half=1) for chain in found])
     mean, half = _interval(left)
     print(f"\nWhat coupons for everybody leave behind: {mean:+,.1f} ± {half:.1f} pounds a week")
-    if options.json:
-        with new_file(options.json) as fresh:
-            write_json(fresh, {"benchmark": "coupons", "chains": found})
+    write_result(options.json, {"benchmark": "coupons", "chains": found})
 
 
 def _chain(folder: Path, options: argparse.Namespace) -> dict:

@@ -15,14 +15,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.common import parser
+from benchmarks.common import parser, write_result
 from simulator.environments.coupons import Menu
 from simulator.environments.lives import FITTED
 from simulator.environments.opening import Opening
 from simulator.policy.coupon_trial import TARGETS, Trial, nobody
 from simulator.policy.off_policy import doubly_robust, inverse_propensity, self_normalised
-from trainer.cache.atomic import new_file
-from trainer.cache.json_files import write_json
 from trainer.commands.command import run_command
 from trainer.commands.options import whole
 
@@ -65,9 +63,7 @@ def _run(options: argparse.Namespace) -> None:
         cells = [row["policy"], row["figure"], row["estimator"], f"{row['truth']:.3f}"]
         cells += [f"{row['mean']:.3f}", f"{row['half']:.3f}", f"{row['held']:.0%}"]
         print(f"| {' | '.join(cells)} |")
-    if options.json:
-        with new_file(options.json) as fresh:
-            write_json(fresh, {"benchmark": "off_policy", "logs": options.logs, "rows": rows})
+    write_result(options.json, {"benchmark": "off_policy", "logs": options.logs, "rows": rows})
 
 
 def _row(policy: str, figure: str, estimator: str, found: list, true: np.ndarray) -> dict:

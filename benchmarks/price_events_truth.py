@@ -29,15 +29,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.common import parser
+from benchmarks.common import parser, write_result
 from benchmarks.price_chain import UNITS, PriceChain, price_chain
 from benchmarks.price_scenarios import ndcg
 from dbt_project.sample import World
 from dbt_project.sample.actions import Actions
 from dbt_project.sample.counterfactual import Effect, Held, live_on
 from simulator.prices.expected import RECENT, ExpectedDemand
-from trainer.cache.atomic import new_file
-from trainer.cache.json_files import write_json
 from trainer.commands.command import run_command
 from trainer.commands.options import CommandParser, check_output, whole
 
@@ -89,9 +87,7 @@ def _run(options: argparse.Namespace) -> None:
         "launch": events.launches(expected[1], apart),
     }  # fmt: skip
     print("\n".join(_lines(found)))
-    if options.json:
-        with new_file(options.json) as fresh:
-            write_json(fresh, found)
+    write_result(options.json, found)
 
 
 def main(arguments: list[str] | None = None) -> int:

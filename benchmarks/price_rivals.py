@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
-from benchmarks.common import parser
+from benchmarks.common import parser, write_result
 from benchmarks.price_chain import UNITS, price_chain
 from benchmarks.price_scenarios import (
     Truth,
@@ -44,8 +44,6 @@ from benchmarks.price_scenarios import (
 from simulator.prices.demand_response import DemandResponse
 from simulator.prices.elasticities import elasticities
 from simulator.prices.expected import RECENT, ExpectedDemand
-from trainer.cache.atomic import new_file
-from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
@@ -150,9 +148,7 @@ def _run(options: argparse.Namespace) -> None:
         },
     }  # fmt: skip
     print("\n".join(_lines(result)))
-    if options.json:
-        with new_file(options.json) as fresh:
-            write_json(fresh, result)
+    write_result(options.json, result)
 
 
 def main(arguments: list[str] | None = None) -> int:

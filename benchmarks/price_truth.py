@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.common import parser
+from benchmarks.common import parser, write_result
 from benchmarks.price_chain import UNITS, PriceChain, price_chain
 from benchmarks.price_scenarios import ndcg
 from dbt_project.sample.counterfactual import Effect, Held, at_prices, live_on
@@ -29,8 +29,6 @@ from simulator.prices.demand_response import DemandResponse
 from simulator.prices.elasticities import elasticities
 from simulator.prices.expected import ExpectedDemand
 from simulator.prices.optimise import Rules, best_prices
-from trainer.cache.atomic import new_file
-from trainer.cache.json_files import write_json
 from trainer.commands.command import run_command
 from trainer.commands.options import CommandParser, check_output, whole
 
@@ -62,9 +60,7 @@ def _run(options: argparse.Namespace) -> None:
         "plans": _plans(options, chain),
     }  # fmt: skip
     print("\n".join(_lines(found)))
-    if options.json:
-        with new_file(options.json) as fresh:
-            write_json(fresh, found)
+    write_result(options.json, found)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,9 +15,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy.sparse import csr_matrix
 
 from simulator.prices.panel import Panel
+from simulator.prices.response import before_each_week
 from trainer.cache.reader import TensorCache
 
 LEARNING = 0.15
@@ -144,7 +146,4 @@ def basket_price(baskets: csr_matrix, zone: np.ndarray, price: np.ndarray) -> np
 
 def learn(level: np.ndarray) -> np.ndarray:
     """(n, W) what has been learnt before each week of price levels (n, W)."""
-    found = np.zeros_like(level)
-    for week in range(1, level.shape[1]):
-        found[:, week] = found[:, week - 1] + LEARNING * (level[:, week - 1] - found[:, week - 1])
-    return found
+    return before_each_week(torch.from_numpy(level), 1 - LEARNING, LEARNING).numpy()
