@@ -5,6 +5,7 @@ What a file or the layout says is the same whichever engine asks.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -42,40 +43,58 @@ def int96_columns(path: str) -> list[str]:
     return [column.path for column in columns if column.physical_type == "INT96"]
 
 
+def project_digest(text: str) -> str:
+    """A digest of the project, which is all that decides what is made of receipts, and of a text."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256(text.encode())
+    for path in sorted(
+        path
+        for part in ("models", "macros", "dbt_project", "dbt_project.yml")
+        for path in [root / part, *(root / part).rglob("*")]
+        if path.suffix in (".sql", ".yml", ".py") and path.is_file()
+    ):
+        digest.update(f"\n{path.relative_to(root)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def _as_json(function: Callable[[str], Any]) -> Callable[[str], str]:
     return lambda text: json.dumps(function(text))
 
 
 FUNCTIONS: dict[str, Callable[[str], str]] = {
     function.__name__: _as_json(function)
-    for function in (layout, folder, first_line, text_file, int96_columns)
+    for function in (layout, folder, first_line, text_file, int96_columns, project_digest)
 }
 """By their names in SQL."""
 
 
 def order_line_functions(
     new_folder: Callable[[], Path],
-) -> dict[str, Callable[[str, str], str]]:
-    """Functions of a layout's name and a folder with files of order lines, by their names in SQL;
-    JSON with the one key `problem` where layout or files cannot be used.
+) -> dict[str, Callable[[str, str, str], str]]:
+    """Functions of a layout's name, a folder with files of order lines and a JSON list with the
+    names of those that are wanted (none: all), by their own names in SQL; JSON with the one key
+    `problem` where layout or files cannot be used.
 
     `text_tables` gives the paths of the text tables of the folder's files (`write_text_tables`),
     which it writes into an empty folder that it asks for, and `order_line_totals` counts the files
     again.
     """
 
-    def called(name: str, folder: str, function: Callable[[OrderLines, Path], Any]) -> str:
+    def called(
+        name: str, folder: str, names: str, function: Callable[[OrderLines, Path, list[str]], Any]
+    ) -> str:
         try:
             mapping = load_layout(name).order_lines
             if mapping is None:
                 raise LayoutError(f"layout {name}: its files are not order lines")
-            return json.dumps(function(mapping, Path(folder)))
+            return json.dumps(function(mapping, Path(folder), json.loads(names)))
         except LayoutError as error:
             return json.dumps({"problem": str(error)})
 
     return {
-        "text_tables": lambda name, folder: called(
-            name, folder, lambda mapping, files: write_text_tables(mapping, files, new_folder())
+        "text_tables": lambda name, folder, names: called(
+            name, folder, names,
+            lambda mapping, path, files: write_text_tables(mapping, path, files, new_folder()),
         ),
-        "order_line_totals": lambda name, folder: called(name, folder, totals),
+        "order_line_totals": lambda name, folder, names: called(name, folder, names, totals),
     }

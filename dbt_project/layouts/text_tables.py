@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -55,8 +55,11 @@ def line_files(layout: OrderLines, folder: Path) -> list[Path]:
     return [path for path in files_of(folder, layout.files) if path not in others]
 
 
-def rows_of_files(layout: OrderLines, folder: Path) -> Iterator[tuple[Path, Iterator[Row]]]:
-    """Each file of lines with its rows, whose fields are those of `layout.columns`.
+def rows_of_files(
+    layout: OrderLines, folder: Path, names: Collection[str] = ()
+) -> Iterator[tuple[Path, Iterator[Row]]]:
+    """Each file of lines, or each of those named, with its rows, whose fields are those of
+    `layout.columns`.
 
     Raises LayoutError.
     """
@@ -80,7 +83,8 @@ def rows_of_files(layout: OrderLines, folder: Path) -> Iterator[tuple[Path, Iter
         stems[stem] = path.name
     lookups = [_lookup(layout, folder, pattern, on) for pattern, on in layout.lookups.items()]
     for path in paths:
-        yield path, _chosen_rows(layout, path, lookups)
+        if not names or path.name in names:
+            yield path, _chosen_rows(layout, path, lookups)
 
 
 def _chosen_rows(layout: OrderLines, path: Path, lookups: list[Lookup]) -> Iterator[Row]:
@@ -90,8 +94,11 @@ def _chosen_rows(layout: OrderLines, path: Path, lookups: list[Lookup]) -> Itera
         yield row if row.fault else row._replace(fields=pick(row.fields))
 
 
-def write_text_tables(layout: OrderLines, folder: Path, into: Path) -> list[str]:
-    """Write one Parquet file for each file of lines, in order of names; returns their paths.
+def write_text_tables(
+    layout: OrderLines, folder: Path, names: Collection[str], into: Path
+) -> list[str]:
+    """Write one Parquet file for each file of lines (of those named, where some are), in order of
+    names; returns their paths.
 
     Its columns are c0, c1 and so on, those of `layout.columns`, then `source_file`, `source_line`,
     `line_fault` and `raw_text`, of one row for every record: nothing is left out.
@@ -106,7 +113,7 @@ def write_text_tables(layout: OrderLines, folder: Path, into: Path) -> list[str]
     )
     nothing = (None,) * width
     written = []
-    for path, rows in rows_of_files(layout, folder):
+    for path, rows in rows_of_files(layout, folder, names):
         written.append(str(into / f"{len(written)}.parquet"))
         with pq.ParquetWriter(written[-1], schema, compression="zstd") as writer:
             while chunk := [

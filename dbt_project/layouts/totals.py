@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -14,19 +15,21 @@ LARGEST = 2**31 - 1
 """Hundredths of the largest amount that is staged."""
 
 
-def totals(layout: OrderLines, folder: Path) -> list[dict[str, str | int]]:
-    """For each file of lines its `name`, `rows` and `pence`, the hundredths paid on them; what
-    cannot be read counts nothing. Raises LayoutError.
+def totals(
+    layout: OrderLines, folder: Path, names: Collection[str]
+) -> list[dict[str, str | int]]:
+    """For each file of lines (of those named, where some are) its `name`, `rows` and `pence`, the
+    hundredths paid on them; what cannot be read counts nothing. Raises LayoutError.
     """
-    names = list(dict.fromkeys(column_name(name) for term in layout.paid for name in term.columns))
-    places = [layout.columns.index(name) for name in names]
+    paid = list(dict.fromkeys(column_name(name) for term in layout.paid for name in term.columns))
+    places = [layout.columns.index(name) for name in paid]
 
     @lru_cache(1 << 16)  # most amounts come again and again
     def pence(*texts: str | None) -> int:
-        return _pence(layout, dict(zip(names, texts, strict=True)))
+        return _pence(layout, dict(zip(paid, texts, strict=True)))
 
     found = []
-    for path, rows in rows_of_files(layout, folder):
+    for path, rows in rows_of_files(layout, folder, names):
         count = total = 0
         for row in rows:
             count += 1

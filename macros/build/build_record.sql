@@ -1,9 +1,11 @@
 {#
-  The build record, three tables beside the models:
+  The build record, tables beside the models:
 
   - `build_record`: one row per model and test, what became of it in the last run that selected it;
   - `build_files`: the raw files as they were when receipts were last read;
-  - `build_layout`: the layout that they were in.
+  - `build_layout`: the layout that they were in, and `build_code` a digest of what else they were
+    built by;
+  - `build_added`: the files that a weekly build adds (weekly.sql).
 
   A run enters the models that it selects as `building` before it touches anything, and what became
   of them at its end, so a run that is killed leaves them `building`. Whoever reads the warehouse
@@ -18,20 +20,31 @@
     {% do check_layout() %}
     {% do warn_of_changed_files() %}
     {% set record, files, kept = build_table('build_record'), build_table('build_files'), build_table('build_layout') %}
+    {% set code, added = build_table('build_code'), build_table('build_added') %}
+    {% set new_files = files_to_add() %}
     {#- What left the project, or belongs to another layout, can neither be built nor tested again. #}
     {% set known = "kind = 'unit_test' or node in ('" ~ graph.nodes | join("', '") ~ "')" %}
     {% set statements = [
         create_if_missing(record, build_record_columns()),
         create_if_missing(files, build_files_columns()),
         create_if_missing(kept, 'layout ' ~ text_type()),
+        create_if_missing(code, 'digest ' ~ text_type()),
+        create_if_missing(added, 'run ' ~ text_type() ~ ', source_file ' ~ text_type() ~ ', first_shop_week integer'),
     ] + keep_rows(record, known) + enter(building(selected_resources)) %}
     {% if reads_receipts(selected_resources) %}
         {% set statements = statements + [
             'truncate table ' ~ files,
             'truncate table ' ~ kept,
+            'truncate table ' ~ code,
+            'truncate table ' ~ added,
             'insert into ' ~ files ~ ' ' ~ raw_folder_now(),
             'insert into ' ~ kept ~ ' values (' ~ sql_string(layout_version()) ~ ')',
+            'insert into ' ~ code ~ ' values (' ~ sql_string(code_digest()) ~ ')',
         ] %}
+        {% for name in new_files %}
+            {% do statements.append('insert into ' ~ added ~ " values ('" ~ invocation_id ~ "', "
+                ~ sql_string(name) ~ ', null)') %}
+        {% endfor %}
     {% endif %}
     {{ together(statements) }}
 {% endmacro %}

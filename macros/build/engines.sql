@@ -49,10 +49,16 @@
 {% endmacro %}
 
 {% macro spark__keep_rows(table, condition) %}
+    {%- do return(replace_rows(table, condition)) -%}
+{% endmacro %}
+
+{% macro replace_rows(table, condition, query=none) %}
+    {#- Statements for Spark: the rows of a table that fulfil a condition, and those of a query. -#}
     {%- set kept = table ~ '_kept' -%}
     {%- do return([
         'drop table if exists ' ~ kept,
-        'create table ' ~ kept ~ ' using parquet as select * from ' ~ table ~ ' where ' ~ condition,
+        'create table ' ~ kept ~ ' using parquet as select * from ' ~ table ~ ' where ' ~ condition
+        ~ (' union all ' ~ query if query else ''),
         'drop table ' ~ table,
         'alter table ' ~ kept ~ ' rename to ' ~ table,
     ]) -%}

@@ -40,6 +40,7 @@
       or `calendar`. Each is a dict(path, name, format, packed), with format csv or parquet. Names are compared
       without regard to case. Whichever kind is wanted, a file that looks like data but is neither
       stops: it would be left out without a word.
+      A weekly build wants the transactions of new files alone.
       Empty while dbt parses and under the lint target, which reads no data. A run or build that
       finds no file of the kind stops; compiling and generating docs go on without data.
     #}
@@ -106,7 +107,8 @@
                 ~ 'shop_week,date_from,date_to (200607,20060410,20060416).') %}
         {% endif %}
     {% endif %}
-    {% do return(found[wanted]) %}
+    {% set new = new_files() if wanted == 'transactions' else [] %}
+    {% do return(found[wanted] | selectattr('name', 'in', new) | list if new else found[wanted]) %}
 {% endmacro %}
 
 {% macro check_same_stem(files) %}

@@ -61,10 +61,10 @@
 {%- endmacro %}
 
 {% macro of_order_lines(function) %}
-    {#- What a function of dbt_project/functions.py says of the raw folder's files. -#}
+    {#- What a function of dbt_project/functions.py says of the raw folder's files; in a weekly build, of the new ones. -#}
     {%- set found = fromjson(run_query(
         'select ' ~ function ~ '(' ~ sql_string(layout_name()) ~ ', '
-        ~ sql_string(env_var('RETAILSIM_RAW', 'raw_data')) ~ ')'
+        ~ sql_string(env_var('RETAILSIM_RAW', 'raw_data')) ~ ', ' ~ sql_string(tojson(new_files())) ~ ')'
     ).rows[0][0]) -%}
     {%- if found is mapping -%}{%- do raw_error(found.problem ~ '.') -%}{%- endif -%}
     {%- do return(found) -%}

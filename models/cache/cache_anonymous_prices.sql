@@ -1,3 +1,5 @@
+{{ config(materialized='weekly') }}
+
 -- Prices that no item of the cache has, because only anonymous trips bought the product at that
 -- store in that week. Together with those of the items they are all rows of the mart `prices`.
 with prices as (
@@ -22,7 +24,7 @@ trips as (
         store_key,
         week
     from {{ ref('trips') }}
-    where customer_key is not null
+    where customer_key is not null and {{ changed_since('week') }}
 ),
 
 in_timelines as (

@@ -1,3 +1,5 @@
+{{ config(materialized='weekly') }}
+
 -- The as-of marts side by side. What they leave null (shares of a customer without trips) is 0.
 {% set of_history = [
     'trips', 'history_weight', 'weeks_with_trips', 'recency_days', 'tenure_days',

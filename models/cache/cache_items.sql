@@ -1,3 +1,5 @@
+{{ config(materialized='weekly', meta={'by': 'trip_key'}) }}
+
 -- Every sold item has a price of its product, store and week. The price before it is of an earlier
 -- week, so that no price of a later one is read. Prices are in single precision, as they are
 -- stored: equal combinations become one row of `shelf_prices`.

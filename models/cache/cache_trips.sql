@@ -1,3 +1,5 @@
+{{ config(materialized='weekly') }}
+
 -- Identified customers only: anonymous trips belong to no timeline.
 with trips as (
     select * from {{ ref('trips') }}

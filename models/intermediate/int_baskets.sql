@@ -1,9 +1,19 @@
+{{ config(materialized='weekly', meta={'by': 'shop_week'}) }}
+
 -- One row per basket id and week with at least one readable line: what its lines agree on, or why
 -- it is rejected as a whole. Everything about a basket must be the same on all its lines. The week
 -- is a part of a basket's identity, so that a later basket with the same id cannot change it.
 with lines as (
     select * from {{ ref('int_lines') }}
-    where reject_reason is null and set_aside_reason is null
+    where reject_reason is null and set_aside_reason is null and {{ changed_since('shop_week') }}
+),
+
+-- What a weekly build keeps.
+earlier as (
+    select * from {{ kept_rows(
+        {'basket_id': 'string', 'shop_week': 'integer', 'trip_key': 'integer', 'reject_reason': 'string'},
+        by='shop_week'
+    ) }}
 ),
 
 weeks as (
@@ -107,28 +117,39 @@ checked as (
             and baskets.shop_week = contradictions.shop_week
 ),
 
+used_earlier as (
+    select distinct basket_id
+    from earlier
+    where reject_reason is null
+),
+
 told_apart as (
     select
-        *,
+        checked.*,
         case
-            when basket_reason is not null then basket_reason
+            when checked.basket_reason is not null then checked.basket_reason
             when
-                row_number() over (
-                    partition by basket_id, basket_reason is null
-                    order by shop_week
+                used_earlier.basket_id is not null
+                or row_number() over (
+                    partition by checked.basket_id, checked.basket_reason is null
+                    order by checked.shop_week
                 ) > 1
                 then 'basket_id used in an earlier week'
         end as reject_reason
     from checked
+    left join used_earlier on checked.basket_id = used_earlier.basket_id
 )
 
 select
     -- Chronological, so that the key of a trip does not depend on anything that happens later.
     case
         when reject_reason is null
-            then row_number() over (
-                partition by reject_reason is null
-                order by shop_date, shop_hour, basket_id
+            then (
+                (select coalesce(max(trip_key), 0) from earlier)
+                + row_number() over (
+                    partition by reject_reason is null
+                    order by shop_date, shop_hour, basket_id
+                )
             )::integer
     end as trip_key,
     basket_id,

@@ -1,3 +1,5 @@
+{{ config(materialized='of_training') }}
+
 -- Pairs of products bought together in the training weeks, each once (the lower key first), with
 -- lift and chi-square of their 2 x 2 table. Only products on enough trips are paired.
 with products as (

@@ -1,3 +1,5 @@
+{{ config(materialized='weekly', meta={'by': 'as_of_week'}) }}
+
 -- A customer's earlier items by department, as a list in the order of department codes. Departments
 -- are those of the training weeks; items of others are not counted.
 with items as (
@@ -32,14 +34,22 @@ departments as (
 bought as (
     select
         trips.customer_key,
-        items.week,
+        {{ before_changes('items.week') }} as week,
         departments.place,
         count(*) as items
     from items
     inner join trips on items.trip_key = trips.trip_key
     inner join products on items.product_key = products.product_key
     inner join departments on products.category_4 = departments.category_4
-    group by trips.customer_key, items.week, departments.place
+    group by trips.customer_key, {{ before_changes('items.week') }}, departments.place
+),
+
+weeks as (
+    select
+        customer_key,
+        {{ before_changes('week') }} as week
+    from {{ ref('int_customer_weeks') }}
+    group by all
 ),
 
 frames as (
@@ -47,7 +57,7 @@ frames as (
         weeks.customer_key,
         weeks.week,
         departments.place
-    from {{ ref('int_customer_weeks') }} as weeks
+    from weeks
     cross join departments
 ),
 

@@ -1,3 +1,5 @@
+{{ config(materialized='weekly', meta={'by': 'as_of_week'}) }}
+
 -- A customer's earlier trips by type and by focus, as lists in the order of labels, unclassified
 -- trips last.
 with trips as (
@@ -63,11 +65,19 @@ placed as (
 counted as (
     select
         customer_key,
-        week,
+        {{ before_changes('week') }} as week,
         place,
         count(*) as trips
     from placed
-    group by customer_key, week, place
+    group by customer_key, {{ before_changes('week') }}, place
+),
+
+weeks as (
+    select
+        customer_key,
+        {{ before_changes('week') }} as week
+    from {{ ref('int_customer_weeks') }}
+    group by all
 ),
 
 frames as (
@@ -76,7 +86,7 @@ frames as (
         weeks.week,
         places.kind,
         places.place
-    from {{ ref('int_customer_weeks') }} as weeks
+    from weeks
     cross join places
 ),
 

@@ -1,3 +1,5 @@
+{{ config(materialized='weekly') }}
+
 -- The rows of every as-of mart: one per customer and week with a trip, plus one for the week
 -- after the data, with what the customer did in that week. The marts add up earlier rows only,
 -- never that of the same week.

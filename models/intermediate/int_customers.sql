@@ -1,4 +1,5 @@
--- Segments are those of the customer's first trip: for earlier weeks, later ones would be the
+-- Keys count in the order of first weeks, so that later customers leave those of earlier ones as they
+-- are. Segments are those of the customer's first trip: for earlier weeks, later ones would be the
 -- future.
 with trips as (
     select * from {{ ref('int_baskets') }}
@@ -6,7 +7,7 @@ with trips as (
 )
 
 select
-    row_number() over (order by customer_code)::integer as customer_key,
+    row_number() over (order by min(week), customer_code)::integer as customer_key,
     customer_code,
     {{ first_by('customer_price_sensitivity', 'trip_key') }} as price_sensitivity,
     {{ first_by('customer_lifestage', 'trip_key') }} as lifestage,

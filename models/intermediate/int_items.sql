@@ -1,14 +1,16 @@
+{{ config(materialized='weekly') }}
+
 -- The fact table: accepted lines with integer keys. Several lines of one basket for one product are
 -- added up, or, where the layout says so, all but the first in file order go to rejected_rows.
 {% set measures = ['quantity', 'spend_pence', 'regular_pence', 'coupon_pence'] %}
 with lines as (
     select * from {{ ref('int_lines') }}
-    where reject_reason is null and set_aside_reason is null
+    where reject_reason is null and set_aside_reason is null and {{ changed_since('shop_week') }}
 ),
 
 trips as (
     select * from {{ ref('int_baskets') }}
-    where reject_reason is null
+    where reject_reason is null and {{ changed_since('week') }}
 ),
 
 products as (

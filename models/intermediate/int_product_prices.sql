@@ -1,3 +1,5 @@
+{{ config(materialized='of_training') }}
+
 -- The usual price of each product sold in the training weeks, over all stores.
 select
     product_key,

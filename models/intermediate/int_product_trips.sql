@@ -1,3 +1,5 @@
+{{ config(materialized='of_training') }}
+
 -- Trips and customers of each product in the training weeks: the marginal counts of all statistics
 -- of pairs.
 with items as (

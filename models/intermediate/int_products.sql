@@ -1,13 +1,20 @@
+{{ config(materialized='weekly', meta={'by': 'first_week'}) }}
+
 -- The hierarchy is that of the product's first sale: for earlier weeks, a later change would be
 -- the future. Grouping by the hierarchy first leaves a few rows per product to choose from.
 with lines as (
     select * from {{ ref('int_lines') }}
-    where reject_reason is null and set_aside_reason is null
+    where reject_reason is null and set_aside_reason is null and {{ changed_since('shop_week') }}
+),
+
+-- What a weekly build keeps.
+earlier as (
+    select * from {{ kept_rows({'product_key': 'integer', 'product_code': 'string'}, by='first_week') }}
 ),
 
 trips as (
     select * from {{ ref('int_baskets') }}
-    where reject_reason is null
+    where reject_reason is null and {{ changed_since('week') }}
 ),
 
 hierarchies as (
@@ -21,6 +28,7 @@ hierarchies as (
         min(trips.week) as first_week
     from lines
     inner join trips on lines.basket_id = trips.basket_id and lines.shop_week = trips.shop_week
+    where not exists (select 1 from earlier where lines.product_code = earlier.product_code)
     group by all
 ),
 
@@ -36,7 +44,10 @@ first_hierarchies as (
 
 -- A level that the source lacks is as the next finer one, the finest as the next coarser.
 select
-    row_number() over (order by product_code)::integer as product_key,
+    (
+        (select coalesce(max(product_key), 0) from earlier)
+        + row_number() over (order by first_week, product_code)
+    )::integer as product_key,
     product_code,
     coalesce(category_1, category_2, category_3, category_4, 'UNKNOWN') as category_1,
     coalesce(category_2, category_1, category_3, category_4, 'UNKNOWN') as category_2,

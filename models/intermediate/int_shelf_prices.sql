@@ -1,3 +1,5 @@
+{{ config(materialized='weekly') }}
+
 -- What one unit cost, per product, store and week sold, and what it would have cost without
 -- promotions where the source says so. For a product sold by weight no shelf price is observed: it
 -- has one stable price, the median portion of the training weeks (of the product, or of its
@@ -36,6 +38,7 @@ sales as (
     from items
     inner join trips on items.trip_key = trips.trip_key
     inner join products on items.product_key = products.product_key
+    where products.is_random_weight or {{ changed_since('items.week') }}
 ),
 
 portions as (

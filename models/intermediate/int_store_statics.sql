@@ -1,3 +1,5 @@
+{{ config(materialized='of_training') }}
+
 -- Figures from the training weeks, for each store with a trip in them.
 with items as (
     select * from {{ ref('int_items') }}

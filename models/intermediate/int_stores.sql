@@ -5,7 +5,7 @@ with trips as (
 )
 
 select
-    row_number() over (order by store_code)::integer as store_key,
+    row_number() over (order by min(week), store_code)::integer as store_key,
     store_code,
     coalesce({{ first_known_by('store_format', 'trip_key') }}, '') as store_format,
     coalesce({{ first_known_by('store_region', 'trip_key') }}, '') as store_region,

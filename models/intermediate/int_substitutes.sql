@@ -1,3 +1,5 @@
+{{ config(materialized='of_training') }}
+
 -- Pairs of one sub-commodity, each once (the lower key first), of which identified customers take
 -- one instead of the other: those who usually buy one buy the other more than shares of the
 -- commodity explain, most of all when it is cheap, and do not put both into one basket more often

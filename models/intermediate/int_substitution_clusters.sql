@@ -1,3 +1,5 @@
+{{ config(materialized='of_training') }}
+
 -- Substitution clusters: products of which at least half the pairs are substitution pairs. Pairs
 -- are of one sub-commodity, so clusters are found in each for itself, the strongest pair first
 -- (dbt_project/substitution_clusters.py). They are numbered by their lowest product, so that the

@@ -1,7 +1,18 @@
+{{ config(materialized='weekly') }}
+
 -- Accepted baskets with integer keys and the totals of their items.
 with baskets as (
     select * from {{ ref('int_baskets') }}
-    where reject_reason is null
+    where reject_reason is null and {{ changed_since('week') }}
+),
+
+-- What a weekly build keeps.
+earlier as (
+    select
+        customer_key,
+        max(trip_number) as trips
+    from {{ kept_rows({'customer_key': 'integer', 'trip_number': 'integer'}, by='week') }}
+    group by customer_key
 ),
 
 customers as (
@@ -20,6 +31,7 @@ stores as (
 
 items as (
     select * from {{ ref('int_items') }}
+    where {{ changed_since('week') }}
 ),
 
 kinds as (
@@ -47,7 +59,9 @@ select
     stores.store_key,
     case
         when customers.customer_key is not null
-            then row_number() over (partition by customers.customer_key order by baskets.trip_key)
+            then
+                coalesce(earlier.trips, 0)
+                + row_number() over (partition by customers.customer_key order by baskets.trip_key)
     end::integer as trip_number,
     baskets.week,
     baskets.shop_date,
@@ -64,5 +78,6 @@ from baskets
 inner join totals on baskets.trip_key = totals.trip_key
 inner join stores on baskets.store_code = stores.store_code
 left join customers on baskets.customer_code = customers.customer_code
+left join earlier on customers.customer_key = earlier.customer_key
 left join kinds on baskets.trip_key = kinds.trip_key
 order by baskets.trip_key

@@ -1,3 +1,5 @@
+{{ config(materialized='weekly', meta={'by': 'as_of_week'}) }}
+
 with weeks as (
     select
         week,

@@ -1,3 +1,5 @@
+{{ config(materialized='weekly') }}
+
 select
     prices.product_key,
     stores.store_region,

@@ -1,3 +1,5 @@
+{{ config(materialized='weekly') }}
+
 with items as (
     select * from {{ ref('int_items') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(materialized='weekly') }}
+
 -- The timelines: per customer, trip_number orders trips by date, hour and basket id.
 with trips as (
     select * from {{ ref('int_trips') }}

@@ -1,3 +1,5 @@
+{{ config(materialized='by_file', post_hook='{{ enter_first_weeks() }}') }}
+
 -- Every line read, typed once. A line that is invalid by itself gets a reject reason;
 -- what depends on other lines or the calendar is decided in int_baskets and int_items.
 -- On DuckDB rows must stay in file and line order, from which line numbers are counted, so there

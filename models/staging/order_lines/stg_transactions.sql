@@ -1,3 +1,5 @@
+{{ config(materialized='by_file', post_hook='{{ enter_first_weeks() }}') }}
+
 -- Every line, typed once as the layout says. A line that is invalid by itself gets a reject reason,
 -- one that is no sale a reason to be set aside.
 {% set lines = order_lines_layout() %}

@@ -1,0 +1,69 @@
+{#
+  How models are stored that need not be made anew as a whole (weekly.sql). In a full build all of them are
+  tables.
+
+  - `weekly`: keeps the rows of earlier weeks. meta.by names the column that tells, unless it is `week`.
+  - `by_file`: its query reads the new files, whose rows are added.
+  - `of_training`: depends on training weeks alone, and stays as it is when these do.
+#}
+
+{% materialization weekly, adapter='duckdb' %}
+    {{ return(kept_or(dbt.materialization_table_duckdb, rows_of_changed_weeks())) }}
+{% endmaterialization %}
+
+{% materialization weekly, adapter='spark' %}
+    {{ return(kept_or(dbt.materialization_table_spark, rows_of_changed_weeks())) }}
+{% endmaterialization %}
+
+{% materialization by_file, adapter='duckdb' %}
+    {{ return(kept_or(dbt.materialization_table_duckdb, rows_of_new_files())) }}
+{% endmaterialization %}
+
+{% materialization by_file, adapter='spark' %}
+    {{ return(kept_or(dbt.materialization_table_spark, rows_of_new_files())) }}
+{% endmaterialization %}
+
+{% materialization of_training, adapter='duckdb' %}
+    {{ return(kept_or(dbt.materialization_table_duckdb, nothing_of_training())) }}
+{% endmaterialization %}
+
+{% materialization of_training, adapter='spark' %}
+    {{ return(kept_or(dbt.materialization_table_spark, nothing_of_training())) }}
+{% endmaterialization %}
+
+{% macro rows_of_changed_weeks() %}
+    {#- Statements, or none for a full build. -#}
+    {%- set by = config.get('meta', {}).get('by', 'week') -%}
+    {%- set first = first_changed(by) -%}
+    {%- if first is none -%}{%- do return(none) -%}{%- endif -%}
+    {%- set query = 'select * from (\n' ~ sql ~ '\n) as made where ' ~ by ~ ' >= ' ~ first -%}
+    {%- if target.type == 'spark' -%}
+        {%- do return(replace_rows(this, by ~ ' < ' ~ first, query)) -%}
+    {%- endif -%}
+    {%- do return(['delete from ' ~ this ~ ' where ' ~ by ~ ' >= ' ~ first, 'insert into ' ~ this ~ ' ' ~ query]) -%}
+{% endmacro %}
+
+{% macro rows_of_new_files() %}
+    {%- do return(['insert into ' ~ this ~ ' ' ~ sql] if new_files() else none) -%}
+{% endmacro %}
+
+{% macro nothing_of_training() %}
+    {%- set first = first_changed('week') -%}
+    {%- do return([] if first is not none and first > var('train_last_week') else none) -%}
+{% endmacro %}
+
+{% macro kept_or(make_table, statements) %}
+    {#- Runs statements on the table that is there or, where that is none, makes it. -#}
+    {%- if statements is none or not load_relation(this) -%}{%- do return(make_table()) -%}{%- endif -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- for sql in statements -%}
+        {%- call statement('main') -%}{{ sql }}{%- endcall -%}
+    {%- else -%}
+        {%- call noop_statement('main', 'KEPT') -%}{%- endcall -%}
+    {%- endfor -%}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {%- do return({'relations': [this]}) -%}
+{% endmacro %}

@@ -1,0 +1,152 @@
+{#
+  Weekly builds. What happens in a week never depends on a later one, so where all that has changed is
+  that files were added, every row of a week before the first that they hold lines of is as it was. Such a
+  build reads the new files alone, and models make the rows from that week on.
+
+  Any other build is a full one. The table `build_added` says which a run is: it has a row for each file
+  that a weekly build adds, and once they are staged another with the first `shop_week` of its lines.
+#}
+
+{% macro files_to_add() %}
+    {# on-run-start: names of the files that this run adds to what is built; none for a full build. #}
+    {% set models = models_by_id() %}
+    {% if flags.FULL_REFRESH or models | reject('in', selected_resources) | list %}{% do return([]) %}{% endif %}
+    {% for table in ['build_record', 'build_files', 'build_code'] %}
+        {% if not load_relation(build_table(table)) %}{% do return([]) %}{% endif %}
+    {% endfor %}
+    {#- All of one run, and no more or less: together they are what the files were. #}
+    {% set built = run_query('select node, status, entry from ' ~ build_table('build_record')
+        ~ " where kind = 'model'").rows %}
+    {% if built | map(attribute=0) | sort != models | sort
+        or built | map(attribute=1) | unique | list != ['success']
+        or built | map(attribute=2) | unique | list | length != 1 %}
+        {% do return([]) %}
+    {% endif %}
+    {% set past, now = {}, {} %}
+    {% for files, query in [
+        (past, 'select * from ' ~ build_table('build_files')), (now, raw_folder_now())
+    ] %}
+        {% for row in run_query('select *, ' ~ holds_receipts('source_file') ~ ' from (' ~ query ~ ') as files').rows %}
+            {% do files.update({row[0]: (row[1], row[2] | string, row[3])}) %}
+        {% endfor %}
+    {% endfor %}
+    {% set added = now | reject('in', past) | sort(case_sensitive=true) %}
+    {% set changed = [] %}
+    {% for name, file in past.items() if now.get(name) != file %}{% do changed.append(name) %}{% endfor %}
+    {% if not added and not changed %}{% do return([]) %}{% endif %}
+    {% set split = ['train_last_week', 'validation_last_week', 'test_last_week'] %}
+    {% set last = past | sort(case_sensitive=true) | select('in', names_of_receipts(past)) | list | last %}
+    {% set early = [] %}
+    {% for name in added if name < last or not now[name][2] %}{% do early.append(name) %}{% endfor %}
+    {% if changed %}
+        {% set reason = changed | sort | first ~ ' was changed or removed' %}
+    {% elif early %}
+        {% set reason = early[0] ~ (' comes before ' ~ last ~ ' by its name' if now[early[0]][2] else ' is new') %}
+    {% elif layout_name() == 'complete_journey' %}
+        {% set reason = 'this layout has one file of receipts' %}
+    {% elif var(split[0], none) is none %}
+        {% set reason = 'without the vars ' ~ split | join(', ') ~ ' the split moves with every week' %}
+    {% elif run_query('select digest from ' ~ build_table('build_code')).rows[0][0] != code_digest() %}
+        {% set reason = 'the project or its vars were changed since the last' %}
+    {% else %}
+        {% do print('Weekly build: adds ' ~ added[0]
+            ~ (' and ' ~ (added | length - 1) ~ ' more' if added | length > 1 else '')) %}
+        {% do return(added) %}
+    {% endif %}
+    {% do print('Full build, since ' ~ reason) %}
+    {% do return([]) %}
+{% endmacro %}
+
+{% macro names_of_receipts(files) %}
+    {% set names = [] %}
+    {% for name, file in files.items() if file[2] %}{% do names.append(name) %}{% endfor %}
+    {% do return(names) %}
+{% endmacro %}
+
+{% macro code_digest() %}
+    {#- Of everything but the receipts that the tables depend on. -#}
+    {%- set said = tojson([invocation_args_dict.vars | string, layout_version(), target.name]) -%}
+    {%- do return(fromjson(run_query('select project_digest(' ~ sql_string(said) ~ ')').rows[0][0])) -%}
+{% endmacro %}
+
+{% macro is_a_build() %}
+    {#- Whether a model is compiled to be run. Unit tests have rows of their own, not those of files. -#}
+    {%- do return(
+        execute and target.name != 'lint' and flags.WHICH in ('run', 'build')
+        and model.resource_type != 'unit_test'
+    ) -%}
+{% endmacro %}
+
+{% macro new_files() %}
+    {#- Names of the files that this run adds, in order; none in a full build. -#}
+    {%- if not is_a_build() -%}{%- do return([]) -%}{%- endif -%}
+    {%- do return(run_query('select distinct source_file from ' ~ build_table('build_added')
+        ~ " where run = '" ~ invocation_id ~ "' order by source_file").columns[0].values() | list) -%}
+{% endmacro %}
+
+{% macro enter_first_weeks() %}
+    {#- Post-hook of staged lines: the first week of each new file. -#}
+    {%- set files = new_files() -%}
+    {%- if files -%}
+    insert into {{ build_table('build_added') }}
+    select '{{ invocation_id }}', source_file, min(shop_week)
+    from {{ this }}
+    where {{ is_one_of_files(files) }} and reject_reason is null and set_aside_reason is null
+    group by source_file
+    {%- endif -%}
+{% endmacro %}
+
+{% macro is_one_of_files(files) -%}
+    {%- set names = [] -%}
+    {%- for name in files %}{% do names.append(sql_string(name)) %}{% endfor -%}
+    source_file in ({{ names | join(', ') }})
+{%- endmacro %}
+
+{% macro first_changed(column) %}
+    {#-
+      In a weekly build the least value of a column from which rows are made anew; none in a full build.
+      Columns: shop_week, trip_key, and any other that counts weeks.
+    -#}
+    {%- if not is_a_build() -%}{%- do return(none) -%}{%- endif -%}
+    {%- set week = 'select coalesce(min(first_shop_week), 2147483647) from ' ~ build_table('build_added')
+        ~ " where run = '" ~ invocation_id ~ "' having count(*) > 0" -%}
+    {%- if column != 'shop_week' -%}
+        {%- set weeks = build_table('stg_weeks') -%}
+        {%- set week = 'select coalesce(min(weeks.week), (select max(week) + 1 from ' ~ weeks ~ ')) from '
+            ~ weeks ~ ' as weeks where weeks.shop_week >= (' ~ week ~ ') having (' ~ week ~ ') is not null' -%}
+    {%- endif -%}
+    {%- if column == 'trip_key' -%}
+        {%- set trips = build_table('int_baskets') -%}
+        {%- set week = 'select coalesce(max(trip_key), 0) + 1 from ' ~ trips ~ ' where week < ('
+            ~ week ~ ') having (' ~ week ~ ') is not null' -%}
+    {%- endif -%}
+    {%- set found = run_query(week).rows -%}
+    {%- do return(found[0][0] if found else none) -%}
+{% endmacro %}
+
+{% macro changed_since(column, name=none) -%}
+    {#- SQL: whether a row may be new, by the column that `first_changed` knows as `name`. Models say it
+        where the engine would otherwise work out rows of earlier weeks, which are not stored. -#}
+    {%- set first = first_changed(name or column.split('.')[-1]) -%}
+    {{ 'true' if first is none else column ~ ' >= ' ~ first }}
+{%- endmacro %}
+
+{% macro kept_rows(columns, by) -%}
+    {#- FROM clause: the rows of the model itself that a weekly build keeps; of a full build none.
+        columns: their types by their names. -#}
+    {%- set first = first_changed(by) -%}
+    (
+        select
+            {%- for name, type in columns.items() %}
+            {{ name if first is not none else 'null::' ~ type ~ ' as ' ~ name }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        {{ 'where false' if first is none else 'from ' ~ this ~ ' where ' ~ by ~ ' < ' ~ first }}
+    )
+{%- endmacro %}
+
+{% macro before_changes(week) -%}
+    {#- SQL: the week, where all weeks that a weekly build keeps count as the last of them. For sums over
+        earlier weeks. -#}
+    {%- set first = first_changed('week') -%}
+    {{ week if first is none else 'greatest(' ~ week ~ ', ' ~ (first - 1) ~ ')' }}
+{%- endmacro %}
