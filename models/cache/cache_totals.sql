@@ -1,3 +1,5 @@
+{{ config(materialized='weekly') }}
+
 -- Totals of trips beside sums over their items: the export compares the two, and both with the
 -- cache.
 with trips as (
@@ -10,6 +12,7 @@ items as (
         count(*) as items,
         sum(spend_pence) as spend_pence
     from {{ ref('trip_items') }}
+    where {{ changed_since('week') }}
     group by trip_key
 )
 

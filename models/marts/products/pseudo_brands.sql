@@ -6,6 +6,10 @@ prices as (
     select * from {{ ref('price_fallbacks_product') }}
 ),
 
+usual_prices as (
+    select * from {{ ref('int_product_prices') }}
+),
+
 margins as (
     select * from {{ ref('int_product_trips') }}
 ),
@@ -27,30 +31,6 @@ substitute_counts as (
         product_key,
         count(*)::integer as substitutes
     from substitute_ends
-    group by product_key
-),
-
--- Variation of the weekly price, the median over stores, in the training weeks.
-weekly_prices as (
-    select
-        product_key,
-        week,
-        round(median(actual_price_pence) * 100)::bigint as exact_price
-    from {{ ref('prices') }}
-    where week <= {{ train_last_week() }}
-    group by product_key, week
-),
-
-variations as (
-    select
-        product_key,
-        {{ spread(
-            'count(*)',
-            'sum(exact_price::' ~ wide_integer() ~ ')',
-            'sum(exact_price::' ~ wide_integer() ~ ' * exact_price)',
-            1
-        ) }} * count(*) / nullif(sum(exact_price), 0) as price_variation
-    from weekly_prices
     group by product_key
 ),
 
@@ -83,7 +63,7 @@ described as (
         end as price_tier,
         clusters.cluster,
         coalesce(prices.price_pence / nullif(bounds.median_price, 0), 1) as positioning,
-        1 - least(1, coalesce(variations.price_variation, 0)) as price_stability,
+        1 - least(1, coalesce(usual_prices.price_variation, 0)) as price_stability,
         coalesce(substitute_counts.substitutes, 0) as substitutes,
         coalesce(margins.units / bounds.units, 0) as volume_share
     from products
@@ -92,7 +72,7 @@ described as (
     left join margins on products.product_key = margins.product_key
     left join clusters on products.product_key = clusters.product_key
     left join substitute_counts on products.product_key = substitute_counts.product_key
-    left join variations on products.product_key = variations.product_key
+    left join usual_prices on products.product_key = usual_prices.product_key
 )
 
 select

@@ -44,7 +44,8 @@ reasons as (
             end
         ) as reject_reason
     from lines
-    left join baskets
+    -- Few: the others have no reason.
+    left join (select * from baskets where reject_reason is not null) as baskets
         on
             lines.basket_id = baskets.basket_id
             and lines.shop_week = baskets.shop_week
