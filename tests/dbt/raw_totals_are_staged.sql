@@ -1,5 +1,6 @@
 -- Rows and pence of every raw file, counted in the file's own types, are those of its staged lines,
--- rejected ones included. Of a CSV file only pence are counted.
+-- rejected ones included. Of a CSV file only pence are counted. A weekly build counts new files.
+{% set new = new_files() %}
 with files as (
     {{ raw_totals() }}
 ),
@@ -10,6 +11,7 @@ staged as (
         count(*) as rows_staged,
         sum(spend_pence) as pence_staged
     from {{ ref('stg_transactions') }}
+    where {{ is_one_of_files(new) if new else 'true' }}
     group by source_file
 )
 

@@ -1,0 +1,211 @@
+"""Weekly builds: new files are read alone, and what comes of them is what a full build makes."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+from kinds_of_lines import ARTICLES, HEADER, LAYOUT, line
+
+SPLIT = ("--vars", "{train_last_week: 6, validation_last_week: 8, test_last_week: 20}")
+WEEKS = 12
+
+
+@pytest.fixture(scope="module")
+def raw(shared) -> Path:
+    from dbt_project.sample import ChainConfig, generate_chain
+
+    config = ChainConfig(customers=40, products=100, stores=3, weeks=WEEKS)
+    return shared("chain_of_weeks", lambda folder: generate_chain(config, folder))
+
+
+def receipts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("transactions_*.csv"))
+
+
+def first_files(raw: Path, count: int, folder: Path) -> Path:
+    """A folder with the calendar and the first files of a chain, with their times."""
+    folder.mkdir()
+    for path in [raw / "time.csv", *receipts(raw)[:count]]:
+        shutil.copy2(path, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def begun(dbt, raw, tmp_path_factory):
+    """The warehouse of all weeks but two, and its raw folder."""
+    folder = first_files(raw, WEEKS - 2, tmp_path_factory.mktemp("begun") / "raw")
+    result = dbt("run", *SPLIT, raw=folder)
+    assert result.returncode == 0, result.output
+    return result, folder
+
+
+@pytest.fixture
+def going_on(begun, tmp_path):
+    """A copy of both to go on with."""
+    warehouse, raw = begun
+    shutil.copytree(raw, tmp_path / "raw")
+    shutil.copy(warehouse.path, tmp_path / "warehouse.duckdb")
+    return type(warehouse)(tmp_path / "warehouse.duckdb"), tmp_path / "raw"
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Tables whose rows are not the same to the last bit, the build's own left out."""
+    with duckdb.connect() as connection:
+        for name, path in (("one", one), ("other", other)):
+            connection.execute(f"attach '{path}' as {name} (read_only)")
+        tables = connection.execute(
+            "select distinct table_name from information_schema.tables "
+            "where table_type = 'BASE TABLE' and not starts_with(table_name, 'build_') order by all"
+        ).fetchall()
+        assert len(tables) > 60
+        return [
+            table
+            for (table,) in tables
+            for first, second in (("one", "other"), ("other", "one"))
+            if connection.execute(
+                f"from (from {first}.{table} except all from {second}.{table}) limit 1"
+            ).fetchall()
+        ]
+
+
+def test_week_after_week_is_what_a_full_build_makes(dbt, raw, going_on):
+    warehouse, folder = going_on
+    for path in receipts(raw)[-2:]:
+        shutil.copy2(path, folder)
+        result = dbt("run", *SPLIT, raw=folder, into=warehouse)
+        assert result.returncode == 0, result.output
+        assert f"Weekly build: adds {path.name}\n" in result.output
+    full = dbt("run", *SPLIT, raw=folder)
+    assert "eekly build" not in full.output
+    assert differences(warehouse.path, full.path) == []
+
+
+def test_late_and_spoiled_lines_come_to_the_same(dbt, raw, going_on):
+    """A file with lines of four weeks: baskets that are in two files, used ids, contradictions,
+    repeated products, an unknown week, new products and customers, what is rejected.
+    """
+    warehouse, folder = going_on
+    draw = random.Random(5)
+    header, *new = receipts(raw)[-2].read_text().splitlines()
+    names = header.lower().split(",")
+    late = [
+        text.split(",")
+        for path in receipts(folder)[-3:]
+        for text in draw.sample(path.read_text().splitlines()[1:], 30)
+    ]
+    changes = [
+        {},  # repeats a line that was read before
+        {"prod_code": "PRD0999999"},
+        {"store_code": "STORE00001", "prod_code": "PRD0900001"},  # contradicts its basket, mostly
+        {"basket_id": "777", "cust_code": "CUST0000999999", "seg_1": "CT"},
+        {"shop_week": "209901"},
+        {"quantity": "none"},
+    ]
+    for row in late:
+        for name, value in draw.choice(changes).items():
+            row[names.index(name)] = value
+    # One of the new baskets has the id of an early one.
+    place = names.index("basket_id")
+    used = receipts(folder)[1].read_text().splitlines()[1].split(",")[place]
+    new = [text.replace(new[0].split(",")[place], used) for text in new]
+    lines = [*new, *(",".join(row) for row in late)]
+    draw.shuffle(lines)
+    (folder / "transactions_late.csv").write_text("\n".join([header, *lines]) + "\n")
+    weekly = dbt("run", *SPLIT, raw=folder, into=warehouse)
+    assert weekly.returncode == 0 and "Weekly build: adds transactions_late" in weekly.output
+    full = dbt("run", *SPLIT, raw=folder)
+    assert differences(weekly.path, full.path) == []
+    reasons = {reason for (reason,) in full.rows("select reject_reason from rejected_rows")}
+    assert {"basket with several stores", "duplicate of basket and product"} <= reasons
+    assert {"shop_week not in the calendar", "basket_id used in an earlier week"} <= reasons
+
+
+def test_what_did_not_change_is_not_read_again(dbt, raw, going_on):
+    """The old files are no receipts any more, but as large and as old as they were."""
+    warehouse, folder = going_on
+    for path in receipts(folder):
+        status = path.stat()
+        path.write_bytes(b"?" * status.st_size)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    shutil.copy2(receipts(raw)[-2], folder)
+    result = dbt("build", *SPLIT, raw=folder, into=warehouse)
+    assert "Weekly build: adds" in result.output
+    assert result.returncode == 0, result.output
+
+
+def spoiled_name(folder: Path, name: str) -> None:
+    """A file that stops the build as soon as it is read."""
+    (folder / name).write_text("no such columns\n1\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change", "said"),
+    [
+        (SPLIT, lambda folder: None, "Weekly build: adds transactions_900000.csv"),
+        (SPLIT, lambda folder: spoiled_name(folder, "transactions_900001.csv"), "adds transactions_900000.csv and 1 more"),
+        (SPLIT, lambda folder: spoiled_name(folder, "transactions_1.csv"), "Full build, since transactions_1.csv comes before"),
+        (SPLIT, lambda folder: os.utime(receipts(folder)[3], (1, 1)), "Full build, since transactions_2006"),
+        (SPLIT, lambda folder: receipts(folder)[3].unlink(), "was changed or removed"),
+        (SPLIT, lambda folder: os.utime(folder / "time.csv", (1, 1)), "Full build, since time.csv was changed"),
+        ((), lambda folder: None, "Full build, since without the vars train_last_week, validation"),
+        (("--vars", "{train_last_week: 5, validation_last_week: 8, test_last_week: 20}"), lambda folder: None, "Full build, since the project or its vars were changed"),
+        ((*SPLIT, "--full-refresh"), lambda folder: None, None),
+        ((*SPLIT, "--select", "stg_transactions"), lambda folder: None, None),
+    ],
+)  # fmt: skip
+def test_which_builds_are_weekly(dbt, going_on, arguments, change, said):
+    warehouse, folder = going_on
+    change(folder)
+    spoiled_name(folder, "transactions_900000.csv")
+    result = dbt("run", *arguments, raw=folder, into=warehouse)
+    assert result.returncode == 1
+    if said:
+        assert said in result.output
+    else:
+        assert " build: " not in result.output and "Full build" not in result.output
+
+
+def test_after_a_build_that_failed_comes_a_full_one(dbt, raw, going_on):
+    warehouse, folder = going_on
+    spoiled_name(folder, "transactions_900000.csv")
+    assert dbt("run", *SPLIT, raw=folder, into=warehouse).returncode == 1
+    (folder / "transactions_900000.csv").unlink()
+    shutil.copy2(receipts(raw)[-2], folder)
+    result = dbt("run", *SPLIT, raw=folder, into=warehouse)
+    assert result.returncode == 0, result.output
+    assert "eekly build" not in result.output
+    again = dbt("run", *SPLIT, raw=folder)
+    assert differences(warehouse.path, again.path) == []
+
+
+def write_day(folder: Path, day: int, slips: range) -> None:
+    lines = [
+        line(Slip=str(slip), Day=f"{day}.03.2024", Card=f"K{slip % 7}", Article=f"A{slip % 5}")
+        for slip in slips
+    ]
+    text = "\n".join([HEADER, *lines]) + "\n"
+    (folder / f"day{day:02}.csv").write_text(text, encoding="cp1252")
+
+
+def test_files_of_order_lines_are_added_too(dbt, tmp_path):
+    folder, layout = tmp_path / "raw", tmp_path / "shop.yml"
+    folder.mkdir()
+    layout.write_text(LAYOUT.replace('"*.csv*"', '"day*"'), encoding="utf-8")
+    (folder / "articles.csv").write_text(ARTICLES.replace(",", ";"), encoding="cp1252")
+    split = ("--vars", "{train_last_week: 1, validation_last_week: 2, test_last_week: 9}")
+    for day, slips in ((4, range(20)), (11, range(20, 40)), (18, range(40, 60))):
+        write_day(folder, day, slips)
+    first = dbt("run", *split, raw=folder, layout=layout)
+    assert first.returncode == 0, first.output
+    write_day(folder, 25, range(60, 80))
+    weekly = dbt("run", *split, raw=folder, layout=layout, into=first)
+    assert weekly.returncode == 0, weekly.output
+    assert "Weekly build: adds day25.csv" in weekly.output
+    full = dbt("run", *split, raw=folder, layout=layout)
+    assert differences(weekly.path, full.path) == []
+    assert full.value("select count(*) from trips") == 80
