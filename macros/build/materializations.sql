@@ -55,15 +55,15 @@
 {% macro kept_or(make_table, statements) %}
     {#- Runs statements on the table that is there or, where that is none, makes it. -#}
     {%- if statements is none or not load_relation(this) -%}{%- do return(make_table()) -%}{%- endif -%}
-    {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- set has_transactions = target.type != 'spark' -%}
+    {%- if has_transactions %}{{ run_hooks(pre_hooks, inside_transaction=False) }}{% endif -%}
+    {{ run_hooks(pre_hooks) }}
     {%- for sql in statements -%}
         {%- call statement('main') -%}{{ sql }}{%- endcall -%}
     {%- else -%}
         {%- call noop_statement('main', 'KEPT') -%}{%- endcall -%}
     {%- endfor -%}
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {{ adapter.commit() }}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ run_hooks(post_hooks) }}
+    {%- if has_transactions %}{% do adapter.commit() %}{% endif -%}
     {%- do return({'relations': [this]}) -%}
 {% endmacro %}
