@@ -137,6 +137,7 @@ def dbt(raw: Path, folder: Path) -> tuple[list[str], dict[str, str]]:
         "RETAILSIM_RAW": str(raw.resolve()),
         "RETAILSIM_DB": str(folder / "warehouse.duckdb"),
         "RETAILSIM_TMP": str(folder / "spill"),
+        "RETAILSIM_SPARK_WAREHOUSE": str(folder / "spark_warehouse"),
         "RETAILSIM_PREDICTIONS": "",
         "DBT_TARGET_PATH": str(folder / "target"),
         "DBT_LOG_PATH": str(folder / "logs"),

@@ -26,19 +26,26 @@
 {%- endmacro %}
 
 {% macro spark__with_line_id(relation) %}
-    {#- Lines have their number in the file. Whole files come before: no sort of all lines is needed. -#}
+    {#- Lines have their number in the file. Whole files come before: no sort of all lines is needed. In a
+        weekly build the lines of new files. -#}
+    {%- set new = new_files() -%}
     with files as (
         select
             source_file,
             sum(count(*)) over (order by source_file) - count(*) as lines_before
         from {{ relation }}
         group by source_file
+    ),
+
+    lines as (
+        select * from {{ relation }}
+        where {{ is_one_of_files(new) if new else 'true' }}
     )
 
     select
         files.lines_before
         + row_number() over (partition by lines.source_file order by lines.source_line) - 1 as line_id,
         lines.*
-    from {{ relation }} as lines
+    from lines
     inner join files on lines.source_file = files.source_file
 {%- endmacro %}
