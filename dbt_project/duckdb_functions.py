@@ -37,9 +37,7 @@ class Plugin(BasePlugin):
         )
         for name, function in order_line_functions(self._new_folder).items():
             # They read and write files: not to be called twice, nor ahead of time.
-            conn.create_function(
-                name, function, ["VARCHAR"] * 3, "VARCHAR", side_effects=True
-            )
+            conn.create_function(name, function, ["VARCHAR"] * 3, "VARCHAR", side_effects=True)
 
     def _new_folder(self) -> Path:
         self._near.mkdir(parents=True, exist_ok=True)

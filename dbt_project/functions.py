@@ -44,7 +44,7 @@ def int96_columns(path: str) -> list[str]:
 
 
 def project_digest(text: str) -> str:
-    """A digest of the project, which is all that decides what is made of receipts, and of a text."""
+    """A digest of the project, which decides what is made of receipts, and of a text."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256(text.encode())
     for path in sorted(
@@ -93,7 +93,9 @@ def order_line_functions(
 
     return {
         "text_tables": lambda name, folder, names: called(
-            name, folder, names,
+            name,
+            folder,
+            names,
             lambda mapping, path, files: write_text_tables(mapping, path, files, new_folder()),
         ),
         "order_line_totals": lambda name, folder, names: called(name, folder, names, totals),

@@ -15,9 +15,7 @@ LARGEST = 2**31 - 1
 """Hundredths of the largest amount that is staged."""
 
 
-def totals(
-    layout: OrderLines, folder: Path, names: Collection[str]
-) -> list[dict[str, str | int]]:
+def totals(layout: OrderLines, folder: Path, names: Collection[str]) -> list[dict[str, str | int]]:
     """For each file of lines (of those named, where some are) its `name`, `rows` and `pence`, the
     hundredths paid on them; what cannot be read counts nothing. Raises LayoutError.
     """

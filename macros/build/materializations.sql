@@ -54,7 +54,7 @@
 
 {% macro kept_or(make_table, statements) %}
     {#- Runs statements on the table that is there or, where that is none, makes it. -#}
-    {%- if statements is none or not load_relation(this) -%}{%- do return(make_table()) -%}{%- endif -%}
+    {%- if statements is none -%}{%- do return(make_table()) -%}{%- endif -%}
     {%- set has_transactions = target.type != 'spark' -%}
     {%- if has_transactions %}{{ run_hooks(pre_hooks, inside_transaction=False) }}{% endif -%}
     {{ run_hooks(pre_hooks) }}

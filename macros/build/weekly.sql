@@ -14,6 +14,7 @@
     {% for table in ['build_record', 'build_files', 'build_code'] %}
         {% if not load_relation(build_table(table)) %}{% do return([]) %}{% endif %}
     {% endfor %}
+    {% if models.values() | map('lower') | reject('in', tables_present()) | list %}{% do return([]) %}{% endif %}
     {#- All of one run, and no more or less: together they are what the files were. #}
     {% set built = run_query('select node, status, entry from ' ~ build_table('build_record')
         ~ " where kind = 'model'").rows %}

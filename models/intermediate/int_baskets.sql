@@ -145,7 +145,7 @@ select
     case
         when reject_reason is null
             then (
-                (select coalesce(max(trip_key), 0) from earlier)
+                (select coalesce(max(earlier.trip_key), 0) from earlier)
                 + row_number() over (
                     partition by reject_reason is null
                     order by shop_date, shop_hour, basket_id

@@ -1,7 +1,7 @@
 {{ config(materialized='weekly') }}
 
--- What the chain charged for a product in a week: the median and the lowest of its prices, each as if
--- its store were as dear as the chain. Nothing that is sold by weight.
+-- What the chain charged for a product in a week: the median and the lowest of its prices, each as
+-- if its store were as dear as the chain. Nothing that is sold by weight.
 with shelf_prices as (
     select
         shelf_prices.product_key,

@@ -22,16 +22,12 @@ trips as (
             sensitivities.kind = 'sensitivity'
             and trips.trip_price_sensitivity = sensitivities.label
     left join labels as sizes on sizes.kind = 'size' and trips.basket_size = sizes.label
-    where
-        trips.customer_key is not null
-        {% if first_changed('week') is not none %}
-            -- Of others there is the week after the data alone.
-            and trips.customer_key in (
-                select customer_key
-                from {{ ref('int_trips') }}
-                where {{ changed_since('week') }}
-            )
-        {% endif %}
+    -- Of customers who have not come since there is the week after the data alone.
+    where trips.customer_key in (
+        select customer_key
+        from {{ ref('int_trips') }}
+        where {{ changed_since('week') }}
+    )
 ),
 
 customers as (

@@ -1,6 +1,6 @@
--- Keys count in the order of first weeks, so that later customers leave those of earlier ones as they
--- are. Segments are those of the customer's first trip: for earlier weeks, later ones would be the
--- future.
+-- Keys count in the order of first weeks, so that later customers leave those of earlier ones as
+-- they are. Segments are those of the customer's first trip: for earlier weeks, later ones would be
+-- the future.
 with trips as (
     select * from {{ ref('int_baskets') }}
     where reject_reason is null and customer_code is not null

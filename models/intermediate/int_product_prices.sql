@@ -1,7 +1,7 @@
 {{ config(materialized='of_training') }}
 
--- The usual price of each product sold in the training weeks, over all stores, and how much its price
--- of a week, the median over stores, varies: standard deviation over mean.
+-- The usual price of each product sold in the training weeks, over all stores, and how much its
+-- price of a week, the median over stores, varies: standard deviation over mean.
 with shelf_prices as (
     select
         product_key,

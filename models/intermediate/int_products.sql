@@ -9,7 +9,9 @@ with lines as (
 
 -- What a weekly build keeps.
 earlier as (
-    select * from {{ kept_rows({'product_key': 'integer', 'product_code': 'string'}, by='first_week') }}
+    select * from {{ kept_rows(
+        {'product_key': 'integer', 'product_code': 'string'}, by='first_week'
+    ) }}
 ),
 
 trips as (
@@ -28,7 +30,8 @@ hierarchies as (
         min(trips.week) as first_week
     from lines
     inner join trips on lines.basket_id = trips.basket_id and lines.shop_week = trips.shop_week
-    where not exists (select 1 from earlier where lines.product_code = earlier.product_code)
+    left join earlier on lines.product_code = earlier.product_code
+    where earlier.product_code is null
     group by all
 ),
 
@@ -45,7 +48,7 @@ first_hierarchies as (
 -- A level that the source lacks is as the next finer one, the finest as the next coarser.
 select
     (
-        (select coalesce(max(product_key), 0) from earlier)
+        (select coalesce(max(earlier.product_key), 0) from earlier)
         + row_number() over (order by first_week, product_code)
     )::integer as product_key,
     product_code,

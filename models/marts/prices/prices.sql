@@ -5,17 +5,16 @@ with shelf_prices as (
         *,
         -- Hundredths of a penny, whole: running sums of these are exact in any order.
         round(actual_price_pence * 100)::bigint as exact_price
-    from {{ ref('int_shelf_prices') }} as shelf_prices
+    from {{ ref('int_shelf_prices') }}
     {% if first_changed('week') is not none %}
-    -- The history of what was sold since, and of nothing else.
-    where exists (
-        select 1
-        from {{ ref('int_shelf_prices') }} as sold
-        where
-            shelf_prices.product_key = sold.product_key
-            and shelf_prices.store_key = sold.store_key
-            and {{ changed_since('sold.week') }}
-    )
+        -- The history of what was sold since, and of nothing else.
+        where (product_key, store_key) in (
+            select
+                product_key,
+                store_key
+            from {{ ref('int_shelf_prices') }}
+            where {{ changed_since('week') }}
+        )
     {% endif %}
 ),
 

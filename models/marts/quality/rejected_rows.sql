@@ -9,6 +9,12 @@ baskets as (
     select * from {{ ref('int_baskets') }}
 ),
 
+-- Few, and quickly joined to all lines.
+rejected_baskets as (
+    select * from baskets
+    where reject_reason is not null
+),
+
 repeated as (
     select
         baskets.basket_id,
@@ -44,8 +50,7 @@ reasons as (
             end
         ) as reject_reason
     from lines
-    -- Few: the others have no reason.
-    left join (select * from baskets where reject_reason is not null) as baskets
+    left join rejected_baskets as baskets
         on
             lines.basket_id = baskets.basket_id
             and lines.shop_week = baskets.shop_week

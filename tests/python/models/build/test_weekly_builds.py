@@ -183,6 +183,17 @@ def test_after_a_build_that_failed_comes_a_full_one(dbt, raw, going_on):
     assert differences(warehouse.path, again.path) == []
 
 
+def test_without_one_of_its_tables_a_full_build_makes_all(dbt, raw, going_on):
+    """Else the table would hold the new weeks alone."""
+    warehouse, folder = going_on
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("drop table cache_trips")
+    shutil.copy2(receipts(raw)[-2], folder)
+    result = dbt("run", *SPLIT, raw=folder, into=warehouse)
+    assert result.returncode == 0 and "Weekly build" not in result.output
+    assert warehouse.value("select min(week) from cache_trips") == 1
+
+
 def write_day(folder: Path, day: int, slips: range) -> None:
     lines = [
         line(Slip=str(slip), Day=f"{day}.03.2024", Card=f"K{slip % 7}", Article=f"A{slip % 5}")
