@@ -24,9 +24,9 @@ trips as (
     left join labels as sizes on sizes.kind = 'size' and trips.basket_size = sizes.label
     -- Of customers who have not come since there is the week after the data alone.
     where trips.customer_key in (
-        select customer_key
-        from {{ ref('int_trips') }}
-        where {{ changed_since('week') }}
+        select later.customer_key
+        from {{ ref('int_trips') }} as later
+        where {{ changed_since('later.week') }}
     )
 ),
 
