@@ -16,8 +16,8 @@
 {% endmacro %}
 
 {% macro default__with_line_id(relation) %}
-    {#- SQL: the rows of staged lines with `line_id`, their position from 0 in the order of file names and
-        lines. DuckDB keeps the order in which they were written; to count while reading would force the
+    {#- SQL: the rows of staged lines with `line_id`, which counts in the order of file names and lines.
+        DuckDB keeps the order in which they were written; to count while reading would force the
         reader onto one thread. -#}
     select
         rowid as line_id,
@@ -26,26 +26,18 @@
 {%- endmacro %}
 
 {% macro spark__with_line_id(relation) %}
-    {#- Lines have their number in the file. Whole files come before: no sort of all lines is needed. In a
-        weekly build the lines of new files. -#}
-    {%- set new = new_files() -%}
+    {#- Lines have their number in the file, and files that of their names. In a weekly build new files come
+        last, so that those of before keep theirs. -#}
     with files as (
         select
             source_file,
-            sum(count(*)) over (order by source_file) - count(*) as lines_before
-        from {{ relation }}
-        group by source_file
-    ),
-
-    lines as (
-        select * from {{ relation }}
-        where {{ is_one_of_files(new) if new else 'true' }}
+            row_number() over (order by source_file) as file_number
+        from {{ build_table('build_files') }}
     )
 
     select
-        files.lines_before
-        + row_number() over (partition by lines.source_file order by lines.source_line) - 1 as line_id,
+        files.file_number * 4294967296 + lines.source_line as line_id,
         lines.*
-    from lines
+    from {{ relation }} as lines
     inner join files on lines.source_file = files.source_file
 {%- endmacro %}

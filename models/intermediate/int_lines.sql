@@ -1,4 +1,4 @@
-{{ config(materialized='by_file' if target.type == 'spark' else 'view') }}
+{{ config(materialized='view') }}
 
 -- The lines with their position among all.
 {{ with_line_id(ref('stg_transactions')) }}

@@ -1,7 +1,6 @@
 -- Intact lines that are no sale of merchandise, with the reason: fuel, returns and the like.
 select
     source_file,
-    line_id,
     source_line,
     set_aside_reason,
     shop_week,
@@ -14,4 +13,4 @@ select
     spend_pence
 from {{ ref('int_lines') }}
 where reject_reason is null and set_aside_reason is not null
-order by line_id
+order by source_file, source_line
