@@ -48,8 +48,7 @@
 {% endmacro %}
 
 {% macro nothing_of_training() %}
-    {%- set first = first_changed('week') -%}
-    {%- do return([] if first is not none and first > var('train_last_week') else none) -%}
+    {%- do return([] if first_changed('week') else none) -%}
 {% endmacro %}
 
 {% macro kept_or(make_table, statements) %}

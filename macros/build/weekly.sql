@@ -106,23 +106,25 @@
 {% macro first_changed(column) %}
     {#-
       In a weekly build the least value of a column from which rows are made anew; none in a full build.
-      Columns: shop_week, trip_key, and any other that counts weeks.
+      Columns: shop_week, trip_key, and any other that counts weeks. 0, which is all, where a line is of the
+      training weeks: on these rows of any week may depend.
     -#}
     {%- if not is_a_build() -%}{%- do return(none) -%}{%- endif -%}
-    {%- set week = 'select coalesce(min(first_shop_week), 2147483647) from ' ~ build_table('build_added')
-        ~ " where run = '" ~ invocation_id ~ "' having count(*) > 0" -%}
-    {%- if column != 'shop_week' -%}
-        {%- set weeks = build_table('stg_weeks') -%}
-        {%- set week = 'select coalesce(min(weeks.week), (select max(week) + 1 from ' ~ weeks ~ ')) from '
-            ~ weeks ~ ' as weeks where weeks.shop_week >= (' ~ week ~ ') having (' ~ week ~ ') is not null' -%}
+    {%- set weeks, trips = build_table('stg_weeks'), build_table('int_baskets') -%}
+    {%- set changed = run_query('select coalesce(min(first_shop_week), 2147483647) from '
+        ~ build_table('build_added') ~ " where run = '" ~ invocation_id ~ "' having count(*) > 0").rows -%}
+    {%- if not changed -%}{%- do return(none) -%}{%- endif -%}
+    {%- set week = run_query('select coalesce(min(case when shop_week >= ' ~ changed[0][0]
+        ~ ' then week end), max(week) + 1) from ' ~ weeks).rows[0][0] -%}
+    {%- if week <= var('train_last_week') -%}
+        {%- do return(0) -%}
+    {%- elif column == 'shop_week' -%}
+        {%- do return(changed[0][0]) -%}
+    {%- elif column == 'trip_key' -%}
+        {%- do return(run_query('select coalesce(max(trip_key), 0) + 1 from ' ~ trips
+            ~ ' where week < ' ~ week).rows[0][0]) -%}
     {%- endif -%}
-    {%- if column == 'trip_key' -%}
-        {%- set trips = build_table('int_baskets') -%}
-        {%- set week = 'select coalesce(max(trip_key), 0) + 1 from ' ~ trips ~ ' where week < ('
-            ~ week ~ ') having (' ~ week ~ ') is not null' -%}
-    {%- endif -%}
-    {%- set found = run_query(week).rows -%}
-    {%- do return(found[0][0] if found else none) -%}
+    {%- do return(week) -%}
 {% endmacro %}
 
 {% macro changed_since(column, name=none) -%}
