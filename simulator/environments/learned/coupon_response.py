@@ -24,10 +24,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from dbt_project.sample.coupons import LASTS
+from simulator.coupon_log import CouponLog
+from simulator.tensor_file import texts
 from trainer.commands.errors import InputError
 
-from .coupon_log import CouponLog
 from .knowledge import Knowledge
 
 RECENCY = (2, 5, 13)
@@ -58,15 +58,15 @@ def with_coupons(known: Knowledge, log: CouponLog, customers: list[str]) -> Know
 
     Raises InputError for a trial that ends after the history, or of other cards.
     """
-    if log.week.max() + LASTS - 1 > known.start:
+    if log.last > known.start:
         raise InputError(f"the trial ends after week {known.start}, which is the last that is read")
     place = {code: row for row, code in enumerate(customers)}
-    row = np.array([place.get(code, -1) for code in log.codes()])
+    row = np.array([place.get(code, -1) for code in texts(log.customer)])
     if (row >= 0).mean() < 0.5:
         raise InputError("the trial's cards are not those of the receipts")
     here = row >= 0
     of_product, of_need = (
-        LASTS * known.rate[:, None] * units for units in usual_units(known, log.product)
+        log.lasts * known.rate[:, None] * units for units in usual_units(known, log.product)
     )
     of_product, of_need = of_product[row[here]], of_need[row[here]]
     cells, both, exposed = [], [], []
@@ -97,7 +97,7 @@ def _window(known: Knowledge, log: CouponLog, week: int) -> tuple[np.ndarray, ..
     """(H, C) units of each coupon's product and of the rest of its need while coupons of a week are
     good, and segments before it."""
     households, same = len(log.customer), known.need[:, None] == known.need[log.product]
-    during = (log.when >= week) & (log.when < week + LASTS)
+    during = (log.when >= week) & (log.when < week + log.lasts)
     before = log.when < week
 
     def units(chosen: np.ndarray) -> np.ndarray:

@@ -8,23 +8,24 @@ from pathlib import Path
 
 import numpy as np
 
+from simulator.tensor_file import TensorFile
 from trainer.commands.errors import InputError
 
-from .tensor_file import TensorFile
-
 FILE = TensorFile(
-    "retailsim.coupon_trial.1", "log of a trial", "python -m simulator.policy trial writes them"
+    "retailsim.coupon_trial.2", "log of a trial", "python -m simulator.policy trial writes them"
 )
 
 
 @dataclass(frozen=True)
 class CouponLog:
-    """R rounds, H cards, C coupons, I items."""
+    """R rounds, H cards, C coupons, I items, N products in the order of their codes."""
 
     customer: np.ndarray
     """(H, bytes) uint8 codes of cards, padded with 0."""
+    code: np.ndarray
+    """(N, bytes) uint8 codes of products, likewise."""
     product: np.ndarray
-    """(C,) row in code order of the product that each coupon is on."""
+    """(C,) row of the product that each coupon is on."""
     week: np.ndarray
     """(R,) first week of each round's coupons."""
     given: np.ndarray
@@ -39,6 +40,8 @@ class CouponLog:
     first: int
     """First week whose items are logged; the last is that before the coupons of the last round run
     out."""
+    lasts: int
+    """Weeks for which a coupon is good."""
     depth: float
     """Share of the shelf price of one unit that a coupon takes off."""
     chain: str
@@ -47,7 +50,7 @@ class CouponLog:
     def save(self, path: Path) -> None:
         """Write the file."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        facts = {name: values.pop(name) for name in ("first", "depth", "chain")}
+        facts = {name: values.pop(name) for name in ("first", "lasts", "depth", "chain")}
         FILE.write(path, values, facts)
 
     @classmethod
@@ -59,6 +62,7 @@ class CouponLog:
         except TypeError as error:
             raise InputError(f"{path} cannot be read ({error}): {FILE.made}") from None
 
-    def codes(self) -> list[str]:
-        """(H,) codes of cards."""
-        return [bytes(code).rstrip(b"\0").decode() for code in self.customer]
+    @property
+    def last(self) -> int:
+        """The last week in which a coupon is good."""
+        return int(self.week.max()) + self.lasts - 1
