@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.intervals import Difference, paired, share
 from simulator.planned_prices import PriceChange
 from simulator.prices.absences import Instead
 from simulator.runs import with_progress
@@ -14,7 +15,6 @@ from simulator.scenario import Scenario
 from simulator.simulation import Simulator
 from simulator.whatif.checks import check
 from simulator.whatif.counting import MEASURES, Lines, breakdowns
-from simulator.whatif.intervals import Difference, paired, share
 from simulator.whatif.parts import CHANGED, PARTS, Parts, changed_shelves
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError

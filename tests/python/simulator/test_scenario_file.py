@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from simulator.scenario import Opening, Weeks
-from simulator.scenario_file import LAST, read_scenario
+from simulator.scenario_entries import LAST
+from simulator.scenario_file import read_scenario
 from trainer.commands.errors import InputError
 
 NOVEL = 20
