@@ -3,12 +3,13 @@ that cards bought in and shortly before it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from simulator.tensor_file import TensorFile
+from simulator.tensor_file import TensorFile, texts
 from trainer.commands.errors import InputError
 
 FILE = TensorFile(
@@ -66,3 +67,22 @@ class CouponLog:
     def last(self) -> int:
         """The last week in which a coupon is good."""
         return int(self.week.max()) + self.lasts - 1
+
+    def rows(self, customers: Sequence[str], start: int) -> np.ndarray:
+        """(H,) where each card stands among codes of customers; -1 for one that does not. Raises
+        InputError where that is most of them, and for a trial that ends after the week `start`."""
+        if self.last > start:
+            raise InputError(f"the trial ends after week {start}, which is the last that is read")
+        place = {code: row for row, code in enumerate(customers)}
+        found = np.array([place.get(code, -1) for code in texts(self.customer)])
+        if (found >= 0).mean() < 0.5:
+            raise InputError("the trial's cards are not those of the receipts")
+        return found
+
+    def during(self, week: int, values: np.ndarray) -> np.ndarray:
+        """(H, N) sums of values (I,) of what each card bought while the coupons of the round that
+        begins in a week were good."""
+        inside = (self.when >= week) & (self.when < week + self.lasts)
+        shape = len(self.customer), len(self.code)
+        flat = self.who[inside] * np.int64(shape[1]) + self.bought[inside]
+        return np.bincount(flat, values[inside], shape[0] * shape[1]).reshape(shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from trainer.features.categories import category_of_token
 LAST = 1 << 15
 """The last week of what is changed for good."""
 MOST_PENCE = 1_000_000
+LARGEST = 64 << 20
+"""Bytes of the largest list of codes that is read."""
 
 
 class Codes:
@@ -46,6 +49,12 @@ class Codes:
     def all_products(self) -> np.ndarray:
         return self.cache.vocabulary.is_product(np.arange(self.cache.vocabulary.size))
 
+    def known_customers(self) -> np.ndarray:
+        """(customers,) bool: those with a trip up to the start."""
+        trips = np.diff(self.cache["customers.trip_offsets"].astype(np.int64))
+        customer = np.repeat(np.arange(len(trips)), trips)
+        return np.bincount(customer, self.cache["trips.week"] <= self.start, len(trips)) > 0
+
     def days(self) -> range:
         """The simulated ones, in days since 1970-01-01."""
         calendar = Calendar(self.cache)
@@ -69,8 +78,8 @@ class Codes:
 class Entry:
     """One change, and what to call it in an error."""
 
-    def __init__(self, where: str, values: Any, codes: Codes) -> None:
-        self.where, self.codes = where, codes
+    def __init__(self, where: str, values: Any, codes: Codes, folder: Path) -> None:
+        self.where, self.codes, self._folder = where, codes, folder
         if not isinstance(values, Mapping):
             raise InputError(f"{where}: expected keys and values")
         self.values = values
@@ -152,6 +161,37 @@ class Entry:
         if abs(pence - round(pence)) > 1e-6:
             raise self.error(f"{key}: expected at most two decimals, not {text}")
         return float(round(pence))
+
+    def percent(self, key: str, low: float, high: float) -> float:
+        """Of a percentage from low to high, as a share."""
+        text = self.text(key, "a percentage, such as 20%")
+        if not text.endswith("%"):
+            raise self.error(f"{key}: expected a percentage, such as 20%, not {text}")
+        return self.number(key, text[:-1], low, high) / 100
+
+    def listed(self, key: str, codes: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """(n,) bool: which of codes (n,) a file beside the scenario lists, one a line. known: (n,)
+        bool, those that may stand there."""
+        path = self._folder / self.text(key, "a file, such as codes.txt")
+        if not path.is_file():
+            raise self.error(f"{key}: {path}: there is no such file")
+        if path.stat().st_size > LARGEST:
+            raise self.error(f"{key}: {path}: larger than {LARGEST >> 20} MB")
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise self.error(f"{key}: {path}: not text in UTF-8 ({error})") from None
+        place, found = _places(codes), np.zeros(len(codes), bool)
+        for number, line in enumerate(lines, start=1):
+            code = line.strip()
+            row = place.get(code, -1)
+            if code and (row < 0 or not known[row]):
+                raise self.error(
+                    f"{key}: {path}, line {number}: {code} is no customer with a trip up to week "
+                    f"{self.codes.start}"
+                )
+            found[row] |= bool(code)
+        return found
 
     def number(self, key: str, text: str, low: float, high: float) -> float:
         try:

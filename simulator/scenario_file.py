@@ -6,6 +6,12 @@ prices:
     weeks: 97-100              # 97 alone, or 97- for good
     change: -20%               # or price: 1.25
     display: yes               # and mailer: what is announced, with a price or alone
+coupons:
+  - products: [PRD0900121]     # or categories: one unit of any of them, once for each customer
+    groups: [LA]               # of price sensitivity; or customers: codes.txt; all if left out
+    weeks: 97-100
+    off: 20%                   # or an amount: 0.50
+    redeemed: 12%              # of the customers; left out where a trial tells
 stores:
   - {close: STORE00012, weeks: 98-}
   - {open: STORE00761, like: STORE00001, weeks: 98-}
@@ -28,6 +34,8 @@ from typing import Any
 
 import numpy as np
 
+from simulator.coupon_log import CouponLog
+from simulator.coupons import Coupon
 from simulator.planned_prices import PriceChange
 from simulator.scenario import Opening, Scenario, Weeks
 from simulator.scenario_entries import LAST, Codes, Entry
@@ -39,18 +47,24 @@ from trainer.features.chain_sales import ChainSalesSettings
 
 MOST_NEW = 100_000
 """Customers a week."""
+MOST_OFF = 95
+"""Per cent that a coupon takes off."""
 
 
-def read_scenario(path: Path, cache: TensorCache, start: int, weeks: int) -> Scenario:
+def read_scenario(
+    path: Path, cache: TensorCache, start: int, weeks: int, trial: CouponLog | None = None
+) -> Scenario:
     """A scenario for so many weeks after the start.
 
-    Raises InputError in one line, with the file, the part and the number of its entry; also for an
-    entry that would change nothing in these weeks.
+    trial: of coupons, which tells how those are answered to of which the file does not say what
+    share is redeemed. Raises InputError in one line, with the file, the part and the number of its
+    entry; also for an entry that would change nothing in these weeks, and for a trial that nothing
+    asks for.
     """
     content = read_yaml(path)
     readers: dict[str, Callable[[Entry], tuple[str, Any]]] = {
         "prices": _price, "stores": _store, "products": _product, "days": _day,
-        "customers": _customers,
+        "customers": _customers, "coupons": _coupon,
     }  # fmt: skip
     if unknown := [key for key in content if key not in readers]:
         raise InputError(f"{path}: unknown part {unknown[0]}. Known are {', '.join(readers)}")
@@ -60,11 +74,14 @@ def read_scenario(path: Path, cache: TensorCache, start: int, weeks: int) -> Sce
         if not isinstance(entries, list):
             raise InputError(f"{path}: {part}: expected a list of changes, each after a dash")
         for number, values in enumerate(entries, start=1):
-            entry = Entry(f"{path}: {part}, entry {number}", values, codes)
+            entry = Entry(f"{path}: {part}, entry {number}", values, codes, path.parent)
             name, value = readers[part](entry)
             found.setdefault(name, []).append(value)
     closed = frozenset(found.pop("closed_days", ()))
-    return Scenario(**{name: tuple(values) for name, values in found.items()}, closed_days=closed)
+    if trial is not None and all(each.redeemed for each in found.get("coupons", ())):
+        raise InputError(f"{path}: no coupon asks for the trial: each says what share is redeemed")
+    parts = {name: tuple(values) for name, values in found.items()}
+    return Scenario(**parts, closed_days=closed, trial=trial)
 
 
 def _price(entry: Entry) -> tuple[str, PriceChange]:
@@ -96,10 +113,7 @@ def _price(entry: Entry) -> tuple[str, PriceChange]:
     if "price" in entry.values:
         pence = entry.pence("price")
         return "prices", PriceChange(token, stores, *_ends(weeks), pence=pence, **announced)
-    text = entry.text("change", "a change, such as -20%")
-    if not text.endswith("%"):
-        raise entry.error(f"change: expected a percentage, such as -20%, not {text}")
-    factor = 1 + entry.number("change", text[:-1], -99, 1000) / 100
+    factor = 1 + entry.percent("change", -99, 1000)
     return "prices", PriceChange(token, stores, *_ends(weeks), factor=factor, **announced)
 
 
@@ -163,6 +177,43 @@ def _customers(entry: Entry) -> tuple[str, tuple[int, Weeks]]:
     if not re.fullmatch(r"\d{1,6}", text) or int(text) > MOST_NEW:
         raise entry.error(f"new: expected customers a week, up to {MOST_NEW}, not {text}")
     return "new_customers", (int(text), entry.weeks())
+
+
+def _coupon(entry: Entry) -> tuple[str, Coupon]:
+    entry.only("products", "categories", "groups", "customers", "weeks", "off", "redeemed")
+    if not entry.values.keys() & {"products", "categories"}:
+        raise entry.error("expected products or categories")
+    weeks, simulated = entry.weeks(), entry.codes.simulated
+    if weeks.first not in simulated or weeks.last not in simulated:
+        raise entry.error(
+            f"weeks: expected some of the simulated ones, {simulated.first}-{simulated.last}, the "
+            "last in which it is good among them"
+        )
+    text = entry.text("off", "a part of the price, such as 20%, or an amount, such as 0.50")
+    if text.endswith("%"):
+        off: dict[str, float] = {"share": entry.percent("off", 1, MOST_OFF)}
+    else:
+        off = {"pence": entry.pence("off")}
+    redeemed = entry.percent("redeemed", 0.01, 100) if "redeemed" in entry.values else None
+    return "coupons", Coupon(
+        entry.products(), _holders(entry), weeks.first, weeks.last, **off, redeemed=redeemed
+    )
+
+
+def _holders(entry: Entry) -> np.ndarray:
+    """(customers,) bool: of those with a trip up to the start, the ones of groups and of a file."""
+    cache, known = entry.codes.cache, entry.codes.known_customers()
+    found = known.copy()
+    if "groups" in entry.values:
+        names = ["unknown", *cache.labels["price_sensitivity"]]
+        labels = {name: label for label, name in enumerate(names)}
+        wanted = [entry.place("groups", name, labels) for name in entry.texts("groups")]
+        found &= np.isin(cache["customers.price_sensitivity"], wanted)
+    if "customers" in entry.values:
+        found &= entry.listed("customers", cache["customers.code"], known)
+    if not found.any():
+        raise entry.error("no customer is all of what it says")
+    return found
 
 
 def _ends(weeks: Weeks) -> tuple[int, int]:

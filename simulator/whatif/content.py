@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.coupon_answers import percent
 from simulator.whatif.compare import Table, WhatIf
 from simulator.whatif.counting import ADDITIVE, DURING
 from trainer.cache.reader import TensorCache
@@ -17,7 +18,7 @@ MOVERS = 12
 """Products that gained most, and that lost most, which the JSON and the page list."""
 NAMED = 5
 """Codes in a sentence; of more, the rest is counted."""
-WHOLE = ("total", "week")
+WHOLE = ("total", "week", "coupon")
 """Tables of which no row is left out."""
 FIGURE = ("without", "with", "change", "standard_error", "low", "high", "stands_out")
 """What is told of each measure of each row, in pence where it is money."""
@@ -102,6 +103,14 @@ def notes(found: WhatIf, cache: TensorCache) -> list[str]:
             )
     if found.instead is not None:
         said.append(found.instead.words())
+    for number, coupon in enumerate(found.coupons, start=1):
+        table, at = found.tables["coupon"], number - 1
+        used = table.difference.change[at, found.measures.index("customers")]
+        holders = table.keys["holders"][at]
+        said.append(
+            f"Coupon {number}: {coupon.answer.words} Here {percent(used / holders)} of "
+            f"{holders:,} holders used it."
+        )
     if found.costs is None:
         said.append("Margin is left out: it needs what products cost (--costs).")
     elif (lacking := np.isnan(found.costs) & _sold(found.tables["product"])).any():

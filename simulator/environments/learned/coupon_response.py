@@ -25,8 +25,6 @@ from dataclasses import replace
 import numpy as np
 
 from simulator.coupon_log import CouponLog
-from simulator.tensor_file import texts
-from trainer.commands.errors import InputError
 
 from .knowledge import Knowledge
 
@@ -58,12 +56,7 @@ def with_coupons(known: Knowledge, log: CouponLog, customers: list[str]) -> Know
 
     Raises InputError for a trial that ends after the history, or of other cards.
     """
-    if log.last > known.start:
-        raise InputError(f"the trial ends after week {known.start}, which is the last that is read")
-    place = {code: row for row, code in enumerate(customers)}
-    row = np.array([place.get(code, -1) for code in texts(log.customer)])
-    if (row >= 0).mean() < 0.5:
-        raise InputError("the trial's cards are not those of the receipts")
+    row = log.rows(customers, known.start)
     here = row >= 0
     of_product, of_need = (
         log.lasts * known.rate[:, None] * units for units in usual_units(known, log.product)
@@ -97,15 +90,8 @@ def _window(known: Knowledge, log: CouponLog, week: int) -> tuple[np.ndarray, ..
     """(H, C) units of each coupon's product and of the rest of its need while coupons of a week are
     good, and segments before it."""
     households, same = len(log.customer), known.need[:, None] == known.need[log.product]
-    during = (log.when >= week) & (log.when < week + log.lasts)
     before = log.when < week
-
-    def units(chosen: np.ndarray) -> np.ndarray:
-        flat = log.who[chosen] * np.int64(known.need.size) + log.bought[chosen]
-        size = households * known.need.size
-        return np.bincount(flat, log.units[chosen], size).reshape(households, -1)
-
-    sold = units(during)
+    sold = log.during(week, log.units)
     own = sold[:, log.product]
     last = np.full((households, known.need.size), log.first - LATELY)
     np.maximum.at(last, (log.who[before], log.bought[before]), log.when[before])
