@@ -11,12 +11,13 @@ and a coupon is gone with the first one,
 **Assumed**: the scenario says that a share r of the holders use it. Then r / mean(b) have it in
 mind, and answer as to a price at the shelf.
 
-**Told by a trial**, in which chance decided who got what: the share of the holders who bought while
-their coupon was good and used it have it in mind; and they answer
+**Told by a trial**, in which chance decided who got what. Holders who do not have theirs in mind
+buy as others do, so that the share who do is
 
-    sum of what holders bought beyond others / (that share x sum of a_h over holders)
+    n = 1 - share of holders who bought and did not use it / share of others who bought
 
-times as strongly. Both are ratios of sums over cards, with intervals that count a card once.
+and they answer as strongly as (sum of what holders bought beyond others) / (n x sum of a_h over
+holders). Both are ratios of sums over cards, with intervals that count a card once.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ def _told(log: CouponLog, habits: Habits) -> Answer:
         usual[:, number] = habits.usual(coupon)[row[here]]
         added[:, number] = habits.prospects(coupon)[1][row[here]]
     chance = log.given.mean()
-    used, bought, more = np.zeros((3, here.sum()))
+    used, unused, others, more = np.zeros((4, here.sum()))
     for number, week in enumerate(log.week.tolist()):
         given = log.given[number][here]
         lines, uses = (
@@ -161,25 +162,30 @@ def _told(log: CouponLog, habits: Habits) -> Answer:
             for values in (np.ones(len(log.used)), log.used)
         )
         used += ((uses > 0) & given).sum(1)
-        bought += ((lines > 0) & given).sum(1)
+        unused += ((lines > 0) & (uses == 0) & given).sum(1) / chance
+        others += ((lines > 0) & ~given).sum(1) / (1 - chance)
         beyond = lines - usual
         more += ((beyond - beyond.mean(0)) * (given - chance) / (1 - chance)).sum(1)
     given = log.given[:, here].sum((0, 2))
     expected = (log.given[:, here].sum(0) * added).sum(1)
-    if not (used.any() and expected.any()):
+    if not (used.any() and others.any() and expected.any()):
         raise InputError(
             "the trial tells nothing: no coupon was used, or none is on a product of which "
             "receipts tell how demand answers to prices"
         )
-    redeemed, noticed, strength = (
-        _ratio(*each) for each in ((used, given), (used, bought), (more, expected))
+    redeemed, forgotten, lift = (
+        _ratio(*each) for each in ((used, given), (unused, others), (more, expected))
     )
+    value, low, high = forgotten
+    noticed = tuple(min(max(1 - each, 0.0), 1.0) for each in (value, high, low))
+    if not noticed[0]:
+        raise InputError("the trial tells nothing: holders buy without using coupons as others buy")
     return Answer(
-        noticed[0], max(strength[0], 0.0) / noticed[0],
-        f"In the trial {_words(redeemed)} of {int(given.sum()):,} coupons were used, by "
-        f"{_words(noticed)} of the holders who bought what they were good for; holders bought more "
-        f"by {_words(strength)} of what as low a price at the shelf brings (90 % intervals, which "
-        "are not in those of this comparison).",
+        noticed[0], max(lift[0], 0.0) / noticed[0],
+        f"In the trial {_words(redeemed)} of {int(given.sum()):,} coupons were used; "
+        f"{_words(noticed)} of the holders had theirs in mind, as how many bought without using it "
+        f"says; and holders bought more by {_words(lift)} of what as low a price at the shelf "
+        "would bring (90 % intervals, which are not in those of this comparison).",
     )  # fmt: skip
 
 
