@@ -5,8 +5,9 @@
 
 All customers with a trip up to `--start` get each coupon of the trial, good for as long as there.
 The chain lives these weeks again with them and without, on the same draws and under the manager's
-plan of the life without. The model is asked by `simulator.whatif` twice: with the trial, and
-without it, told the share of each coupon that the trial's holders used.
+plan of the life without; the model is asked by `simulator.whatif --trial`. In the chain all holders
+have their coupons in mind: what the model makes of that where a scenario states what the trial's
+holders used, instead of naming the trial, is said too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from simulator.coupons import Coupon
 from simulator.environments.opening import Opening
 from simulator.runs import ready_simulator
 from simulator.scenario import Scenario
+from simulator.simulation import Simulator
 from simulator.tensor_file import texts
 from simulator.whatif import WhatIf, what_if
 from trainer.cache.reader import TensorCache
@@ -42,41 +44,53 @@ def _run(options: argparse.Namespace) -> None:
     cache, log = TensorCache(options.cache), CouponLog.load(options.trial)
     simulator = ready_simulator(load_checkpoint(options.checkpoint), cache, options.start)
     codes = [code.decode() for code in cache["customers.code"][simulator.customers].tolist()]
+    coupons, used = _coupons(log, simulator), _used(log)
+    everybody = coupons[0].customer
+    most = [simulator.habits.prospects(each)[0][everybody].mean() for each in coupons]
+    noticed = used.sum() / sum(most)
+    print(
+        f"told that holders used {used.mean():.1%}, the model has {noticed:.0%} notice", flush=True
+    )
     found = {"the chain": _truth(options, log, codes)}
-    for name, trial in (("with the trial", log), ("told what is used", None)):
-        scenario = Scenario(coupons=_coupons(log, simulator, assumed=trial is None), trial=trial)
-        answer = what_if(
-            [simulator], scenario, log.lasts, range(options.runs), processes=options.processes
-        )
-        found[name] = _promised(answer)
-        print(*(f"{name}: {each.answer.words}" for each in answer.coupons[:1]), sep="\n")
-    print("| | " + " | ".join(FIGURES) + " |")
-    for name, (mean, error) in found.items():
-        cells = (f"{x:+,.1f} ± {e:.1f}" for x, e in zip(mean, error, strict=True))
-        print(f"| {name} | " + " | ".join(cells) + " |")
+    print(*_table(found), sep="\n", flush=True)
+    answer = what_if(
+        [simulator], Scenario(coupons=coupons, trial=log), log.lasts, range(options.runs),
+        processes=options.processes,
+    )  # fmt: skip
+    found["the model"] = _promised(answer)
+    print(answer.coupons[0].answer.words, *_table(found), sep="\n")
     figures = {name: np.round(each, 3).tolist() for name, each in found.items()}
-    write_result(options.json, {"benchmark": "coupon_whatif", "figures": figures})
+    write_result(options.json, {"benchmark": "coupon_whatif", "noticed": noticed} | figures)
 
 
-def _coupons(log: CouponLog, simulator, assumed: bool) -> tuple[Coupon, ...]:
-    """Those of the trial, for all; assumed: with the share that its holders used."""
+def _table(found: dict) -> list[str]:
+    cells = [["", *FIGURES], ["---"] * (1 + len(FIGURES))]
+    for name, (mean, error) in found.items():
+        cells.append([name, *(f"{x:+,.0f} ± {e:.0f}" for x, e in zip(mean, error, strict=True))])
+    return [f"| {' | '.join(row)} |" for row in cells]
+
+
+def _used(log: CouponLog) -> np.ndarray:
+    """(C,) share of the holders of each coupon who used it."""
+    used = sum(
+        ((log.during(week, log.used)[:, log.product] > 0) & given).sum(0)
+        for week, given in zip(log.week.tolist(), log.given, strict=True)
+    )
+    return used / log.given.sum((0, 1))
+
+
+def _coupons(log: CouponLog, simulator: Simulator) -> tuple[Coupon, ...]:
+    """Those of the trial, for all."""
     cache = simulator.cache
     place = {code.decode(): row for row, code in enumerate(cache["products.code"].tolist())}
     everybody = np.zeros(cache.rows("customers"), bool)
     everybody[simulator.customers] = True
     codes, first = texts(log.code), simulator.start + 1
     found = []
-    for number, product in enumerate(log.product.tolist()):
+    for product in log.product.tolist():
         token = np.zeros(cache.vocabulary.input_size, bool)
         token[1 + place[codes[product]]] = True
-        used = sum(
-            ((log.during(week, log.used)[:, product] > 0) & given[:, number]).sum()
-            for week, given in zip(log.week.tolist(), log.given, strict=True)
-        )
-        found.append(Coupon(
-            token, everybody, first, first + log.lasts - 1, share=log.depth,
-            redeemed=used / log.given[:, :, number].sum() if assumed else None,
-        ))  # fmt: skip
+        found.append(Coupon(token, everybody, first, first + log.lasts - 1, share=log.depth))
     return tuple(found)
 
 

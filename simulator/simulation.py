@@ -131,13 +131,17 @@ class Simulator:
         asked = self._prices, PlannedPrices(self._prices, prices)
         return PriceEffects(self.demand, asked, self.start)
 
+    @cached_property
+    def habits(self) -> Habits:
+        """What customers bought, and what coupons make of it at the prices of the start."""
+        visited = np.bincount(self.cache["trips.store"][self.cache["trips.week"] <= self.start])
+        return Habits(self.cache, self.effects(()), self.start, int(visited.argmax()))
+
     def settled(self, scenario: Scenario) -> Scenario:
         """The scenario with the answers to its coupons. Raises what `with_answers` raises."""
         if all(each.answer for each in scenario.coupons):
             return scenario
-        visited = np.bincount(self.cache["trips.store"][self.cache["trips.week"] <= self.start])
-        habits = Habits(self.cache, self.effects(()), self.start, int(visited.argmax()))
-        coupons = with_answers(scenario.coupons, habits, self.customers, scenario.trial)
+        coupons = with_answers(scenario.coupons, self.habits, self.customers, scenario.trial)
         return replace(scenario, coupons=coupons)
 
     def segments(self, codes: np.ndarray) -> np.ndarray:
