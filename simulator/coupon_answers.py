@@ -32,12 +32,11 @@ from simulator.coupons import Answer, Coupon
 from simulator.intervals import share
 from simulator.price_effects import PriceEffects
 from simulator.tensor_file import texts
+from simulator.words import named, percent
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 
 YEAR = 52
-NAMED = 5
-"""Codes in a sentence; of more, the rest is counted."""
 
 
 class Habits:
@@ -91,6 +90,16 @@ class Habits:
         return weeks * np.bincount(customer, times, len(self.segment))
 
 
+def check_told(coupons: Sequence[Coupon], trial: CouponLog | None) -> None:
+    """Raise InputError for a coupon of which nobody says who uses it."""
+    for number, coupon in enumerate(coupons, start=1):
+        if coupon.redeemed is None and trial is None:
+            raise InputError(
+                f"coupons, entry {number}: redeemed: say what share of its holders use it, such as "
+                "12%, or give a trial that tells (--trial)"
+            )
+
+
 def with_answers(
     coupons: Sequence[Coupon], habits: Habits, customers: np.ndarray, trial: CouponLog | None
 ) -> tuple[Coupon, ...]:
@@ -99,6 +108,7 @@ def with_answers(
     Raises InputError for a coupon without holders among them, one that nobody says anything about,
     a share that cannot be, and a trial that tells nothing.
     """
+    check_told(coupons, trial)
     simulated = np.zeros(habits.cache.rows("customers"), bool)
     simulated[customers] = True
     told = None
@@ -109,11 +119,6 @@ def with_answers(
             raise InputError(f"{where}: none of its holders is simulated")
         if coupon.redeemed is not None:
             answer = _assumed(coupon, where, habits, holders)
-        elif trial is None:
-            raise InputError(
-                f"{where}: redeemed: say what share of its holders use it, such as 12%, or give a "
-                "trial that tells"
-            )
         else:
             told = told or _told(trial, habits)
             answer = replace(told, words=told.words + _stretched(coupon, trial, habits.cache))
@@ -124,7 +129,7 @@ def with_answers(
 
 def _assumed(coupon: Coupon, where: str, habits: Habits, holders: np.ndarray) -> Answer:
     most = habits.prospects(coupon)[0][holders].mean()
-    if coupon.redeemed > most:
+    if coupon.redeemed > most or not most:
         raise InputError(
             f"{where}: redeemed: {percent(coupon.redeemed)} of its holders, where "
             f"{percent(most)} would buy in these weeks what it is good for if all had it in mind, "
@@ -154,6 +159,8 @@ def _told(log: CouponLog, habits: Habits) -> Answer:
         usual[:, number] = habits.usual(coupon)[row[here]]
         added[:, number] = habits.prospects(coupon)[1][row[here]]
     chance = log.given.mean()
+    if not 0 < chance < 1:
+        raise InputError("the trial tells nothing: all had its coupons, or nobody")
     used, unused, others, more = np.zeros((4, here.sum()))
     for number, week in enumerate(log.week.tolist()):
         given = log.given[number][here]
@@ -220,12 +227,11 @@ def _silent(coupon: Coupon, habits: Habits) -> str:
     silent = coupon.token & ~habits.answers(coupon)
     if not silent.any():
         return ""
-    codes = texts_of(habits.cache["products.code"][np.flatnonzero(silent)[:NAMED] - 1])
-    more = silent.sum() - len(codes)
+    cache = habits.cache
     return (
         f" Of {silent.sum():,} of its {coupon.token.sum():,} products receipts do not tell how "
-        f"demand answers to prices ({', '.join(codes)}{f' and {more:,} more' if more else ''}): "
-        "holders buy of them what they would without it."
+        f"demand answers to prices ({named(cache, silent[1 : cache.products + 1])}): holders buy "
+        "of them what they would without it."
     )
 
 
@@ -237,11 +243,6 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> tuple[float, float, float]:
 def _words(ends: tuple[float, float, float]) -> str:
     value, low, high = map(percent, ends)
     return f"{value} [{low}, {high}]"
-
-
-def percent(x: float) -> str:
-    """12 %, and 1.2 % of what is less than 10."""
-    return f"{100 * x:.{0 if abs(x) >= 0.0995 else 1}f} %"
 
 
 def texts_of(codes: np.ndarray) -> list[str]:

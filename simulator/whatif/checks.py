@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from simulator.coupon_answers import check_told
 from simulator.planned_prices import PriceChange
 from simulator.scenario import Scenario
 from trainer.cache.reader import TensorCache
@@ -22,7 +23,8 @@ def check(cache: TensorCache, scenario: Scenario, first: int, last: int) -> Pric
 
     Raises InputError for a scenario that changes nothing in these weeks, for one that changes
     prices or has coupons where prices never moved, or display or mailer where none are known, and
-    for coupons of which a customer would have two on a product, or that make it cost nothing.
+    for coupons of which nobody says who uses them, a customer would have two on a product, or that
+    make it cost nothing.
     """
     for name in ("display", "mailer"):
         asked = any(getattr(each, name) for each in scenario.prices)
@@ -62,6 +64,7 @@ def check(cache: TensorCache, scenario: Scenario, first: int, last: int) -> Pric
 
 
 def _check_coupons(cache: TensorCache, scenario: Scenario, prices: ShelfPrices) -> None:
+    check_told(scenario.coupons, scenario.trial)
     shelf = scenario.planned(prices)
     stores = np.arange(cache.rows("stores"))
     for number, each in enumerate(scenario.coupons, start=1):

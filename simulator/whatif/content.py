@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from simulator.coupon_answers import percent
 from simulator.whatif.compare import Table, WhatIf
 from simulator.whatif.counting import ADDITIVE, DURING
+from simulator.words import named, percent
 from trainer.cache.reader import TensorCache
 
 MOVERS = 12
 """Products that gained most, and that lost most, which the JSON and the page list."""
-NAMED = 5
-"""Codes in a sentence; of more, the rest is counted."""
 WHOLE = ("total", "week", "coupon")
 """Tables of which no row is left out."""
 FIGURE = ("without", "with", "change", "standard_error", "low", "high", "stands_out")
@@ -92,7 +90,7 @@ def notes(found: WhatIf, cache: TensorCache) -> list[str]:
             said.append(
                 f"Of {found.price_changes.sum():,} products whose price changes, the prices of "
                 f"{never.sum():,} never moved by 10 % or more in training weeks "
-                f"{found.evidence.first}-{found.evidence.last} ({_named(cache, never)}); products "
+                f"{found.evidence.first}-{found.evidence.last} ({named(cache, never)}); products "
                 "sold by weight have one price. How demand for them answers is not known from "
                 "these receipts, only what is paid."
             )
@@ -117,7 +115,7 @@ def notes(found: WhatIf, cache: TensorCache) -> list[str]:
         spend = _column(found.tables["product"], found.measures.index("spend_pence"))
         said.append(
             f"Margin is that of products with a cost alone: {lacking.sum():,} that are sold here "
-            f"have none ({_named(cache, lacking)}), {spend[lacking].sum() / spend.sum():.1%} of "
+            f"have none ({named(cache, lacking)}), {spend[lacking].sum() / spend.sum():.1%} of "
             "spend.".replace("%", " %")
         )
     if found.runs == 1 and found.models == 1:
@@ -191,13 +189,6 @@ def _sold(table: Table) -> np.ndarray:
 
 def _column(table: Table, measure: int) -> np.ndarray:
     return table.difference.without[:, measure]
-
-
-def _named(cache: TensorCache, products: np.ndarray) -> str:
-    """Codes of products (V,) bool."""
-    codes = [code.decode() for code in cache["products.code"][products][:NAMED].tolist()]
-    more = int(products.sum()) - len(codes)
-    return ", ".join(codes) + (f" and {more:,} more" if more else "")
 
 
 def _json(value: float) -> float | None:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from toy_start import START
 
-from simulator.coupon_answers import YEAR, Habits, percent, with_answers
+from simulator.coupon_answers import YEAR, Habits, with_answers
 from simulator.coupon_log import CouponLog
 from simulator.coupons import Answer, Coupon
 from simulator.scenario import Scenario
 from simulator.tensor_file import padded
+from simulator.words import percent
 from trainer.commands.errors import InputError
 
 FIRST, WEEKS = START + 1, 4
@@ -131,6 +132,7 @@ def told():
         return buys, (1 - 1 / 1.8) * buys
 
     class Cache(dict):
+        products = 5
         vocabulary = SimpleNamespace(input_size=6)
 
         def rows(self, _):
@@ -186,6 +188,7 @@ def test_coupons_that_add_nothing_have_no_strength_below_nothing(told):
         (lambda log: {"customer": padded(["X"] * CARDS)}, "cards are not those of the receipts"),
         (lambda log: {"code": padded(["X"] * 5)}, "coupon on X, which the receipts do not have"),
         (lambda log: {"used": log.used & False}, "the trial tells nothing: no coupon was used"),
+        (lambda log: {"given": log.given | True}, "the trial tells nothing: all had its coupons"),
     ],
 )
 def test_a_trial_that_does_not_fit_is_refused(told, change, says):

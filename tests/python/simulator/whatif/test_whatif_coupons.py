@@ -35,7 +35,8 @@ def coupon(cache, tokens=(4,), customers=range(50), first=FIRST, last=FIRST, **h
     token = np.zeros(cache.vocabulary.input_size, bool)
     token[list(tokens)] = True
     return Coupon(
-        token, np.isin(np.arange(60), customers), first, last, **({"share": 0.25} | how)
+        token, np.isin(np.arange(60), customers), first, last,
+        **({"share": 0.25, "redeemed": 0.01} | how),
     )  # fmt: skip
 
 
@@ -155,6 +156,7 @@ def test_what_makes_no_sense_is_refused(chain):
         ((one, replace(one, token=one.token)), "entry 2: a customer would have two coupons on a"),
         ((coupon(cache, pence=100_000.0),), "entry 1: off: 1000.00 is not below the price of PRD0"),
         ((coupon(cache, first=40, last=41),), "the scenario changes nothing in weeks 26-28"),
+        ((one, coupon(cache, (9,), redeemed=None)), "entry 2: redeemed: say what share"),
     ):
         with pytest.raises(InputError, match=says):
             check(cache, Scenario(coupons=plan), START + 1, START + WEEKS)
