@@ -13,6 +13,7 @@ from simulator.coupon_answers import YEAR, Habits, with_answers
 from simulator.coupon_log import CouponLog
 from simulator.coupons import Answer, Coupon
 from simulator.scenario import Scenario
+from simulator.simulation import Simulator
 from simulator.tensor_file import padded
 from simulator.words import percent
 from trainer.commands.errors import InputError
@@ -200,6 +201,8 @@ def test_words_of_shares():
     assert [percent(x) for x in (0.0712, 0.123, 1.0, 0.0996)] == ["7.1 %", "12 %", "100 %", "10 %"]
 
 
-def test_an_answer_that_is_there_is_kept(simulator, coupon):
+def test_an_answer_that_is_there_is_kept(coupon):
+    """Nothing of a simulator is asked for."""
     plan = Scenario(coupons=(replace(coupon, answer=Answer(0.5, 1.0, "so")),))
-    assert simulator.settled(plan) is plan and simulator.settled(Scenario()).coupons == ()
+    assert Simulator.settled(None, plan) is plan
+    assert Simulator.settled(None, Scenario()).coupons == ()
