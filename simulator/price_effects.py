@@ -1,5 +1,5 @@
-"""What planned prices, display and mailer do to a simulation: how often customers come, what they
-choose, how much.
+"""What planned prices, display, mailer and coupons do to a simulation: how often customers come,
+what they choose, how much.
 
 Everything is relative to the prices as they would be without the plan, so that a simulation without
 planned prices is what it was; and it depends on the plan alone, not on what is drawn.
@@ -11,11 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simulator.coupons import Coupon
 from simulator.planned_prices import PlannedPrices
 from simulator.prices.demand_response import DemandResponse
 from simulator.prices.response import KEEPS, MEMORY
 from simulator.prices.visit_response import LEARNING
 from trainer.features.shelf_prices import ShelfPrices
+
+LEAST = 0.01
+"""Share of a price that a coupon leaves at least, in what holders make of it."""
 
 
 class PriceEffects:
@@ -32,7 +36,12 @@ class PriceEffects:
     ) -> None:
         self._demand, self._response, self._asked = response, response.products, asked
         self._start = start
-        self._token = response.products.panel.token
+        self.token = response.products.panel.token
+        """(P,) tokens of the products whose demand is known."""
+        self.moved = response.products.moved
+        """(P,) bool: whether their prices moved enough to know it."""
+        self.factors = response.groups
+        """(labels,) of all effects, by price-sensitivity segment."""
         self._row = response.products.panel.row_of_token(response.tokens)
         self._change: dict[tuple[int, int], np.ndarray] = {}
         self._announced: dict[tuple[int, int], np.ndarray] = {}
@@ -44,8 +53,8 @@ class PriceEffects:
         which, row = np.unique(stores, return_inverse=True)
         effects = np.stack([self._effect(int(store), week) for store in which])
         found = torch.zeros(len(stores), self._demand.tokens)
-        of_trip = effects[row] * self._demand.groups[groups][:, None]
-        found[:, torch.from_numpy(self._token)] = torch.from_numpy(of_trip).float()
+        of_trip = effects[row] * self.factors[groups][:, None]
+        found[:, torch.from_numpy(self.token)] = torch.from_numpy(of_trip).float()
         return found
 
     def unit_factors(self, token: np.ndarray, stores: np.ndarray, week: int) -> np.ndarray:
@@ -71,8 +80,17 @@ class PriceEffects:
                 level[rows] = baskets[rows] @ self._changed(int(store), past)
             learnt += LEARNING * (level - learnt)
         found = np.ones(len(customers))
-        found[known] = np.exp(-demand.visits.value * demand.groups[demand.segment[own]] * learnt)
+        found[known] = np.exp(-demand.visits.value * self.factors[demand.segment[own]] * learnt)
         return found
+
+    def of_coupon(self, coupon: Coupon, store: int, week: int) -> np.ndarray:
+        """(P,) what a coupon adds to the log weights of products `token` for who has it in mind, of
+        customers whose factor is 1: they pay less, and are used to pay what they are used to."""
+        pence = self._asked[1].at(self.token, np.array(store), np.array(week))[:, 0]
+        left = 1 - coupon.takes(pence) / np.maximum(pence, 1.0)
+        answers = coupon.token[self.token] & self.moved
+        off = np.where(answers, np.log(np.maximum(left, LEAST)), 0.0)
+        return self._effect(store, week, off) - self._effect(store, week)
 
     def _changed(self, store: int, week: int) -> np.ndarray:
         """(P,) log of the planned price over the one that there would be."""
@@ -80,7 +98,7 @@ class PriceEffects:
         if key not in self._change:
             r = self._response
             before, after = (
-                np.maximum(prices.at(self._token, np.array(store), np.array(week))[:, 0], 1.0)
+                np.maximum(prices.at(self.token, np.array(store), np.array(week))[:, 0], 1.0)
                 for prices in self._asked
             )
             self._change[key] = np.where(r.moved, np.log(after / before), 0.0)
@@ -98,7 +116,7 @@ class PriceEffects:
         key = store, week
         if key not in self._announced:
             r, planned = self._response, self._asked[1]
-            on = planned.announced(self._token, np.array(store), np.array(week))
+            on = planned.announced(self.token, np.array(store), np.array(week))
             self._announced[key] = r.display * on[0] + r.mailer * on[1]
         return self._announced[key]
 
@@ -120,19 +138,22 @@ class PriceEffects:
                 self._memory[key] = reference + MEMORY * (price - reference), kept
         return self._memory[key]
 
-    def _switching(self, store: int, week: int) -> tuple[np.ndarray, np.ndarray]:
+    def _switching(
+        self, store: int, week: int, off: np.ndarray | float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Appeals less the inclusive values of their needs, (P,), and shares of needs, (P,)."""
-        r, change = self._response, self._changed(store, week)
+        r, change = self._response, self._changed(store, week) + off
         appeal = -r.switching * change + self._announcement(store, week)
         odds = r.share * np.exp(appeal)
         total = np.bincount(r.need, odds)
         value = np.log(total) * r.switches
         return appeal - value[r.need], odds / total[r.need]
 
-    def _effect(self, store: int, week: int) -> np.ndarray:
-        """(P,) x of `simulator.prices.response`, relative to the prices that there would be."""
-        r, change = self._response, self._changed(store, week)
-        appeal, _ = self._switching(store, week)
+    def _effect(self, store: int, week: int, off: np.ndarray | float = 0.0) -> np.ndarray:
+        """(P,) x of `simulator.prices.response`, relative to the prices that there would be. off:
+        (P,) log of what this customer pays over the planned price."""
+        r, change = self._response, self._changed(store, week) + off
+        appeal, _ = self._switching(store, week, off)
         reference, stock = self._before(store, week)
         found = appeal - r.lasting * change - r.passing * (change - reference[r.need])
         return found - r.stocking * stock[r.need]

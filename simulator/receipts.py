@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,4 +31,10 @@ class Receipts:
     quantity: np.ndarray
     """(lines,) units."""
     pence: np.ndarray
-    """(lines,) paid for all units, whole pence."""
+    """(lines,) for all units at shelf prices, whole pence; coupons not taken off."""
+    coupon_line: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """(coupons used,) lines on which one was, each once."""
+    coupon: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """(coupons used,) which of the scenario's, from 1."""
+    coupon_pence: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """(coupons used,) what it took off, whole pence."""

@@ -29,6 +29,7 @@ from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
+from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, whole
 from trainer.model.checkpoint import load_checkpoint
 
@@ -63,6 +64,11 @@ def _run(options: argparse.Namespace) -> None:
         if options.scenario
         else AS_IT_IS
     )
+    if scenario.coupons:
+        raise InputError(
+            f"{options.scenario}: coupons: the layout LGSR has no place for what they take off: "
+            "python -m simulator.whatif tells what they change"
+        )
     with output_folder(options.out):
         checkpoint = load_checkpoint(options.checkpoint)
         simulator = ready_simulator(checkpoint, cache, start)

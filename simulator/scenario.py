@@ -1,4 +1,4 @@
-"""What a simulation changes: prices, stores, products, days, new customers.
+"""What a simulation changes: prices, coupons, stores, products, days, new customers.
 
 A scenario is read from a YAML file (`simulator.scenario_file`) or made in Python. What it does not
 name stays as it was at the start.
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.coupon_log import CouponLog
+from simulator.coupons import Coupon
 from simulator.planned_prices import PlannedPrices, PriceChange
 from trainer.features.chain import Chain
 from trainer.features.shelf_prices import ShelfPrices
@@ -55,6 +57,10 @@ class Scenario:
     """Days since 1970-01-01 on which all stores are closed."""
     new_customers: Sequence[tuple[int, Weeks]] = ()
     """Customers a week who come for the first time, and when."""
+    coupons: Sequence[Coupon] = ()
+    """Of which a customer has one on a product at a time."""
+    trial: CouponLog | None = None
+    """What tells how coupons are answered to, of which it is not assumed."""
 
     def planned(self, prices: ShelfPrices) -> ShelfPrices | PlannedPrices:
         """The prices of the chain with the planned ones."""

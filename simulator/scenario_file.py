@@ -6,6 +6,12 @@ prices:
     weeks: 97-100              # 97 alone, or 97- for good
     change: -20%               # or price: 1.25
     display: yes               # and mailer: what is announced, with a price or alone
+coupons:
+  - products: [PRD0900121]     # or categories: one unit of any of them, once for each customer
+    groups: [LA]               # of price sensitivity; or customers: codes.txt; all if left out
+    weeks: 97-100
+    off: 20%                   # or an amount: 0.50
+    redeemed: 12%              # of the customers; left out where a trial tells
 stores:
   - {close: STORE00012, weeks: 98-}
   - {open: STORE00761, like: STORE00001, weeks: 98-}
@@ -28,181 +34,63 @@ from typing import Any
 
 import numpy as np
 
+from simulator.coupon_log import CouponLog
+from simulator.coupons import Coupon
 from simulator.planned_prices import PriceChange
 from simulator.scenario import Opening, Scenario, Weeks
+from simulator.scenario_entries import LAST, Codes, Entry
 from trainer.cache.reader import TensorCache
-from trainer.cache.schema import LEVELS
 from trainer.commands.errors import InputError
 from trainer.commands.yaml_files import read_yaml
-from trainer.features.calendar import EPOCH, Calendar
-from trainer.features.categories import category_of_token
+from trainer.features.calendar import EPOCH
 from trainer.features.chain_sales import ChainSalesSettings
 
-LAST = 1 << 15
-"""The last week of what is changed for good."""
-MOST_PENCE, MOST_NEW = 1_000_000, 100_000
+MOST_NEW = 100_000
+"""Customers a week."""
+MOST_OFF = 95
+"""Per cent that a coupon takes off."""
 
 
-def read_scenario(path: Path, cache: TensorCache, start: int, weeks: int) -> Scenario:
+def read_scenario(
+    path: Path, cache: TensorCache, start: int, weeks: int, trial: CouponLog | None = None
+) -> Scenario:
     """A scenario for so many weeks after the start.
 
-    Raises InputError in one line, with the file, the part and the number of its entry; also for an
-    entry that would change nothing in these weeks.
+    trial: of coupons, which tells how those are answered to of which the file does not say what
+    share is redeemed. Raises InputError in one line, with the file, the part and the number of its
+    entry; also for an entry that would change nothing in these weeks, and for a trial that nothing
+    asks for.
     """
     content = read_yaml(path)
-    readers: dict[str, Callable[[_Entry], tuple[str, Any]]] = {
+    readers: dict[str, Callable[[Entry], tuple[str, Any]]] = {
         "prices": _price, "stores": _store, "products": _product, "days": _day,
-        "customers": _customers,
+        "customers": _customers, "coupons": _coupon,
     }  # fmt: skip
     if unknown := [key for key in content if key not in readers]:
         raise InputError(f"{path}: unknown part {unknown[0]}. Known are {', '.join(readers)}")
     found: dict[str, list] = {}
-    codes = _Codes(cache, start, weeks)
+    codes = Codes(cache, start, weeks)
     for part, entries in content.items():
         if not isinstance(entries, list):
             raise InputError(f"{path}: {part}: expected a list of changes, each after a dash")
         for number, values in enumerate(entries, start=1):
-            entry = _Entry(f"{path}: {part}, entry {number}", values, codes)
+            entry = Entry(f"{path}: {part}, entry {number}", values, codes, path.parent)
             name, value = readers[part](entry)
             found.setdefault(name, []).append(value)
     closed = frozenset(found.pop("closed_days", ()))
-    return Scenario(**{name: tuple(values) for name, values in found.items()}, closed_days=closed)
+    if trial is not None and all(each.redeemed for each in found.get("coupons", ())):
+        raise InputError(f"{path}: no coupon asks for the trial: each says what share is redeemed")
+    parts = {name: tuple(values) for name, values in found.items()}
+    return Scenario(**parts, closed_days=closed, trial=trial)
 
 
-class _Codes:
-    """Where the codes of a cache stand, and which weeks are simulated."""
-
-    def __init__(self, cache: TensorCache, start: int, weeks: int) -> None:
-        self.cache = cache
-        self.start, self.simulated = start, Weeks(start + 1, start + weeks)
-        self.products = _places(cache["products.code"])
-        self.stores = _places(cache["stores.code"])
-        self.categories = _places(cache["categories.code"])
-        parent = cache["categories.parent"].astype(np.int64)
-        self._above = [np.arange(len(parent))]
-        for _ in LEVELS:
-            row = self._above[-1]
-            self._above.append(np.where(parent[row] < 0, row, parent[row]))
-        self._category = category_of_token(cache)[: cache.vocabulary.size]
-
-    def in_category(self, row: int) -> np.ndarray:
-        """(V,) bool: tokens of its products, of whatever level it is."""
-        category = self._category.clip(max=len(self._above[0]) - 1)
-        inside = np.any([above[category] == row for above in self._above], axis=0)
-        return inside & self.all_products()
-
-    def all_products(self) -> np.ndarray:
-        return self.cache.vocabulary.is_product(np.arange(self.cache.vocabulary.size))
-
-    def days(self) -> range:
-        """The simulated ones, in days since 1970-01-01."""
-        calendar = Calendar(self.cache)
-        first, last = self.simulated.first, self.simulated.last
-        return range(calendar.first_day(first), calendar.first_day(last + 1))
-
-    def last_sale(self, token: int) -> int:
-        """The last week up to the start in which a product was sold to customers; 0 if never."""
-        line = np.flatnonzero(self.cache["items.token"] == token)
-        trip = np.searchsorted(self.cache["trips.item_offsets"], line, side="right") - 1
-        return self._last(self.cache["trips.week"][trip])
-
-    def last_visit(self, store: int) -> int:
-        """As `last_sale`, of customers in a store."""
-        return self._last(self.cache["trips.week"][self.cache["trips.store"] == store])
-
-    def _last(self, weeks: np.ndarray) -> int:
-        return int(weeks[weeks <= self.start].max(initial=0))
-
-
-class _Entry:
-    """One change, and what to call it in an error."""
-
-    def __init__(self, where: str, values: Any, codes: _Codes) -> None:
-        self.where, self.codes = where, codes
-        if not isinstance(values, Mapping):
-            raise InputError(f"{where}: expected keys and values")
-        self.values = values
-
-    def error(self, message: str) -> InputError:
-        return InputError(f"{self.where}: {message}")
-
-    def only(self, *known: str) -> None:
-        if unknown := [key for key in self.values if key not in known]:
-            raise self.error(f"unknown key {unknown[0]}. Known are {', '.join(known)}")
-
-    def text(self, key: str, what: str) -> str:
-        value = self.values.get(key)
-        if not isinstance(value, str) or not value.strip():
-            raise self.error(f"{key}: expected {what}")
-        return value.strip()
-
-    def texts(self, key: str) -> list[str]:
-        value = self.values[key]
-        if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-            raise self.error(f"{key}: expected a list, such as [A, B]")
-        return value
-
-    def place(self, key: str, code: str, known: Mapping[str, int]) -> int:
-        if code not in known:
-            examples = ", ".join(list(known)[:3])
-            raise self.error(
-                f"{key}: {code} is none of the chain's {len(known)}, such as {examples}"
-            )
-        return known[code]
-
-    def flag(self, key: str) -> bool:
-        """Of a key that may be left out."""
-        if key not in self.values:
-            return False
-        value = self.text(key, "yes or no")
-        if value not in ("yes", "true", "no", "false"):
-            raise self.error(f"{key}: expected yes or no, not {value}")
-        return value in ("yes", "true")
-
-    def weeks(self) -> Weeks:
-        text = self.text("weeks", "weeks, such as 97-100, 97 or 97-")
-        match = re.fullmatch(r"(\d{1,4})(-(\d{1,4})?)?", text)
-        if not match:
-            raise self.error(f"weeks: expected weeks such as 97-100, 97 or 97-, not {text}")
-        first = int(match[1])
-        last = first if match[2] is None else int(match[3] or LAST)
-        if last < first:
-            raise self.error(f"weeks: {text} ends before it begins")
-        simulated = self.codes.simulated
-        if last < simulated.first or first > simulated.last:
-            raise self.error(
-                f"weeks: {text} holds none of the simulated weeks, {simulated.first}-"
-                f"{simulated.last}"
-            )
-        return Weeks(first, last)
-
-    def number(self, key: str, text: str, low: float, high: float) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            raise self.error(f"{key}: expected a number from {low:g} to {high:g}, not {text}")
-        return value
-
-
-def _price(entry: _Entry) -> tuple[str, PriceChange]:
+def _price(entry: Entry) -> tuple[str, PriceChange]:
     entry.only(
         "products", "categories", "stores", "regions", "formats", "weeks", "change", "price",
         "display", "mailer",
     )  # fmt: skip
     codes, cache = entry.codes, entry.codes.cache
-    token = np.zeros(cache.vocabulary.input_size, bool)
-    named = [key for key in ("products", "categories") if key in entry.values]
-    for key in named:
-        for code in entry.texts(key):
-            if key == "products":
-                token[1 + entry.place(key, code, codes.products)] = True
-            else:
-                inside = codes.in_category(entry.place(key, code, codes.categories))
-                token[: len(inside)] |= inside
-    if not named:
-        token[: cache.vocabulary.size] = codes.all_products()
+    token = entry.products()
     stores = np.ones(len(codes.stores), bool)
     for key, column in (("regions", "region"), ("formats", "format")):
         if key in entry.values:
@@ -223,21 +111,13 @@ def _price(entry: _Entry) -> tuple[str, PriceChange]:
     if ("change" in entry.values) == ("price" in entry.values):
         raise entry.error("expected either change, such as -20%, or price, such as 1.25")
     if "price" in entry.values:
-        text = entry.text("price", "a price")
-        pence = 100 * entry.number("price", text, 0.01, MOST_PENCE / 100)
-        if abs(pence - round(pence)) > 1e-6:
-            raise entry.error(f"price: expected at most two decimals, not {text}")
-        return "prices", PriceChange(
-            token, stores, *_ends(weeks), pence=float(round(pence)), **announced
-        )
-    text = entry.text("change", "a change, such as -20%")
-    if not text.endswith("%"):
-        raise entry.error(f"change: expected a percentage, such as -20%, not {text}")
-    factor = 1 + entry.number("change", text[:-1], -99, 1000) / 100
+        pence = entry.pence("price")
+        return "prices", PriceChange(token, stores, *_ends(weeks), pence=pence, **announced)
+    factor = 1 + entry.percent("change", -99, 1000)
     return "prices", PriceChange(token, stores, *_ends(weeks), factor=factor, **announced)
 
 
-def _store(entry: _Entry) -> tuple[str, Any]:
+def _store(entry: Entry) -> tuple[str, Any]:
     if "open" in entry.values:
         codes = entry.codes
         return "opened_stores", _opening(entry, "open", codes.stores, 0, codes.last_visit)
@@ -246,7 +126,7 @@ def _store(entry: _Entry) -> tuple[str, Any]:
     return "closed_stores", (entry.place("close", code, entry.codes.stores), entry.weeks())
 
 
-def _product(entry: _Entry) -> tuple[str, Any]:
+def _product(entry: Entry) -> tuple[str, Any]:
     if "launch" in entry.values:
         codes = entry.codes
         return "launched", _opening(entry, "launch", codes.products, 1, codes.last_sale)
@@ -256,7 +136,7 @@ def _product(entry: _Entry) -> tuple[str, Any]:
 
 
 def _opening(
-    entry: _Entry, key: str, known: Mapping[str, int], shift: int, last: Callable[[int], int]
+    entry: Entry, key: str, known: Mapping[str, int], shift: int, last: Callable[[int], int]
 ) -> Opening:
     """shift: what to add to rows; last: the last week in which it was sold or visited."""
     entry.only(key, "like", "weeks")
@@ -278,7 +158,7 @@ def _opening(
     return Opening(row + shift, like + shift, weeks.first)
 
 
-def _day(entry: _Entry) -> tuple[str, int]:
+def _day(entry: Entry) -> tuple[str, int]:
     entry.only("closed")
     text = entry.text("closed", "a day, such as 2008-03-23")
     try:
@@ -291,7 +171,7 @@ def _day(entry: _Entry) -> tuple[str, int]:
     return "closed_days", day
 
 
-def _customers(entry: _Entry) -> tuple[str, tuple[int, Weeks]]:
+def _customers(entry: Entry) -> tuple[str, tuple[int, Weeks]]:
     entry.only("new", "weeks")
     text = entry.text("new", "customers a week")
     if not re.fullmatch(r"\d{1,6}", text) or int(text) > MOST_NEW:
@@ -299,9 +179,42 @@ def _customers(entry: _Entry) -> tuple[str, tuple[int, Weeks]]:
     return "new_customers", (int(text), entry.weeks())
 
 
+def _coupon(entry: Entry) -> tuple[str, Coupon]:
+    entry.only("products", "categories", "groups", "customers", "weeks", "off", "redeemed")
+    if not entry.values.keys() & {"products", "categories"}:
+        raise entry.error("expected products or categories")
+    weeks, simulated = entry.weeks(), entry.codes.simulated
+    if weeks.first not in simulated or weeks.last not in simulated:
+        raise entry.error(
+            f"weeks: expected some of the simulated ones, {simulated.first}-{simulated.last}, the "
+            "last in which it is good among them"
+        )
+    text = entry.text("off", "a part of the price, such as 20%, or an amount, such as 0.50")
+    if text.endswith("%"):
+        off: dict[str, float] = {"share": entry.percent("off", 1, MOST_OFF)}
+    else:
+        off = {"pence": entry.pence("off")}
+    redeemed = entry.percent("redeemed", 0.01, 100) if "redeemed" in entry.values else None
+    return "coupons", Coupon(
+        entry.products(), _holders(entry), weeks.first, weeks.last, **off, redeemed=redeemed
+    )
+
+
+def _holders(entry: Entry) -> np.ndarray:
+    """(customers,) bool: of those with a trip up to the start, the ones of groups and of a file."""
+    cache, known = entry.codes.cache, entry.codes.known_customers()
+    found = known.copy()
+    if "groups" in entry.values:
+        names = ["unknown", *cache.labels["price_sensitivity"]]
+        labels = {name: label for label, name in enumerate(names)}
+        wanted = [entry.place("groups", name, labels) for name in entry.texts("groups")]
+        found &= np.isin(cache["customers.price_sensitivity"], wanted)
+    if "customers" in entry.values:
+        found &= entry.listed("customers", cache["customers.code"], known)
+    if not found.any():
+        raise entry.error("no customer is all of what it says")
+    return found
+
+
 def _ends(weeks: Weeks) -> tuple[int, int]:
     return weeks.first, weeks.last
-
-
-def _places(codes: np.ndarray) -> dict[str, int]:
-    return {code.decode(): row for row, code in enumerate(codes.tolist())}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,10 +11,13 @@ from tqdm import tqdm
 
 from simulator.basket_sizes import BasketSizeLaw
 from simulator.baskets import Swap, fill
+from simulator.coupon_answers import Habits, with_answers
+from simulator.coupon_hands import Hands
 from simulator.draws import chosen, uniforms
 from simulator.hazards import Hazards
 from simulator.item_calibration import ItemCalibration
 from simulator.outlook import WINDOW
+from simulator.planned_prices import PlannedPrices, PriceChange
 from simulator.price_effects import PriceEffects
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
 from simulator.quantities import Portions, Quantities
@@ -121,6 +124,26 @@ class Simulator:
         """What customers do about products that go and come, measured likewise."""
         return Substitution(self.cache, self._response)
 
+    def effects(self, prices: Sequence[PriceChange]) -> PriceEffects | None:
+        """Of planned prices on demand; None where nobody knows them."""
+        if self.demand is None:
+            return None
+        asked = self._prices, PlannedPrices(self._prices, prices)
+        return PriceEffects(self.demand, asked, self.start)
+
+    @cached_property
+    def habits(self) -> Habits:
+        """What customers bought, and what coupons make of it at the prices of the start."""
+        visited = np.bincount(self.cache["trips.store"][self.cache["trips.week"] <= self.start])
+        return Habits(self.cache, self.effects(()), self.start, int(visited.argmax()))
+
+    def settled(self, scenario: Scenario) -> Scenario:
+        """The scenario with the answers to its coupons. Raises what `with_answers` raises."""
+        if all(each.answer for each in scenario.coupons):
+            return scenario
+        coupons = with_answers(scenario.coupons, self.habits, self.customers, scenario.trial)
+        return replace(scenario, coupons=coupons)
+
     def segments(self, codes: np.ndarray) -> np.ndarray:
         """(n,) price-sensitivity labels of customers of a simulation (n,), 0 of those that the
         cache does not have."""
@@ -135,9 +158,9 @@ class Simulator:
 
         The same seed gives the same receipts; two scenarios with the same seed draw alike wherever
         they ask alike (`simulator.draws`). anonymous: whether anonymous trips are wanted, which
-        change nothing for others. on_week is called after each week.
+        change nothing for others. on_week is called after each week. Raises what `settled` raises.
         """
-        run = _Run(self, seed, scenario, anonymous)
+        run = _Run(self, seed, self.settled(scenario), anonymous)
         found: list[_Trip] = []
         for week in range(self.start + 1, self.start + 1 + weeks):
             found += run.week(week)
@@ -167,6 +190,10 @@ class _Trip:
     """(items,) pence for all units of each."""
     key: tuple[int, int, int]
     """What tells it apart for `simulator.draws`: customer, day, and which of their trips on it."""
+    coupon: np.ndarray
+    """(items,) numbers of the coupons that were used, from 1; 0 for none."""
+    coupon_pence: np.ndarray
+    """(items,) what they took off."""
 
     @property
     def customer(self) -> int:
@@ -187,10 +214,14 @@ class _Run:
         self.chain = simulator._chain
         self.chain.sales = ChainSales.from_arrays(simulator._sales)
         self.chain.prices = scenario.planned(simulator._prices)
-        self.effects = None
-        if scenario.prices and simulator.demand is not None:
-            asked = simulator._prices, self.chain.prices
-            self.effects = PriceEffects(simulator.demand, asked, simulator.start)
+        self.effects = simulator.effects(scenario.prices) if scenario.prices else None
+        self.hands = None
+        if scenario.coupons:
+            self.hands = Hands(
+                scenario.coupons, self.effects or simulator.effects(()),
+                simulator.cache["customers.price_sensitivity"].astype(np.int64),
+                simulator.cache.vocabulary.size, seed,
+            )  # fmt: skip
         self.states = [state.copy() for state in simulator._states]
         self.hazards = simulator._hazards.copy()
         self.code = simulator.customers.astype(np.int64)
@@ -328,6 +359,8 @@ class _Run:
         if self.effects is not None:
             groups = self.simulator.segments(keys[0])
             weights = self.effects.log_weights(stores, week, groups).exp()
+        if self.hands is not None:
+            weights = self.hands.weights(keys[0], stores, week, weights)
         baskets = fill(
             self.model, self.laws.items, states, plans, sizes, week, on_sale, self.seed, keys,
             weights, self.swap,
@@ -350,12 +383,21 @@ class _Run:
             quantities = np.maximum(quantities, 1).astype(np.int64)
         pence = self.chain.prices.at(tokens, stores, week).astype(np.float32)
         paid = np.rint(pence[:, 0].astype(np.float64) * quantities * portions).astype(np.int64)
-        parts = [np.split(part, sizes.cumsum()[:-1]) for part in (tokens, quantities, pence, paid)]
+        lines = [tokens, quantities, pence, paid, *np.zeros((2, len(tokens)), np.int64)]
+        if self.hands is not None:
+            lines[4:] = self.hands.used(keys[0][of_trip], tokens, paid / quantities, week)
+        parts = [np.split(part, sizes.cumsum()[:-1]) for part in lines]
         return [
-            _Trip(week, FinishedTrip(plan, token, units, int(own.sum()), pence=price), own, key)
+            _Trip(
+                week,
+                FinishedTrip(plan, token, units, int(own.sum()), pence=price),
+                own,
+                key,
+                *coupon,
+            )  # fmt: skip
             if len(token)
             else None
-            for plan, key, token, units, price, own in zip(
+            for plan, key, token, units, price, own, *coupon in zip(
                 plans, zip(*(each.tolist() for each in keys), strict=True), *parts, strict=True
             )
         ]
@@ -367,6 +409,10 @@ def _blocks(count: int) -> list[np.ndarray]:
 
 def _receipts(found: list[_Trip]) -> Receipts:
     plans = [each.trip.plan for each in found]
+    none = np.empty(0, np.int64)
+    coupon = np.concatenate([none, *(each.coupon for each in found)])
+    coupon_pence = np.concatenate([none, *(each.coupon_pence for each in found)])
+    used = np.flatnonzero(coupon)
     return Receipts(
         customer=np.array([each.customer for each in found], np.int64),
         week=np.array([each.week for each in found], np.int64),
@@ -375,7 +421,8 @@ def _receipts(found: list[_Trip]) -> Receipts:
         store=np.array([plan.store for plan in plans], np.int64),
         kind=np.array([plan.kind for plan in plans], np.int64).reshape(len(plans), len(CONTEXT)),
         items=np.array([len(each.trip.tokens) for each in found], np.int64),
-        token=np.concatenate([np.empty(0, np.int64), *(each.trip.tokens for each in found)]),
-        quantity=np.concatenate([np.empty(0, np.int64), *(e.trip.quantities for e in found)]),
-        pence=np.concatenate([np.empty(0, np.int64), *(each.paid for each in found)]),
-    )
+        token=np.concatenate([none, *(each.trip.tokens for each in found)]),
+        quantity=np.concatenate([none, *(e.trip.quantities for e in found)]),
+        pence=np.concatenate([none, *(each.paid for each in found)]),
+        coupon_line=used, coupon=coupon[used], coupon_pence=coupon_pence[used],
+    )  # fmt: skip

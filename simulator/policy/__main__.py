@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from dbt_project.sample.effects import made_of
-from simulator.environments.learned.coupon_log import CouponLog
+from simulator.coupon_log import CouponLog
 from simulator.environments.learned.coupon_response import with_coupons
 from simulator.environments.learned.learn import learn_world
 from simulator.environments.learned.opening import LearnedOpening

@@ -11,11 +11,12 @@ import numpy as np
 from dbt_project.sample import Behaviour, ChainConfig
 from dbt_project.sample.chain import build_chain
 from dbt_project.sample.coupons import LASTS
+from simulator.coupon_log import CouponLog
 from simulator.environments.coupons import LATELY, Menu
-from simulator.environments.learned.coupon_log import CouponLog
 from simulator.environments.learned.world import YEAR
 from simulator.environments.lives import Progress
 from simulator.environments.opening import Episode, Opening, price_list
+from simulator.tensor_file import padded
 from trainer.commands.errors import InputError
 
 CHANCE = 0.5
@@ -56,10 +57,17 @@ def hold_trial(
             result.discount[card] > 0,
         ))  # fmt: skip
         week()
-    codes = [code.encode() for code in build_chain(config).codes.customer[:cards]]
-    width = max(map(len, codes))
+    codes = build_chain(config).codes
     found = [np.concatenate(each) for each in zip(*logged, strict=True)]
     return CouponLog(
-        np.array([list(code.ljust(width, b"\0")) for code in codes], np.uint8), menu.product, weeks,
-        given, *found, first=first + 1, depth=depth, chain=price_list(episode.world),
-    )  # fmt: skip
+        padded(codes.customer[:cards]),
+        padded(codes.product),
+        menu.product,
+        weeks,
+        given,
+        *found,
+        first=first + 1,
+        lasts=LASTS,
+        depth=depth,
+        chain=price_list(episode.world),
+    )

@@ -19,11 +19,11 @@ import numpy as np
 from dbt_project.sample import Actions
 from simulator.environments.chain_env import observed
 from simulator.environments.learned.opening import LearnedOpening
-from simulator.environments.learned.tensor_file import TensorFile
 from simulator.environments.lives import Policy
 from simulator.environments.opening import Episode, Opening, price_list
 from simulator.environments.policies import Schedule, plan
 from simulator.environments.pricing import Scope, seen
+from simulator.tensor_file import TensorFile
 from trainer.commands.errors import InputError
 
 from .knobs import Constant, chain_scope, turned

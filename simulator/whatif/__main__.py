@@ -21,6 +21,7 @@ from simulator.command import (
     start_of,
 )
 from simulator.costs import read_costs
+from simulator.coupon_log import CouponLog
 from simulator.runs import ready_simulator
 from simulator.scenario_file import read_scenario
 from simulator.whatif.checks import check
@@ -42,8 +43,9 @@ def _parser() -> CommandParser:
     parser = CommandParser(
         prog="python -m simulator.whatif",
         description="Simulate the weeks to come with a change and without, on the same chances, "
-        "and tell what they differ by: units, trips, customers, spend and margin, by week, "
-        "product, category, customer group and store, with intervals: docs/whatif.md.",
+        "and tell what they differ by: units, trips, customers, spend, what coupons took off and "
+        "margin, by week, product, category, customer group and store, with intervals: "
+        "docs/whatif.md.",
     )
     add = parser.add_argument
     add(
@@ -61,6 +63,11 @@ def _parser() -> CommandParser:
         "--costs", type=Path, metavar="FILE",
         help="CSV or Parquet with product_code and unit_cost_pence (default: margin is left out)",
     )  # fmt: skip
+    add(
+        "--trial", type=Path, metavar="FILE",
+        help="log of a trial of coupons, which tells how they are answered to (default: the "
+        "scenario says what share is redeemed)",
+    )  # fmt: skip
     simulation_options(parser, weeks=9)
     return parser
 
@@ -72,7 +79,8 @@ def _run(options: argparse.Namespace, command: str) -> None:
     seeds = seeds_of(options, options.runs * len(options.checkpoints))
     cache = TensorCache(options.cache)
     start = start_of(options, cache)
-    scenario = read_scenario(options.scenario, cache, start, options.weeks)
+    trial = CouponLog.load(options.trial) if options.trial else None
+    scenario = read_scenario(options.scenario, cache, start, options.weeks, trial)
     text = options.scenario.read_text(encoding="utf-8")
     check(cache, scenario, start + 1, start + options.weeks)  # before models are made ready
     costs = read_costs(options.costs, cache) if options.costs else None

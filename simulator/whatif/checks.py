@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from simulator.coupon_answers import check_told
 from simulator.planned_prices import PriceChange
 from simulator.scenario import Scenario
 from trainer.cache.reader import TensorCache
@@ -20,8 +21,10 @@ ROUNDING = 0.5
 def check(cache: TensorCache, scenario: Scenario, first: int, last: int) -> PriceEvidence | None:
     """What receipts tell of prices, where a scenario changes any; first, last: simulated weeks.
 
-    Raises InputError for a scenario that changes nothing in these weeks, and for one that changes
-    prices where prices never moved, or display or mailer where none are known.
+    Raises InputError for a scenario that changes nothing in these weeks, for one that changes
+    prices or has coupons where prices never moved, or display or mailer where none are known, and
+    for coupons of which nobody says who uses them, a customer would have two on a product, or that
+    make it cost nothing.
     """
     for name in ("display", "mailer"):
         asked = any(getattr(each, name) for each in scenario.prices)
@@ -34,6 +37,7 @@ def check(cache: TensorCache, scenario: Scenario, first: int, last: int) -> Pric
     others = [
         *(entry_weeks for _, entry_weeks in (*scenario.closed_stores, *scenario.delisted)),
         *(entry_weeks for count, entry_weeks in scenario.new_customers if count),
+        *scenario.coupons,
     ]
     opens = [each.week for each in (*scenario.opened_stores, *scenario.launched)]
     others_change = (
@@ -41,20 +45,44 @@ def check(cache: TensorCache, scenario: Scenario, first: int, last: int) -> Pric
         or any(week <= last for week in opens)
         or scenario.closed_days
     )
-    prices = ShelfPrices.from_cache(cache, last_week=first - 1) if scenario.prices else None
+    asks = [name for name in ("prices", "coupons") if getattr(scenario, name)]
+    prices = ShelfPrices.from_cache(cache, last_week=first - 1) if asks else None
     prices_change = any(_reprices(cache, prices, each, weeks) for each in scenario.prices)
     if not others_change and not prices_change:
         raise InputError(f"the scenario changes nothing in weeks {first}-{last}")
-    if not scenario.prices:
+    if not asks:
         return None
     evidence = price_evidence(cache)
     if not evidence.can_tell:
         raise InputError(
-            f"prices: these receipts cannot tell how demand answers to prices: {evidence.words()}. "
-            "Leave the prices out of the scenario; delistings, launches, stores, days and "
-            "customers can be told without"
+            f"{asks[0]}: these receipts cannot tell how demand answers to prices: "
+            f"{evidence.words()}. Leave the {' and '.join(asks)} out of the scenario; delistings, "
+            "launches, stores, days and customers can be told without"
         )
-    return evidence
+    _check_coupons(cache, scenario, prices)
+    return evidence if scenario.prices else None
+
+
+def _check_coupons(cache: TensorCache, scenario: Scenario, prices: ShelfPrices) -> None:
+    check_told(scenario.coupons, scenario.trial)
+    shelf = scenario.planned(prices)
+    stores = np.arange(cache.rows("stores"))
+    for number, each in enumerate(scenario.coupons, start=1):
+        for before, other in enumerate(scenario.coupons[: number - 1], start=1):
+            both = (each.token & other.token).any() and (each.customer & other.customer).any()
+            if both and each.first <= other.last and other.first <= each.last:
+                raise InputError(
+                    f"coupons, entry {number}: a customer would have two coupons on a product in "
+                    f"the same week, this one and that of entry {before}"
+                )
+        for token in np.flatnonzero(each.token) if each.pence is not None else ():
+            pence = shelf.at(np.array(token), stores, np.array(each.first))[:, 0]
+            if pence.min() <= each.pence:
+                code = cache["products.code"][token - 1].decode()
+                raise InputError(
+                    f"coupons, entry {number}: off: {each.pence / 100:.2f} is not below the price "
+                    f"of {code}, {pence.min() / 100:.2f} in {(pence <= each.pence).sum():,} stores"
+                )
 
 
 def _reprices(cache: TensorCache, prices: ShelfPrices, change: PriceChange, weeks: range) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.coupons import Coupon
+from simulator.intervals import Difference, paired, share
 from simulator.planned_prices import PriceChange
 from simulator.prices.absences import Instead
 from simulator.runs import with_progress
@@ -14,7 +16,6 @@ from simulator.scenario import Scenario
 from simulator.simulation import Simulator
 from simulator.whatif.checks import check
 from simulator.whatif.counting import MEASURES, Lines, breakdowns
-from simulator.whatif.intervals import Difference, paired, share
 from simulator.whatif.parts import CHANGED, PARTS, Parts, changed_shelves
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
@@ -42,10 +43,12 @@ class WhatIf:
     runs: int
     """Pairs of runs of each model."""
     measures: tuple[str, ...]
-    """`MEASURES`, margin only where costs are known."""
+    """`MEASURES`, margin only where costs are known, what coupons took off only where there are
+    any."""
     tables: Mapping[str, Table]
     """By name: total, week, product, category_1 and so on, customer_group, store, store_format,
-    store_region, and, where the scenario changes products, part and changed_product."""
+    store_region, where the scenario changes products, part and changed_product, and where it has
+    coupons, coupon: purchases with which one was used."""
     by_model: np.ndarray
     """(models, measures) what each model makes of the change in total."""
     shares: Mapping[str, tuple[float, float, float]]
@@ -55,6 +58,8 @@ class WhatIf:
     """Of prices, where the scenario changes any."""
     price_changes: np.ndarray
     """(V,) bool: products whose price changes."""
+    coupons: Sequence[Coupon]
+    """With their answers."""
     instead: Instead | None
     """How many buyers of a missing product take a rival, where the scenario has any or launches
     one."""
@@ -81,7 +86,7 @@ def what_if(
     where unknown; without them margin is left out.
 
     Raises InputError for simulators of different chains, seeds that are not as many for each
-    simulator, and what `check` says.
+    simulator, and what `check` and `Simulator.settled` say.
     """
     one = simulators[0]
     cache, first, last = one.cache, one.start + 1, one.start + weeks
@@ -98,8 +103,16 @@ def what_if(
     # Before there are processes, each of which would measure it.
     goes_or_comes = scenario.delisted or scenario.launched
     instead = [each.substitution.instead for each in simulators if goes_or_comes]
+    if scenario.coupons:
+        scenario = one.settled(scenario)
     shelves = changed_shelves(cache, scenario)
-    found = breakdowns(cache, first, last, Parts(cache, shelves, first, last) if shelves else None)
+    parts = Parts(cache, shelves, first, last) if shelves else None
+    found = breakdowns(cache, first, last, parts, scenario.coupons)
+    without = {
+        *(["margin_pence"] if costs is None else []),
+        *([] if scenario.coupons else ["coupon_pence"]),
+    }
+    measures = tuple(name for name in MEASURES if name not in without)
 
     def pair(number: int, on_week: Callable[[], None]) -> dict[str, np.ndarray]:
         simulator = simulators[number % len(simulators)]
@@ -107,12 +120,15 @@ def what_if(
             Lines(simulator.run(weeks, seeds[number], plan, on_week=on_week), costs)
             for plan in (Scenario(), scenario)
         ]
-        return {name: np.stack([by.count(side) for side in sides]) for name, by in found.items()}
+        return {
+            name: np.stack([by.count(side, measures) for side in sides])
+            for name, by in found.items()
+        }
 
     pairs = with_progress(pair, len(seeds), 2 * weeks, processes)
     runs = {
         name: np.stack([each[name] for each in pairs]).reshape(
-            -1, len(simulators), 2, by.cells, len(MEASURES) - (costs is None)
+            -1, len(simulators), 2, by.cells, len(measures)
         ).swapaxes(0, 1)
         for name, by in found.items()
     }  # fmt: skip
@@ -121,12 +137,13 @@ def what_if(
         last=last,
         models=len(simulators),
         runs=len(seeds) // len(simulators),
-        measures=MEASURES if costs is not None else MEASURES[:-1],
+        measures=measures,
         tables={name: Table(by.keys, paired(runs[name])) for name, by in found.items()},
         by_model=np.diff(runs["total"].mean(1), axis=1)[:, 0, 0],
         shares=_shares(runs["part"]) if shelves else {},
         evidence=evidence,
         price_changes=_price_changes(cache, scenario.prices),
+        coupons=scenario.coupons,
         instead=instead[0] if instead else None,
         costs=costs,
     )

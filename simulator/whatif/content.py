@@ -11,13 +11,12 @@ import numpy as np
 
 from simulator.whatif.compare import Table, WhatIf
 from simulator.whatif.counting import ADDITIVE, DURING
+from simulator.words import named, percent
 from trainer.cache.reader import TensorCache
 
 MOVERS = 12
 """Products that gained most, and that lost most, which the JSON and the page list."""
-NAMED = 5
-"""Codes in a sentence; of more, the rest is counted."""
-WHOLE = ("total", "week")
+WHOLE = ("total", "week", "coupon")
 """Tables of which no row is left out."""
 FIGURE = ("without", "with", "change", "standard_error", "low", "high", "stands_out")
 """What is told of each measure of each row, in pence where it is money."""
@@ -91,7 +90,7 @@ def notes(found: WhatIf, cache: TensorCache) -> list[str]:
             said.append(
                 f"Of {found.price_changes.sum():,} products whose price changes, the prices of "
                 f"{never.sum():,} never moved by 10 % or more in training weeks "
-                f"{found.evidence.first}-{found.evidence.last} ({_named(cache, never)}); products "
+                f"{found.evidence.first}-{found.evidence.last} ({named(cache, never)}); products "
                 "sold by weight have one price. How demand for them answers is not known from "
                 "these receipts, only what is paid."
             )
@@ -102,13 +101,21 @@ def notes(found: WhatIf, cache: TensorCache) -> list[str]:
             )
     if found.instead is not None:
         said.append(found.instead.words())
+    for number, coupon in enumerate(found.coupons, start=1):
+        table, at = found.tables["coupon"], number - 1
+        used = table.difference.change[at, found.measures.index("customers")]
+        holders = table.keys["holders"][at]
+        said.append(
+            f"Coupon {number}: {coupon.answer.words} Here {percent(used / holders)} of "
+            f"{holders:,} holders used it."
+        )
     if found.costs is None:
         said.append("Margin is left out: it needs what products cost (--costs).")
     elif (lacking := np.isnan(found.costs) & _sold(found.tables["product"])).any():
         spend = _column(found.tables["product"], found.measures.index("spend_pence"))
         said.append(
             f"Margin is that of products with a cost alone: {lacking.sum():,} that are sold here "
-            f"have none ({_named(cache, lacking)}), {spend[lacking].sum() / spend.sum():.1%} of "
+            f"have none ({named(cache, lacking)}), {spend[lacking].sum() / spend.sum():.1%} of "
             "spend.".replace("%", " %")
         )
     if found.runs == 1 and found.models == 1:
@@ -182,13 +189,6 @@ def _sold(table: Table) -> np.ndarray:
 
 def _column(table: Table, measure: int) -> np.ndarray:
     return table.difference.without[:, measure]
-
-
-def _named(cache: TensorCache, products: np.ndarray) -> str:
-    """Codes of products (V,) bool."""
-    codes = [code.decode() for code in cache["products.code"][products][:NAMED].tolist()]
-    more = int(products.sum()) - len(codes)
-    return ", ".join(codes) + (f" and {more:,} more" if more else "")
 
 
 def _json(value: float) -> float | None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from simulator.coupons import Coupon
 from simulator.receipts import Receipts
 from simulator.whatif.parts import AFTERWARDS, CHANGED, PARTS, Parts
 from trainer.cache.reader import TensorCache
 from trainer.cache.schema import LEVELS
 from trainer.features.categories import category_of_token
 
-MEASURES = ("units", "trips", "customers", "spend_pence", "margin_pence")
+MEASURES = ("units", "trips", "customers", "spend_pence", "coupon_pence", "margin_pence")
 """What is counted of every cell. Trips and customers are those with anything in it: one may be in
-several cells. Anonymous trips count everywhere but in customers."""
-ADDITIVE = ("units", "spend_pence", "margin_pence")
+several cells. Anonymous trips count everywhere but in customers. Spend is what customers paid, what
+coupons took off not among it; margin is spend less what products cost."""
+ADDITIVE = ("units", "spend_pence", "coupon_pence", "margin_pence")
 """Of which cells add up to the total."""
 ANONYMOUS = -1
 DURING, AFTER = "in the weeks of the change", "afterwards"
@@ -34,12 +36,18 @@ class Lines:
         self.customer = receipts.customer[self.trip]
         self.store = receipts.store[self.trip]
         self.week = receipts.week[self.trip]
-        self.token, self.quantity = receipts.token, receipts.quantity
-        self.pence = receipts.pence
-        self.margin = None
+        self.token = receipts.token
+        self.coupon, off = np.zeros((2, len(self.token)), np.int64)
+        """Numbers of coupons that were used, from 1; 0 for none."""
+        self.coupon[receipts.coupon_line] = receipts.coupon
+        off[receipts.coupon_line] = receipts.coupon_pence
+        spend = receipts.pence - off
+        self.sums = {"units": receipts.quantity, "spend_pence": spend, "coupon_pence": off}
+        """What adds up, by measure."""
         if costs is not None:
             # Products without a cost count nowhere in margins, rather than with a cost of 0.
-            self.margin = np.nan_to_num(self.pence - self.quantity * costs[self.token - 1])
+            cost = receipts.quantity * costs[self.token - 1]
+            self.sums["margin_pence"] = np.nan_to_num(spend - cost)
 
 
 @dataclass(frozen=True)
@@ -55,23 +63,24 @@ class Breakdown:
     def cells(self) -> int:
         return len(next(iter(self.keys.values())))
 
-    def count(self, lines: Lines) -> np.ndarray:
-        """(cells, measures) float64: `MEASURES`, margin only where it is known."""
+    def count(self, lines: Lines, measures: Sequence[str]) -> np.ndarray:
+        """(cells, measures) float64."""
         cell = self.place(lines)
         inside = cell >= 0
         cell, known = cell[inside], lines.customer[inside] != ANONYMOUS
-        sums = [lines.quantity, lines.pence] + ([] if lines.margin is None else [lines.margin])
-        units, *money = (np.bincount(cell, each[inside], self.cells) for each in sums)
-        trips = _different(cell, lines.trip[inside], self.cells)
-        customers = _different(cell[known], lines.customer[inside][known], self.cells)
-        return np.stack([units, trips, customers, *money], axis=1).astype(np.float64)
+        found = {
+            name: np.bincount(cell, each[inside], self.cells) for name, each in lines.sums.items()
+        }
+        found["trips"] = _different(cell, lines.trip[inside], self.cells)
+        found["customers"] = _different(cell[known], lines.customer[inside][known], self.cells)
+        return np.stack([found[name] for name in measures], axis=1).astype(np.float64)
 
 
 def breakdowns(
-    cache: TensorCache, first: int, last: int, parts: Parts | None
+    cache: TensorCache, first: int, last: int, parts: Parts | None, coupons: Sequence[Coupon] = ()
 ) -> dict[str, Breakdown]:
     """By name: total, week, product, categories by level, customer group, store, and, where
-    products change, parts and changed products."""
+    products change, parts and changed products, and coupons by number."""
     found = {
         "total": Breakdown({"name": np.array(["total"])}, lambda lines: np.zeros_like(lines.week)),
         "week": Breakdown({"week": np.arange(first, last + 1)}, lambda lines: lines.week - first),
@@ -86,6 +95,12 @@ def breakdowns(
             lambda lines: parts.of(lines.token, lines.store, lines.week),
         )
         found["changed_product"] = _changed_products(cache, parts)
+    if coupons:
+        keys = {
+            "coupon": np.arange(1, len(coupons) + 1),
+            "holders": np.array([each.customer.sum() for each in coupons]),
+        }
+        found["coupon"] = Breakdown(keys, lambda lines: lines.coupon - 1)
     return found
 
 

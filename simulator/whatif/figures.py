@@ -9,7 +9,7 @@ from trainer.report.figures import NONE, count, fixed
 
 TITLES = {
     "units": "units", "trips": "trips", "customers": "customers",
-    "spend_pence": "spend", "margin_pence": "margin",
+    "spend_pence": "spend", "coupon_pence": "coupons", "margin_pence": "margin",
 }  # fmt: skip
 PENCE = 100
 """Of a pound, or what a unit of the currency is divided into."""

@@ -40,6 +40,8 @@ def page(content: Mapping[str, Any], command: str) -> str:
     sections = {"In short": _short(content), "Weeks": _weeks(content)}
     if "part" in content["tables"]:
         sections["Where it comes from"] = _parts(content)
+    if "coupon" in content["tables"]:
+        sections["Coupons"] = _coupons(content)
     sections |= {
         "Products": _products(content),
         "Categories": _by(content, CATEGORY, "Categories of the second level"),
@@ -144,6 +146,32 @@ def _parts(content: Mapping[str, Any]) -> Markup:
             _table("Products that change, those that move most", content["measures"], changed),
         ]
     )
+
+
+def _coupons(content: Mapping[str, Any]) -> Markup:
+    """What was bought with each; all of it is with the change."""
+    measures = content["measures"]
+    lines = [
+        [
+            f"coupon {row['coupon']}", count(row["holders"]),
+            *(_cell(row[name], name) for name in measures),
+        ]
+        for row in content["tables"]["coupon"]
+    ]  # fmt: skip
+    heads = ["", "holders", *(TITLES[name] for name in measures)]
+    return join(
+        [
+            table("Purchases with which a coupon was used", heads, lines),
+            element("p", USED, class_="note"),
+        ]
+    )
+
+
+USED = (
+    "Customers are the holders who used theirs, coupons what it took off, and spend what they paid "
+    "for these lines, which they may have bought without it too: what coupons add is above. Spend "
+    "and margin have coupons taken off everywhere; the retailer bears them."
+)
 
 
 MEANING = (

@@ -48,18 +48,20 @@ class Shelves:
 
 
 def changed_shelves(cache: TensorCache, scenario: Scenario) -> list[Shelves]:
-    """Those of all its prices, delistings and launches."""
+    """Those of all its prices, coupons, delistings and launches."""
+    everywhere = np.ones(cache.rows("stores") + 1, bool)
 
     def of(token: int, first: int, last: int) -> Shelves:
         only = np.zeros(cache.vocabulary.input_size, bool)
         only[token] = True
-        return Shelves(only, np.ones(cache.rows("stores") + 1, bool), first, last)
+        return Shelves(only, everywhere, first, last)
 
     return [
         *(
             Shelves(each.token, np.append(each.store, each.store.all()), each.first, each.last)
             for each in scenario.prices
         ),
+        *(Shelves(each.token, everywhere, each.first, each.last) for each in scenario.coupons),
         *(of(token, weeks.first, weeks.last) for token, weeks in scenario.delisted),
         *(of(each.row, each.week, np.iinfo(np.int64).max) for each in scenario.launched),
     ]

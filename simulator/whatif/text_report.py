@@ -28,6 +28,12 @@ def report(content: Mapping[str, Any]) -> list[str]:
         found += ["", *_table("units, from", [*parts, ("all together", total["units"], "units")])]
         if words := flow(content, PARTS):
             found.append(words)
+    if "coupon" in content["tables"]:
+        used = [
+            (f"coupon {row['coupon']}, {row['holders']:,} holders", row["customers"], "customers")
+            for row in content["tables"]["coupon"]
+        ]
+        found += ["", *_table("customers who used", used)]
     products = content["products"]
     movers = [*products["gainers"][:SHOWN], *products["losers"][:SHOWN][::-1]]
     if movers:

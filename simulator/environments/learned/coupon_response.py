@@ -24,10 +24,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from dbt_project.sample.coupons import LASTS
-from trainer.commands.errors import InputError
+from simulator.coupon_log import CouponLog
 
-from .coupon_log import CouponLog
 from .knowledge import Knowledge
 
 RECENCY = (2, 5, 13)
@@ -58,15 +56,10 @@ def with_coupons(known: Knowledge, log: CouponLog, customers: list[str]) -> Know
 
     Raises InputError for a trial that ends after the history, or of other cards.
     """
-    if log.week.max() + LASTS - 1 > known.start:
-        raise InputError(f"the trial ends after week {known.start}, which is the last that is read")
-    place = {code: row for row, code in enumerate(customers)}
-    row = np.array([place.get(code, -1) for code in log.codes()])
-    if (row >= 0).mean() < 0.5:
-        raise InputError("the trial's cards are not those of the receipts")
+    row = log.rows(customers, known.start)
     here = row >= 0
     of_product, of_need = (
-        LASTS * known.rate[:, None] * units for units in usual_units(known, log.product)
+        log.lasts * known.rate[:, None] * units for units in usual_units(known, log.product)
     )
     of_product, of_need = of_product[row[here]], of_need[row[here]]
     cells, both, exposed = [], [], []
@@ -97,15 +90,8 @@ def _window(known: Knowledge, log: CouponLog, week: int) -> tuple[np.ndarray, ..
     """(H, C) units of each coupon's product and of the rest of its need while coupons of a week are
     good, and segments before it."""
     households, same = len(log.customer), known.need[:, None] == known.need[log.product]
-    during = (log.when >= week) & (log.when < week + LASTS)
     before = log.when < week
-
-    def units(chosen: np.ndarray) -> np.ndarray:
-        flat = log.who[chosen] * np.int64(known.need.size) + log.bought[chosen]
-        size = households * known.need.size
-        return np.bincount(flat, log.units[chosen], size).reshape(households, -1)
-
-    sold = units(during)
+    sold = log.during(week, log.units)
     own = sold[:, log.product]
     last = np.full((households, known.need.size), log.first - LATELY)
     np.maximum.at(last, (log.who[before], log.bought[before]), log.when[before])

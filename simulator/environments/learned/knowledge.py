@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from simulator.tensor_file import TensorFile
 from trainer.commands.errors import InputError
-
-from .tensor_file import TensorFile
 
 FILE = TensorFile(
     "retailsim.learned_world.2", "learned world", "python -m simulator.policy learn writes them"

@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
 from simulator.prices.response import KEEPS, MEMORY, before_each_week
 from simulator.prices.visit_response import learn, usual_baskets
+from simulator.tensor_file import padded
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 
@@ -135,9 +136,8 @@ class _Learner:
         totals = self._totals()
         weighed = self._weighed()
         amount = np.where(weighed & (self.lists > 0), self.ratio, 1.0)
-        width = max(len(code) for code in b.code)
         return Knowledge(
-            code=np.array([list(code.encode().ljust(width, b"\0")) for code in b.code], np.uint8),
+            code=padded(b.code),
             group=b.group, listed=b.listed, amount=amount,
             charged=np.where(weighed | (self.lists == 0), 1.0, self.ratio), usual=usual,
             regular=b.regular, depth=b.depth, funding=b.funding, cost=b.cost,

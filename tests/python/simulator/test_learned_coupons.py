@@ -13,7 +13,7 @@ from toy_knowledge import knowledge
 
 import simulator.environments  # noqa: F401
 from dbt_project.sample import Behaviour, ChainConfig, Coupons
-from simulator.environments.learned.coupon_log import CouponLog
+from simulator.coupon_log import CouponLog
 from simulator.environments.learned.coupon_response import (
     SEGMENTS,
     _shrunk,
@@ -27,6 +27,7 @@ from simulator.environments.learned.world import LearnedWorld
 from simulator.environments.opening import Episode
 from simulator.policy.coupon_tables import made_in
 from simulator.policy.factorial_trial import hold_trial
+from simulator.tensor_file import padded, texts
 from trainer.commands.errors import InputError
 
 NAME = "RetailSim/Coupons-v0"
@@ -79,9 +80,11 @@ def trial(known: Knowledge, theta: np.ndarray, phi: float, rounds: int = 40) -> 
                 units.append(count[some])
                 last_trip[some], last[some, at] = week + 1, week + 1
     who, when, bought, units = (np.concatenate(x) for x in (who, when, bought, units))
-    codes = np.array([list(f"C{i:05}".encode()) for i in range(cards)], np.uint8)
-    return CouponLog(codes, MENU, 1 + 4 * np.arange(rounds), given, who, when, bought, units,
-                     np.zeros(who.size, bool), first=1, depth=0.1, chain="")  # fmt: skip
+    codes = padded([f"C{i:05}" for i in range(cards)])
+    return CouponLog(
+        codes, known.code, MENU, 1 + 4 * np.arange(rounds), given, who, when, bought, units,
+        np.zeros(who.size, bool), first=1, lasts=4, depth=0.1, chain="",
+    )  # fmt: skip
 
 
 def test_a_trial_tells_what_coupons_add_and_take():
@@ -91,7 +94,7 @@ def test_a_trial_tells_what_coupons_add_and_take():
     # Everybody buys; who stayed away for a round, segment 5, answers twice as much as segment 3.
     theta = np.where(np.arange(SEGMENTS) == 5, 0.4, 0.2)
     log = trial(known, theta / 0.7, 0.5)
-    found = with_coupons(known, log, log.codes())
+    found = with_coupons(known, log, texts(log.customer))
 
     assert np.allclose(found.coupon_lift[[3, 5]], theta[[3, 5]], atol=0.03)
     assert np.allclose(found.coupon_taken, 0.5, atol=0.1)
@@ -116,7 +119,7 @@ def test_a_trial_after_the_history_or_of_other_cards_is_refused():
     with pytest.raises(InputError, match="cards are not those"):
         with_coupons(known, log, ["other"])
     with pytest.raises(InputError, match="ends after week 8"):
-        with_coupons(knowledge(customers=50), log, log.codes())
+        with_coupons(knowledge(customers=50), log, texts(log.customer))
 
 
 def test_gymnasium_accepts_it_and_segments_are_those_of_the_chain(checkpoint):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from simulator.scenario import Opening, Weeks
-from simulator.scenario_file import LAST, read_scenario
+from simulator.scenario_entries import LAST
+from simulator.scenario_file import read_scenario
 from trainer.commands.errors import InputError
 
 NOVEL = 20
@@ -70,6 +71,59 @@ def test_what_is_announced_needs_no_new_price(read):
     alone, cut = scenario.prices
     assert (alone.display, alone.mailer, alone.factor, alone.pence) == (True, False, 1.0, None)
     assert (cut.display, cut.mailer, cut.factor) == (False, True, 0.8)
+
+
+def test_a_coupon_for_some_groups_and_a_list_of_customers(read, chain, tmp_path):
+    cache, _ = chain
+    segment, codes = cache["customers.price_sensitivity"], cache["customers.code"]
+    label = cache.labels["price_sensitivity"][0]
+    listed = [codes[row].decode() for row in (0, 3, *np.flatnonzero(segment == 1)[:4])]
+    (tmp_path / "codes.txt").write_text("\ufeff" + "\n".join(listed) + "\n\n")
+    text = (
+        "coupons:\n  - products: [%(product0)s]\n    categories: [%(category1)s]\n"
+        f"    groups: [{label}]\n    customers: codes.txt\n"
+        "    weeks: 27-28\n    off: 20%%\n    redeemed: 2.5%%\n"
+        "  - {products: [%(product2)s], weeks: 27, off: 0.35, redeemed: 1%%}\n"
+    )
+    one, other = read(text).coupons
+    wanted = np.isin(np.arange(len(codes)), [0, 3, *np.flatnonzero(segment == 1)[:4]])
+    assert np.array_equal(one.customer, wanted & (segment == 1)) and one.customer.sum() >= 4
+    assert one.token[1] and one.token.sum() > 1
+    assert (one.first, one.last, one.share, one.pence, one.redeemed) == (27, 28, 0.2, None, 0.025)
+    assert other.customer.all() and np.flatnonzero(other.token).tolist() == [3]
+    assert (other.share, other.pence, other.redeemed) == (0.0, 35.0, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"products": "[PRD9]"}, "entry 1: products: PRD9 is none of the chain's 40"),
+        ({"products": None}, "entry 1: expected products or categories"),
+        ({"groups": "[rich]"}, "groups: rich is none of the chain's"),
+        ({"customers": "none.txt"}, "none.txt: there is no such file"),
+        ({"customers": "bad.txt"}, "bad.txt, line 2: CUST9 is no customer with a trip up to week"),
+        ({"customers": "empty.txt"}, "entry 1: no customer is all of what it says"),
+        ({"customers": "binary.txt"}, "binary.txt: not text in UTF-8"),
+        ({"weeks": "25-27"}, "weeks: expected some of the simulated ones, 26-30"),
+        ({"weeks": "29-"}, "the last in which it is good among them"),
+        ({"weeks": "40"}, "weeks: 40 holds none of the simulated weeks"),
+        ({"off": "96%%"}, "off: expected a number from 1 to 95, not 96"),
+        ({"off": "0.123"}, "off: expected at most two decimals"),
+        ({"off": None}, "off: expected a part of the price, such as 20%, or an amount"),
+        ({"redeemed": "0.12"}, "redeemed: expected a percentage, such as 20%, not 0.12"),
+        ({"redeemed": "101%%"}, "redeemed: expected a number from 0.01 to 100"),
+        ({"stores": "[E01]"}, "unknown key stores. Known are products, categories, groups"),
+    ],
+)
+def test_coupons_that_make_no_sense_are_refused(read, tmp_path, change, message):
+    (tmp_path / "bad.txt").write_text("\nCUST9\n")
+    (tmp_path / "empty.txt").write_text(" \n")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
+    entry = {"products": "[%(product0)s]", "weeks": "27", "off": "20%%", "redeemed": "1%%"} | change
+    values = ", ".join(f"{key}: {value}" for key, value in entry.items() if value is not None)
+    with pytest.raises(InputError) as error:
+        read(f"coupons: [{{{values}}}]")
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 def test_everything_else_that_can_change(read, chain):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from simulator.coupon_hands import Hands
+from simulator.coupons import Answer
 from simulator.receipts import Receipts
 from simulator.substitution import Substitution
 
@@ -15,12 +19,17 @@ NEW = -2
 
 class MadeUp:
     """As `Simulator`, but trips are the same with a scenario and without. A delisted product is
-    replaced by the next one, a price by the one that the scenario makes of it."""
+    replaced by the next one, a price by the one that the scenario makes of it, and coupons are used
+    by all who can."""
 
     def __init__(self, cache, start, customers=None):
         self.cache, self.start = cache, start
         self.substitution = Substitution(cache, None)
         self.customers = np.arange(5) if customers is None else customers
+
+    def settled(self, scenario):
+        answer = Answer(1.0, 1.0, "All of them have it in mind.")
+        return replace(scenario, coupons=[replace(c, answer=answer) for c in scenario.coupons])
 
     def run(self, weeks, seed, scenario, anonymous=True, on_week=lambda: None):
         draw = np.random.default_rng(seed)
@@ -45,11 +54,21 @@ class MadeUp:
                 units[trip][kept],
                 pence[trip][kept],
             )
+        segment = np.zeros(self.cache.rows("customers"), int)
+        hands = Hands(scenario.coupons, None, segment, self.cache.vocabulary.size, seed)
+        used = []
+        for who, token, own, paid, when in zip(
+            customer, tokens, units, pence, week.tolist(), strict=True
+        ):
+            used.append(hands.used(np.full(len(token), who), token, paid / own, when))
+        which, off = map(np.concatenate, zip(*used, strict=True))
         for _ in range(weeks):
             on_week()
+        line = np.flatnonzero(which)
         return Receipts(
             customer=customer, week=week, day=13_000 + 7 * week, hour=np.full(trips, 12),
             store=store, kind=np.zeros((trips, 4), int), items=np.array([len(t) for t in tokens]),
             token=np.concatenate(tokens), quantity=np.concatenate(units),
-            pence=np.concatenate(pence),
+            pence=np.concatenate(pence), coupon_line=line, coupon=which[line],
+            coupon_pence=off[line],
         )  # fmt: skip

@@ -163,7 +163,7 @@ def test_several_models_have_runs_of_their_own(chain, folder, quick, tmp_path):
     [
         (["--scenario", "nowhere.yml"], "nowhere.yml: there is no such file"),
         (["--scenario", "bad.yml"], "bad.yml: not read as YAML"),
-        (["--scenario", "coupons.yml"], "unknown part coupons. Known are prices"),
+        (["--scenario", "vouchers.yml"], "unknown part vouchers. Known are prices"),
         (["--scenario", "nothing.yml"], "the scenario changes nothing in weeks 26-27"),
         (["--costs", "bad.csv"], "bad.csv: line 2, unit_cost_pence: 'x'"),
         (["--out", "out"], "--out: out is there already: name a new folder"),
@@ -177,7 +177,7 @@ def test_several_models_have_runs_of_their_own(chain, folder, quick, tmp_path):
 def test_errors_are_one_line(chain, folder, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(folder)
     for name, text in (
-        ("bad.yml", "["), ("coupons.yml", "coupons: []\n"), ("nothing.yml", "days: []\n"),
+        ("bad.yml", "["), ("vouchers.yml", "vouchers: []\n"), ("nothing.yml", "days: []\n"),
         ("bad.csv", "product_code,unit_cost_pence\nPRD0000,x\n"),
     ):  # fmt: skip
         (folder / name).write_text(text)

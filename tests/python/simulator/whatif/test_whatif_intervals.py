@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulator.whatif.intervals import mean_interval, paired, share
+from simulator.intervals import mean_interval, paired, share
 
 T2, T1 = 2.919986, 6.313752
 """95 % points of Student's t with two degrees of freedom and with one."""

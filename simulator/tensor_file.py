@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,18 @@ class TensorFile:
                 raise InputError(f"{path}: {name} is not all numbers: {self.made}")
         arrays.pop(_NONE, None)
         return arrays, facts
+
+
+def padded(codes: Sequence[str]) -> np.ndarray:
+    """(n, bytes) uint8 codes, padded with 0: text as an array."""
+    encoded = [code.encode() for code in codes]
+    width = max(map(len, encoded))
+    return np.array([list(code.ljust(width, b"\0")) for code in encoded], np.uint8)
+
+
+def texts(codes: np.ndarray) -> list[str]:
+    """(n,) what `padded` made an array of."""
+    return [bytes(code).rstrip(b"\0").decode() for code in codes]
 
 
 _NONE = "none"

@@ -1,0 +1,250 @@
+"""What share of a coupon's holders have it in mind, and how strongly they answer.
+
+Customer h bought of the coupon's product lambda_h times in as many weeks of the last year as it is
+good for. With the coupon in mind that becomes lambda_h exp(m_h x), x what the price response says
+of a price that is so much lower for them alone (`PriceEffects.of_coupon`). As purchases are Poisson
+and a coupon is gone with the first one,
+
+    b_h = 1 - exp(-lambda_h exp(m_h x))       use it while it is good, if they have it in mind
+    a_h = b_h (1 - exp(-m_h x))               purchases that it adds
+
+**Assumed**: the scenario says that a share r of the holders use it. Then r / mean(b) have it in
+mind, and answer as to a price at the shelf.
+
+**Told by a trial**, in which chance decided who got what. Holders who do not have theirs in mind
+buy as others do, so that the share who do is
+
+    n = 1 - share of holders who bought and did not use it / share of others who bought
+
+and they answer as strongly as (sum of what holders bought beyond others) / (n x sum of a_h over
+holders). Both are ratios of sums over cards, with intervals that count a card once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from simulator.coupon_log import CouponLog
+from simulator.coupons import Answer, Coupon
+from simulator.intervals import share
+from simulator.price_effects import PriceEffects
+from simulator.tensor_file import texts
+from simulator.words import named, percent
+from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
+
+YEAR = 52
+
+
+class Habits:
+    """What customers bought in the last year of the history, and what coupons make of it.
+
+    effects: of prices on demand, None where nobody knows them. store: whose prices count.
+    """
+
+    def __init__(
+        self, cache: TensorCache, effects: PriceEffects | None, start: int, store: int
+    ) -> None:
+        self.cache, self.start, self.effects, self._store = cache, start, effects, store
+        self._weeks = min(YEAR, start)
+        trips = np.diff(cache["customers.trip_offsets"].astype(np.int64))
+        items = np.diff(cache["trips.item_offsets"].astype(np.int64))
+        week = cache["trips.week"]
+        inside = np.repeat((week <= start) & (week > start - self._weeks), items)
+        self._token = cache["items.token"][inside].astype(np.int64)
+        customer = np.repeat(np.arange(len(trips)), trips)
+        self._customer = np.repeat(customer, items)[inside]
+        self.segment = cache["customers.price_sensitivity"].astype(np.int64)
+
+    def usual(self, coupon: Coupon) -> np.ndarray:
+        """(customers,) lambda."""
+        return self._purchases(coupon, np.zeros(len(coupon.token)))
+
+    def prospects(self, coupon: Coupon) -> tuple[np.ndarray, np.ndarray]:
+        """(customers,) b and a."""
+        x = np.zeros(len(coupon.token))
+        if self.effects is not None:
+            x[self.effects.token] = self.effects.of_coupon(coupon, self._store, coupon.first)
+        usual, with_it = self.usual(coupon), self._purchases(coupon, x)
+        buys = -np.expm1(-with_it)
+        return buys, buys * (1 - usual / np.maximum(with_it, 1e-12))
+
+    def answers(self, coupon: Coupon) -> np.ndarray:
+        """(input tokens,) bool: products of a coupon of which it is known how demand answers."""
+        found = np.zeros(len(coupon.token), bool)
+        if self.effects is not None:
+            found[self.effects.token] = self.effects.moved
+        return found & coupon.token
+
+    def _purchases(self, coupon: Coupon, x: np.ndarray) -> np.ndarray:
+        """(customers,) in the weeks of a coupon, if x (input tokens,) holds for all."""
+        inside = coupon.token[self._token]
+        customer, token = self._customer[inside], self._token[inside]
+        times = np.ones(len(token))
+        if self.effects is not None:
+            times = np.exp(self.effects.factors[self.segment[customer]] * x[token])
+        weeks = (coupon.last - coupon.first + 1) / self._weeks
+        return weeks * np.bincount(customer, times, len(self.segment))
+
+
+def check_told(coupons: Sequence[Coupon], trial: CouponLog | None) -> None:
+    """Raise InputError for a coupon of which nobody says who uses it."""
+    for number, coupon in enumerate(coupons, start=1):
+        if coupon.redeemed is None and trial is None:
+            raise InputError(
+                f"coupons, entry {number}: redeemed: say what share of its holders use it, such as "
+                "12%, or give a trial that tells (--trial)"
+            )
+
+
+def with_answers(
+    coupons: Sequence[Coupon], habits: Habits, customers: np.ndarray, trial: CouponLog | None
+) -> tuple[Coupon, ...]:
+    """The same with their answers. customers: rows of those who are simulated.
+
+    Raises InputError for a coupon without holders among them, one that nobody says anything about,
+    a share that cannot be, and a trial that tells nothing.
+    """
+    check_told(coupons, trial)
+    simulated = np.zeros(habits.cache.rows("customers"), bool)
+    simulated[customers] = True
+    told = None
+    found = []
+    for number, coupon in enumerate(coupons, start=1):
+        where, holders = f"coupons, entry {number}", simulated & coupon.customer
+        if not holders.any():
+            raise InputError(f"{where}: none of its holders is simulated")
+        if coupon.redeemed is not None:
+            answer = _assumed(coupon, where, habits, holders)
+        else:
+            told = told or _told(trial, habits)
+            answer = replace(told, words=told.words + _stretched(coupon, trial, habits.cache))
+        words = answer.words + _silent(coupon, habits)
+        found.append(replace(coupon, customer=holders, answer=replace(answer, words=words)))
+    return tuple(found)
+
+
+def _assumed(coupon: Coupon, where: str, habits: Habits, holders: np.ndarray) -> Answer:
+    most = habits.prospects(coupon)[0][holders].mean()
+    if coupon.redeemed > most or not most:
+        raise InputError(
+            f"{where}: redeemed: {percent(coupon.redeemed)} of its holders, where "
+            f"{percent(most)} would buy in these weeks what it is good for if all had it in mind, "
+            "as what they bought last year says; assume less, or give a trial"
+        )
+    noticed = coupon.redeemed / most
+    return Answer(
+        noticed, 1.0,
+        f"That {percent(coupon.redeemed)} of its holders use it is an assumption of the scenario, "
+        f"and so is that they answer as to a price at the shelf: {percent(noticed)} have it in "
+        "mind, as what they bought last year says.",
+    )  # fmt: skip
+
+
+def _told(log: CouponLog, habits: Habits) -> Answer:
+    cache = habits.cache
+    row = log.rows(texts_of(cache["customers.code"]), habits.start)
+    here = row >= 0
+    tokens = _tokens(log, cache)
+    usual, added = np.zeros((2, here.sum(), len(tokens)))
+    for number, token in enumerate(tokens):
+        only = np.zeros(cache.vocabulary.input_size, bool)
+        only[token] = True
+        everybody = np.ones(cache.rows("customers"), bool)
+        first = habits.start + 1  # prices as they are now
+        coupon = Coupon(only, everybody, first, first + log.lasts - 1, share=log.depth)
+        usual[:, number] = habits.usual(coupon)[row[here]]
+        added[:, number] = habits.prospects(coupon)[1][row[here]]
+    chance = log.given.mean()
+    if not 0 < chance < 1:
+        raise InputError("the trial tells nothing: all had its coupons, or nobody")
+    used, unused, others, more = np.zeros((4, here.sum()))
+    for number, week in enumerate(log.week.tolist()):
+        given = log.given[number][here]
+        lines, uses = (
+            log.during(week, values)[:, log.product][here]
+            for values in (np.ones(len(log.used)), log.used)
+        )
+        used += ((uses > 0) & given).sum(1)
+        unused += ((lines > 0) & (uses == 0) & given).sum(1) / chance
+        others += ((lines > 0) & ~given).sum(1) / (1 - chance)
+        beyond = lines - usual
+        more += ((beyond - beyond.mean(0)) * (given - chance) / (1 - chance)).sum(1)
+    given = log.given[:, here].sum((0, 2))
+    expected = (log.given[:, here].sum(0) * added).sum(1)
+    if not (used.any() and others.any() and expected.any()):
+        raise InputError(
+            "the trial tells nothing: no coupon was used, or none is on a product of which "
+            "receipts tell how demand answers to prices"
+        )
+    redeemed, forgotten, lift = (
+        _ratio(*each) for each in ((used, given), (unused, others), (more, expected))
+    )
+    value, low, high = forgotten
+    noticed = tuple(min(max(1 - each, 0.0), 1.0) for each in (value, high, low))
+    if not noticed[0]:
+        raise InputError("the trial tells nothing: holders buy without using coupons as others buy")
+    return Answer(
+        noticed[0], max(lift[0], 0.0) / noticed[0],
+        f"In the trial {_words(redeemed)} of {int(given.sum()):,} coupons were used; "
+        f"{_words(noticed)} of the holders had theirs in mind, as how many bought without using it "
+        f"says; and holders bought more by {_words(lift)} of what as low a price at the shelf "
+        "would bring (90 % intervals, which are not in those of this comparison).",
+    )  # fmt: skip
+
+
+def _tokens(log: CouponLog, cache: TensorCache) -> np.ndarray:
+    """(C,) tokens of a trial's coupons."""
+    place = {code: row for row, code in enumerate(texts_of(cache["products.code"]))}
+    codes = [texts(log.code[[row]])[0] for row in log.product]
+    if unknown := [code for code in codes if code not in place]:
+        raise InputError(f"the trial has a coupon on {unknown[0]}, which the receipts do not have")
+    return 1 + np.array([place[code] for code in codes])
+
+
+def _stretched(coupon: Coupon, log: CouponLog, cache: TensorCache) -> str:
+    """Nothing, or a sentence where the trial had other coupons than this one."""
+    same = (
+        coupon.pence is None
+        and np.isclose(coupon.share, log.depth)
+        and coupon.last - coupon.first + 1 == log.lasts
+        and coupon.token.sum() == 1
+        and np.isin(np.flatnonzero(coupon.token), _tokens(log, cache)).all()
+    )
+    if same:
+        return ""
+    return (
+        f" The trial's coupons took {percent(log.depth)} off one of {len(log.product)} products, "
+        f"for {log.lasts} weeks: that this one is answered to alike is an assumption."
+    )
+
+
+def _silent(coupon: Coupon, habits: Habits) -> str:
+    """Nothing, or a sentence about products of which it is not known how demand answers."""
+    silent = coupon.token & ~habits.answers(coupon)
+    if not silent.any():
+        return ""
+    cache = habits.cache
+    return (
+        f" Of {silent.sum():,} of its {coupon.token.sum():,} products receipts do not tell how "
+        f"demand answers to prices ({named(cache, silent[1 : cache.products + 1])}): holders buy "
+        "of them what they would without it."
+    )
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> tuple[float, float, float]:
+    """Of sums over cards (H,), with the ends of its interval."""
+    return share(part[None], whole[None])
+
+
+def _words(ends: tuple[float, float, float]) -> str:
+    value, low, high = map(percent, ends)
+    return f"{value} [{low}, {high}]"
+
+
+def texts_of(codes: np.ndarray) -> list[str]:
+    """Codes of a cache."""
+    return [code.decode() for code in codes.tolist()]

@@ -1,0 +1,88 @@
+"""Receipts of a trial of coupons, as a retailer logs them: who was given what by chance, and all
+that cards bought in and shortly before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from simulator.tensor_file import TensorFile, texts
+from trainer.commands.errors import InputError
+
+FILE = TensorFile(
+    "retailsim.coupon_trial.2", "log of a trial", "python -m simulator.policy trial writes them"
+)
+
+
+@dataclass(frozen=True)
+class CouponLog:
+    """R rounds, H cards, C coupons, I items, N products in the order of their codes."""
+
+    customer: np.ndarray
+    """(H, bytes) uint8 codes of cards, padded with 0."""
+    code: np.ndarray
+    """(N, bytes) uint8 codes of products, likewise."""
+    product: np.ndarray
+    """(C,) row of the product that each coupon is on."""
+    week: np.ndarray
+    """(R,) first week of each round's coupons."""
+    given: np.ndarray
+    """(R, H, C) bool: each with the same chance, independently."""
+    who: np.ndarray
+    """(I,) card, `when` (I,) week, `bought` (I,) product row, `units` (I,), and `used` (I,) bool:
+    whether a coupon was used."""
+    when: np.ndarray
+    bought: np.ndarray
+    units: np.ndarray
+    used: np.ndarray
+    first: int
+    """First week whose items are logged; the last is that before the coupons of the last round run
+    out."""
+    lasts: int
+    """Weeks for which a coupon is good."""
+    depth: float
+    """Share of the shelf price of one unit that a coupon takes off."""
+    chain: str
+    """`price_list` of the chain."""
+
+    def save(self, path: Path) -> None:
+        """Write the file."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        facts = {name: values.pop(name) for name in ("first", "lasts", "depth", "chain")}
+        FILE.write(path, values, facts)
+
+    @classmethod
+    def load(cls, path: Path) -> CouponLog:
+        """Read what `save` wrote. Raises InputError for any other file."""
+        arrays, facts = FILE.read(path)
+        try:
+            return cls(**arrays, **facts)
+        except TypeError as error:
+            raise InputError(f"{path} cannot be read ({error}): {FILE.made}") from None
+
+    @property
+    def last(self) -> int:
+        """The last week in which a coupon is good."""
+        return int(self.week.max()) + self.lasts - 1
+
+    def rows(self, customers: Sequence[str], start: int) -> np.ndarray:
+        """(H,) where each card stands among codes of customers; -1 for one that does not. Raises
+        InputError where that is most of them, and for a trial that ends after the week `start`."""
+        if self.last > start:
+            raise InputError(f"the trial ends after week {start}, which is the last that is read")
+        place = {code: row for row, code in enumerate(customers)}
+        found = np.array([place.get(code, -1) for code in texts(self.customer)])
+        if (found >= 0).mean() < 0.5:
+            raise InputError("the trial's cards are not those of the receipts")
+        return found
+
+    def during(self, week: int, values: np.ndarray) -> np.ndarray:
+        """(H, N) sums of values (I,) of what each card bought while the coupons of the round that
+        begins in a week were good."""
+        inside = (self.when >= week) & (self.when < week + self.lasts)
+        shape = len(self.customer), len(self.code)
+        flat = self.who[inside] * np.int64(shape[1]) + self.bought[inside]
+        return np.bincount(flat, values[inside], shape[0] * shape[1]).reshape(shape)
