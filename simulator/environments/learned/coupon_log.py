@@ -13,7 +13,7 @@ from trainer.commands.errors import InputError
 from .tensor_file import TensorFile
 
 FILE = TensorFile(
-    "retailsim.coupon_trial.1", "log of a trial", "python -m simulator.policy trial writes them"
+    "retailsim.coupon_trial.2", "log of a trial", "python -m simulator.policy trial writes them"
 )
 
 
@@ -30,12 +30,14 @@ class CouponLog:
     given: np.ndarray
     """(R, H, C) bool: each with the same chance, independently."""
     who: np.ndarray
-    """(I,) card, `when` (I,) week, `bought` (I,) product row, `units` (I,), and `used` (I,) bool:
-    whether a coupon was used."""
+    """(I,) card, `when` (I,) week, `trip` (I,) its number, `bought` (I,) product row, `units` (I,),
+    `paid` (I,) pence, and `off` (I,), pence that a coupon took off."""
     when: np.ndarray
+    trip: np.ndarray
     bought: np.ndarray
     units: np.ndarray
-    used: np.ndarray
+    paid: np.ndarray
+    off: np.ndarray
     first: int
     """First week whose items are logged; the last is that before the coupons of the last round run
     out."""
@@ -59,6 +61,16 @@ class CouponLog:
         except TypeError as error:
             raise InputError(f"{path} cannot be read ({error}): {FILE.made}") from None
 
+    @property
+    def used(self) -> np.ndarray:
+        """(I,) whether a coupon was used."""
+        return self.off > 0
+
     def codes(self) -> list[str]:
         """(H,) codes of cards."""
         return [bytes(code).rstrip(b"\0").decode() for code in self.customer]
+
+    def rows(self, customers: list[str]) -> np.ndarray:
+        """(H,) place of each card among customers with these codes, -1 for those that are not."""
+        place = {code: row for row, code in enumerate(customers)}
+        return np.array([place.get(code, -1) for code in self.codes()])

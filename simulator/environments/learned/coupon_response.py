@@ -60,8 +60,7 @@ def with_coupons(known: Knowledge, log: CouponLog, customers: list[str]) -> Know
     """
     if log.week.max() + LASTS - 1 > known.start:
         raise InputError(f"the trial ends after week {known.start}, which is the last that is read")
-    place = {code: row for row, code in enumerate(customers)}
-    row = np.array([place.get(code, -1) for code in log.codes()])
+    row = log.rows(customers)
     if (row >= 0).mean() < 0.5:
         raise InputError("the trial's cards are not those of the receipts")
     here = row >= 0

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from toy_coupons import MENU, knows_coupons
 from toy_knowledge import knowledge
 
 import simulator.environments  # noqa: F401
@@ -25,20 +26,10 @@ from simulator.environments.learned.knowledge import Knowledge
 from simulator.environments.learned.opening import LearnedOpening
 from simulator.environments.learned.world import LearnedWorld
 from simulator.environments.opening import Episode
-from simulator.policy.coupon_tables import made_in
 from simulator.policy.factorial_trial import hold_trial
 from trainer.commands.errors import InputError
 
 NAME = "RetailSim/Coupons-v0"
-MENU = np.array([0, 6])
-
-
-def knows_coupons(customers: int = 200, lift: float = 0.3, taken: float = 0.25) -> Knowledge:
-    """The toy, with coupons of a tenth on two products."""
-    return replace(
-        knowledge(customers=customers), coupon=MENU, coupon_depth=np.array([0.1]),
-        coupon_lift=np.full(SEGMENTS, lift), coupon_taken=np.full(2, taken),
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +71,10 @@ def trial(known: Knowledge, theta: np.ndarray, phi: float, rounds: int = 40) -> 
                 last_trip[some], last[some, at] = week + 1, week + 1
     who, when, bought, units = (np.concatenate(x) for x in (who, when, bought, units))
     codes = np.array([list(f"C{i:05}".encode()) for i in range(cards)], np.uint8)
-    return CouponLog(codes, MENU, 1 + 4 * np.arange(rounds), given, who, when, bought, units,
-                     np.zeros(who.size, bool), first=1, depth=0.1, chain="")  # fmt: skip
+    trip = (when - 1) * cards + who
+    return CouponLog(codes, MENU, 1 + 4 * np.arange(rounds), given, who, when, trip, bought, units,
+                     units * known.listed[bought], np.zeros(who.size), first=1, depth=0.1,
+                     chain="")  # fmt: skip
 
 
 def test_a_trial_tells_what_coupons_add_and_take():
@@ -207,20 +200,6 @@ def test_who_bought_what_is_in_the_books(checkpoint):
     per_trip = result.receipts.spend.sum() / result.receipts.household.size
     known = episode.world.known
     assert per_trip == pytest.approx((known.likes[0] * known.listed).sum(), rel=0.15)
-
-
-def test_policies_give_where_it_pays(tmp_path):
-    """Coupons that add much to one of ten pay for all; those that add nothing, for nobody."""
-    pytest.importorskip("mabwiser", reason="mabwiser is of the extra policies")
-    for lift, best in ((3.0, 1.0), (0.0, 0.0)):
-        path = tmp_path / f"world{lift}"
-        knows_coupons(lift=lift, taken=0.0).save(path)
-        found = made_in(LearnedOpening(str(path), 8), 1, 0, lambda: None)
-        reached = knows_coupons().coupon_lift.size
-        for name in ("by segment", "LinTS"):
-            gives = found[name].gives
-            assert gives.shape == (2, reached)
-            assert gives[:, 1].mean() == best
 
 
 def test_a_trial_is_logged_up_to_the_start_and_by_chance():

@@ -13,7 +13,8 @@ from toy_knowledge import knowledge
 from dbt_project.sample.__main__ import main as sample
 from simulator.environments.learned.records import read_records
 from simulator.policy.__main__ import main
-from simulator.policy.values import ORACLE, PLAN, compared, table
+from simulator.policy.tables import table
+from simulator.policy.values import ORACLE, PLAN, compared
 from trainer.cache.json_files import write_json
 
 
@@ -133,7 +134,7 @@ def test_values_that_were_changed_or_are_of_other_weeks_are_refused(tmp_path, ca
         policies = {PLAN: lived([100.0, 200.0]) | {"made": made}}
         content = {
             "lives": 2, "weeks": weeks, "start": start, "chain": chain, "world": world,
-            "policies": policies,
+            "decides": "prices", "policies": policies,
         }  # fmt: skip
         write_json(tmp_path / name, content)
         return str(tmp_path / name)
