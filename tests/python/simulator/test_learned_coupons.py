@@ -14,6 +14,7 @@ from toy_knowledge import knowledge
 
 import simulator.environments  # noqa: F401
 from dbt_project.sample import Behaviour, ChainConfig, Coupons
+from simulator.environments.learned.coupon_lift import _difference, coupon_lift
 from simulator.environments.learned.coupon_log import CouponLog
 from simulator.environments.learned.coupon_response import (
     SEGMENTS,
@@ -88,6 +89,46 @@ def test_a_trial_tells_what_coupons_add_and_take():
 
     assert np.allclose(found.coupon_lift[[3, 5]], theta[[3, 5]], atol=0.03)
     assert np.allclose(found.coupon_taken, 0.5, atol=0.1)
+
+
+def test_the_lift_of_each_coupon_is_what_was_drawn():
+    """.2 units for each that a card buys of the need, half of them taken from the rest; coupons
+    bring no trips, and those of the toy cost nothing."""
+    known = replace(
+        knowledge(customers=1500, weeks=161), likes=np.full((1500, 62), 0.3, np.float32)
+    )
+    log = trial(known, np.full(SEGMENTS, 0.2 / 0.7), 0.5)
+    found = coupon_lift(known, log, log.codes())
+    usual = 4 * known.rate[0] * 2 * 0.3 * 1.2
+    margin = 0.3 * known.listed[MENU]  # costs are 70 % of list prices
+    said = {name: mean[:2] for name, (mean, _) in found.added.items()}
+
+    assert found.product == ["P000", "P006"]
+    assert found.sent[2] == found.sent[:2].sum() == log.given.sum()
+    assert (found.used == 0).all()
+    assert np.allclose(said["units"], 0.2 * usual, atol=1.5 * found.added["units"][1].max())
+    # A little less is taken: nobody loses what they would not have bought.
+    assert np.allclose(said["rest"], -0.1 * usual, rtol=0.12)
+    lost = 0.1 * usual * 0.3 * known.listed[MENU + 1]
+    assert np.allclose(said["profit"], 0.2 * usual * margin - lost, rtol=0.12)
+    assert np.allclose(said["trips"], 0, atol=1.5 * found.added["trips"][1].max())
+    assert np.allclose(said["cost"], 0)
+    mean, half = found.added["units"]
+    assert mean[2] == pytest.approx(np.average(mean[:2], weights=found.sent[:2]))
+    assert half[2] < half[:2].min()
+
+
+def test_what_receipts_expect_takes_noise_away_and_nothing_else():
+    """y = 3 x + 2 for holders, by hand: the line takes x away and leaves 2."""
+    rng = np.random.default_rng(0)
+    x, holds = rng.normal(size=4000), rng.random(4000) < 0.5
+    y = 3 * x + 2 * holds
+    mean, error = _difference(y, holds, np.column_stack([np.ones(4000), x]))
+    plain, wide = _difference(y, holds, np.ones((4000, 1)))
+
+    assert mean == pytest.approx(2, abs=0.01)
+    assert error < wide / 2
+    assert plain == pytest.approx(y[holds].mean() - y[~holds].mean())
 
 
 def test_what_few_holders_say_of_a_segment_is_drawn_towards_all():
@@ -213,5 +254,12 @@ def test_a_trial_is_logged_up_to_the_start_and_by_chance():
     assert log.given.mean() == pytest.approx(0.5, abs=0.05)
     assert set(log.bought[log.used]) <= set(log.product)
     assert log.when[log.used].min() >= log.week[0]
+    # A trip is of one card, in one week.
+    _, first = np.unique(log.trip, return_index=True)
+    at = np.searchsorted(log.trip[first], log.trip)
+    assert np.array_equal(log.who[first][at], log.who)
+    assert np.array_equal(log.when[first][at], log.when)
+    off = log.off[log.used] / (log.paid + log.off)[log.used]
+    assert ((off <= 0.3 + 0.01) & (off > 0)).all()
     with pytest.raises(InputError, match="a trial needs 65 weeks"):
         hold_trial(config, Behaviour(), 60, 3, 0.3, lambda: None)
