@@ -34,9 +34,9 @@ def page(found: Mapping[str, Any], chains: Chains, command: str) -> str:
     names = [base, *([ORACLE] if ORACLE in rows else []), *best][:DRAWN]
     said = join([element("p", f"{line}.") for line in sentences(found)])
     sections = {
-        "In short": join([_table("Policies", policies_table(found)), said]),
+        "In short": join([_table("Policies", policies_table(found), sentence_last=True), said]),
         "Promised and earned": _promised(rows),
-        "Weeks": _of_coupons(names, chains) if base == NOBODY else _of_prices(names, chains),
+        "Weeks": _coupon_weeks(names, chains) if base == NOBODY else _price_weeks(names, chains),
         "Who got what": _groups(found),
         "Learning": _curves(chains, base),
         "Reproduction": join([element("p", "Written by"), element("pre", command)]),
@@ -51,12 +51,12 @@ def page(found: Mapping[str, Any], chains: Chains, command: str) -> str:
     )
 
 
-def _table(caption: str, rows: Sequence[Sequence[str]]) -> Markup:
+def _table(caption: str, rows: Sequence[Sequence[str]], sentence_last: bool = False) -> Markup:
     head, *lines = rows
-    return html_table(caption, head, lines, wraps={len(head) - 1})
+    return html_table(caption, head, lines, wraps={len(head) - 1} if sentence_last else ())
 
 
-def _of_prices(names: Sequence[str], chains: Chains) -> Markup:
+def _price_weeks(names: Sequence[str], chains: Chains) -> Markup:
     """Weeks of pricing policies."""
     profit, price, trips = (_means(names, chains, figure) for figure in FIGURES)
     return element(
@@ -66,9 +66,11 @@ def _of_prices(names: Sequence[str], chains: Chains) -> Markup:
     )  # fmt: skip
 
 
-def _of_coupons(names: Sequence[str], chains: Chains) -> Markup:
+def _coupon_weeks(names: Sequence[str], chains: Chains) -> Markup:
     """Weeks of coupon policies, beside those without coupons."""
     base, *others = names
+    if not others:
+        return element("p", "No policy here hands out coupons.")
     profit, _, trips = (_means(names, chains, figure) for figure in FIGURES)
     off = {
         name: np.mean([

@@ -131,6 +131,8 @@ def test_prices_and_coupons_are_not_mixed(place, capsys):
         del content["content_digest"]
         write_json(place / f"other_{kind}.json", content | {"chain": "b"})
     coupons = ["@nobody_model.json", "@nobody_truth.json"]
+    assert run(place, "compare", *coupons, "--page", "@alone.html") == 0
+    assert "No policy here hands out coupons" in (place / "alone.html").read_text()
     for arguments, says in (
         (["value", "@nobody.st", "@plan.st", *world, "--json", "@y"],
          f"{PLAN} sets prices and {NOBODY} hands out coupons: value them apart"),

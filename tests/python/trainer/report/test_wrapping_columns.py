@@ -1,4 +1,4 @@
-"""Tables whose last column is a sentence fit the page: its lines may break, not those of numbers."""
+"""Tables whose last column is a sentence fit the page: lines of words may break, not of numbers."""
 
 from trainer.report.style import STYLE
 from trainer.report.tables import table
