@@ -35,7 +35,7 @@ def page(found: Mapping[str, Any], chains: Chains, command: str) -> str:
     said = join([element("p", f"{line}.") for line in sentences(found)])
     sections = {
         "In short": join([_table("Policies", policies_table(found), sentence_last=True), said]),
-        "Promised and earned": _promised(rows),
+        "Promised and earned": _promised(rows, base),
         "Weeks": _coupon_weeks(names, chains) if base == NOBODY else _price_weeks(names, chains),
         "Who got what": _groups(found),
         "Learning": _curves(chains, base),
@@ -106,22 +106,24 @@ FAIR_COUPONS = (
 
 
 @in_page_style
-def _promised(rows: Mapping[str, Any]) -> Markup:
+def _promised(rows: Mapping[str, Any], base: str) -> Markup:
+    """Coupons are a matter of one per cent: of them, gains are drawn."""
     chart = Chart("promised", HEIGHT)
     axes = chart.axes
-    for number, (name, row) in enumerate(rows.items()):
+    over, keys = "", ("promised", "profit")
+    if base == NOBODY:
+        over, keys = f" over {base}", ("gain_promised", "gain")
+    both = {name: (row[keys[0]], row[keys[1]]) for name, row in rows.items()}
+    for number, (name, (promised, earned)) in enumerate(both.items()):
         colour, marker = look(number)
-        (point,) = axes.plot(row["promised"], row["profit"], marker, color=colour)
-        words = f"{name}: promised {row['promised']:,.0f}, earned {row['profit']:,.0f}"
-        chart.tooltip(point, words)
-    ends = [min(min(r["promised"], r["profit"]) for r in rows.values()),
-            max(max(r["promised"], r["profit"]) for r in rows.values())]  # fmt: skip
+        (point,) = axes.plot(promised, earned, marker, color=colour)
+        chart.tooltip(point, f"{name}: promised {promised:,.0f}, earned {earned:,.0f}")
+    ends = [min(map(min, both.values())), max(map(max, both.values()))]
     axes.plot(ends, ends, color=INK, linewidth=1, linestyle=(0, (2, 3)))
     axes.set(xlabel="promised in the learned world, £ a week", ylabel="earned in the true one")
-    words = "; ".join(
-        f"{name} {row['promised']:,.0f} and {row['profit']:,.0f}" for name, row in rows.items()
-    )
-    return chart.markup("Promised and earned, £ a week; on the line both are the same", words)
+    words = "; ".join(f"{name} {one:,.0f} and {two:,.0f}" for name, (one, two) in both.items())
+    title = f"Promised and earned{over}, £ a week; on the line both are the same"
+    return chart.markup(title, words)
 
 
 def _means(names: Sequence[str], chains: Chains, figure: str) -> dict[str, np.ndarray]:

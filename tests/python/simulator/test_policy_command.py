@@ -114,6 +114,7 @@ def test_coupons_go_the_same_way(place, capsys):
     assert rows[NOBODY]["coupons"]["given"] == rows[NOBODY]["gain"] == 0
     given = rows["tight"]["coupons"]["given"]
     assert given < rows["coupons-everybody"]["coupons"]["given"] / 2
+    assert rows["tight"]["broken"] == {}
     assert "What coupons take off" in page
     assert "Coupons by class of price sensitivity" in page
 
