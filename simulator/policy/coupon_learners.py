@@ -91,9 +91,10 @@ def bandit(name: str):
             seen = _lived(policy, short, FITTED + 1000 * (seed + 1) + number, week)
             reward = (seen.added / np.maximum(seen.given, 1)).ravel()
             counts = (seen.given > 0).ravel() | ~gives.ravel()
-            fit = chooser.partial_fit if fitted else chooser.fit
-            fit(gives.ravel()[counts].astype(int), reward[counts], contexts[counts])
-            fitted = True
+            if counts.any():  # where a budget is so tight that nobody got one, nothing is seen
+                fit = chooser.partial_fit if fitted else chooser.fit
+                fit(gives.ravel()[counts].astype(int), reward[counts], contexts[counts])
+                fitted = True
             curve.append(((number + 1) * LASTS, float(seen.added.sum() / 100 / LASTS)))
         models = chooser._imp.arm_to_model  # the library has no public way to the coefficients
         gives = (contexts @ models[1].beta > contexts @ models[0].beta).reshape(shape)

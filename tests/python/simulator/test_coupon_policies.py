@@ -151,6 +151,14 @@ def test_coupons_are_as_many_as_the_budget_allows(learned):
     assert given_in(CouponPolicy(learned, Limits(budget=0.0), arrays), episode) == 0
 
 
+def test_a_bandit_without_a_budget_sees_nothing_and_gives_nothing(learned):
+    pytest.importorskip("mabwiser", reason="mabwiser is of the extra policies")
+    arrays, curve = arrays_of("lin-ts", learned, Limits(budget=0.0), rounds=3)
+
+    assert not arrays["gives"].any()
+    assert [added for _, added in curve] == [0.0, 0.0, 0.0]
+
+
 def test_what_coupons_took_off_is_judged_and_not_what_was_expected(learned):
     """A policy that thinks that its coupons are never used keeps to no budget."""
     used = np.zeros((2, SEGMENTS))
