@@ -40,6 +40,7 @@ START = 104
 A_YEAR = 52
 ONE_YEAR = "everybody, for a year"
 """What it earns after that is what coupons leave behind."""
+EVERYTHING = "everything"
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -94,14 +95,15 @@ class Sums:
     """Of all cards in a life."""
 
     units: np.ndarray
-    """(N,)"""
+    """(N,), and `profit` (N,) pence of all customers."""
+    profit: np.ndarray
     sent: int = 0
     used: int = 0
     trips: int = 0
     cost: float = 0.0
     """Pence that coupons took off."""
-    profit: float = 0.0
-    """Pence."""
+    everything: float = 0.0
+    """Pence that the cards' purchases earned."""
 
 
 def true_lift(
@@ -110,9 +112,10 @@ def true_lift(
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """(C + 1,) what a coupon that is sent does, `used` and figures as of `Lift`, all of them last:
     lives with it for all cards less lives without any, on the same draws. weeks: (R,) when they are
-    handed out; need: (N,) what counts as the rest of a need. Profit is of everything."""
+    handed out; need: (N,) what counts as the rest of a need. `everything` is profit of all that
+    cards buy, of which a life says little: the manager answers to what is sold."""
     coupons = menu.product.size
-    found = {name: np.zeros(coupons + 1) for name in ("used", *FIGURES)}
+    found = {name: np.zeros(coupons + 1) for name in ("used", *FIGURES, EVERYTHING)}
     for run in range(lives):
         none = _sums(opening, menu, weeks, until, np.zeros(coupons, bool), run, week)
         for at, product in enumerate(menu.product):
@@ -122,7 +125,8 @@ def true_lift(
             sums = {
                 "used": own.used, "units": more[product], "cost": own.cost,
                 "rest": more[of_need].sum() - more[product], "trips": own.trips - none.trips,
-                "profit": own.profit - none.profit,
+                "profit": (own.profit - none.profit)[of_need].sum(),
+                EVERYTHING: own.everything - none.everything,
             }  # fmt: skip
             for name, value in sums.items():
                 found[name][at] += value / own.sent / lives
@@ -134,7 +138,7 @@ def true_lift(
 def _sums(opening, menu: Menu, weeks, until: int, gives: np.ndarray, run: int, week) -> Sums:
     episode = Episode(opening, run)
     cards = episode.books.last_trip.size
-    found = Sums(np.zeros(episode.world.setting.at.size))
+    found = Sums(*np.zeros((2, episode.world.setting.at.size)))
     while episode.books.weeks < until:
         given = np.broadcast_to(gives & (episode.books.weeks + 1 in weeks), (cards, gives.size))
         actions = menu.actions(episode.world, given)
@@ -146,14 +150,15 @@ def _sums(opening, menu: Menu, weeks, until: int, gives: np.ndarray, run: int, w
         found.used += int((result.discount > 0).sum())
         found.trips += int((r.household < cards).sum())
         found.cost += float(result.discount.sum())
-        found.profit += float(result.household_profit[:cards].sum())
+        found.everything += float(result.household_profit[:cards].sum())
+        found.profit += result.profit
         week()
     return found
 
 
 def lifts_beside(said: Lift, truth: dict[str, np.ndarray]) -> list[list[str]]:
     """Cells, the head first: in each what the trial says, its interval, and the truth."""
-    rows = [["coupon on", "used", *FIGURES.values()]]
+    rows = [["coupon on", "used", *FIGURES.values(), "profit of everything, £"]]
     held = []
     for at, name in enumerate([*said.product, "all"]):
         cells = [name, f"{said.used[at]:.1%}, {truth['used'][at]:.1%}"]
@@ -163,9 +168,9 @@ def lifts_beside(said: Lift, truth: dict[str, np.ndarray]) -> list[list[str]]:
             true = scale * truth[figure][at]
             held.append(mean - half <= true <= mean + half)
             cells.append(f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f}), {true:+.1f}")
-        rows.append(cells)
+        rows.append([*cells, f"{truth[EVERYTHING][at]:+.1f}"])
     share = np.mean(np.array(held).reshape(len(rows) - 1, -1), axis=0)
-    return [*rows, ["intervals that hold the truth", "", *(f"{x:.0%}" for x in share)]]
+    return [*rows, ["intervals that hold the truth", "", *(f"{x:.0%}" for x in share), ""]]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -82,7 +82,10 @@ def _round(known: Knowledge, log: CouponLog, week: int, here: np.ndarray) -> dic
     )
     price = known.regular * (1 - known.depth)
     unit = known.cost - known.funding * (known.regular - price)
-    profit = paid - units * known.amount[bought] * unit[bought, when - 1]
+    # Of goods sold by weight a unit is a portion: its kilograms are what was paid over the price.
+    weight = (paid + off) / price[bought, when - 1]
+    amount = np.where(known.amount[bought] == 1, units, weight)
+    profit = paid - amount * unit[bought, when - 1]
     _, first = np.unique(trip, return_index=True)
     came = np.bincount(who[first], minlength=cards).astype(float)
     shape = cards, coupons

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.coupons import ONE_YEAR, left_behind, lifts_beside, true_lift
+from benchmarks.coupons import EVERYTHING, ONE_YEAR, left_behind, lifts_beside, true_lift
 from dbt_project.sample import Behaviour, ChainConfig
 from simulator.environments.coupons import Menu
 from simulator.environments.learned.coupon_lift import FIGURES, Lift
@@ -41,7 +41,7 @@ def truth():
 def test_a_deep_coupon_sells_more_of_its_product_and_costs_what_it_takes_off(truth):
     found, _ = truth
 
-    assert set(found) == {"used", *FIGURES}
+    assert set(found) == {"used", *FIGURES, EVERYTHING}
     assert (found["units"][:2] > 0).all()
     assert (found["used"] > 0).all()
     assert (found["cost"] > 0).all()
@@ -52,7 +52,7 @@ def test_a_deep_coupon_sells_more_of_its_product_and_costs_what_it_takes_off(tru
 def test_a_coupon_that_takes_off_nothing_does_nothing(truth):
     _, nothing = truth
 
-    for name in ("units", "rest", "trips", "profit"):
+    for name in ("units", "rest", "trips", "profit", EVERYTHING):
         assert np.allclose(nothing[name], 0, atol=1e-6)
 
 
@@ -60,8 +60,8 @@ def test_the_truth_lies_beside_what_the_trial_says():
     """An estimate of .05 units, .02 to each side: .06 is within, .08 is not."""
     some = {name: (np.full(3, 0.05), np.full(3, 0.02)) for name in FIGURES}
     said = Lift(["A", "B"], np.full(3, 10), np.full(3, 0.1), some)
-    true = {name: np.array([0.06, 0.08, 0.06]) for name in ("used", *FIGURES)}
+    true = {name: np.array([0.06, 0.08, 0.06]) for name in ("used", *FIGURES, EVERYTHING)}
     rows = lifts_beside(said, true)
 
     assert rows[1][:3] == ["A", "10.0%, 6.0%", "+5.0 (+3.0 to +7.0), +6.0"]
-    assert rows[-1][2:] == ["67%"] * len(FIGURES)
+    assert rows[-1][2:] == ["67%"] * len(FIGURES) + [""]

@@ -14,7 +14,7 @@ from toy_knowledge import knowledge
 
 import simulator.environments  # noqa: F401
 from dbt_project.sample import Behaviour, ChainConfig, Coupons
-from simulator.environments.learned.coupon_lift import _difference, coupon_lift
+from simulator.environments.learned.coupon_lift import _difference, _round, coupon_lift
 from simulator.environments.learned.coupon_log import CouponLog
 from simulator.environments.learned.coupon_response import (
     SEGMENTS,
@@ -116,6 +116,23 @@ def test_the_lift_of_each_coupon_is_what_was_drawn():
     mean, half = found.added["units"]
     assert mean[2] == pytest.approx(np.average(mean[:2], weights=found.sent[:2]))
     assert half[2] < half[:2].min()
+
+
+def test_kilograms_of_goods_sold_by_weight_are_what_was_paid_over_the_price():
+    """One portion for 80 pence, 8 of them taken off, at 100 a kilogram that costs 70: 72 less 56.
+    As one whole unit it would leave 72 less 70."""
+    known = knowledge(customers=2)
+    known = replace(known, listed=np.full(62, 100.0), regular=np.full((62, 8), 100.0),
+                    cost=np.full((62, 8), 70.0))  # fmt: skip
+    one = np.array([1])
+    log = CouponLog(np.zeros((2, 1), np.uint8), np.array([0]), one, np.ones((1, 2, 1), bool),
+                    one - 1, one, one, one - 1, one, one * 72, one * 8, 1, 0.1, "")  # fmt: skip
+    for amount, profit in ((0.5, 16.0), (1.0, 2.0)):
+        of_portion = replace(known, amount=np.full(62, amount))
+        found = _round(of_portion, log, 1, np.array([0, 1]))
+        assert found["profit"].ravel() == pytest.approx([profit, 0.0])
+        assert found["used"].ravel().tolist() == [1, 0]
+        assert found["trips"].ravel().tolist() == [1, 0]
 
 
 def test_what_receipts_expect_takes_noise_away_and_nothing_else():
