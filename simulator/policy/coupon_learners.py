@@ -138,7 +138,7 @@ def ppo(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
     used = _used(_everybody(opening, 1, week))
     arrays, curve = trained_by_ppo(
         lambda: RoundEnv(opening, limits, used), settings, settings["rounds"], 0.0, "added", seed,
-        week,
+        lambda: [week() for _ in range(LASTS)],
     )  # fmt: skip
     curve = [(rounds * LASTS, added) for rounds, added in curve]
     return _menu(opening) | {"used": used} | arrays, curve
