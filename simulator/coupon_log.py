@@ -13,7 +13,7 @@ from simulator.tensor_file import TensorFile, texts
 from trainer.commands.errors import InputError
 
 FILE = TensorFile(
-    "retailsim.coupon_trial.2", "log of a trial", "python -m simulator.policy trial writes them"
+    "retailsim.coupon_trial.3", "log of a trial", "python -m simulator.policy trial writes them"
 )
 
 
@@ -32,12 +32,14 @@ class CouponLog:
     given: np.ndarray
     """(R, H, C) bool: each with the same chance, independently."""
     who: np.ndarray
-    """(I,) card, `when` (I,) week, `bought` (I,) product row, `units` (I,), and `used` (I,) bool:
-    whether a coupon was used."""
+    """(I,) card, `when` (I,) week, `trip` (I,) its number, `bought` (I,) product row, `units` (I,),
+    `paid` (I,) pence, and `off` (I,), pence that a coupon took off."""
     when: np.ndarray
+    trip: np.ndarray
     bought: np.ndarray
     units: np.ndarray
-    used: np.ndarray
+    paid: np.ndarray
+    off: np.ndarray
     first: int
     """First week whose items are logged; the last is that before the coupons of the last round run
     out."""
@@ -62,6 +64,11 @@ class CouponLog:
             return cls(**arrays, **facts)
         except TypeError as error:
             raise InputError(f"{path} cannot be read ({error}): {FILE.made}") from None
+
+    @property
+    def used(self) -> np.ndarray:
+        """(I,) whether a coupon was used."""
+        return self.off > 0
 
     @property
     def last(self) -> int:

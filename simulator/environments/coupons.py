@@ -78,6 +78,38 @@ class Menu:
         return replace(world.plan(), coupons=coupons)
 
 
+@dataclass(frozen=True)
+class Segments:
+    """Cards by recency and by what they spend, in thirds of the beginning of an episode."""
+
+    thirds: np.ndarray
+    """(SPENDING - 1,) pounds a week at which a third ends."""
+    usual_spend: float
+    """Of a card, pounds a week."""
+
+    @classmethod
+    def of(cls, opening: Opening) -> Segments:
+        """Those of episodes from an opening."""
+        spend = opening.start()[1].spend
+        thirds = np.quantile(spend, np.arange(1, SPENDING) / SPENDING)
+        return cls(thirds, max(float(spend.mean()), 1e-9))
+
+    def group(self, books: Books) -> np.ndarray:
+        """(H,) the segment of each card, recency first."""
+        recency = np.digitize(books.weeks - books.last_trip, RECENCY)
+        return recency * SPENDING + np.digitize(books.spend, self.thirds)
+
+    def seen(self, books: Books, menu: Menu, group: np.ndarray, groups: int) -> np.ndarray:
+        """(G, 3 + C) what `CouponsEnv` observes of groups of cards. group: (H,) that of each."""
+        since = np.minimum(books.weeks - books.last_trip, 2 * LATELY) / LATELY
+        lately = books.bought[:, menu.need] > books.weeks - LATELY
+        figures = np.column_stack([since, books.spend / self.usual_spend, lately])
+        size = np.bincount(group, minlength=groups)
+        sums = [np.bincount(group, column, groups) for column in figures.T]
+        means = np.stack(sums, axis=1) / np.maximum(size, 1)[:, None]
+        return np.column_stack([size / group.size, means])
+
+
 class CouponsEnv(ChainEnv):
     """Coupons handed out for the coming week; `ChainEnv` has reward, ends, seeds and info.
 
@@ -121,16 +153,13 @@ class CouponsEnv(ChainEnv):
 
     def _begin(self, opening: Opening) -> None:
         self.menu = Menu.of(opening, self._size, self._depth)
-        spend = opening.start()[1].spend
-        self._thirds = np.quantile(spend, np.arange(1, SPENDING) / SPENDING)
-        self._usual_spend = max(float(spend.mean()), 1e-9)
+        self.segments = Segments.of(opening)
 
     def _group(self, books: Books) -> np.ndarray:
         """(H,) the group of each household with a card."""
         if self.to == "households":
             return np.arange(books.last_trip.size)
-        recency = np.digitize(books.weeks - books.last_trip, RECENCY)
-        return recency * SPENDING + np.digitize(books.spend, self._thirds)
+        return self.segments.group(books)
 
     def _actions(self, action: np.ndarray) -> Actions:
         if not np.isin(action, (0, 1)).all():
@@ -140,11 +169,4 @@ class CouponsEnv(ChainEnv):
 
     def _seen(self) -> np.ndarray:
         books = self.episode.books
-        group = self._group(books)
-        since = np.minimum(books.weeks - books.last_trip, 2 * LATELY) / LATELY
-        lately = books.bought[:, self.menu.need] > books.weeks - LATELY
-        figures = np.column_stack([since, books.spend / self._usual_spend, lately])
-        size = np.bincount(group, minlength=self._groups)
-        sums = [np.bincount(group, column, self._groups) for column in figures.T]
-        means = np.stack(sums, axis=1) / np.maximum(size, 1)[:, None]
-        return np.column_stack([size / group.size, means])
+        return self.segments.seen(books, self.menu, self._group(books), self._groups)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from dbt_project.sample.effects import made_of
 from simulator.coupon_log import CouponLog
+from simulator.environments.learned.coupon_lift import coupon_lift, lift_table
 from simulator.environments.learned.coupon_response import with_coupons
 from simulator.environments.learned.learn import learn_world
 from simulator.environments.learned.opening import LearnedOpening
@@ -29,18 +30,21 @@ from trainer.commands.yaml_files import read_yaml
 from .factorial_trial import hold_trial
 from .learners import LEARNERS
 from .limits import Limits
-from .made import Made
+from .made import COUPONS, PRICES, Made, decides
 from .optimiser import best_factors
 from .page import page
 from .pairs import read_pairs
 from .settings import PolicyFile
-from .values import ORACLE, PLAN, compared, lives_of, table
+from .tables import markdown, table
+from .values import NOBODY, ORACLE, PLAN, compared, lives_of
 
 WORLD, POLICY = rb"retailsim\.learned_world", rb"retailsim\.policy"
 TRIAL = rb"retailsim\.coupon_trial"
 """In the files that commands write, so that they replace no others."""
 START, WEEKS, LIVES = 104, 104, 8
 OPTIMISER = "optimiser"
+NAMES = {"plan": PLAN, "coupons-nobody": NOBODY}
+"""Of the policies that others are compared with, by kind."""
 MOST_WEEKS = 1_000_000
 """Of one file of values."""
 
@@ -48,8 +52,8 @@ MOST_WEEKS = 1_000_000
 def _parser() -> CommandParser:
     parser = CommandParser(
         prog="python -m simulator.policy",
-        description="Train pricing policies in the world learned from receipts, and value them in "
-        "the synthetic chain, which answers as it truly would: docs/policies.md.",
+        description="Train policies of prices or coupons in the world learned from receipts, and "
+        "value them in the synthetic chain, which answers as it truly would: docs/policies.md.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     add = commands.add_parser("learn", help="learn the world from receipts and books").add_argument
@@ -59,7 +63,10 @@ def _parser() -> CommandParser:
         "--start", type=whole(), default=START, metavar="WEEK",
         help=f"last week that is read (default: {START})",
     )  # fmt: skip
-    add("--trial", type=Path, metavar="FILE", help="log of trial: what coupons do is learned too")
+    add(
+        "--trial", type=Path, metavar="FILE",
+        help="log of trial: what coupons do is learned too, and each coupon's lift printed",
+    )  # fmt: skip
     add("--out", type=Path, required=True, metavar="FILE", help="the learned world")
 
     add = commands.add_parser(
@@ -82,7 +89,7 @@ def _parser() -> CommandParser:
     add("--out", type=Path, required=True, metavar="FILE", help="the policy")
 
     add = commands.add_parser("value", help="what policies are worth in one world").add_argument
-    add("policies", type=Path, nargs="+", help="files of train")
+    add("policies", type=Path, nargs="+", help="files of train, all of prices or all of coupons")
     _world(add)
     _lives(add)
     add(
@@ -175,6 +182,10 @@ def _learn(options: argparse.Namespace) -> None:
             raise InputError(f"{options.trial} is of another chain than {options.raw}")
         codes = [code.decode() for code in cache["customers.code"].tolist()]
         known = with_coupons(known, log, codes)
+        print(
+            "What a hundred coupons sent did, holders beside others (profit: of product and need):"
+        )
+        print("\n".join(markdown(lift_table(coupon_lift(known, log, codes)))))
     with new_file(options.out) as fresh:
         known.save(fresh)
     lasting, passing, stocking, visits = known.of_need
@@ -188,9 +199,14 @@ def _learn(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     check_output("--out", options.out, POLICY)
     kinds = {kind: settings for kind, (_, settings) in LEARNERS.items()} | {OPTIMISER: {}}
-    asked = PolicyFile.read(options.policy, kinds, {"plan": PLAN})
-    if asked.name == PLAN and asked.kind != "plan":
-        raise InputError(f"{options.policy}: only the policy plan may be named {PLAN}")
+    asked = PolicyFile.read(options.policy, kinds, NAMES)
+    for kind, name in NAMES.items():
+        if asked.name == name and asked.kind != kind:
+            raise InputError(f"{options.policy}: only the policy {kind} may be named {name}")
+    if decides(asked.kind) == COUPONS and asked.limits != Limits(budget=asked.limits.budget):
+        raise InputError(
+            f"{options.policy}: limits: coupons have the budget alone; prices are the manager's"
+        )
     if asked.name == ORACLE and options.raw is None:
         raise InputError(
             f"{options.policy}: what is named {ORACLE} is made in the true world: --raw"
@@ -214,6 +230,13 @@ def _value(options: argparse.Namespace) -> None:
     check_output("--json", options.json, rb'"lives": ')
     opening = _opening(options)
     policies = [Made.load(path) for path in options.policies]
+    of_each = {decides(made.kind): made.name for made in policies}
+    if len(of_each) > 1:
+        raise InputError(
+            f"{of_each[PRICES]} sets prices and {of_each[COUPONS]} hands out coupons: value them "
+            "apart"
+        )
+    (what,) = of_each
     names = [made.name for made in policies]
     if len(set(names)) < len(names):
         raise InputError("two policies have the same name: name them in their YAML files")
@@ -228,13 +251,14 @@ def _value(options: argparse.Namespace) -> None:
     found = {}
     with tqdm(total=weeks, unit="week", desc="weeks", file=sys.stderr) as bar:
         for made, policy in zip(policies, players, strict=True):
-            own = lives_of(policy, limits, opening, options.lives, bar.update)
+            coupons = what == COUPONS
+            own = lives_of(policy, limits, opening, options.lives, bar.update, coupons)
             found[made.name] = own | {"curve": made.training["curve"], "made": made.digest}
     with new_file(options.json) as fresh:
         content = {
             "lives": options.lives, "weeks": opening.weeks, "start": opening.warm_up,
             "world": "model" if isinstance(opening, LearnedOpening) else "truth",
-            "chain": price_list(opening.start()[0]),
+            "chain": price_list(opening.start()[0]), "decides": what,
         }  # fmt: skip
         write_json(fresh, content | {"policies": found})
     for name, own in found.items():
@@ -245,8 +269,8 @@ def _value(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     check_output("--json", options.json, rb'"spearman": ')
     check_output("--page", options.page, rb"RetailSim: policies")
-    chains = read_pairs(options.values)
-    found = compared(chains)
+    chains, base = read_pairs(options.values)
+    found = compared(chains, base)
     print("\n".join(table(found)))
     if options.json:
         with new_file(options.json) as fresh:

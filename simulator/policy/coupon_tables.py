@@ -1,46 +1,102 @@
-"""Coupon policies made in the learned world: which segment gets which coupon, every four weeks.
-
-The learned world tells what each coupon added for each card (`LearnedWorld.added`), which no till
-does; so a policy is made from what its own coupons add and not from noisy profits.
-"""
+"""Coupon policies: who gets which coupon of the trial, every four weeks, within a budget."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from dbt_project.sample import Actions
 from dbt_project.sample.coupons import LASTS
-from simulator.environments.coupons import Menu
-from simulator.environments.learned.coupon_response import SEGMENTS, segment
+from simulator.environments.chain_env import observed
+from simulator.environments.coupons import SEGMENTS as GROUPS
+from simulator.environments.coupons import Menu, Segments
+from simulator.environments.learned import NO_COUPONS
+from simulator.environments.learned.coupon_response import segment
+from simulator.environments.learned.knowledge import Knowledge
 from simulator.environments.learned.opening import LearnedOpening
-from simulator.environments.lives import FITTED, Progress
-from simulator.environments.opening import Episode
+from simulator.environments.opening import Episode, Opening
+from trainer.commands.errors import InputError
 
-from .learners import required
+from .limits import Limits
+from .networks import Layers
 
-EXPLORES = 0.1
-"""alpha of LinTS; rewards are pence a card."""
+NEVER_STOPS = 10_000
+
+
+class CouponPolicy:
+    """Coupons of a file of `train`, for episodes from an opening; prices are the manager's.
+
+    arrays: `product` (C,) rows, `depth` (1,), `used` (C, segments of `coupon_response`), the share
+    of coupons that is used; and `gives`, a table of the same shape with a last week `stops` (1,),
+    or the weights of a network that decides for the segments of `CouponsEnv`.
+    """
+
+    def __init__(
+        self, opening: Opening | LearnedOpening, limits: Limits, arrays: Mapping[str, np.ndarray]
+    ) -> None:
+        """Raises InputError where the learned world does not know these coupons."""
+        world, _ = opening.start()
+        self.limits, self.used = limits, arrays["used"]
+        product, depth = arrays["product"], float(arrays["depth"][0])
+        if isinstance(opening, LearnedOpening):
+            known = learned_menu(world.known)
+            if not (np.isin(product, known.product).all() and np.isclose(depth, known.depth)):
+                raise InputError(
+                    f"{opening.checkpoint} was learned from a trial of other coupons than the "
+                    "policy's: train it there"
+                )
+        self.menu = Menu(product, world.setting.catalogue.need[product], depth)
+        self.chosen = (
+            Table(self.menu.need, arrays["gives"], int(arrays["stops"][0]))
+            if "gives" in arrays
+            else GroupNetwork(self.menu, Segments.of(opening), Layers.of(arrays))
+        )
+
+    def __call__(self, episode: Episode) -> Actions:
+        if episode.passed % LASTS:
+            return episode.world.plan()
+        given = self.chosen(episode)
+        return handed(episode, self.menu, given, self.used, self.limits)
 
 
 @dataclass(frozen=True)
-class CouponTable:
-    """The policy. product: (C,) rows; gives: (C, segments of `coupon_response`) bool; stops: weeks
-    after which nobody gets any."""
+class Table:
+    """gives: (C, segments of `coupon_response`) bool; stops: weeks after which nobody gets any."""
 
-    product: np.ndarray
-    depth: float
+    need: np.ndarray
+    """(C,) of the coupons."""
     gives: np.ndarray
-    stops: int = 1 << 30
+    stops: int
 
-    def __call__(self, episode: Episode) -> Actions:
-        if episode.passed % LASTS or episode.passed >= self.stops:
-            return episode.world.plan()
-        need = episode.world.setting.catalogue.need[self.product]
-        menu = Menu(self.product, need, self.depth)
-        given = self.gives[np.arange(need.size), segments(episode, need)]
-        return menu.actions(episode.world, given)
+    def __call__(self, episode: Episode) -> np.ndarray:
+        """(H, C) who gets which."""
+        cell = segments(episode, self.need)
+        return self.gives[_each(cell), cell] & (episode.passed < self.stops)
+
+
+@dataclass(frozen=True)
+class GroupNetwork:
+    """A network that decides for the segments of `CouponsEnv`, from what that observes."""
+
+    menu: Menu
+    segments: Segments
+    layers: Layers
+
+    def __call__(self, episode: Episode) -> np.ndarray:
+        """(H, C) who gets which: where giving is the likelier action."""
+        group = self.segments.group(episode.books)
+        seen = self.segments.seen(episode.books, self.menu, group, GROUPS)
+        logits = self.layers(observed(episode, seen))
+        return (logits > 0).reshape(GROUPS, -1)[group]
+
+
+def learned_menu(known: Knowledge) -> Menu:
+    """All coupons that a learned world knows; raises InputError where it knows none."""
+    if not known.coupon.size:
+        raise InputError(NO_COUPONS)
+    return Menu(known.coupon, known.need[known.coupon], float(known.coupon_depth[0]))
 
 
 def segments(episode: Episode, need: np.ndarray) -> np.ndarray:
@@ -49,63 +105,24 @@ def segments(episode: Episode, need: np.ndarray) -> np.ndarray:
     return segment(books.weeks - books.last_trip, books.weeks - books.bought[:, need])
 
 
-def made_in(
-    opening: LearnedOpening, episodes: int, seed: int, week: Progress
-) -> dict[str, CouponTable]:
-    """The policies, by name. episodes: lives in which each is made."""
-    known = opening.start()[0].known
-    shape = known.coupon.size, SEGMENTS
-    none = CouponTable(known.coupon, float(known.coupon_depth[0]), np.zeros(shape, bool))
-    everybody = replace(none, gives=np.ones(shape, bool))
-    gains = np.zeros(shape)
-    for number in range(episodes):
-        gains += _lived(everybody, opening, FITTED + number, week)[0]
-    best = int(gains.sum(1).argmax())
-    one = np.zeros(shape, bool)
-    one[best] = gains[best].sum() > 0
-    return {
-        "nobody": none, "everybody": everybody, "best fixed coupon": replace(none, gives=one),
-        "by segment": replace(none, gives=gains > 0),
-        "LinTS": replace(none, gives=_bandit(none, opening, episodes, seed, week)),
-    }  # fmt: skip
+def handed(
+    episode: Episode, menu: Menu, given: np.ndarray, used: np.ndarray, limits: Limits
+) -> Actions:
+    """The manager's plan and coupons, as many as the budget allows. given: (H, C) bool; used: as of
+    `CouponPolicy`."""
+    cell = segments(episode, menu.need)
+    expected = used[_each(cell), cell] * face_value(episode, menu)
+    return menu.actions(episode.world, limits.afford(given, expected, episode))
 
 
-def _lived(policy: CouponTable, opening, run: int, week: Progress):
-    """(2, C, segments) pence that coupons added in a life, and cards that got them."""
-    episode, need = Episode(opening, run), opening.start()[0].known.need[policy.product]
-    found = np.zeros((2, *policy.gives.shape))
-    coupon = np.broadcast_to(np.arange(need.size), (episode.books.last_trip.size, need.size))
-    while not episode.at_its_end:
-        if episode.passed % LASTS == 0:
-            cell = segments(episode, need)
-            np.add.at(found[1], (coupon, cell), policy.gives[coupon, cell])
-        episode.step(policy(episode))
-        np.add.at(found[0], (coupon, cell), episode.world.added)
-        week()
-    return found
+def face_value(episode: Episode, menu: Menu) -> np.ndarray:
+    """(C,) pence that each coupon takes off this week."""
+    plan, setting = episode.world.plan(), episode.world.setting
+    price = (np.atleast_2d(plan.regular) * (1 - np.atleast_2d(plan.depth))).mean(0)
+    of_unit = price / setting.catalogue.price * setting.unit_price
+    return menu.depth * of_unit[menu.product]
 
 
-def _bandit(none: CouponTable, opening, episodes: int, seed: int, week: Progress) -> np.ndarray:
-    """(C, segments) whether LinTS, once trained, expects a coupon to add to profit: for each coupon
-    and segment it gives or does not, and sees what was added for a card on average."""
-    mab = required("mabwiser.mab")
-    chooser = mab.MAB([0, 1], mab.LearningPolicy.LinTS(alpha=EXPLORES, l2_lambda=1.0), seed=seed)
-    coupons = none.product.size
-    contexts = np.array([
-        np.r_[1.0, cell % 2, np.eye(SEGMENTS // 2)[cell // 2], np.eye(coupons)[coupon]]
-        for coupon in range(coupons) for cell in range(SEGMENTS)
-    ])  # fmt: skip
-    short = replace(opening, weeks=LASTS)
-    rng = np.random.default_rng(seed)
-    fitted = False
-    for number in range(episodes * opening.weeks // LASTS):
-        decided = chooser.predict(contexts) if fitted else rng.integers(0, 2, len(contexts))
-        gives = np.array(decided, bool).reshape(coupons, SEGMENTS)
-        added, cards = _lived(replace(none, gives=gives), short, FITTED + 1000 + number, week)
-        reward = (added / np.maximum(cards, 1)).ravel()
-        seen = (cards > 0).ravel() | ~gives.ravel()
-        fit = chooser.partial_fit if fitted else chooser.fit
-        fit(gives.ravel()[seen].astype(int), reward[seen], contexts[seen])
-        fitted = True
-    models = chooser._imp.arm_to_model  # the library has no public way to the coefficients
-    return (contexts @ models[1].beta > contexts @ models[0].beta).reshape(coupons, SEGMENTS)
+def _each(cell: np.ndarray) -> np.ndarray:
+    """(C,) positions of coupons, to index a table by coupon and cell (H, C)."""
+    return np.arange(cell.shape[1])

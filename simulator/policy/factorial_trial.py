@@ -22,10 +22,8 @@ from trainer.commands.errors import InputError
 CHANCE = 0.5
 
 
-def hold_trial(
-    config: ChainConfig, behaviour: Behaviour, start: int, size: int, depth: float, week: Progress
-) -> CouponLog:
-    """The log of a trial that ends with week `start`. size: coupons of the menu.
+def opening_of(config: ChainConfig, behaviour: Behaviour, start: int) -> tuple[Opening, np.ndarray]:
+    """Where a trial that ends with week `start` begins, and (R,) first weeks of its rounds.
 
     Raises InputError where less than a year and a quarter has passed by then.
     """
@@ -37,12 +35,23 @@ def hold_trial(
         config.customers, config.products, config.stores, config.seed, first,
         config.weeks - first, behaviour,
     )  # fmt: skip
+    return opening, start - rounds * LASTS + LASTS * np.arange(rounds) + 1
+
+
+def hold_trial(
+    config: ChainConfig, behaviour: Behaviour, start: int, size: int, depth: float, week: Progress
+) -> CouponLog:
+    """The log of a trial that ends with week `start`. size: coupons of the menu.
+
+    Raises InputError where less than a year and a quarter has passed by then.
+    """
+    opening, weeks = opening_of(config, behaviour, start)
     menu, episode = Menu.of(opening, size, depth), Episode(opening, 0)
     cards = episode.books.last_trip.size
     rng = np.random.default_rng([config.seed, start])
-    given = rng.random((rounds, cards, size)) < CHANCE
-    weeks = start - rounds * LASTS + LASTS * np.arange(rounds) + 1
+    given = rng.random((weeks.size, cards, size)) < CHANCE
     logged: list[tuple[np.ndarray, ...]] = []
+    trips = 0
     while episode.books.weeks < start:
         coming = episode.books.weeks + 1
         actions = episode.world.plan()
@@ -53,9 +62,10 @@ def hold_trial(
         who = r.household[r.trip]
         card = who < cards
         logged.append((
-            who[card], np.full(card.sum(), coming), r.product[card], r.quantity[card],
-            result.discount[card] > 0,
+            who[card], np.full(card.sum(), coming), trips + r.trip[card], r.product[card],
+            r.quantity[card], r.spend[card], result.discount[card],
         ))  # fmt: skip
+        trips += result.trips
         week()
     codes = build_chain(config).codes
     found = [np.concatenate(each) for each in zip(*logged, strict=True)]
@@ -66,7 +76,7 @@ def hold_trial(
         weeks,
         given,
         *found,
-        first=first + 1,
+        first=opening.warm_up + 1,
         lasts=LASTS,
         depth=depth,
         chain=price_list(episode.world),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +19,9 @@ from simulator.environments.policies import DEPTHS, Schedule, searched
 from simulator.environments.pricing import DEEPEST, PricingEnv
 from trainer.commands.errors import InputError
 
+from .coupon_learners import COUPON_LEARNERS
 from .knobs import DEPARTMENTS, KNOBS, SPAN, STILL, Constant, chain_scope, turned
+from .libraries import PPO, required, trained_by_ppo
 from .limits import Limited, Limits
 from .made import context
 from .settings import Setting
@@ -31,14 +32,6 @@ Arrays = dict[str, np.ndarray]
 Curve = list[tuple[int, float]]
 """Weeks lived so far, and profit a week."""
 ARMS_AT_MOST = 200
-
-
-def required(name: str):
-    """A library of the extra `policies`; raises InputError where it is missing."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise InputError(f"{name} is not installed: pip install -e '.[policies]'") from None
 
 
 def nothing(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
@@ -191,66 +184,18 @@ class KnobEnv(PricingEnv):
 
 
 def ppo(opening, limits: Limits, settings: Settings, seed: int, week: Progress):
-    """PPO of stable-baselines3 on the CPU."""
-    sb3 = required("stable_baselines3")
-    required_env = required("stable_baselines3.common.vec_env")
+    """PPO of stable-baselines3; its mean reward is that of base prices without promotions."""
+    required("stable_baselines3")
     options = (
         {"world": "model", "checkpoint": opening.checkpoint, "weeks": opening.weeks}
         if isinstance(opening, LearnedOpening)
         else {name: getattr(opening, name) for name in Opening.__dataclass_fields__}
     )
-    envs = required_env.DummyVecEnv([lambda: KnobEnv(limits, **options)] * settings["envs"])
-    # The mean reward is taken off, or it would drown what actions change.
     usual = worth(Limited(Constant(chain_scope(opening), STILL), limits), opening, 1, week)
     mean = usual / opening.weeks / opening.start()[1].usual.revenue
-    envs = _Centred(required_env, envs, mean, settings["scale"])
-    model = sb3.PPO(
-        "MlpPolicy", envs, n_steps=settings["steps"], batch_size=settings["batch"],
-        gamma=settings["gamma"], learning_rate=settings["learning_rate"], seed=seed, device="cpu",
-        policy_kwargs={"log_std_init": settings["log_std"], "net_arch": [64, 64]},
-    )  # fmt: skip
-    callback = _curve(required("stable_baselines3.common.callbacks"), week)
-    model.learn(settings["weeks"], callback=callback)
-    state = {k: v.detach().numpy() for k, v in model.policy.state_dict().items()}
-    names = [
-        *(f"mlp_extractor.policy_net.{i}" for i in (0, 2)), "action_net",
-    ]  # fmt: skip
-    arrays = {}
-    for i, name in enumerate(names):
-        arrays |= {f"weight.{i}": state[f"{name}.weight"], f"bias.{i}": state[f"{name}.bias"]}
-    return arrays, callback.points
-
-
-def _Centred(module, envs, mean: float, scale: float):
-    class Centred(module.VecEnvWrapper):
-        def reset(self):
-            return self.venv.reset()
-
-        def step_wait(self):
-            observations, rewards, dones, infos = self.venv.step_wait()
-            return observations, (rewards - mean) * scale, dones, infos
-
-    return Centred(envs)
-
-
-def _curve(module, week: Progress):
-    class Curve(module.BaseCallback):
-        def __init__(self) -> None:
-            super().__init__()
-            self.points: Curve = []
-            self._profits: list[float] = []
-
-        def _on_step(self) -> bool:
-            for info in self.locals["infos"]:
-                self._profits.append(info["profit"])
-                week()
-            return True
-
-        def _on_rollout_end(self) -> None:
-            self.points.append((self.num_timesteps, float(np.mean(self._profits))))
-            self._profits = []
-
-    return Curve()
+    return trained_by_ppo(
+        lambda: KnobEnv(limits, **options), settings, settings["weeks"], mean, "profit", seed, week
+    )
 
 
 def _best(policies, opening, settings, week, arrays):
@@ -277,14 +222,7 @@ LEARNERS: dict[str, tuple[Callable, dict[str, Setting]]] = {
     "search": (search, {"lives": LIVES, "steps": Setting([0.5, 0.2], 0.01, 2)}),
     "lin-ts": (bandit("lin-ts"), ARMS),
     "lin-ucb": (bandit("lin-ucb"), ARMS),
-    "ppo": (
-        ppo,
-        {
-            "weeks": Setting(12_000, 1, 10_000_000), "envs": Setting(4, 1, 64),
-            "steps": Setting(104, 2, 10_000), "batch": Setting(104, 2, 640_000),
-            "gamma": Setting(0.95, 0, 1), "learning_rate": Setting(1e-3, 1e-8, 1),
-            "log_std": Setting(-1.0, -20, 2), "scale": Setting(20.0, 1e-6, 1e6),
-        },
-    ),
+    "ppo": (ppo, {"weeks": Setting(12_000, 1, 10_000_000), **PPO}),
+    **COUPON_LEARNERS,
 }  # fmt: skip
 """How each kind is made, and its settings unless a YAML file says otherwise."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from dbt_project.sample import Actions
+from dbt_project.sample.coupons import LASTS
 from simulator.environments.books import base_prices
 from simulator.environments.lives import Policy
 from simulator.environments.opening import Episode
@@ -20,7 +21,8 @@ ROUNDS = 8
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits on the prices of a week. Sums are by usual sales, those before the episode."""
+    """Limits on the prices of a week, and on coupons the budget. Sums are by usual sales, those
+    before the episode."""
 
     most_move: float = 0.1
     """Share by which a regular price may differ from the week before."""
@@ -31,7 +33,8 @@ class Limits:
     index: float = 1.0
     """Highest price level, charged over base prices."""
     budget: float = 0.03
-    """Largest share of usual revenue that promotions cost, suppliers' part taken off."""
+    """Largest share of usual revenue that promotions cost, suppliers' part taken off; or that the
+    coupons of four weeks take off."""
     endings: tuple[int, ...] = (0, 5, 9)
     """Last digits of regular prices that change; all if empty."""
 
@@ -102,6 +105,25 @@ class Limits:
             "endings": (changed & ladder).any(),
         }
         return [name for name, is_broken in found.items() if is_broken]
+
+    def afford(self, given: np.ndarray, expected: np.ndarray, episode: Episode) -> np.ndarray:
+        """(H, C) bool, coupons that the budget allows: all that are given, or those of cards drawn
+        by lot, so that no group comes first. expected: (H, C) pence that each takes off, on
+        average, until it has run out."""
+        cost = np.where(given, expected, 0.0).sum(1)
+        most = 100 * self.budget * LASTS * episode.books.usual.revenue
+        if cost.sum() <= most:
+            return given
+        order = np.random.default_rng([episode.world.run, episode.passed]).permutation(cost.size)
+        within = np.empty(cost.size, bool)
+        within[order] = np.cumsum(cost[order]) <= most
+        return given & within[:, None]
+
+    def overspent(self, off: np.ndarray, usual: float) -> int:
+        """Fours of weeks in which coupons took off more than the budget. off: (W,) pounds, from a
+        week on in which coupons were handed out; usual: revenue, pounds a week."""
+        sums = np.add.reduceat(off, np.arange(0, off.size, LASTS))
+        return int((sums > (self.budget + SLACK / 10) * LASTS * usual).sum())
 
     def _bounds(self, week: _Week) -> tuple[np.ndarray, np.ndarray]:
         """(N,) lowest and highest regular price; a price may always move by a penny. What is below

@@ -26,11 +26,21 @@ from simulator.environments.pricing import Scope, seen
 from simulator.tensor_file import TensorFile
 from trainer.commands.errors import InputError
 
+from .coupon_tables import CouponPolicy
 from .knobs import Constant, chain_scope, turned
 from .limits import Limited, Limits
+from .networks import Layers
 from .weekly import Weekly
 
 FILE = TensorFile("retailsim.policy.2", "policy", "python -m simulator.policy train writes them")
+
+
+PRICES, COUPONS = "prices", "coupons"
+
+
+def decides(kind: str) -> str:
+    """What a kind of policies decides: `PRICES` or `COUPONS`."""
+    return COUPONS if kind.startswith(f"{COUPONS}-") else PRICES
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,8 @@ class Made:
         """It, within its limits, for episodes from an opening. The current plan is what there is,
         and is not held to any.
 
-        Raises InputError for an opening of another chain than it was made for.
+        Raises InputError for an opening of another chain than it was made for, or of a learned
+        world that does not know its coupons.
         """
         if self.chain != price_list(opening.start()[0]):
             raise InputError(
@@ -83,6 +94,8 @@ class Made:
             )
         if self.kind == "plan":
             return plan
+        if decides(self.kind) == COUPONS:
+            return CouponPolicy(opening, self.limits, self.arrays)
         return Limited(self._unlimited(chain_scope(opening)), self.limits)
 
     def _unlimited(self, scope: Scope) -> Policy:
@@ -98,7 +111,7 @@ class Made:
             "weekly": lambda: Weekly(scope, self.limits, a),
             "lin-ts": lambda: Linear(scope, a["arms"], a["beta"]),
             "lin-ucb": lambda: Linear(scope, a["arms"], a["beta"]),
-            "ppo": lambda: Network(scope, a),
+            "ppo": lambda: Network(scope, Layers.of(a)),
         }
         return players[self.kind]()
 
@@ -137,24 +150,16 @@ def context(scope: Scope, episode: Episode) -> np.ndarray:
     return np.r_[1.0, figures.mean(1), observed(episode, np.zeros(0))]
 
 
+@dataclass(frozen=True)
 class Network:
-    """The mean action of a multilayer perceptron with tanh between layers, as
-    `stable_baselines3.PPO`'s `MlpPolicy` has it."""
+    """Knobs by a network, for what `PricingEnv` observes."""
 
-    def __init__(self, scope: Scope, arrays: Mapping[str, np.ndarray]) -> None:
-        self.scope = scope
-        self.layers = [
-            (arrays[f"weight.{i}"], arrays[f"bias.{i}"])
-            for i in range(sum(name.startswith("weight.") for name in arrays))
-        ]
+    scope: Scope
+    layers: Layers
 
     def __call__(self, episode: Episode) -> Actions:
         return turned(self.scope, episode, self.knobs(observed(episode, seen(episode, self.scope))))
 
     def knobs(self, observation: np.ndarray) -> np.ndarray:
         """(KNOBS,) for an observation of `PricingEnv`."""
-        x = observation
-        for weight, bias in self.layers[:-1]:
-            x = np.tanh(weight @ x + bias)
-        weight, bias = self.layers[-1]
-        return np.clip(weight @ x + bias, -1, 1)
+        return np.clip(self.layers(observation), -1, 1)

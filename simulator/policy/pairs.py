@@ -9,20 +9,24 @@ from typing import Any
 from trainer.cache.json_files import is_intact, read_json
 from trainer.commands.errors import InputError
 
-from .values import PLAN
+from .values import BASES
 
-SAME = {"chain": "other chains", "start": "other starts", "weeks": "lives of other lengths"}
+SAME = {
+    "chain": "other chains", "start": "other starts", "weeks": "lives of other lengths",
+    "decides": "prices and of coupons",
+}  # fmt: skip
 """What both files of a pair have alike, and what they are of where they do not."""
 
 
-def read_pairs(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """For each chain, by policy, `model` and `truth` of `lives_of`.
+def read_pairs(paths: Sequence[Path]) -> tuple[list[dict[str, Any]], str]:
+    """For each chain, by policy, `model` and `truth` of `lives_of`; and the policy that others are
+    compared with.
 
     Raises InputError for files that are no pairs: of two chains, spans or policies.
     """
     if len(paths) % 2:
         raise InputError("values must come in pairs: the learned world's and the true one's")
-    chains, of_chain, first = [], {}, None
+    chains, of_chain, first, bases = [], {}, None, set()
     for model, truth in zip(paths[::2], paths[1::2], strict=True):
         worlds = {"model": _read(model, "model"), "truth": _read(truth, "truth")}
         for name, what in SAME.items():
@@ -32,7 +36,10 @@ def read_pairs(paths: Sequence[Path]) -> list[dict[str, Any]]:
         if chain in of_chain:
             raise InputError(f"{truth} and {of_chain[chain]} are of the same chain: name it once")
         of_chain[chain] = truth
-        first = first or weeks
+        first, base = first or weeks, BASES[worlds["truth"]["decides"]]
+        bases.add(base)
+        if len(bases) > 1:
+            raise InputError(f"{truth} and {paths[1]} are of prices and of coupons: compare each")
         if weeks != first:
             raise InputError(f"{truth} has lives of {weeks} weeks, {paths[1]} of {first}")
         lived = {world: content["policies"] for world, content in worlds.items()}
@@ -40,10 +47,10 @@ def read_pairs(paths: Sequence[Path]) -> list[dict[str, Any]]:
         for name in shared:
             if lived["model"][name]["made"] != lived["truth"][name]["made"]:
                 raise InputError(f"{name}: not the same policy in {model} and {truth}")
-        if PLAN not in shared:
-            raise InputError(f"{truth}: the policy {PLAN} must be among those valued in both")
+        if base not in shared:
+            raise InputError(f"{truth}: the policy {base} must be among those valued in both")
         chains.append({n: {w: lived[w][n] for w in lived} for n in shared})
-    return chains
+    return chains, base
 
 
 def _read(path: Path, world: str) -> dict[str, Any]:
@@ -53,7 +60,7 @@ def _read(path: Path, world: str) -> dict[str, Any]:
         found, intact = content["world"], is_intact(content)
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{path} is no file of python -m simulator.policy value") from None
-    if not intact or "chain" not in content:
+    if not (intact and SAME.keys() <= content.keys()):
         raise InputError(f"{path} was changed or is of an earlier version: value it again")
     if found != world:
         raise InputError(f"{path} is of the {found}, where {world} is expected")

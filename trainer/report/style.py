@@ -45,6 +45,7 @@ th,td{{padding:4px 10px 4px 0;text-align:left;vertical-align:top;
 thead th{{color:var(--soft);font-weight:600;vertical-align:bottom;border-bottom-color:var(--ink)}}
 tbody th{{font-weight:400}}
 tbody th,tbody td{{white-space:nowrap}}
+tbody .wraps{{white-space:normal}}
 .search{{display:flex;flex-wrap:wrap;gap:8px 12px;align-items:center;margin:16px 0 -8px}}
 .search[hidden]{{display:none}}
 .search input{{flex:1 1 220px;max-width:340px}}

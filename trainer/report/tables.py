@@ -14,13 +14,17 @@ def table(
     *,
     text: Container[int] = (),
     marked: Container[int] = (),
+    wraps: Container[int] = (),
 ) -> Markup:
     """A table that scrolls sideways if the window is too narrow for it.
 
-    text: columns of words, apart from the first; marked: rows to highlight.
+    text: columns of words, apart from the first; marked: rows to highlight; wraps: columns of
+    words whose lines may break.
     """
 
     def align(column: int) -> str | None:
+        if column in wraps:
+            return "wraps"
         return None if column == 0 or column in text else "number"
 
     heads = [element("th", name, scope="col", class_=align(i)) for i, name in enumerate(columns)]

@@ -82,7 +82,9 @@ class LearnedWorld:
         self.memory = SimpleNamespace(lost=np.full(knowledge.rate.size, np.nan))
         self.hands = Hands(knowledge) if knowledge.coupon.size else None
         self.added = np.zeros((knowledge.rate.size, knowledge.coupon.size))
-        """(H, C) pence that each card's coupons added in the last week."""
+        """(H, C) pence that each card's coupons added in the last week, and `saved`, what they took
+        off."""
+        self.saved = np.zeros_like(self.added)
         self._liked = np.ascontiguousarray(knowledge.likes.T)
         self._is_of = knowledge.segment == np.arange(knowledge.factor.size)[:, None]
         self._draw(run)
@@ -221,16 +223,16 @@ class LearnedWorld:
         margin = of_unit - cost_of_unit
         more, off = np.zeros((2, k.listed.size))
         self.added = found.units * margin[k.coupon]
+        self.saved = k.coupon_depth[0] * of_unit[k.coupon] * found.used
         for at, item in enumerate(k.coupon):
             more[item] += found.units[:, at].sum()
-            saved = k.coupon_depth[0] * of_unit[item] * found.used[:, at]
-            off[item] += saved.sum()
+            off[item] += self.saved[:, at].sum()
             rest = np.flatnonzero((k.need == k.need[item]) & (np.arange(more.size) != item))
             likes = k.likes.sum(0)[rest] * k.on_sale[rest]
             share = likes / max(likes.sum(), 1e-12)
             lost = found.taken[:, at]
             more[rest] -= np.rint(lost.sum() * share)
-            self.added[:, at] -= saved + lost * (share * margin[rest]).sum()
+            self.added[:, at] -= self.saved[:, at] + lost * (share * margin[rest]).sum()
         gone = np.repeat(np.arange(visits.size), found.units.sum(1))
         extra = np.repeat(np.tile(k.coupon, (visits.size, 1)).ravel(), found.units.ravel())
         hands.note(visits, np.r_[who, gone], np.r_[product, extra], self.week)

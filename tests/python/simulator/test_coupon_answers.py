@@ -122,9 +122,11 @@ def told():
     codes, products = (
         [f"{name}{row:04}" for row in range(n)] for name, n in (("C", CARDS), ("P", 5))
     )
+    one = np.ones(len(who), int)
     log = CouponLog(
         padded(codes), padded(products), product, 1 + WEEKS * np.arange(ROUNDS), given, who, when,
-        item, np.ones(len(who), int), used, first=1, lasts=WEEKS, depth=0.1, chain="",
+        one.cumsum(), item, one, 100 - 10 * used, 10 * used, first=1, lasts=WEEKS, depth=0.1,
+        chain="",
     )  # fmt: skip
 
     def prospects(coupon):
@@ -188,7 +190,7 @@ def test_coupons_that_add_nothing_have_no_strength_below_nothing(told):
         (lambda log: {"week": log.week + START}, f"the trial ends after week {START}"),
         (lambda log: {"customer": padded(["X"] * CARDS)}, "cards are not those of the receipts"),
         (lambda log: {"code": padded(["X"] * 5)}, "coupon on X, which the receipts do not have"),
-        (lambda log: {"used": log.used & False}, "the trial tells nothing: no coupon was used"),
+        (lambda log: {"off": 0 * log.off}, "the trial tells nothing: no coupon was used"),
         (lambda log: {"given": log.given | True}, "the trial tells nothing: all had its coupons"),
     ],
 )

@@ -9,11 +9,13 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from toy_coupons import MENU, knows_coupons
 from toy_knowledge import knowledge
 
 import simulator.environments  # noqa: F401
 from dbt_project.sample import Behaviour, ChainConfig, Coupons
 from simulator.coupon_log import CouponLog
+from simulator.environments.learned.coupon_lift import _difference, _round, coupon_lift
 from simulator.environments.learned.coupon_response import (
     SEGMENTS,
     _shrunk,
@@ -25,21 +27,11 @@ from simulator.environments.learned.knowledge import Knowledge
 from simulator.environments.learned.opening import LearnedOpening
 from simulator.environments.learned.world import LearnedWorld
 from simulator.environments.opening import Episode
-from simulator.policy.coupon_tables import made_in
 from simulator.policy.factorial_trial import hold_trial
 from simulator.tensor_file import padded, texts
 from trainer.commands.errors import InputError
 
 NAME = "RetailSim/Coupons-v0"
-MENU = np.array([0, 6])
-
-
-def knows_coupons(customers: int = 200, lift: float = 0.3, taken: float = 0.25) -> Knowledge:
-    """The toy, with coupons of a tenth on two products."""
-    return replace(
-        knowledge(customers=customers), coupon=MENU, coupon_depth=np.array([0.1]),
-        coupon_lift=np.full(SEGMENTS, lift), coupon_taken=np.full(2, taken),
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +73,10 @@ def trial(known: Knowledge, theta: np.ndarray, phi: float, rounds: int = 40) -> 
                 last_trip[some], last[some, at] = week + 1, week + 1
     who, when, bought, units = (np.concatenate(x) for x in (who, when, bought, units))
     codes = padded([f"C{i:05}" for i in range(cards)])
+    trip = (when - 1) * cards + who
     return CouponLog(
-        codes, known.code, MENU, 1 + 4 * np.arange(rounds), given, who, when, bought, units,
-        np.zeros(who.size, bool), first=1, lasts=4, depth=0.1, chain="",
+        codes, known.code, MENU, 1 + 4 * np.arange(rounds), given, who, when, trip, bought, units,
+        units * known.listed[bought], np.zeros(who.size), first=1, lasts=4, depth=0.1, chain="",
     )  # fmt: skip
 
 
@@ -98,6 +91,65 @@ def test_a_trial_tells_what_coupons_add_and_take():
 
     assert np.allclose(found.coupon_lift[[3, 5]], theta[[3, 5]], atol=0.03)
     assert np.allclose(found.coupon_taken, 0.5, atol=0.1)
+
+
+def test_the_lift_of_each_coupon_is_what_was_drawn():
+    """.2 units for each that a card buys of the need, half of them taken from the rest; coupons
+    bring no trips, and those of the toy cost nothing."""
+    known = replace(
+        knowledge(customers=1500, weeks=161), likes=np.full((1500, 62), 0.3, np.float32)
+    )
+    log = trial(known, np.full(SEGMENTS, 0.2 / 0.7), 0.5)
+    found = coupon_lift(known, log, texts(log.customer))
+    usual = 4 * known.rate[0] * 2 * 0.3 * 1.2
+    margin = 0.3 * known.listed[MENU]  # costs are 70 % of list prices
+    said = {name: mean[:2] for name, (mean, _) in found.added.items()}
+
+    assert found.product == ["P000", "P006"]
+    assert found.sent[2] == found.sent[:2].sum() == log.given.sum()
+    assert (found.used == 0).all()
+    assert np.allclose(said["units"], 0.2 * usual, atol=1.5 * found.added["units"][1].max())
+    # A little less is taken: nobody loses what they would not have bought.
+    assert np.allclose(said["rest"], -0.1 * usual, rtol=0.12)
+    lost = 0.1 * usual * 0.3 * known.listed[MENU + 1]
+    assert np.allclose(said["profit"], 0.2 * usual * margin - lost, rtol=0.12)
+    assert np.allclose(said["trips"], 0, atol=1.5 * found.added["trips"][1].max())
+    assert np.allclose(said["cost"], 0)
+    mean, half = found.added["units"]
+    assert mean[2] == pytest.approx(np.average(mean[:2], weights=found.sent[:2]))
+    assert half[2] < half[:2].min()
+
+
+def test_kilograms_of_goods_sold_by_weight_are_what_was_paid_over_the_price():
+    """One portion for 80 pence, 8 of them taken off, at 100 a kilogram that costs 70: 72 less 56.
+    As one whole unit it would leave 72 less 70."""
+    known = knowledge(customers=2)
+    known = replace(known, listed=np.full(62, 100.0), regular=np.full((62, 8), 100.0),
+                    cost=np.full((62, 8), 70.0))  # fmt: skip
+    one = np.array([1])
+    log = CouponLog(
+        np.zeros((2, 1), np.uint8), known.code, np.array([0]), one, np.ones((1, 2, 1), bool),
+        one - 1, one, one, one - 1, one, one * 72, one * 8, first=1, lasts=4, depth=0.1, chain="",
+    )  # fmt: skip
+    for amount, profit in ((0.5, 16.0), (1.0, 2.0)):
+        of_portion = replace(known, amount=np.full(62, amount))
+        found = _round(of_portion, log, 1, np.array([0, 1]))
+        assert found["profit"].ravel() == pytest.approx([profit, 0.0])
+        assert found["used"].ravel().tolist() == [1, 0]
+        assert found["trips"].ravel().tolist() == [1, 0]
+
+
+def test_what_receipts_expect_takes_noise_away_and_nothing_else():
+    """y = 3 x + 2 for holders, by hand: the line takes x away and leaves 2."""
+    rng = np.random.default_rng(0)
+    x, holds = rng.normal(size=4000), rng.random(4000) < 0.5
+    y = 3 * x + 2 * holds
+    mean, error = _difference(y, holds, np.column_stack([np.ones(4000), x]))
+    plain, wide = _difference(y, holds, np.ones((4000, 1)))
+
+    assert mean == pytest.approx(2, abs=0.01)
+    assert error < wide / 2
+    assert plain == pytest.approx(y[holds].mean() - y[~holds].mean())
 
 
 def test_what_few_holders_say_of_a_segment_is_drawn_towards_all():
@@ -212,20 +264,6 @@ def test_who_bought_what_is_in_the_books(checkpoint):
     assert per_trip == pytest.approx((known.likes[0] * known.listed).sum(), rel=0.15)
 
 
-def test_policies_give_where_it_pays(tmp_path):
-    """Coupons that add much to one of ten pay for all; those that add nothing, for nobody."""
-    pytest.importorskip("mabwiser", reason="mabwiser is of the extra policies")
-    for lift, best in ((3.0, 1.0), (0.0, 0.0)):
-        path = tmp_path / f"world{lift}"
-        knows_coupons(lift=lift, taken=0.0).save(path)
-        found = made_in(LearnedOpening(str(path), 8), 1, 0, lambda: None)
-        reached = knows_coupons().coupon_lift.size
-        for name in ("by segment", "LinTS"):
-            gives = found[name].gives
-            assert gives.shape == (2, reached)
-            assert gives[:, 1].mean() == best
-
-
 def test_a_trial_is_logged_up_to_the_start_and_by_chance():
     config = ChainConfig(customers=60, products=70, stores=5, weeks=70, seed=7)
     log = hold_trial(config, Behaviour(), 66, 3, 0.3, lambda: None)
@@ -237,5 +275,12 @@ def test_a_trial_is_logged_up_to_the_start_and_by_chance():
     assert log.given.mean() == pytest.approx(0.5, abs=0.05)
     assert set(log.bought[log.used]) <= set(log.product)
     assert log.when[log.used].min() >= log.week[0]
+    # A trip is of one card, in one week.
+    _, first = np.unique(log.trip, return_index=True)
+    at = np.searchsorted(log.trip[first], log.trip)
+    assert np.array_equal(log.who[first][at], log.who)
+    assert np.array_equal(log.when[first][at], log.when)
+    off = log.off[log.used] / (log.paid + log.off)[log.used]
+    assert ((off <= 0.3 + 0.01) & (off > 0)).all()
     with pytest.raises(InputError, match="a trial needs 65 weeks"):
         hold_trial(config, Behaviour(), 60, 3, 0.3, lambda: None)

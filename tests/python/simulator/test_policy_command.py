@@ -8,12 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from toy import toy_cache
+from toy_coupons import MENU
 from toy_knowledge import knowledge
 
 from dbt_project.sample.__main__ import main as sample
+from simulator.environments.learned.coupon_response import SEGMENTS
 from simulator.environments.learned.records import read_records
 from simulator.policy.__main__ import main
-from simulator.policy.values import ORACLE, PLAN, compared, table
+from simulator.policy.tables import table
+from simulator.policy.values import NOBODY, ORACLE, PLAN, compared
 from trainer.cache.json_files import write_json
 
 
@@ -28,6 +31,11 @@ def place(tmp_path_factory):
     books = read_records(folder / "raw", 8)
     world = replace(knowledge(70), group=books.group, listed=books.listed)
     world.save(folder / "world")
+    after_trial = replace(
+        world, coupon=MENU, coupon_depth=np.array([0.1]), coupon_lift=np.full(SEGMENTS, 0.3),
+        coupon_taken=np.full(MENU.size, 0.2),
+    )  # fmt: skip
+    after_trial.save(folder / "tried")
     for name, text in {
         "plan": f"policy: plan\nname: {PLAN}\n",
         "mine": "policy: search\nname: mine\nlives: 1\nsteps: [1.0]\nlimits: {index: 0.97}\n",
@@ -47,6 +55,11 @@ def place(tmp_path_factory):
         "piped": "policy: plan\nname: a|b\n",
         "named": f"policy: plan\nname: {'x' * 61}\n",
         "priced": "policy: optimiser\n",
+        "nobody": f"policy: coupons-nobody\nname: {NOBODY}\n",
+        "everybody": "policy: coupons-everybody\nlives: 1\n",
+        "tight": "policy: coupons-by-segment\nname: tight\nlives: 1\nlimits: {budget: 0.0001}\n",
+        "nobodies": f"policy: coupons-everybody\nname: {NOBODY}\n",
+        "moved": "policy: coupons-everybody\nlimits: {most_move: 0.2}\n",
     }.items():
         (folder / f"{name}.yml").write_text(text)
     return folder
@@ -81,9 +94,69 @@ def test_from_yaml_to_table_and_page(place, capsys):
     assert "<script" not in page
 
 
+def test_coupons_go_the_same_way(place, capsys):
+    world = ["--world", "@tried", "--weeks", "4"]
+    files = [f"@{name}.st" for name in ("nobody", "everybody", "tight")]
+    for file in files:
+        assert run(place, "train", file.replace("st", "yml"), *world, "--out", file) == 0
+    for where, out in ((world, "@coupons_model.json"), (TRUE, "@coupons_truth.json")):
+        assert run(place, "value", *files, *where, "--lives", "2", "--json", out) == 0
+    capsys.readouterr()
+    out = ["--json", "@coupons.json", "--page", "@coupons.html"]
+    assert run(place, "compare", "@coupons_model.json", "@coupons_truth.json", *out) == 0
+    printed = capsys.readouterr().out
+    rows = json.loads((place / "coupons.json").read_text())["policies"]
+    page = (place / "coupons.html").read_text()
+
+    assert "over coupons for nobody" in printed
+    assert "coupons a card a year: most sensitive" in printed
+    assert rows["coupons-everybody"]["coupons"]["given"] == 40 * MENU.size / 4
+    assert rows[NOBODY]["coupons"]["given"] == rows[NOBODY]["gain"] == 0
+    given = rows["tight"]["coupons"]["given"]
+    assert given < rows["coupons-everybody"]["coupons"]["given"] / 2
+    assert rows["tight"]["broken"] == {}
+    assert "What coupons take off" in page
+    assert "Coupons by class of price sensitivity" in page
+
+
+def test_prices_and_coupons_are_not_mixed(place, capsys):
+    """Nor worlds without a trial, nor chains."""
+    world = ["--world", "@tried", "--weeks", "4"]
+    for name in ("nobody", "plan"):
+        assert run(place, "train", f"@{name}.yml", *world, "--out", f"@{name}.st") == 0
+        for where, kind in ((world, "model"), (TRUE, "truth")):
+            out = ["--lives", "2", "--json", f"@{name}_{kind}.json"]
+            assert run(place, "value", f"@{name}.st", *where, *out) == 0
+    for kind in ("model", "truth"):  # as if of another chain, or it would be named twice
+        content = json.loads((place / f"plan_{kind}.json").read_text())
+        del content["content_digest"]
+        write_json(place / f"other_{kind}.json", content | {"chain": "b"})
+    coupons = ["@nobody_model.json", "@nobody_truth.json"]
+    assert run(place, "compare", *coupons, "--page", "@alone.html") == 0
+    assert "No policy here hands out coupons" in (place / "alone.html").read_text()
+    for arguments, says in (
+        (["value", "@nobody.st", "@plan.st", *world, "--json", "@y"],
+         f"{PLAN} sets prices and {NOBODY} hands out coupons: value them apart"),
+        (["value", "@nobody.st", "--world", "@world", "--json", "@y"], "Hold a trial"),
+        (["value", "@nobody.st", "--raw", "@other", "--start", "8", "--weeks", "4", "--json", "@y"],
+         "was made for a chain with other products"),
+        (["compare", coupons[0], "@plan_truth.json"], "are of prices and of coupons: they are no"),
+        (["compare", *coupons, "@other_model.json", "@other_truth.json"], "compare each"),
+    ):  # fmt: skip
+        assert run(place, *arguments) == 2
+        assert says in capsys.readouterr().err.strip().splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["train", "@everybody.yml", "--world", "@world", "--out", "@x"], "Hold a trial"),
+        (["train", "@everybody.yml", *TRUE, "--out", "@x"], "name it by --world"),
+        (
+            ["train", "@nobodies.yml", "--world", "@tried", "--out", "@x"],
+            "only the policy coupons-",
+        ),
+        (["train", "@moved.yml", "--world", "@tried", "--out", "@x"], "have the budget alone"),
         (["train", "@bad.yml", "--world", "@world", "--out", "@x"], "policy must be one of"),
         (["train", "@worse.yml", "--world", "@world", "--out", "@x"], "unknown setting speed"),
         (
@@ -133,7 +206,7 @@ def test_values_that_were_changed_or_are_of_other_weeks_are_refused(tmp_path, ca
         policies = {PLAN: lived([100.0, 200.0]) | {"made": made}}
         content = {
             "lives": 2, "weeks": weeks, "start": start, "chain": chain, "world": world,
-            "policies": policies,
+            "decides": "prices", "policies": policies,
         }  # fmt: skip
         write_json(tmp_path / name, content)
         return str(tmp_path / name)

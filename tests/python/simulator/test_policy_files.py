@@ -11,11 +11,12 @@ from simulator.environments.learned.knowledge import Knowledge
 from simulator.environments.learned.opening import LearnedOpening
 from simulator.environments.opening import Episode, price_list
 from simulator.environments.pricing import seen
-from simulator.policy import learners
 from simulator.policy.knobs import KNOBS, STILL, chain_scope
 from simulator.policy.learners import LEARNERS, KnobEnv
+from simulator.policy.libraries import required
 from simulator.policy.limits import Limits
 from simulator.policy.made import Linear, Made, Network, context
+from simulator.policy.networks import Layers
 from trainer.commands.errors import InputError
 
 FREE = Limits(10, 0.95, -10, 10, 1, ())
@@ -115,7 +116,7 @@ def test_a_network_plays_as_stable_baselines_does(learned, monkeypatch):
     monkeypatch.setattr(sb3, "PPO", spied)
     arrays, curve = learnt("ppo", learned, weeks=48, envs=2, steps=12, batch=12)
     episode = Episode(learned, 0)
-    network = Network(chain_scope(learned), arrays)
+    network = Network(chain_scope(learned), Layers.of(arrays))
     observation = observed(episode, seen(episode, network.scope))
     expected, _ = kept["model"].predict(observation, deterministic=True)
 
@@ -135,4 +136,4 @@ def test_knobs_are_the_actions_of_an_environment_within_limits(learned):
 
 def test_a_missing_library_is_said_in_one_line():
     with pytest.raises(InputError, match="pip install -e '.\\[policies\\]'"):
-        learners.required("no_such_library_of_policies")
+        required("no_such_library_of_policies")

@@ -214,8 +214,7 @@ def test_a_trial_is_read_where_a_coupon_asks_for_it(command, tmp_path, capsys):
     none = np.zeros(0, np.int64)
     CouponLog(
         padded(["CUST"]), code, np.zeros(1, np.int64), np.ones(1, np.int64),
-        np.zeros((1, 1, 1), bool), none, none, none, none, none == 1, first=1, lasts=4, depth=0.1,
-        chain="",
+        np.zeros((1, 1, 1), bool), *[none] * 7, first=1, lasts=4, depth=0.1, chain="",
     ).save(tmp_path / "trial")  # fmt: skip
     assert command("--trial", "trial") == 2
     assert "plan.yml: no coupon asks for the trial" in capsys.readouterr().err
