@@ -151,7 +151,9 @@ def _columns(path: Path, there: list[str], names) -> list[str]:
     wanted = [name if isinstance(name, str) else " or ".join(name) for name in names]
     chosen = []
     for name, words in zip(names, wanted, strict=True):
-        found = [column for column in there if column in ((name,) if isinstance(name, str) else name)]
+        found = [
+            column for column in there if column in ((name,) if isinstance(name, str) else name)
+        ]
         if len(found) != 1:
             number = "twice" if found else "not"
             raise InputError(

@@ -166,12 +166,13 @@ class Parameters:
         """A draw from what is left open: normal, with the estimates' errors, and `MISFIT` of e."""
         r: PriceResponse = response.products
         switching = r.switching * np.exp(rng.normal(0, np.hypot(MISFIT, r.switching_error)))
-        if r.switching_shift_error:
-            shift = rng.normal(0, r.switching_shift_error)
-            switching = np.maximum(switching + shift * r.moved, 0)
         of_need = rng.multivariate_normal(
             [r.lasting, r.passing, r.stocking], r.common_error[:3, :3]
         )
         quantity = r.quantity + rng.normal(0, r.quantity_error) * r.moved
+        if any(r.shift_error):
+            within, between = rng.normal(0, r.shift_error)
+            switching = np.maximum(switching + (within - between) * r.moved, 0)
+            of_need[0] += between
         visits = max(rng.normal(response.visits.value, response.visits.error), 0.0)
         return cls(switching, of_need, quantity, visits)

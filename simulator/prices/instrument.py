@@ -12,8 +12,8 @@ o is what the response expects but for levels, k what it is off by, z the log un
 week and the mean of the last `SLOW`, put together as D is. rho is 0 where prices did not follow
 demand. Places are products in zones. It is asked twice:
 
-- switching within the need, e of all products: D = l_i - l_k beside others of the finest category;
-- buying in the need at all, v: D = l_k, the mean price of the need, beside others of the department.
+- products of a need beside each other, D = l_i - l_k, in a finest category: e + v is off by k;
+- needs beside each other, D = l_k, the need's mean price, in a department: v is off by k.
 
 Levels of groups are free in every week in place of wandering, for costs move too slowly to be told
 from levels that wander.
@@ -72,9 +72,10 @@ NOTHING = Contrast(0.0, 0.0, 0.0, 0.0, 0.0)
 class Instrument:
     """What was found."""
 
-    switching: Contrast
-    buying: Contrast
-    """`NOTHING` where needs cannot be told."""
+    within: Contrast
+    """Of the products of a need beside each other."""
+    between: Contrast
+    """Of needs beside each other; `NOTHING` where they cannot be told."""
     without: PriceResponse
     """The response as it is without the instrument."""
 
@@ -86,20 +87,20 @@ def instrumented(r: PriceResponse, costs: np.ndarray) -> tuple[PriceResponse, In
     """
     data = _Data(r, costs)
     category, department = r.panel.category, r.panel.department
-    switching = data.contrast(lambda x: x - r.switches * data.of_need(x), category)
-    buying = data.contrast(data.of_need, department) if r.switches else NOTHING
-    found = r
-    if switching.is_used:
-        found = replace(
-            found, switching=np.maximum(r.switching + switching.shift, 0) * r.moved,
-            typical=float(np.log(max(np.exp(r.typical) + switching.shift, TINY))),
-            switching_shift_error=switching.shift_error,
-        )  # fmt: skip
-    if buying.is_used:
-        error = r.common_error.copy()
-        error[0, 0] += buying.shift_error**2
-        found = replace(found, lasting=r.lasting + buying.shift, common_error=error)
-    return found, Instrument(switching, buying, r)
+    within = data.contrast(lambda x: x - r.switches * data.of_need(x), category)
+    between = data.contrast(data.of_need, department) if r.switches else NOTHING
+    told = Instrument(within, between, r)
+    of_within, of_between = (each.shift * each.is_used for each in (within, between))
+    if not of_within and not of_between:
+        return r, told
+    shift = of_within - of_between
+    found = replace(
+        r, switching=np.maximum(r.switching + shift, 0) * r.moved,
+        typical=float(np.log(max(np.exp(r.typical) + shift, TINY))),
+        lasting=r.lasting + of_between,
+        shift_error=(within.shift_error * within.is_used, between.shift_error * between.is_used),
+    )  # fmt: skip
+    return found, told
 
 
 class _Data:
@@ -147,7 +148,8 @@ class _Data:
         fit = _Poisson(self.trips[kept], self.truncated[kept], self.offset[kept], levels)
         d = -part(self.price)[self.at][kept]
         z = np.stack([part(x)[self.at][kept] for x in self.costs], axis=1)
-        if len(np.unique(need)) < 2 or not fit.to(d[:, None]):
+        needs = len(np.unique(need))
+        if needs <= 1 + len(self.costs) or not fit.to(d[:, None]):
             return NOTHING
         first, weight = fit.within(np.column_stack([d, z])), fit.weight
         z = first[:, 1:]
@@ -158,16 +160,18 @@ class _Data:
         pi = inner @ (z.T @ (weight * first[:, 0]))
         v = first[:, 0] - z @ pi
         of_pi = _by(need, z * (weight * v)[:, None]) @ inner
-        strength = float(pi @ np.linalg.pinv(of_pi.T @ of_pi) @ pi) / len(pi)
+        strength = pi @ np.linalg.pinv(of_pi.T @ of_pi) @ pi / len(pi) * (1 - len(pi) / needs)
         if not fit.to(np.column_stack([d, v])):
             return NOTHING
         off = _by(need, fit.x * fit.rest[:, None])
         off += fit.beta[1] * of_pi @ (z * fit.weight[:, None]).T @ fit.x
         covariance = fit.inner @ (off.T @ off) @ fit.inner
         shift, residual = fit.beta
-        errors = np.sqrt(covariance.diagonal())
+        errors = np.sqrt(covariance.diagonal() * needs / (needs - 1))
         # of the residual of D, not of -D
-        return Contrast(strength, float(shift), float(errors[0]), -float(residual), float(errors[1]))
+        return Contrast(
+            strength, float(shift), float(errors[0]), -float(residual), float(errors[1])
+        )
 
 
 class _Poisson:

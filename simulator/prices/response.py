@@ -111,8 +111,8 @@ class PriceResponse:
     """(P, Z, W) x."""
     wander: np.ndarray
     """(P, Z, W) c + u + log traffic; very small where a product was not on sale."""
-    switching_shift_error: float = 0.0
-    """Standard error of what an instrument has moved all e by (`simulator.prices.instrument`)."""
+    shift_error: tuple[float, float] = (0.0, 0.0)
+    """Standard errors of what an instrument has moved e + v of all products and v by."""
 
 
 @dataclass
