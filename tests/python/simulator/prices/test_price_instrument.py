@@ -74,8 +74,9 @@ def test_prices_that_follow_the_demand_for_products_are_seen_through(of_products
         SWITCHING.mean(), abs=3 * told.within.shift_error
     )
     assert told.within.shift_error < 0.15
-    assert np.allclose(found.switching - without.switching, told.within.shift)
-    assert np.exp(found.typical) - np.exp(without.typical) == pytest.approx(told.within.shift)
+    shift = told.within.shift - told.between.shift * told.between.is_used
+    assert np.allclose(found.switching - without.switching, shift)
+    assert np.exp(found.typical) - np.exp(without.typical) == pytest.approx(shift)
     assert told.without is without
 
 
@@ -159,7 +160,8 @@ def test_what_an_instrument_leaves_open_is_in_the_draws():
     for error in (0.0, 0.0), (0.3, 0.4):
         response = replace(known, products=replace(known.products, shift_error=error))
         rng = np.random.default_rng(0)
-        drawn.append([Parameters.drawn(response, rng).switching.numpy().mean() for _ in range(300)])
+        draws = [Parameters.drawn(response, rng) for _ in range(300)]
+        drawn.append([(each.switching.numpy().mean(), each.lasting) for each in draws])
     (alone, _), (both, buying) = (np.std(each, axis=0) for each in drawn)
     assert alone < 0.15
     assert both == pytest.approx(0.5, rel=0.2) and buying == pytest.approx(0.4, rel=0.2)
