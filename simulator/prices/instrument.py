@@ -18,8 +18,8 @@ demand. Places are products in zones. It is asked twice:
 Levels of groups are free in every week in place of wandering, for costs move too slowly to be told
 from levels that wander.
 
-Errors are those of independent needs; v being estimated is in them (Murphy and Topel, Estimation
-and inference in two-step econometric models, 1985).
+Errors are those of independent finest categories, whose needs share levels; that v is estimated is
+in them (Murphy and Topel, Estimation and inference in two-step econometric models, 1985).
 """
 
 from __future__ import annotations
@@ -120,6 +120,7 @@ class _Data:
             np.broadcast_to(x[:, None] * moved, shape) for x in (log, _mean_to(log, known))
         ]
         self.need = r.need
+        _, self.category = np.unique(r.panel.category, return_inverse=True)
         self.odds = r.share[:, None, None] * np.exp(-r.switching[:, None, None] * self.price)
         self.odds = self.odds * (on_sale & known[:, None])
         traffic = np.log(np.maximum(r.panel.traffic[:, :last_week], 1e-3))
@@ -144,12 +145,12 @@ class _Data:
         # Where nothing was ever sold, a level has no end.
         kept = np.all([np.bincount(x, self.trips)[x] > 0 for x in levels], axis=0)
         levels = [np.unique(x[kept], return_inverse=True)[1] for x in levels]
-        need = self.need[product][kept]
+        cluster = self.category[product][kept]
         fit = _Poisson(self.trips[kept], self.truncated[kept], self.offset[kept], levels)
         d = -part(self.price)[self.at][kept]
         z = np.stack([part(x)[self.at][kept] for x in self.costs], axis=1)
-        needs = len(np.unique(need))
-        if needs <= 1 + len(self.costs) or not fit.to(d[:, None]):
+        clusters = len(np.unique(cluster))
+        if clusters <= 1 + len(self.costs) or not fit.to(d[:, None]):
             return NOTHING
         first, weight = fit.within(np.column_stack([d, z])), fit.weight
         z = first[:, 1:]
@@ -159,15 +160,15 @@ class _Data:
         inner = np.linalg.pinv((z * weight[:, None]).T @ z)
         pi = inner @ (z.T @ (weight * first[:, 0]))
         v = first[:, 0] - z @ pi
-        of_pi = _by(need, z * (weight * v)[:, None]) @ inner
-        strength = pi @ np.linalg.pinv(of_pi.T @ of_pi) @ pi / len(pi) * (1 - len(pi) / needs)
+        of_pi = _by(cluster, z * (weight * v)[:, None]) @ inner
+        strength = pi @ np.linalg.pinv(of_pi.T @ of_pi) @ pi / len(pi) * (1 - len(pi) / clusters)
         if not fit.to(np.column_stack([d, v])):
             return NOTHING
-        off = _by(need, fit.x * fit.rest[:, None])
+        off = _by(cluster, fit.x * fit.rest[:, None])
         off += fit.beta[1] * of_pi @ (z * fit.weight[:, None]).T @ fit.x
         covariance = fit.inner @ (off.T @ off) @ fit.inner
         shift, residual = fit.beta
-        errors = np.sqrt(covariance.diagonal() * needs / (needs - 1))
+        errors = np.sqrt(covariance.diagonal() * clusters / (clusters - 1))
         # of the residual of D, not of -D
         return Contrast(
             strength, float(shift), float(errors[0]), -float(residual), float(errors[1])

@@ -47,7 +47,7 @@ def of_products():
     rng = np.random.default_rng(0)
     shock = rng.normal(0, 0.25, (PRODUCTS, 1, WEEKS))
     shock -= np.stack([shock[need == NEED].mean(0) for need in range(8)])[NEED]
-    return made(rng, shock, 0.5, NEED // 2)
+    return made(rng, shock, 0.5, NEED)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def of_needs():
 def of_nobody():
     """Prices follow costs alone."""
     rng = np.random.default_rng(2)
-    return made(rng, rng.normal(0, 0.1, (PRODUCTS, 1, WEEKS)), 0.0, NEED // 2)
+    return made(rng, rng.normal(0, 0.1, (PRODUCTS, 1, WEEKS)), 0.0, NEED)
 
 
 def test_prices_that_follow_the_demand_for_products_are_seen_through(of_products):
