@@ -27,6 +27,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.stats import t
 
 from simulator.prices.response import PriceResponse, known_cells
 
@@ -35,8 +36,8 @@ SLOW = 13
 LEAST_F = 10.0
 """Of the first stage; a weaker instrument says nothing (Staiger and Stock, Instrumental variables
 regression with weak instruments, 1997)."""
-CLEAR = 1.96
-"""Standard errors from 0 at which an elasticity counts as off."""
+CLEAR = 0.975
+"""Quantile of the t distribution from which on an elasticity counts as off."""
 ROUNDS, STEPS, CLOSE = 30, 20, 1e-4
 """Of taking out levels and of Newton's method, at most; the last step of which is that small."""
 TINY = 1e-9
@@ -54,6 +55,8 @@ class Contrast:
     residual: float
     """rho, and its error."""
     residual_error: float
+    categories: int
+    """How many finest categories errors are known from."""
 
     @property
     def is_strong(self) -> bool:
@@ -62,10 +65,13 @@ class Contrast:
     @property
     def is_used(self) -> bool:
         """An elasticity that is not clearly off stays: the shift would only add its own error."""
-        return self.is_strong and abs(self.shift) > CLEAR * self.shift_error
+        return (
+            self.is_strong
+            and abs(self.shift) > t.ppf(CLEAR, self.categories - 1) * self.shift_error
+        )
 
 
-NOTHING = Contrast(0.0, 0.0, 0.0, 0.0, 0.0)
+NOTHING = Contrast(0.0, 0.0, 0.0, 0.0, 0.0, 0)
 
 
 @dataclass(frozen=True)
@@ -171,8 +177,9 @@ class _Data:
         errors = np.sqrt(covariance.diagonal() * clusters / (clusters - 1))
         # of the residual of D, not of -D
         return Contrast(
-            strength, float(shift), float(errors[0]), -float(residual), float(errors[1])
-        )
+            float(strength), float(shift), float(errors[0]), -float(residual), float(errors[1]),
+            clusters,
+        )  # fmt: skip
 
 
 class _Poisson:

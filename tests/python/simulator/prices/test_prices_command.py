@@ -152,7 +152,8 @@ def test_an_instrument_is_asked_and_said_to_be_weak(cache, content, tmp_path, ca
 def test_what_an_instrument_changes_is_said(content):
     spread = {"low": -3.0, "median": -2.0, "high": -1.0}
     moved = {
-        "strength": 71.2, "shift": 0.5, "shift_error": 0.1, "residual": 0.4, "residual_error": 0.1,
+        "strength": 71.2, "categories": 20,
+        "shift": 0.5, "shift_error": 0.1, "residual": 0.4, "residual_error": 0.1,
         "is_strong": True, "is_used": True,
     }  # fmt: skip
     told = {
