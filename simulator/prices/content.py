@@ -94,7 +94,10 @@ def add_instrument(content: dict[str, Any], cache: TensorCache, demand: Expected
 
 
 def _contrast(found: Contrast) -> dict[str, Any]:
-    values = {name: _number(value) for name, value in asdict(found).items()}
+    values = {
+        name: _number(value) if isinstance(value, float) else value
+        for name, value in asdict(found).items()
+    }
     return values | {"is_strong": found.is_strong, "is_used": found.is_used}
 
 

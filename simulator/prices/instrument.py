@@ -65,10 +65,8 @@ class Contrast:
     @property
     def is_used(self) -> bool:
         """An elasticity that is not clearly off stays: the shift would only add its own error."""
-        return (
-            self.is_strong
-            and abs(self.shift) > t.ppf(CLEAR, self.categories - 1) * self.shift_error
-        )
+        clear = float(t.ppf(CLEAR, self.categories - 1)) if self.is_strong else np.inf
+        return abs(self.shift) > clear * self.shift_error
 
 
 NOTHING = Contrast(0.0, 0.0, 0.0, 0.0, 0.0, 0)
