@@ -22,9 +22,9 @@ from tqdm import tqdm
 from benchmarks.common import parser
 from benchmarks.policies import KINDS, chains_options, compare, made_and_valued, run_policy
 from dbt_project.sample.effects import made_of
+from simulator.coupon_log import CouponLog
 from simulator.environments.coupons import Menu
 from simulator.environments.learned.coupon_lift import FIGURES, Lift, coupon_lift
-from simulator.coupon_log import CouponLog
 from simulator.environments.learned.knowledge import Knowledge
 from simulator.environments.lives import Progress
 from simulator.environments.opening import Episode, Opening

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from dbt_project.sample import World
 from dbt_project.sample.chain import build_chain
 from dbt_project.sample.effects import made_of
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
+from simulator.prices.instrument import instrumented
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 
@@ -37,6 +38,14 @@ class PriceChain:
         found = np.full(self.world.setting.catalogue.need.size, -1)
         found[self.rows] = np.arange(self.rows.size)
         return found
+
+    def instrumented(self, start: int) -> PriceChain:
+        """The same with the chain's unit costs up to the start as an instrument for prices."""
+        costs = self.world.setting.economy.cost[self.rows, :start]
+        products, found = instrumented(self.response.products, costs)
+        return replace(
+            self, response=replace(self.response, products=products, instrument=found)
+        )  # fmt: skip
 
 
 def price_chain(options: argparse.Namespace, weeks: int) -> PriceChain:

@@ -15,7 +15,7 @@ answer is overstated.
 Instruments are the chain's unit costs, which no receipt shows. Where prices are random
 (`--pricing random`) they move no price, and there is nothing to instrument: with an F of the first
 stage below 10 (Staiger and Stock, Instrumental variables regression with weak instruments, 1997)
-instrumented methods are left out.
+instrumented methods are left out, and our model stays as it is.
 """
 
 from __future__ import annotations
@@ -44,14 +44,15 @@ from benchmarks.price_scenarios import (
 from simulator.prices.demand_response import DemandResponse
 from simulator.prices.elasticities import elasticities
 from simulator.prices.expected import RECENT, ExpectedDemand
+from simulator.prices.instrument import LEAST_F
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, whole
 
-LEAST_F = 10
 INSTRUMENTED = "log-log, instrumented", "Poisson, control function", "double ML, instrumented"
 OURS, TYPICAL = "our model", "our model, typical where prices never moved"
+OURS_INSTRUMENTED = "our model, instrumented"
 
 
 def _parser() -> CommandParser:
@@ -118,6 +119,8 @@ def _run(options: argparse.Namespace) -> None:
         found[name] = answer.own, answer.factors
     horizon = options.start, options.weeks
     found[OURS] = _ours(cache, response, *horizon, change)
+    told = chain.instrumented(options.start).response
+    found[OURS_INSTRUMENTED] = _ours(cache, told, *horizon, change)
     found[TYPICAL] = _ours(cache, _typical(response), *horizon, change)
     units = r.panel.units[:, :, : options.start].sum((1, 2))
     judged = (units >= UNITS) & r.moved & np.isfinite(true) & np.isfinite(found[OURS][0])
@@ -136,6 +139,9 @@ def _run(options: argparse.Namespace) -> None:
         },
         "noise": noise(truth, rows),
         "instrument": instrument,
+        "our_instrument": {
+            name: asdict(getattr(told.instrument, name)) for name in ("within", "between")
+        },
         "methods": {
             name: {
                 "own": agreement(own[judged], true[judged]),

@@ -43,6 +43,10 @@ def _parser() -> CommandParser:
     add("--start", type=whole(), default=95, help="last week that is read (default: 95)")
     add("--weeks", type=whole(), default=22, help="lived after it (default: 22)")
     add("--runs", type=whole(), default=4, help="different futures (default: 4)")
+    add(
+        "--instrument", action="store_true",
+        help="the response is told the chain's unit costs up to --start, an instrument for prices",
+    )  # fmt: skip
     add("--json", type=Path, metavar="FILE", help="write all figures")
     return made
 
@@ -50,11 +54,14 @@ def _parser() -> CommandParser:
 def _run(options: argparse.Namespace) -> None:
     check_output("--json", options.json, b"{")
     chain = price_chain(options, options.weeks)
+    if options.instrument:
+        chain = chain.instrumented(options.start)
     found = {
         "benchmark": "price_truth",
         "configuration": {
             "chain": asdict(chain.world.setting.config), "start": options.start,
-            "weeks": options.weeks, "runs": options.runs, "rules": asdict(RULES),
+            "weeks": options.weeks, "runs": options.runs, "instrument": options.instrument,
+            "rules": asdict(RULES),
         },
         "elasticities": _elasticities(options, chain),
         "plans": _plans(options, chain),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trainer.cache.atomic import beside
 
+from .behaviour import Behaviour
 from .chain import build_chain
 from .config import ChainConfig, written
 from .folder import check, install
@@ -22,11 +23,13 @@ def generate_chain(
     workers: int = 1,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
+    behaviour: Behaviour | None = None,
 ) -> dict:
     """Write a synthetic chain and its truth into the folder `out`.
 
     The files depend on `config` only, not on `workers`. `progress` is called with the rows of
-    each finished week. Several workers are spawned processes: a script that asks for them keeps
+    each finished week. `behaviour` is that of a responsive chain, the default one if left out.
+    Several workers are spawned processes: a script that asks for them keeps
     its calls under `if __name__ == "__main__"`.
 
     Returns what truth/chain.json holds: sizes, parameters, rows, baskets and spend in pence.
@@ -42,8 +45,9 @@ def generate_chain(
         staging.mkdir()
         kept.mkdir()
         write_time(staging, config.weeks)
-        kind = Independent if config.behaviour == "independent" else Lived
-        weeks = kind(build_chain(config))
+        chain = build_chain(config)
+        independent = config.behaviour == "independent"
+        weeks = Independent(chain) if independent else Lived(chain, behaviour)
         for week in weeks.write(staging, kept, workers):
             total = {name: total[name] + week[name] for name in total}
             if progress is not None:

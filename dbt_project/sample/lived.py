@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from .baskets import Week
+from .behaviour import Behaviour
 from .chain import Chain, build_chain, write_data
 from .config import ChainConfig
 from .record import Record
@@ -43,9 +44,9 @@ def _work(week: int, data: Week) -> dict[str, int]:
 class Lived:
     """The weeks of a responsive chain under its own plan."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Chain, behaviour: Behaviour | None = None) -> None:
         self.chain = chain
-        self.world = World(chain.config)
+        self.world = World(chain.config, behaviour)
         self.record = Record()
         wanted = int(np.clip(ENOUGH // chain.households.rate.size, FEWEST, MEASURED))
         self.measured = max(min(wanted, chain.config.weeks // 4), 1)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from simulator.prices.elasticities import Elasticities, evidence, verdict
+from simulator.prices.elasticities import Elasticities, elasticities, evidence, verdict
 from simulator.prices.expected import ExpectedDemand
+from simulator.prices.instrument import Contrast
 from simulator.prices.kept_rules import kept
 from simulator.prices.optimise import Plan, Rules, todays_prices
 from simulator.prices.panel import MIN_TRIPS
@@ -30,6 +32,7 @@ COLUMNS = (
     "product", "category", "department", "need", "share_of_need", *ENDS, "rests_on",
     "weeks_with_a_move", "standard_deviation_of_log_price", "price_pence", "units_a_week",
 )  # fmt: skip
+WITHOUT = "elasticity_without_instrument"
 PLANNED = ("unit_cost_pence", "new_price_pence", "new_units_a_week", "gain_pence")
 
 
@@ -38,17 +41,14 @@ def content(
 ) -> dict[str, Any]:
     """JSON values: the whole, every product with its strongest rivals, and the strongest pairs."""
     response, r = demand.response, demand.response.products
-    own = found.value[(found.sold == found.priced) & r.moved[found.sold]]
-    own = own[np.isfinite(own)]
     rests, number = np.unique(verdict(r), return_counts=True)
-    low, middle, high = (np.quantile(own, q) if len(own) else np.nan for q in (0.1, 0.5, 0.9))
     rows = _products(cache, demand, found)
     return {
         "format": FORMAT, "cache_digest": cache.digest, "evidence": seen.words(),
         "start": start, "weeks": demand.weeks, "least_trips": MIN_TRIPS,
         "needs": int(r.need.max()) + 1, "substitutes": r.substitutes, "switches": r.switches,
         "rest_on": dict(zip(rests.tolist(), number.tolist(), strict=True)),
-        "own": {"low": _number(low), "median": _number(middle), "high": _number(high)},
+        "own": _own(r, found),
         "buying_at_all": {"lasting": r.lasting, "passing": r.passing},
         "visits": {
             "elasticity": _number(-response.visits.value),
@@ -60,6 +60,14 @@ def content(
     }  # fmt: skip
 
 
+def _own(r: PriceResponse, found: Elasticities) -> dict[str, float | None]:
+    """Of products whose price moved: the middle one, and the ends of eight in ten."""
+    own = found.value[(found.sold == found.priced) & r.moved[found.sold]]
+    own = own[np.isfinite(own)]
+    ends = {"low": 0.1, "median": 0.5, "high": 0.9}
+    return {name: _number(np.quantile(own, q) if len(own) else np.nan) for name, q in ends.items()}
+
+
 def _announced(r: PriceResponse) -> dict[str, dict[str, float]]:
     """Log of what display and mailer multiply the odds of a product by, beside its price, with the
     standard error; without what the receipts do not hold."""
@@ -68,6 +76,29 @@ def _announced(r: PriceResponse) -> dict[str, dict[str, float]]:
         for name, variance in zip(("display", "mailer"), r.common_error.diagonal()[3:], strict=True)
         if variance > 0
     }
+
+
+def add_instrument(content: dict[str, Any], cache: TensorCache, demand: ExpectedDemand) -> None:
+    """Put what an instrument said, and elasticities without it, beside what `content` made."""
+    found = demand.response.instrument
+    before = replace(demand.response, products=found.without)
+    at_first = ExpectedDemand(cache, before, content["start"], demand.weeks)
+    without = elasticities(at_first, draws=1)
+    content["instrument"] = {
+        "within_needs": _contrast(found.within), "between_needs": _contrast(found.between),
+        "own_without": _own(found.without, without),
+    }  # fmt: skip
+    for i in np.flatnonzero(without.sold == without.priced).tolist():
+        row = content["products"][without.sold[i]]
+        row[WITHOUT] = _number(without.value[i])
+
+
+def _contrast(found: Contrast) -> dict[str, Any]:
+    values = {
+        name: _number(value) if isinstance(value, float) else value
+        for name, value in asdict(found).items()
+    }
+    return values | {"is_strong": found.is_strong, "is_used": found.is_used}
 
 
 def add_plan(
@@ -91,7 +122,8 @@ def add_plan(
 def write_tables(content: Mapping[str, Any], found: Elasticities, folder: Path) -> None:
     """products.csv, pairs.csv of all pairs, and plan.csv where there is a plan."""
     products = content["products"]
-    _write(folder / "products.csv", COLUMNS, ([row[key] for key in COLUMNS] for row in products))
+    names = (*COLUMNS, WITHOUT) if "instrument" in content else COLUMNS
+    _write(folder / "products.csv", names, ([row[key] for key in names] for row in products))
     codes = [row["product"] for row in products]
     cross = np.flatnonzero(found.sold != found.priced)
     pairs = (

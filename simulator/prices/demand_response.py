@@ -9,6 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_matrix
 
 from simulator.prices.absences import Instead, fit_instead
+from simulator.prices.instrument import Instrument, instrumented
 from simulator.prices.needs import Purchases, find_needs
 from simulator.prices.panel import Panel, read_panel
 from simulator.prices.relative import relative_prices
@@ -44,16 +45,26 @@ class DemandResponse:
     """(customers, P) usual baskets."""
     store: np.ndarray
     """(customers,) where each usually goes."""
+    instrument: Instrument | None = None
+    """What costs say, where they were asked."""
 
 
-def fit_demand_response(cache: TensorCache, last_week: int) -> DemandResponse | None:
-    """Fit to a cache's weeks up to one; None where no product sells enough."""
+def fit_demand_response(
+    cache: TensorCache, last_week: int, costs: np.ndarray | None = None
+) -> DemandResponse | None:
+    """Fit to a cache's weeks up to one; None where no product sells enough.
+
+    costs: (products of the cache, last_week) pence of a unit, an instrument for prices.
+    """
     panel = read_panel(cache, last_week)
     if not len(panel.token):
         return None
     price = relative_prices(panel, last_week)
     needs = find_needs(cache, panel, price, Purchases.of(cache, panel, last_week))
     products = fit_response(panel, price, needs, last_week)
+    instrument = None
+    if costs is not None:
+        products, instrument = instrumented(products, costs[panel.token - 1])
     segment = cache["customers.price_sensitivity"].astype(np.int64)
     labels = len(cache.labels["price_sensitivity"]) + 1
     return DemandResponse(
@@ -62,6 +73,7 @@ def fit_demand_response(cache: TensorCache, last_week: int) -> DemandResponse | 
         fit_instead(cache, products, last_week),
         _group_factors(cache, products, segment, labels, last_week), segment,
         usual_baskets(cache, panel, np.arange(1, last_week + 1)), main_store(cache, last_week),
+        instrument,
     )  # fmt: skip
 
 

@@ -170,5 +170,9 @@ class Parameters:
             [r.lasting, r.passing, r.stocking], r.common_error[:3, :3]
         )
         quantity = r.quantity + rng.normal(0, r.quantity_error) * r.moved
+        if any(r.shift_error):
+            within, between = rng.normal(0, r.shift_error)
+            switching = np.maximum(switching + (within - between) * r.moved, 0)
+            of_need[0] += between
         visits = max(rng.normal(response.visits.value, response.visits.error), 0.0)
         return cls(switching, of_need, quantity, visits)

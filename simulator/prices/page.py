@@ -18,7 +18,7 @@ from simulator.prices.product_page import (
     products_section,
     sales,
 )
-from simulator.prices.text_report import NINETY, OF_WHOM, announced, cross, relative_gain
+from simulator.prices.text_report import NINETY, OF_WHOM, announced, asked, cross, relative_gain
 from trainer.report.charts.rows import Bar, bars, stacks
 from trainer.report.document import document
 from trainer.report.figures import NONE, count, fixed, percent
@@ -237,7 +237,8 @@ def _trust(content: Mapping[str, Any]) -> Markup:
         "somewhat too narrow (docs/prices.md).",
         "Prices in receipts were not set at random. Slow changes of demand are taken out, so that "
         "a manager who promotes what sells anyway does not mislead; what is timed to the day "
-        "would.",
+        "would. --instrument asks what suppliers charged whether it does.",
+        *(f"{text[0].upper()}{text[1:]}." for text in _asked(content)),
         "Where a price cut was announced by display or mailer, what is measured holds the "
         "announcement too.",
         f"All figures are for prices that change today and are held for {_weeks(content)}. At once "
@@ -246,6 +247,10 @@ def _trust(content: Mapping[str, Any]) -> Markup:
         "Nothing is said of prices far from any that were charged, or of what rivals do.",
     ]
     return join(element("p", text) for text in said)
+
+
+def _asked(content: Mapping[str, Any]) -> list[str]:
+    return asked(content["instrument"]) if "instrument" in content else []
 
 
 def _column(rows: Sequence[Row], key: str) -> np.ndarray:

@@ -111,6 +111,8 @@ class PriceResponse:
     """(P, Z, W) x."""
     wander: np.ndarray
     """(P, Z, W) c + u + log traffic; very small where a product was not on sale."""
+    shift_error: tuple[float, float] = (0.0, 0.0)
+    """Standard errors of what an instrument has moved e + v of all products and v by."""
 
 
 @dataclass
@@ -120,11 +122,9 @@ class _Data:
     trips: Tensor
     price: Tensor
     on_sale: Tensor
-    """(P, 1, W) 1 from the first to the last week with a sale."""
+    """(P, 1, W) 1 or 0, and `plain` and `truncated` (P, Z, W): as `known_cells` tells."""
     plain: Tensor
-    """(P, Z, W) 1 where the price is known whether anything was sold or not."""
     truncated: Tensor
-    """(P, Z, W) 1 where it is known because something was."""
     traffic: Tensor
     """(Z, W) logarithms."""
     need: Tensor
@@ -145,25 +145,16 @@ def fit_response(panel: Panel, price: np.ndarray, needs: Needs, last_week: int) 
     """
     need = needs.need
     trips = panel.trips[:, :, :last_week]
-    sold = trips.sum(1) > 0
-    weeks = np.arange(last_week)
-    on_sale = (weeks >= sold.argmax(1)[:, None]) & (
-        weeks < last_week - sold[:, ::-1].argmax(1)[:, None]
-    )
-    on_sale &= sold.any(1)[:, None]
+    on_sale, plain, truncated = known_cells(panel, last_week)
     total = trips.sum((1, 2)) + 1.0
     share = total / np.bincount(need, total)[need]
-    weeks_on_sale = np.maximum(on_sale.sum(1), 1)[:, None]
-    moved = np.sqrt((price**2 * on_sale[:, None]).sum(2) / weeks_on_sale).max(1) > MOVED
+    weeks_on_sale = np.maximum(on_sale.sum(2), 1)
+    moved = np.sqrt((price**2 * on_sale).sum(2) / weeks_on_sale).max(1) > MOVED
     _, category = np.unique(panel.category, return_inverse=True)
-    seen = panel.is_observed[:, :, :last_week]
-    elsewhere = seen.sum(1, keepdims=True) - seen > 0
-    on_sale = on_sale[:, None]
     data = _Data(
         torch.tensor(trips, dtype=torch.float64), torch.tensor(price * moved[:, None, None]),
         torch.tensor(on_sale, dtype=torch.float64),
-        torch.tensor(on_sale & elsewhere, dtype=torch.float64),
-        torch.tensor(on_sale & seen & ~elsewhere, dtype=torch.float64),
+        torch.tensor(plain, dtype=torch.float64), torch.tensor(truncated, dtype=torch.float64),
         torch.tensor(panel.traffic[:, :last_week]).clamp(min=1e-3).log(),
         torch.tensor(need), torch.tensor(category), torch.tensor(share), needs.can_tell,
         torch.tensor(np.stack([panel.display, panel.mailer])[..., :last_week]),
@@ -185,6 +176,21 @@ def fit_response(panel: Panel, price: np.ndarray, needs: Needs, last_week: int) 
         *(float(x) for x in model.common.detach()), model.common_errors(), quantity * moved,
         quantity_error, further, price, *model.fitted(),
     )  # fmt: skip
+
+
+def known_cells(panel: Panel, last_week: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(P, 1, W) bool, whether a product is on sale, from the first to the last week with a sale;
+    and of these weeks (P, Z, W) bool, where the price is known whether anything was sold or not,
+    and where it is known because something was."""
+    seen = panel.is_observed[:, :, :last_week]
+    sold = (panel.trips[:, :, :last_week] > 0).any(1)
+    weeks = np.arange(last_week)
+    on_sale = (weeks >= sold.argmax(1)[:, None]) & (
+        weeks < last_week - sold[:, ::-1].argmax(1)[:, None]
+    )
+    on_sale = (on_sale & sold.any(1)[:, None])[:, None]
+    elsewhere = seen.sum(1, keepdims=True) - seen > 0
+    return on_sale, on_sale & elsewhere, on_sale & seen & ~elsewhere
 
 
 class _Model:

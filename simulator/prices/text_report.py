@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from simulator.prices.instrument import LEAST_F
+
 NINETY = 1.645
 """Standard errors on each side of an interval of 90 %."""
 OF_WHOM = "units and profit are of known customers, without receipts that name none"
@@ -13,17 +15,18 @@ OF_WHOM = "units and profit are of known customers, without receipts that name n
 
 def lines(content: Mapping[str, Any]) -> list[str]:
     """Of what `content` made."""
-    own, rest = content["own"], content["rest_on"]
+    rest = content["rest_on"]
     found = [
         f"{len(content['products'])} products in {content['needs']} needs, weeks up to "
         f"{content['start']}, prices held for {content['weeks']}",
-        f"own elasticities: median {_figure(own['median'])}, 10 % below {_figure(own['low'])}, "
-        f"10 % above {_figure(own['high'])}",
+        f"own elasticities: {_spread(content['own'])}",
         f"cross elasticities: {cross(content)}",
         "resting on " + ", ".join(f"{name}: {count}" for name, count in rest.items()),
         f"visits to the price level of the usual basket: {content['visits']['elasticity']:.2f} "
         f"({content['visits']['standard_error']:.2f})",
     ]  # fmt: skip
+    if instrument := content.get("instrument"):
+        found[2:2] = asked(instrument)
     if content["announced"]:
         found.append(announced(content["announced"]))
     found.append(content["instead"]["words"])
@@ -61,11 +64,48 @@ def announced(effects: Mapping[str, Mapping[str, float]]) -> str:
     return f"odds of a product at the same price: {', '.join(found)}"
 
 
+def asked(instrument: Mapping[str, Any]) -> list[str]:
+    """Whether prices followed demand, and what that does to elasticities; intervals of 90 %."""
+    return [
+        f"own elasticities without the instrument: {_spread(instrument['own_without'])}",
+        *(
+            f"instrument, {words}: {_said(instrument[key])}"
+            for key, words in (
+                ("within_needs", "products of a need"), ("between_needs", "needs"),
+            )
+        ),
+    ]  # fmt: skip
+
+
+def _said(of: Mapping[str, Any]) -> str:
+    if not of["is_strong"]:
+        return (
+            f"weak, F {of['strength']:.1f} of the first stage where {LEAST_F:.0f} are needed: not "
+            "used"
+        )
+    beyond, change = (
+        f"{value:+.2f} [{value - NINETY * error:+.2f}, {value + NINETY * error:+.2f}]"
+        for value, error in (
+            (of["residual"], of["residual_error"]), (-of["shift"], of["shift_error"]),
+        )
+    )  # fmt: skip
+    verdict = "change by" if of["is_used"] else "stay, since they are not clearly off, by"
+    return (
+        f"F {of['strength']:.0f}; log demand goes with what costs do not explain of log prices by "
+        f"{beyond}; elasticities {verdict} {change}"
+    )
+
+
 def relative_gain(plan: Mapping[str, Any]) -> str:
     """Of expected profit, in brackets; nothing where there is none today."""
     if plan["profit_before"] <= 0:
         return ""
     return f" ({plan['profit_after'] / plan['profit_before'] - 1:+.1%})".replace("%", " %")
+
+
+def _spread(own: Mapping[str, float | None]) -> str:
+    low, median, high = (_figure(own[key]) for key in ("low", "median", "high"))
+    return f"median {median}, 10 % below {low}, 10 % above {high}"
 
 
 def _figure(value: float | None) -> str:

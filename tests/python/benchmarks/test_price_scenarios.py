@@ -180,7 +180,10 @@ def _result(pricing: str, seed: int, ours: float, rival: float) -> dict:
     return {
         "configuration": {"chain": {"pricing": pricing, "seed": seed}}, "noise": 0.01,
         "instrument": {"first_stage_f": 20},
-        "methods": {"Poisson": method(rival), price_rivals.OURS: method(ours)},
+        "methods": {
+            "Poisson": method(rival), price_rivals.OURS: method(ours),
+            price_rivals.OURS_INSTRUMENTED: method(ours - 0.02),
+        },
     }  # fmt: skip
 
 
@@ -196,6 +199,6 @@ def test_tables_are_means_over_seeds(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "confounded, seeds 3, 5" in printed and "0.250" in printed
     assert "clean: ours 0.040, best rival 0.100 (Poisson)" in printed
-    assert "confounded: ours 0.060, 1.50 x clean" in printed
+    assert "confounded: ours 0.060, 1.50 x clean; with the instrument 0.040, 1.00 x" in printed
     files[0].write_text("{}")
     assert price_rivals_table.main([str(files[0])]) == 2

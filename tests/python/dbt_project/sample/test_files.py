@@ -8,8 +8,9 @@ import re
 
 import pytest
 
-from dbt_project.sample import ChainConfig, generate_chain
+from dbt_project.sample import Behaviour, ChainConfig, generate_chain
 from dbt_project.sample.calendar import monday, shop_week, time_rows
+from dbt_project.sample.effects import made_of
 
 CLASSIC = (
     "SHOP_WEEK,SHOP_DATE,SHOP_WEEKDAY,SHOP_HOUR,QUANTITY,SPEND,PROD_CODE,PROD_CODE_10,"
@@ -169,3 +170,10 @@ def test_a_chain_without_a_trip_is_written(tmp_path):
     config = ChainConfig(customers=1, products=62, stores=1, weeks=1)
     assert generate_chain(config, tmp_path)["rows"] == 0
     assert (tmp_path / "truth" / "elasticities.parquet").exists()
+
+
+def test_a_chain_of_another_behaviour_says_so(tmp_path):
+    hasty = Behaviour(review=0.5)
+    config = ChainConfig(customers=20, products=62, stores=1, weeks=2)
+    generate_chain(config, tmp_path, behaviour=hasty)
+    assert made_of(tmp_path) == (config, hasty)

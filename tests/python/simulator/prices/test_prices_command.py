@@ -132,6 +132,43 @@ def test_what_is_announced_is_said_where_it_is_known(content):
     )
 
 
+def test_an_instrument_is_asked_and_said_to_be_weak(cache, content, tmp_path, capsys):
+    """Costs that never move say nothing, and elasticities are those without."""
+    costs, out = tmp_path / "costs.csv", tmp_path / "out"
+    rows = "".join(f"{code},1,70\n{code},26,200\n" for code in codes_of(cache))
+    costs.write_text(f"product_code,week,unit_cost_pence\n{rows}")
+    options = ["--cache", cache.folder, "--start", 25, "--out", out, "--instrument", costs]
+    assert main([str(each) for each in options]) == 0
+    printed = capsys.readouterr().out
+    assert "own elasticities without the instrument: median" in printed
+    assert "instrument, products of a need: weak, F 0.0 of the first stage" in printed
+    told = read_json(out / "prices.json")
+    assert told["own"] == told["instrument"]["own_without"] == content["own"]
+    for row in table(out / "products.csv"):
+        assert row["elasticity"] == row["elasticity_without_instrument"]
+    assert "weak, F 0.0 of the first stage" in (out / "prices.html").read_text(encoding="utf-8")
+
+
+def test_what_an_instrument_changes_is_said(content):
+    spread = {"low": -3.0, "median": -2.0, "high": -1.0}
+    moved = {
+        "strength": 71.2, "categories": 20,
+        "shift": 0.5, "shift_error": 0.1, "residual": 0.4, "residual_error": 0.1,
+        "is_strong": True, "is_used": True,
+    }  # fmt: skip
+    told = {
+        "own_without": spread, "within_needs": moved,
+        "between_needs": moved | {"shift": 0.1, "is_used": False},
+    }  # fmt: skip
+    _, _, before, within, between, *_ = lines(content | {"instrument": told})
+    assert before.endswith(
+        "without the instrument: median -2.00, 10 % below -3.00, 10 % above -1.00"
+    )
+    assert within.startswith("instrument, products of a need: F 71; ")
+    assert "by +0.40 [+0.24, +0.56]; elasticities change by -0.50 [-0.66, -0.34]" in within
+    assert between.endswith("not clearly off, by -0.10 [-0.26, +0.06]")
+
+
 def test_without_costs_there_is_no_plan(cache, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["--cache", str(cache.folder), "--start", "25", "--out", str(out)]) == 0
