@@ -1,7 +1,7 @@
 """What tokens stand for.
 
     0            [PAD], padding
-    1 .. N       products, in the order of their codes
+    1 .. N       products, in the order of the weeks of their first sale, then of codes
     N + 1        [MASK], a hidden item
     N + 2        [EOS], the end of a basket
     N + 3 ..     fallbacks: one per category, for products outside the vocabulary

@@ -111,7 +111,7 @@ def _rows(task: str, scorer: str, truth: GroundTruth, top: Tensor, cache: Tensor
 
 
 def _in_order(question: Tensor, token: Tensor, questions: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths (Q,) and tokens (n,) by question, then token, which is the order of codes."""
+    """Lengths (Q,) and tokens (n,) by question, then token."""
     question, token = question.cpu().numpy(), token.cpu().numpy()
     return np.bincount(question, minlength=questions), token[np.lexsort((token, question))]
 

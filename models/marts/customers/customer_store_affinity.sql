@@ -15,6 +15,7 @@ visits as (
 stores as (
     select
         store_key,
+        store_code,
         store_region
     from {{ ref('int_stores') }}
 ),
@@ -70,7 +71,7 @@ ranked as (
         stores.store_region,
         row_number() over (
             partition by running.customer_key, running.week
-            order by running.trips desc, running.store_key asc
+            order by running.trips desc, stores.store_code asc
         ) as store_rank
     from running
     inner join stores on running.store_key = stores.store_key

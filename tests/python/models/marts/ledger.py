@@ -48,8 +48,9 @@ class Ledger:
 
 
 def _keyed(lines: pd.DataFrame, code: str, key: str) -> pd.DataFrame:
-    """First line of each code, in the order of codes, with a dense key."""
-    first = lines[lines[code] != ""].drop_duplicates(code).sort_values(code, ignore_index=True)
+    """First line of each code, in the order of weeks, then of codes, with a dense key."""
+    first = lines[lines[code] != ""].drop_duplicates(code)
+    first = first.sort_values(["week", code], ignore_index=True)
     return first.assign(**{key: np.arange(1, len(first) + 1)})
 
 

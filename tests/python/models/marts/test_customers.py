@@ -60,7 +60,8 @@ def entropy(shares) -> float:
 
 
 def test_customer_store_affinity(build, rows):
-    region = build.ledger.stores.set_index("store_key").store_region.to_dict()
+    stores = build.ledger.stores.set_index("store_key")
+    region, code = stores.store_region.to_dict(), stores.store_code.to_dict()
     records = []
     for customer, week, trips in rows:
         visits = Counter(t["store_key"] for t in trips)
@@ -73,7 +74,7 @@ def test_customer_store_affinity(build, rows):
             before = range(w - build.vars.switching_weeks, w)
             lately = {store for past in before if past in by_week for store in by_week[past]}
             switched.append(bool(there - lately))
-        primary = min(visits, key=lambda s, v=visits: (-v[s], s)) if trips else nan
+        primary = min(visits, key=lambda s, v=visits: (-v[s], code[s])) if trips else nan
         records.append({
             "customer_key": customer,
             "as_of_week": week,
