@@ -118,7 +118,7 @@ def _shares(table: str, names: str, unit: str, description: str) -> list[Column]
 
 COLUMNS: tuple[Column, ...] = (
     # Timelines: customers, their trips in order, the items of each trip.
-    Column("customers.code", TEXT, "", "customer code; rows in the order of first weeks, then of codes"),
+    Column("customers.code", TEXT, "", "customer code; rows in the order of first weeks"),
     Column("customers.price_sensitivity", SMALLEST, "label", "segment on the first trip"),
     Column("customers.lifestage", SMALLEST, "label", "segment on the first trip"),
     Column("customers.trip_offsets", SMALLEST, "row", "trips of a customer, in timeline order"),
