@@ -117,7 +117,7 @@ def test_timelines_are_in_order(default_cache, known):
     c = default_cache
     offsets = c["customers.trip_offsets"].astype(int)
     codes = c["customers.code"].astype(str)
-    assert codes.tolist() == sorted(known.CUST_CODE.unique())
+    assert sorted(codes.tolist()) == sorted(known.CUST_CODE.unique())
     when = [c["days.date"][c["trips.day"]].astype(np.int64), c["trips.hour"].astype(np.int64)]
     order = np.lexsort((c["trips.basket_id"], when[1], when[0],
                         np.repeat(np.arange(len(codes)), np.diff(offsets))))  # fmt: skip

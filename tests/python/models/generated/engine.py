@@ -118,6 +118,8 @@ def engine(scratch: Path) -> Iterator[Engine]:
     with mock.patch.dict(os.environ, environment):
         made = Engine()
         with made.adapter.connection_named("generated"):
+            # Made at the beginning of a run, and empty in a full build.
+            made.rows("create table build_added (run text, source_file text, first_shop_week int)")
             yield made
         DuckDBConnectionManager.close_all_connections()
         reset_adapters()
