@@ -26,6 +26,7 @@ from dbt_project.sample.effects import made_of
 from simulator.coupon_log import CouponLog
 from simulator.coupons import Coupon
 from simulator.environments.opening import Opening
+from simulator.policy.tables import markdown
 from simulator.runs import ready_simulator
 from simulator.scenario import Scenario
 from simulator.simulation import Simulator
@@ -64,10 +65,10 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _table(found: dict) -> list[str]:
-    cells = [["", *FIGURES], ["---"] * (1 + len(FIGURES))]
+    cells = [["", *FIGURES]]
     for name, (mean, error) in found.items():
         cells.append([name, *(f"{x:+,.0f} ± {e:.0f}" for x, e in zip(mean, error, strict=True))])
-    return [f"| {' | '.join(row)} |" for row in cells]
+    return markdown(cells)
 
 
 def _used(log: CouponLog) -> np.ndarray:
@@ -115,10 +116,7 @@ def _promised(found: WhatIf) -> tuple[np.ndarray, np.ndarray]:
 def _truth(options: argparse.Namespace, log: CouponLog, codes: list[str]):
     """As `_promised`; codes: of the customers who hold the coupons."""
     config, behaviour = made_of(options.raw)
-    opening = Opening(
-        config.customers, config.products, config.stores, config.seed, options.start,
-        config.weeks - options.start, behaviour,
-    )  # fmt: skip
+    opening = Opening.of(config, behaviour, options.start)
     card = {code: row for row, code in enumerate(texts(log.customer))}
     household = np.repeat([card[code] for code in codes], len(log.product))
     coupons = Coupons.on_products(household, np.tile(log.product, len(codes)), log.depth)

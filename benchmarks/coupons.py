@@ -24,7 +24,7 @@ from benchmarks.policies import KINDS, chains_options, compare, made_and_valued,
 from dbt_project.sample.effects import made_of
 from simulator.coupon_log import CouponLog
 from simulator.environments.coupons import Menu
-from simulator.environments.learned.coupon_lift import FIGURES, Lift, coupon_lift
+from simulator.environments.learned.coupon_lift import FIGURES, Lift, coupon_lift, scale
 from simulator.environments.learned.knowledge import Knowledge
 from simulator.environments.lives import Progress
 from simulator.environments.opening import Episode, Opening
@@ -163,11 +163,10 @@ def lifts_beside(said: Lift, truth: dict[str, np.ndarray]) -> list[list[str]]:
     for at, name in enumerate([*said.product, "all"]):
         cells = [name, f"{said.used[at]:.1%}, {truth['used'][at]:.1%}"]
         for figure in FIGURES:
-            scale = 1 if figure in ("cost", "profit") else 100
-            mean, half = (scale * x[at] for x in said.added[figure])
-            true = scale * truth[figure][at]
-            held.append(mean - half <= true <= mean + half)
-            cells.append(f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f}), {true:+.1f}")
+            low, high, cell = said.of_hundred(figure, at)
+            true = scale(figure) * truth[figure][at]
+            held.append(low <= true <= high)
+            cells.append(f"{cell}, {true:+.1f}")
         rows.append([*cells, f"{truth[EVERYTHING][at]:+.1f}"])
     share = np.mean(np.array(held).reshape(len(rows) - 1, -1), axis=0)
     return [*rows, ["intervals that hold the truth", "", *(f"{x:.0%}" for x in share), ""]]

@@ -36,6 +36,14 @@ class Opening:
     behaviour: Behaviour = Behaviour()
     """How strongly shoppers, costs and the manager behave."""
 
+    @classmethod
+    def of(cls, config: ChainConfig, behaviour: Behaviour, warm_up: int) -> Opening:
+        """Of a chain that was made with a configuration, up to its last week."""
+        return cls(
+            config.customers, config.products, config.stores, config.seed, warm_up,
+            config.weeks - warm_up, behaviour,
+        )  # fmt: skip
+
     def __post_init__(self) -> None:
         """Raises InputError for a span that is none."""
         for name in ("warm_up", "weeks"):

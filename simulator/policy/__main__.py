@@ -142,10 +142,7 @@ def _opening(options: argparse.Namespace) -> Opening | LearnedOpening:
         )
     if config.pricing != "managed":
         raise InputError(f"{options.raw}: the chain of --pricing random has no manager's plan")
-    return Opening(
-        config.customers, config.products, config.stores, config.seed, options.start,
-        options.weeks, behaviour,
-    )  # fmt: skip
+    return Opening.of(config, behaviour, options.start)
 
 
 def _run(options: argparse.Namespace) -> None:

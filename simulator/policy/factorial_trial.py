@@ -31,10 +31,7 @@ def opening_of(config: ChainConfig, behaviour: Behaviour, start: int) -> tuple[O
     first = start - rounds * LASTS - LATELY
     if first < 1:
         raise InputError(f"--start: a trial needs {start - first} weeks before it, not {start}")
-    opening = Opening(
-        config.customers, config.products, config.stores, config.seed, first,
-        config.weeks - first, behaviour,
-    )  # fmt: skip
+    opening = Opening.of(config, behaviour, first)
     return opening, start - rounds * LASTS + LASTS * np.arange(rounds) + 1
 
 

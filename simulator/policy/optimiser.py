@@ -8,6 +8,7 @@ from simulator.environments.learned.opening import LearnedOpening
 from simulator.prices.demand_response import fit_demand_response
 from simulator.prices.expected import ExpectedDemand
 from simulator.prices.optimise import Rules, best_prices
+from simulator.tensor_file import texts
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 
@@ -32,8 +33,7 @@ def best_factors(cache: TensorCache, opening: LearnedOpening, limits: Limits) ->
     if response is None:
         raise InputError(f"{cache.folder}: no product sells often enough to tell")
     demand = ExpectedDemand(cache, response, known.start, HELD)
-    codes = [bytes(code).rstrip(b"\0").decode() for code in known.code]
-    row_of = {code: row for row, code in enumerate(codes)}
+    row_of = {code: row for row, code in enumerate(texts(known.code))}
     names = [cache["products.code"][t - 1].decode() for t in response.products.panel.token]
     rows = np.array([row_of[name] for name in names])
     base = known.listed * known.cost[:, -1] / known.cost[:, 0]
@@ -41,6 +41,6 @@ def best_factors(cache: TensorCache, opening: LearnedOpening, limits: Limits) ->
     # The search does not know what suppliers pay; it compares regular prices alone.
     rules = Rules(most_move=0.15, least_margin=max(limits.least_margin, 0.0), index=limits.index)
     plan = best_prices(demand, known.cost[rows, -1], rules)
-    factor = np.ones(len(codes))
+    factor = np.ones(len(known.code))
     factor[rows] = plan.after / plan.before * today[rows] / base[rows]
     return {"factor": factor}

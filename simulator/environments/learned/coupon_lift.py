@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.coupon_log import CouponLog
+from simulator.tensor_file import texts
 
 from .coupon_response import usual_units
 from .knowledge import Knowledge
@@ -42,6 +43,17 @@ class Lift:
     product, `rest` units of other products of its need, `trips`, `cost` (pence that coupons take
     off) and net `profit` of product and need (pence, coupons and unit costs taken off)."""
 
+    def of_hundred(self, figure: str, at: int) -> tuple[float, float, str]:
+        """Ends of the interval for 100 coupons sent, money in pounds, and the cell of a table."""
+        mean, half = (scale(figure) * x[at] for x in self.added[figure])
+        low, high = mean - half, mean + half
+        return low, high, f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def scale(figure: str) -> int:
+    """From one coupon to 100, and from pence to pounds."""
+    return 1 if figure in ("cost", "profit") else 100
+
 
 def coupon_lift(known: Knowledge, log: CouponLog, customers: list[str]) -> Lift:
     """What receipts of a trial say of its coupons. customers: codes of the cards that are known."""
@@ -67,7 +79,7 @@ def coupon_lift(known: Knowledge, log: CouponLog, customers: list[str]) -> Lift:
     sent[-1], used[-1] = sent.sum(), share @ used[:-1]
     for mean, error in found.values():
         mean[-1], error[-1] = share @ mean[:-1], np.sqrt((share**2) @ (error[:-1] ** 2))
-    codes = [bytes(known.code[p]).rstrip(b"\0").decode() for p in log.product]
+    codes = texts(known.code[log.product])
     return Lift(codes, sent, used, {name: (m, SURE * e) for name, (m, e) in found.items()})
 
 
@@ -115,9 +127,5 @@ def lift_table(found: Lift) -> list[list[str]]:
     rows = [head]
     for at, name in enumerate([*found.product, "all"]):
         cells = [name, f"{found.sent[at]:,.0f}", f"{found.used[at]:.1%}"]
-        for figure in FIGURES:
-            scale = 1 if figure in ("cost", "profit") else 100  # 100 coupons in pounds
-            mean, half = (scale * x[at] for x in found.added[figure])
-            cells.append(f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})")
-        rows.append(cells)
+        rows.append([*cells, *(found.of_hundred(figure, at)[2] for figure in FIGURES)])
     return rows
