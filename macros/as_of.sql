@@ -16,6 +16,15 @@
     )
 {%- endmacro %}
 
+{% macro customer_weeks_to_sum() -%}
+    {#- SQL: customers with the weeks that they have rows of, those that a weekly build keeps as one. -#}
+    select
+        customer_key,
+        {{ before_changes('week') }} as week
+    from {{ ref('int_customer_weeks') }}
+    group by all
+{%- endmacro %}
+
 {% macro spread(count, total, total_of_squares, unit) -%}
     {#- Population standard deviation from exact sums, in units of 1/unit; null without values. -#}
     sqrt(({{ count }} * {{ total_of_squares }} - {{ total }} * {{ total }})::double)

@@ -7,28 +7,16 @@
   - `of_training`: depends on training weeks alone, and stays as it is when these do.
 #}
 
-{% materialization weekly, adapter='duckdb' %}
-    {{ return(kept_or(dbt.materialization_table_duckdb, rows_of_changed_weeks())) }}
+{% materialization weekly, default %}
+    {{ return(kept_or_made(rows_of_changed_weeks())) }}
 {% endmaterialization %}
 
-{% materialization weekly, adapter='spark' %}
-    {{ return(kept_or(dbt.materialization_table_spark, rows_of_changed_weeks())) }}
+{% materialization by_file, default %}
+    {{ return(kept_or_made(rows_of_new_files())) }}
 {% endmaterialization %}
 
-{% materialization by_file, adapter='duckdb' %}
-    {{ return(kept_or(dbt.materialization_table_duckdb, rows_of_new_files())) }}
-{% endmaterialization %}
-
-{% materialization by_file, adapter='spark' %}
-    {{ return(kept_or(dbt.materialization_table_spark, rows_of_new_files())) }}
-{% endmaterialization %}
-
-{% materialization of_training, adapter='duckdb' %}
-    {{ return(kept_or(dbt.materialization_table_duckdb, nothing_of_training())) }}
-{% endmaterialization %}
-
-{% materialization of_training, adapter='spark' %}
-    {{ return(kept_or(dbt.materialization_table_spark, nothing_of_training())) }}
+{% materialization of_training, default %}
+    {{ return(kept_or_made(nothing_of_training())) }}
 {% endmaterialization %}
 
 {% macro rows_of_changed_weeks() %}
@@ -51,10 +39,12 @@
     {%- do return([] if first_changed('week') else none) -%}
 {% endmacro %}
 
-{% macro kept_or(make_table, statements) %}
-    {#- Runs statements on the table that is there or, where that is none, makes it. -#}
-    {%- if statements is none -%}{%- do return(make_table()) -%}{%- endif -%}
+{% macro kept_or_made(statements) %}
+    {#- Runs statements on the table that is there or, where there are none, makes it as dbt does. -#}
     {%- set has_transactions = target.type != 'spark' -%}
+    {%- if statements is none -%}
+        {%- do return(dbt.materialization_table_duckdb() if has_transactions else dbt.materialization_table_spark()) -%}
+    {%- endif -%}
     {%- if has_transactions %}{{ run_hooks(pre_hooks, inside_transaction=False) }}{% endif -%}
     {{ run_hooks(pre_hooks) }}
     {%- for sql in statements -%}

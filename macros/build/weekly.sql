@@ -36,7 +36,7 @@
     {% for name, file in past.items() if now.get(name) != file %}{% do changed.append(name) %}{% endfor %}
     {% if not added and not changed %}{% do return([]) %}{% endif %}
     {% set split = ['train_last_week', 'validation_last_week', 'test_last_week'] %}
-    {% set last = past | sort(case_sensitive=true) | select('in', names_of_receipts(past)) | list | last %}
+    {% set last = names_of_receipts(past) | sort(case_sensitive=true) | last %}
     {% set early = [] %}
     {% for name in added if name < last or not now[name][2] %}{% do early.append(name) %}{% endfor %}
     {% if changed %}
@@ -127,10 +127,10 @@
     {%- do return(week) -%}
 {% endmacro %}
 
-{% macro changed_since(column, name=none) -%}
-    {#- SQL: whether a row may be new, by the column that `first_changed` knows as `name`. Models say it
-        where the engine would otherwise work out rows of earlier weeks, which are not stored. -#}
-    {%- set first = first_changed(name or column.split('.')[-1]) -%}
+{% macro changed_since(column) -%}
+    {#- SQL: whether a row may be new, by a column that `first_changed` knows. Models say it where the engine
+        would otherwise work out rows of earlier weeks, which are not stored. -#}
+    {%- set first = first_changed(column.split('.')[-1]) -%}
     {{ 'true' if first is none else column ~ ' >= ' ~ first }}
 {%- endmacro %}
 

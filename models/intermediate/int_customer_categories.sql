@@ -45,11 +45,7 @@ bought as (
 ),
 
 weeks as (
-    select
-        customer_key,
-        {{ before_changes('week') }} as week
-    from {{ ref('int_customer_weeks') }}
-    group by all
+    {{ customer_weeks_to_sum() }}
 ),
 
 frames as (
