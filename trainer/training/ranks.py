@@ -75,8 +75,8 @@ def join_ranks(device: str = "auto") -> Iterator[Ranks]:
     """Join the other processes that torchrun started; alone without it.
 
     device: `auto` (a GPU where there is one), `cpu` or `cuda`. Processes talk over NCCL on GPUs and
-    gloo elsewhere. Raises ValueError for a device that is not there, RankError where another
-    process ends while this one waits for it.
+    gloo elsewhere. Raises InputError for a device that is not there, RankError where the others are
+    not reached or another process ends while this one waits for it.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise InputError(f"device: expected auto, cpu or cuda, not {device!r}")
@@ -89,7 +89,13 @@ def join_ranks(device: str = "auto") -> Iterator[Ranks]:
     if count == 1:
         yield Ranks(0, 1, torch.device(kind))
         return
-    dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+    try:
+        dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+    except dist.DistError as error:
+        reason = str(error).split("\n")[0]
+        raise RankError(
+            f"the other processes of this training are not reached: {reason}"
+        ) from error
     try:
         yield Ranks(dist.get_rank(), count, torch.device(kind))
     except RuntimeError as error:

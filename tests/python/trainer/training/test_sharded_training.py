@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def of_full_batch(trainer):
 # Two processes
 
 
-def _rank(rank: int, ports: tuple[int, int], cut: str, out: str) -> None:
+def _rank(rank: int, ports: tuple[int, ...], cut: str, out: str) -> None:
     torch.set_num_threads(1)
     out, view = Path(out), Path(out) / f"machine-{rank}"
     shutil.copytree(cut, view / "cache-2")
@@ -97,8 +98,10 @@ def _rank(rank: int, ports: tuple[int, int], cut: str, out: str) -> None:
         trainer = make(cache, out / "gradients", ALL_AT_ONCE, ranks=ranks, dropout=0)
         state = {name: value.clone() for name, value in trainer.model.state_dict().items()}
         torch.save((state, *of_full_batch(trainer)), out / f"full-batch-{rank}.pt")
-    for _ in range(2):  # the second time goes on where the first one ended
-        os.environ["MASTER_PORT"] = str(ports[1])
+    # The second time goes on where the first one ended, and at a port of its own: whoever is done
+    # first would else join what the other one has not left yet.
+    for port in ports[1:]:
+        os.environ["MASTER_PORT"] = str(port)
         arguments = ["--cache", "cache-2", "--out", str(out / "run"), "--preset", "tiny"]
         assert fit.main([*arguments, "--epochs", "1", "--tokens", str(TOKENS)]) == 0
 
@@ -107,10 +110,11 @@ def _rank(rank: int, ports: tuple[int, int], cut: str, out: str) -> None:
 def two(folder, tmp_path_factory):
     """What two processes wrote."""
     out = tmp_path_factory.mktemp("two")
-    with socket.socket() as one, socket.socket() as other:
-        for probe in (one, other):
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(3)]
+        for probe in probes:
             probe.bind(("127.0.0.1", 0))
-        ports = one.getsockname()[1], other.getsockname()[1]
+        ports = tuple(probe.getsockname()[1] for probe in probes)
     mp.spawn(_rank, args=(ports, str(folder), str(out)), nprocs=2)
     return out
 
