@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache as once
 from pathlib import Path
@@ -89,9 +89,9 @@ def _parser() -> CommandParser:
         help="train every variant with each of these (default: 0 1 2)",
     )  # fmt: skip
     add(
-        "--parts", type=variant, nargs="+", default=list(VARIANTS), metavar="PART",
-        help=f"what to leave out, several at once joined by {TOGETHER} (default: "
-        f"{' '.join(VARIANTS)})",
+        "--parts", type=variant, nargs="+", metavar="PART",
+        help=f"what to leave out, several at once joined by {TOGETHER} (default: those that the "
+        f"preset has of {' '.join(VARIANTS)})",
     )  # fmt: skip
     add("--preset", choices=SCHEDULES, default="small", help="as of trainer.fit (default: small)")
     add("--epochs", type=whole(), help="most epochs of all phases (default: the preset's)")
@@ -161,7 +161,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     options.out.mkdir(parents=True, exist_ok=True)
     for name in (TABLE, TEXT):
         check_output("--out", options.out / name, MARK)
-    names = [WHOLE, *dict.fromkeys(options.parts)]
+    names = [WHOLE, *_parts(options.parts, config)]
     seeds = list(dict.fromkeys(options.seeds))
     scores: dict[str, list[TripSums]] = {name: [] for name in names}
     for done, each in enumerate(seeds, start=1):
@@ -177,6 +177,24 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         content = {"preset": options.preset, "seeds": seeds[:done]} | table(scores, evaluator)
         _write(content, options.out)
     return content
+
+
+def _parts(asked: Sequence[str] | None, config: TrainingConfig) -> list[str]:
+    """What to leave out, each once.
+
+    Raises InputError for a loss that training does not have: nothing would be left out.
+    """
+    silent = [
+        name
+        for name, losses in LOSSES.items()
+        if not any(getattr(phase.losses, loss) for phase in config.phases for loss in losses)
+    ]
+    if asked is None:
+        return [name for name in VARIANTS if name not in silent]
+    for name in silent:
+        if any(name in variant.split(TOGETHER) for variant in asked):
+            raise InputError(f"--parts: this preset is trained without the loss {name!r} anyway")
+    return list(dict.fromkeys(asked))
 
 
 def _trained(

@@ -13,6 +13,7 @@ from trainer.training.losses import LossWeights
 Config = TypeVar("Config")
 
 FOCAL_ONLY = LossWeights(focal=1.0, contrastive=0, size=0, sensitivity=0, mission=0, visit=0)
+WITHOUT_CONTRASTIVE = LossWeights(contrastive=0)
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,14 @@ def three_phases(rate: float, epochs: tuple[int, int, int] = (3, 12, 5)) -> tupl
 
 
 def two_phases(rate: float, epochs: tuple[int, int]) -> tuple[Phase, ...]:
-    """All losses in both: first on all training weeks, then on their later half, whose trips have
-    about as much history as the trips of validation and test weeks."""
+    """The same losses in both: first on all training weeks, then on their later half, whose trips
+    have about as much history as the trips of validation and test weeks. The contrastive loss is
+    not among them: it brings baskets nothing, and next visits lose by it (docs/experiments.md)."""
     main, fine_tune = epochs
+    losses = WITHOUT_CONTRASTIVE
     return (
-        Phase("main", main, rate, rate * 0.4),
-        Phase("fine-tune", fine_tune, rate * 0.4, rate / 100, recent=0.5),
+        Phase("main", main, rate, rate * 0.4, losses=losses),
+        Phase("fine-tune", fine_tune, rate * 0.4, rate / 100, losses=losses, recent=0.5),
     )
 
 

@@ -181,6 +181,15 @@ def test_parts_have_one_order_and_name():
     assert set(ablation.VARIANTS) == {ablation.variant(name) for name in ablation.VARIANTS}
 
 
+def test_a_loss_that_a_preset_lacks_is_not_left_out(cache, tmp_path, capsys):
+    arguments = command(cache, tmp_path / "out", "--parts", "graph+contrastive")
+    arguments[arguments.index("tiny")] = "small"
+    assert ablation.main(arguments) == 2
+    assert "trained without the loss 'contrastive' anyway" in capsys.readouterr().err
+    assert "contrastive" not in ablation._parts(None, SCHEDULES["small"])
+    assert ablation._parts(None, SCHEDULES["tiny"]) == list(ablation.VARIANTS)
+
+
 def test_the_table_as_text(finished):
     value = {"next_unknown": 0.32, "next_known": 0.38, "completion": 0.29, "mean": 0.33}
     cost = {"mean": {"value": 0.0042, "low": -0.001, "high": 0.01, "trips": 1}}
