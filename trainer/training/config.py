@@ -66,7 +66,7 @@ def three_phases(rate: float, epochs: tuple[int, int, int] = (3, 12, 5)) -> tupl
 def two_phases(rate: float, epochs: tuple[int, int]) -> tuple[Phase, ...]:
     """The same losses in both: first on all training weeks, then on their later half, whose trips
     have about as much history as the trips of validation and test weeks. The contrastive loss is
-    not among them: it brings baskets nothing, and next visits lose by it (docs/experiments.md)."""
+    not among them: it brings neither baskets nor visits anything (docs/experiments.md)."""
     main, fine_tune = epochs
     losses = WITHOUT_CONTRASTIVE
     return (
