@@ -37,7 +37,7 @@ LEAST_F = 10.0
 """Of the first stage; a weaker instrument says nothing (Staiger and Stock, Instrumental variables
 regression with weak instruments, 1997)."""
 CLEAR = 0.975
-"""Quantile of the t distribution from which on an elasticity counts as off."""
+"""Quantile of the t distribution from which on a coefficient counts as clearly not 0."""
 ROUNDS, STEPS, CLOSE = 30, 20, 1e-4
 """Of taking out levels and of Newton's method, at most; the last step of which is that small."""
 TINY = 1e-9
@@ -64,9 +64,11 @@ class Contrast:
 
     @property
     def is_used(self) -> bool:
-        """An elasticity that is not clearly off stays: the shift would only add its own error."""
+        """An elasticity stays where prices did not clearly follow demand, or where it is not
+        clearly off: the shift would only add its own error."""
         clear = float(t.ppf(CLEAR, self.categories - 1)) if self.is_strong else np.inf
-        return abs(self.shift) > clear * self.shift_error
+        pairs = (self.shift, self.shift_error), (self.residual, self.residual_error)
+        return all(abs(value) > clear * error for value, error in pairs)
 
 
 NOTHING = Contrast(0.0, 0.0, 0.0, 0.0, 0.0, 0)

@@ -89,7 +89,7 @@ def _said(of: Mapping[str, Any]) -> str:
             (of["residual"], of["residual_error"]), (-of["shift"], of["shift_error"]),
         )
     )  # fmt: skip
-    verdict = "change by" if of["is_used"] else "stay, since they are not clearly off, by"
+    verdict = "change by" if of["is_used"] else "stay: that is not clear enough for a change by"
     return (
         f"F {of['strength']:.0f}; log demand goes with what costs do not explain of log prices by "
         f"{beyond}; elasticities {verdict} {change}"

@@ -11,7 +11,7 @@ from made_up_prices import panel_of, response_of
 from scipy.optimize import minimize
 
 from simulator.prices.expected import Parameters
-from simulator.prices.instrument import NOTHING, _Poisson, instrumented
+from simulator.prices.instrument import NOTHING, Contrast, _Poisson, instrumented
 from simulator.prices.needs import Needs
 from simulator.prices.relative import relative_prices
 from simulator.prices.response import fit_response
@@ -85,6 +85,13 @@ def test_prices_that_follow_the_demand_for_needs_are_seen_through(of_needs):
         SWITCHING.mean(), abs=3 * told.between.shift_error
     )
     assert found.shift_error == (0, told.between.shift_error)
+
+
+def test_an_elasticity_changes_where_prices_clearly_followed_demand_and_it_is_clearly_off():
+    clear = Contrast(30.0, 1.1, 0.3, 1.4, 0.3, 100)
+    assert clear.is_used
+    for other in ({"residual": -0.25}, {"shift": 0.5}, {"strength": 9.9}):
+        assert not replace(clear, **other).is_used
 
 
 def of_costs_alone(seed):

@@ -166,7 +166,7 @@ def test_what_an_instrument_changes_is_said(content):
     )
     assert within.startswith("instrument, products of a need: F 71; ")
     assert "by +0.40 [+0.24, +0.56]; elasticities change by -0.50 [-0.66, -0.34]" in within
-    assert between.endswith("not clearly off, by -0.10 [-0.26, +0.06]")
+    assert between.endswith("not clear enough for a change by -0.10 [-0.26, +0.06]")
 
 
 def test_without_costs_there_is_no_plan(cache, tmp_path, capsys):
