@@ -1,9 +1,14 @@
 """What is known of every product without the customer: the kind of trip, and recent sales.
 
-The kind of trip changes the probability of every product: lift = P(p | kind) / P(p), smoothed as
-(m + 20 g) / (n + 20) for m of n training trips of the kind. Kinds are all combinations of the four
-columns of the trip context. A lift near 0 is real (a Nonfood trip has hardly any fresh item) and is
-not shrunk further.
+The kind of trip changes the probability of every product: lift = P(p | kind) / P(p). Kinds are all
+combinations of the four columns of the trip context. Of a product that is bought m times on
+training trips of a kind, where e would be its average, the lift is
+
+    (m + 4 l) / (e + 4)    with l the lift of its category, found in the same way from its parent's
+
+the mean of a Poisson rate under a Gamma prior (Clayton and Kaldor, Empirical Bayes estimates of
+age-standardized relative risks, 1987). So rare products have the lift of what is like them, and a
+lift near 0 is believed where many purchases are missing (a Nonfood trip has hardly any fresh item).
 """
 
 from __future__ import annotations
@@ -21,10 +26,11 @@ from trainer.cache.reader import TensorCache
 from trainer.cache.rows import items_of
 from trainer.cache.schema import CONTEXT
 from trainer.cache.totals import over_customers
+from trainer.features.categories import category_of_token
 from trainer.features.chain_sales import COLUMNS, item_shares
 
-LIFT_TRIPS = 20.0
-"""Trips of the average kind added to those of each kind."""
+LIFT_PURCHASES = 4.0
+"""Expected purchases that weigh as much as what is known without them."""
 
 
 class CountingPrior(nn.Module):
@@ -90,17 +96,48 @@ def _lifts(cache: TensorCache) -> Tensor:
     """Log lifts (kinds, V), 0 for kinds with an unknown column and products never bought."""
     trips, bought = trips_by_kind(cache), bought_by_kind(cache)
     sold = bought.sum(0)
-    # P(p) per trip, not per item: the number of items of a trip is part of its kind.
-    average = (sold + 0.5) / max(trips.sum(), 1)
+    # P(p) per trip, not per item: the number of items of a trip is part of its kind. Products first
+    # sold later are no part of their category's.
+    average = np.where(sold > 0, sold + 0.5, 0) / max(trips.sum(), 1)
+    tree = _Tree(cache)
     codes = torch.cartesian_prod(*map(torch.arange, cache.label_counts.codes.values()))
     lift = torch.zeros(bought.shape)
     # One kind at a time: of many products, all would take gigabytes in float64.
     for kind in codes.gt(0).all(1).nonzero().squeeze(1).tolist():
-        log = np.log((bought[kind] + LIFT_TRIPS * average) / ((trips[kind] + LIFT_TRIPS) * average))
-        lift[kind] = torch.from_numpy(log)
+        lift[kind] = torch.from_numpy(np.log(tree.lifts(bought[kind], trips[kind] * average)))
     # Special tokens and products first sold later: nothing is known of their kinds of trip.
     lift[:, torch.from_numpy(sold == 0)] = 0
     return lift
+
+
+class _Tree:
+    """Categories of all tokens (V,), and their parents up to one root: C categories, then it."""
+
+    def __init__(self, cache: TensorCache) -> None:
+        root = cache.rows("categories")
+        parent = cache["categories.parent"].astype(np.int64)
+        self.category = category_of_token(cache)[: cache.vocabulary.size]  # none: the root
+        self.parent = np.append(np.where(parent < 0, root, parent), root)
+        level = cache["categories.level"]
+        self.levels = [np.flatnonzero(level == n) for n in np.unique(level)]
+        """From the finest to the coarsest."""
+
+    def lifts(self, bought: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Lifts of tokens, all (V,): purchases over what is expected of the average kind."""
+        of_category = np.stack(
+            [np.bincount(self.category, x, len(self.parent)) for x in (bought, expected)]
+        )
+        for rows in self.levels:
+            np.add.at(of_category, (slice(None), self.parent[rows]), of_category[:, rows])
+        lift = np.ones(len(self.parent))
+        lift[-1] = _shrunk(*of_category[:, -1], 1.0)
+        for rows in reversed(self.levels):
+            lift[rows] = _shrunk(*of_category[:, rows], lift[self.parent[rows]])
+        return _shrunk(bought, expected, lift[self.category])
+
+
+def _shrunk(bought, expected, prior):
+    return (bought + LIFT_PURCHASES * prior) / (expected + LIFT_PURCHASES)
 
 
 @over_customers

@@ -31,6 +31,8 @@ class SlowBaselines:
             for customer, rows in enumerate(self.timelines)
             for row in rows
         ]
+        self.category = cache["products.category"].tolist()
+        self.parent = cache["categories.parent"].tolist()
         self.codes = list(zip(*(cache[f"trips.{n}"].tolist() for n in CONTEXT), strict=True))
 
         trips = [t + 0.5 for t in cache["products.train_trips"].tolist()]
@@ -126,23 +128,35 @@ class SlowBaselines:
 
     # Factors: product -> logarithm
 
-    def context(self, row, smoothing=20):
+    def context(self, row, weight=4):
         """Log lifts of the kind of trip; 0 where a column is unknown, or nothing was bought."""
         if 0 in self.codes[row]:
             return defaultdict(float)
         rows = [r for r, trains in enumerate(self.trains) if trains]
         of_kind = [r for r in rows if self.codes[r] == self.codes[row]]
-        lift = defaultdict(float)
+        times, expected = defaultdict(float), defaultdict(float)  # by product, and by path of one
         for product in range(1, self.products + 1):
             ever = sum(product in self.baskets[r] for r in rows)
             if not ever:
                 continue
-            average = (ever + 0.5) / len(rows)
-            times = sum(product in self.baskets[r] for r in of_kind)
-            lift[product] = math.log(
-                (times + smoothing * average) / ((len(of_kind) + smoothing) * average)
-            )
+            for group in [product, *self.path(product)]:
+                times[group] += sum(product in self.baskets[r] for r in of_kind)
+                expected[group] += (ever + 0.5) / len(rows) * len(of_kind)
+        lift = defaultdict(float)
+        for product in [group for group in times if group in range(1, self.products + 1)]:
+            found = 1
+            for group in [*reversed(self.path(product)), product]:
+                found = (times[group] + weight * found) / (expected[group] + weight)
+            lift[product] = math.log(found)
         return lift
+
+    def path(self, product):
+        """The categories of a product, finest first, and what all have in common."""
+        path, category = [], self.category[product - 1]
+        while category >= 0:
+            path.append(f"category {category}")
+            category = self.parent[category]
+        return [*path, "everything"]
 
     def together(self, visible, strength, smoothing):
         """b times the sum of log lifts with the visible items."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +14,10 @@ from toy import TRAIN_LAST, toy_cache, toy_columns, toy_manifest
 
 from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.timelines import WorldModelDataset
-from trainer.cache.held_out import held_out
 from trainer.cache.reader import TensorCache
+from trainer.cache.schema import CONTEXT
 from trainer.cache.writer import write_cache
-from trainer.model.purchases.counting_prior import LIFT_TRIPS, CountingPrior, kind_index
+from trainer.model.purchases.counting_prior import CountingPrior, _Tree, kind_index
 
 TOKENS = 43
 
@@ -45,31 +46,36 @@ def log_scores(prior, questions):
     return sum(table.index_select(0, of_row) for table, of_row in tables)
 
 
-def test_lift_by_hand(tmp_path):
-    columns = toy_columns(customers=8, seed=1)
-    write_cache(tmp_path / "cache", columns, toy_manifest())
-    cache = TensorCache(tmp_path / "cache")
-    week = columns["trips.week"]
-    codes = np.stack([columns[f"trips.{n}"] for n in ("size", "sensitivity", "type", "focus")], 1)
-    stranger = np.repeat(held_out(cache), np.diff(columns["customers.trip_offsets"].astype(int)))
-    training = (week <= TRAIN_LAST) & ~stranger
-    some = codes[training & (codes > 0).all(1)][0]
-    of_kind = np.flatnonzero(training & (codes == some).all(1))
-    offsets = columns["trips.item_offsets"]
+class Catalogue(dict):
+    """Three products, the first two of one category, the third of another, both of a third one."""
 
-    def trips_with(product, rows):
-        return sum(product in columns["items.token"][offsets[r] : offsets[r + 1]] for r in rows)
+    vocabulary = SimpleNamespace(size=6)
 
-    average = (trips_with(1, np.flatnonzero(training)) + 0.5) / training.sum()
-    expected = (trips_with(1, of_kind) + LIFT_TRIPS * average) / (
-        (len(of_kind) + LIFT_TRIPS) * average
-    )
-    prior = CountingPrior(cache)
-    lift = log_scores(prior, about([some.tolist(), [0, 0, 0, 0], [*some[:3].tolist(), 0]]))
-    assert lift[0, 1].item() == pytest.approx(math.log(expected), rel=1e-5)
-    assert not lift[1].any() and not lift[2].any()  # an unknown column: no lift
+    def rows(self, _):
+        return 3
+
+
+def test_lifts_by_hand():
+    catalogue = Catalogue({
+        "products.category": np.array([0, 0, 1]), "categories.parent": np.array([2, 2, -1]),
+        "categories.level": np.array([0, 0, 1]),
+    })  # fmt: skip
+    lifts = _Tree(catalogue).lifts(np.array([0, 6, 0, 1, 0, 0]), np.array([0, 2, 1, 5, 0, 0]))
+    every = (7 + 4) / (8 + 4)
+    department = (7 + 4 * every) / (8 + 4)
+    one, other = (6 + 4 * department) / (3 + 4), (1 + 4 * department) / (5 + 4)
+    expected = [(6 + 4 * one) / (2 + 4), (0 + 4 * one) / (1 + 4), (1 + 4 * other) / (5 + 4)]
+    assert lifts[1:4] == pytest.approx(expected)
+    assert lifts[0] == lifts[4] == lifts[5] == pytest.approx(every)  # of no category
+
+
+def test_unknown_kinds_and_new_products_have_no_lift(cache):
+    codes = torch.tensor([cache[f"trips.{n}"].tolist() for n in CONTEXT]).T
+    some = codes[codes.gt(0).all(1)][0].tolist()
+    lift = log_scores(CountingPrior(cache), about([some, [0, 0, 0, 0], [*some[:3], 0]]))
+    assert lift[0].any() and not lift[1].any() and not lift[2].any()
     assert not lift[0, [0, -2, -1]].any()
-    assert not lift[0, columns["products.is_novel"].nonzero()[0] + 1].any()
+    assert not lift[0, cache["products.is_novel"].nonzero()[0] + 1].any()
 
 
 def test_lifts_and_shares_read_training_weeks_only(tmp_path):
