@@ -23,6 +23,7 @@ from tqdm import tqdm
 from benchmarks.common import parser, write_result
 from dbt_project.sample import Coupons
 from dbt_project.sample.effects import made_of
+from simulator.coupon_answers import prospects
 from simulator.coupon_log import CouponLog
 from simulator.coupons import Coupon
 from simulator.environments.opening import Opening
@@ -47,7 +48,7 @@ def _run(options: argparse.Namespace) -> None:
     codes = [code.decode() for code in cache["customers.code"][simulator.customers].tolist()]
     coupons, used = _coupons(log, simulator), _used(log)
     everybody = coupons[0].customer
-    most = [simulator.habits.prospects(each)[0][everybody].mean() for each in coupons]
+    most = [prospects(simulator.habits.rates(each))[0][everybody].mean() for each in coupons]
     noticed = used.sum() / sum(most)
     print(
         f"told that holders used {used.mean():.1%}, the model has {noticed:.0%} notice", flush=True

@@ -355,15 +355,15 @@ class _Run:
         sizes = chosen(chances, uniforms(self.seed, SIZE, *keys))
         sizes = np.minimum(sizes, np.count_nonzero(on_sale))
         stores = np.array([plan.store for plan in plans])
-        weights = None
+        weights, reminders = None, None
         if self.effects is not None:
             groups = self.simulator.segments(keys[0])
             weights = self.effects.log_weights(stores, week, groups).exp()
         if self.hands is not None:
-            weights = self.hands.weights(keys[0], stores, week, weights)
+            weights, reminders = self.hands.weights(keys[0], stores, week, weights)
         baskets = fill(
             self.model, self.laws.items, states, plans, sizes, week, on_sale, self.seed, keys,
-            weights, self.swap,
+            weights, self.swap, reminders,
         )  # fmt: skip
         sizes = np.array([len(basket) for basket in baskets])
         tokens = np.concatenate(baskets)

@@ -114,7 +114,7 @@ def simulated(chain, simulator):
     from the second week on."""
     cache, _ = chain
     own = coupon(cache, range(1, 11), range(30), last=FIRST + 1, share=0.5)
-    plan = Scenario(coupons=(replace(own, answer=Answer(0.8, 2.0, "")),))
+    plan = Scenario(coupons=(replace(own, answer=Answer(0.8, 1.0, "", 0.2, 0.5)),))
     return [simulator.run(2, 5, scenario) for scenario in (Scenario(), plan)]
 
 
