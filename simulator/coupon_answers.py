@@ -122,6 +122,13 @@ def check_told(coupons: Sequence[Coupon], trial: CouponLog | None) -> None:
             )
 
 
+def check_trial(trial: CouponLog, cache: TensorCache, start: int) -> None:
+    """Raise InputError for a trial of other cards or products than a cache's, and for one that ends
+    after the week `start`."""
+    trial.rows(texts_of(cache["customers.code"]), start)
+    _tokens(trial, cache)
+
+
 def with_answers(
     coupons: Sequence[Coupon], habits: Habits, customers: np.ndarray, trial: CouponLog | None
 ) -> tuple[Coupon, ...]:

@@ -72,15 +72,19 @@ class Simulator:
         cache: the receipts.
         start: the last week of the history.
         customers: rows of the cache's customers; all those with a trip up to the start if left out.
+        instrument: (products of the cache, start) pence that suppliers charged, which tell whether
+            prices followed demand (`simulator.costs.read_weekly_costs`).
 
     Raises InputError for a start within the weeks that the model was trained on, and for customers
     without a trip.
     """
 
     def __init__(
-        self, model: WorldModel, cache: TensorCache, start: int, customers: np.ndarray | None = None
-    ) -> None:
+        self, model: WorldModel, cache: TensorCache, start: int,
+        customers: np.ndarray | None = None, instrument: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
         check_start(cache, start)
+        self._instrument = instrument
         self.model, self.cache, self.start = model, cache, start
         first = cache["customers.trip_offsets"].astype(np.int64)
         known = np.append(cache["trips.week"] <= start, False)
@@ -111,7 +115,7 @@ class Simulator:
 
     @cached_property
     def _response(self) -> DemandResponse | None:
-        return fit_demand_response(self.cache, self.start)
+        return fit_demand_response(self.cache, self.start, self._instrument)
 
     @cached_property
     def demand(self) -> DemandResponse | None:

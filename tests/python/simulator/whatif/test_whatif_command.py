@@ -31,7 +31,8 @@ products:
 def quick(monkeypatch):
     """Receipts are made up, so that no model is made ready."""
     monkeypatch.setattr(
-        "simulator.whatif.__main__.ready_simulator", lambda _, cache, start: MadeUp(cache, start)
+        "simulator.whatif.__main__.ready_simulator",
+        lambda _, cache, start, instrument: MadeUp(cache, start),
     )
 
 
