@@ -369,7 +369,7 @@ class _Run:
             self.model, self.laws.items, states, plans, sizes, week, on_sale, self.seed, keys,
             weights, self.swap, reminders,
         )  # fmt: skip
-        sizes = np.array([len(basket) for basket in baskets])
+        asked, sizes = sizes, np.array([len(basket) for basket in baskets])
         tokens = np.concatenate(baskets)
         of_trip = np.repeat(np.arange(len(plans)), sizes)
         of_items = (*(key[of_trip] for key in keys), tokens)
@@ -378,7 +378,9 @@ class _Run:
             return uniforms(self.seed, QUANTITY, *(key[rows] for key in of_items), attempt)
 
         of_size = np.array([plan.kind[0] for plan in plans])
-        quantities = self.laws.quantities.draw(tokens, of_trip, of_size, uniform)
+        quantities = self.laws.quantities.draw(
+            tokens, of_trip, of_size, uniform, sizes / np.maximum(asked, 1)
+        )
         portions = self.laws.portions.draw(tokens, uniforms(self.seed, PORTION, *of_items))
         stores = stores[of_trip]
         if self.effects is not None:
