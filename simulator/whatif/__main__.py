@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from simulator.command import (
@@ -86,7 +88,8 @@ def _run(options: argparse.Namespace, command: str) -> None:
     trial = _trial(options.trial, cache, start) if options.trial else None
     scenario = read_scenario(options.scenario, cache, start, options.weeks, trial)
     text = options.scenario.read_text(encoding="utf-8")
-    check(cache, scenario, start + 1, start + options.weeks)  # before models are made ready
+    with _of(options.scenario):  # before models are made ready
+        check(cache, scenario, start + 1, start + options.weeks)
     if options.instrument and not (scenario.prices or scenario.coupons):
         raise InputError(
             f"--instrument: {options.scenario} changes no price and has no coupons, so that "
@@ -99,7 +102,8 @@ def _run(options: argparse.Namespace, command: str) -> None:
         simulators = [
             ready_simulator(each, cache, start, instrument=instrument) for each in checkpoints
         ]
-        found = what_if(simulators, scenario, options.weeks, seeds, costs, options.processes)
+        with _of(options.scenario):
+            found = what_if(simulators, scenario, options.weeks, seeds, costs, options.processes)
         facts = {
             "scenario": options.scenario.name,
             "scenario_text": text,
@@ -119,11 +123,18 @@ def _run(options: argparse.Namespace, command: str) -> None:
 
 def _trial(path: Path, cache: TensorCache, start: int) -> CouponLog:
     trial = CouponLog.load(path)
-    try:
+    with _of(f"--trial: {path}"):
         check_trial(trial, cache, start)
-    except InputError as error:
-        raise InputError(f"--trial: {path}: {error}") from None
     return trial
+
+
+@contextmanager
+def _of(file: Path | str) -> Iterator[None]:
+    """What is wrong within is said to be wrong with a file."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
 
 
 def main(arguments: list[str] | None = None) -> int:
