@@ -60,8 +60,7 @@ class Quantities:
         units of everything else.
         """
         found, rows = np.ones(len(tokens), np.int64), np.arange(len(tokens))
-        least = np.ceil(self._least[size] * grown).astype(np.int64)
-        most = np.maximum(self._most[size] * grown, least)
+        least, most = (np.rint(x[size] * grown).astype(int) for x in (self._least, self._most))
         for attempt in range(ATTEMPTS):
             u = uniform(attempt, rows)
             law = self._cumulative[size[trip[rows]], tokens[rows]]
