@@ -22,8 +22,9 @@ buy as others do, so that the share who do is
     n = 1 - share of holders who bought and did not use it / share of others who bought
 
 and what holders bought beyond others is n x the sum of a_h over holders. Where s = 1 and theta = 0
-make that too little, theta is what makes both agree; else s is. Said are ratios of sums over cards,
-with intervals that count a card once.
+make that too little, theta is what makes both agree; else s is. Both sums are of coupons on
+products of which receipts tell how demand answers, which alone answer in a simulation. Said are
+ratios of sums over cards, with intervals that count a card once.
 
 What rivals lose in a trial is in the log too, but among all that holders buy of a need a trial of
 usual size leaves it open by as much as the price response does (docs/whatif.md).
@@ -178,7 +179,7 @@ def _told(log: CouponLog, habits: Habits) -> Answer:
     row = log.rows(texts_of(cache["customers.code"]), habits.start)
     here = row >= 0
     tokens = _tokens(log, cache)
-    rates = np.zeros((3, here.sum(), len(tokens)))
+    rates, answers = np.zeros((3, here.sum(), len(tokens))), np.zeros(len(tokens))
     for number, token in enumerate(tokens):
         only = np.zeros(cache.vocabulary.input_size, bool)
         only[token] = True
@@ -186,6 +187,7 @@ def _told(log: CouponLog, habits: Habits) -> Answer:
         first = habits.start + 1  # prices as they are now
         coupon = Coupon(only, everybody, first, first + log.lasts - 1, share=log.depth)
         rates[:, :, number] = habits.rates(coupon)[:, row[here]]
+        answers[number] = habits.answers(coupon).any()
     chance = log.given.mean()
     if not 0 < chance < 1:
         raise InputError("the trial tells nothing: all had its coupons, or nobody")
@@ -200,7 +202,7 @@ def _told(log: CouponLog, habits: Habits) -> Answer:
         unused += ((lines > 0) & (uses == 0) & given).sum(1) / chance
         others += ((lines > 0) & ~given).sum(1) / (1 - chance)
         beyond = lines - rates[0]
-        more += ((beyond - beyond.mean(0)) * (given - chance) / (1 - chance)).sum(1)
+        more += ((beyond - beyond.mean(0)) * (given - chance) / (1 - chance)) @ answers
     times = log.given[:, here].sum(0)
     given = times.sum(1)
     expected = (times * prospects(rates)[1]).sum(1)

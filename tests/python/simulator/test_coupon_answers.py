@@ -194,6 +194,20 @@ def test_a_trial_tells_who_uses_coupons_and_how_strongly_they_answer(told):
     assert "is an assumption" not in found.words
 
 
+def test_what_nobody_knows_the_answers_to_tells_nothing_of_others(told):
+    """The second coupon's product answers to no price that receipts know of."""
+    log, habits = told
+
+    def rates(coupon):
+        usual, at_shelf, need = habits.rates(coupon)
+        return np.stack([usual, usual, 0 * need] if coupon.token[5] else [usual, at_shelf, need])
+
+    some = SimpleNamespace(
+        **vars(habits) | {"rates": rates, "answers": lambda c: c.token & (np.arange(6) != 5)}
+    )
+    assert asked((log, some)).reminds == pytest.approx(REMINDS, rel=0.3)
+
+
 def test_coupons_that_are_weaker_than_a_price_remind_of_nothing():
     found = asked(held(strength=0.5, reminds=0.0))
     assert found.strength == pytest.approx(0.5, abs=0.15) and found.reminds == 0
