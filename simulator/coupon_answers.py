@@ -226,7 +226,7 @@ def _told(log: CouponLog, habits: Habits) -> Answer:
         f"says; and holders bought more by {_words(lift)} of what as low a price at the shelf "
         "would bring (90 % intervals, which are not in those of this comparison)"
         + (
-            ": beyond that it reminds of a product, which is taken to take nothing from others."
+            ": beyond that it reminds of a product, which is assumed to take nothing from others."
             if reminds
             else "."
         ),
