@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +24,10 @@ from tqdm import tqdm
 from benchmarks.common import parser, write_result
 from dbt_project.sample import Coupons
 from dbt_project.sample.effects import made_of
+from simulator.coupon_answers import check_trial, prospects
 from simulator.coupon_log import CouponLog
 from simulator.coupons import Coupon
-from simulator.environments.opening import Opening
+from simulator.environments.opening import Opening, price_list
 from simulator.policy.tables import markdown
 from simulator.runs import ready_simulator
 from simulator.scenario import Scenario
@@ -34,6 +36,7 @@ from simulator.tensor_file import texts
 from simulator.whatif import WhatIf, what_if
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
+from trainer.commands.errors import InputError
 from trainer.commands.options import whole
 from trainer.model.checkpoint import load_checkpoint
 
@@ -43,41 +46,47 @@ FIGURES = ("units with coupons", "all units", "coupons used", "pounds taken off"
 
 def _run(options: argparse.Namespace) -> None:
     cache, log = TensorCache(options.cache), CouponLog.load(options.trial)
+    check_trial(log, cache, options.start)
+    config, behaviour = made_of(options.raw)
+    opening = Opening.of(config, behaviour, options.start)
+    if log.chain != price_list(opening.start()[0]):
+        raise InputError(f"{options.trial} is of another chain than {options.raw}")
     simulator = ready_simulator(load_checkpoint(options.checkpoint), cache, options.start)
     codes = [code.decode() for code in cache["customers.code"][simulator.customers].tolist()]
-    coupons, used = _coupons(log, simulator), _used(log)
+    coupons, share = _coupons(log, simulator), used(log)
     everybody = coupons[0].customer
-    most = [simulator.habits.prospects(each)[0][everybody].mean() for each in coupons]
-    noticed = used.sum() / sum(most)
+    most = [prospects(simulator.habits.rates(each))[0][everybody].mean() for each in coupons]
+    noticed = share.sum() / sum(most)
     print(
-        f"told that holders used {used.mean():.1%}, the model has {noticed:.0%} notice", flush=True
+        f"told that holders used {share.mean():.1%}, the model has {noticed:.0%} notice", flush=True
     )
-    found = {"the chain": _truth(options, log, codes)}
-    print(*_table(found), sep="\n", flush=True)
+    found = {"the chain": truth(opening, log, codes, options.lives)}
+    print(*table(found), sep="\n", flush=True)
     answer = what_if(
         [simulator], Scenario(coupons=coupons, trial=log), log.lasts, range(options.runs),
         processes=options.processes,
     )  # fmt: skip
-    found["the model"] = _promised(answer)
-    print(answer.coupons[0].answer.words, *_table(found), sep="\n")
+    found["the model"] = promised(answer)
+    print(answer.coupons[0].answer.words, *table(found), sep="\n")
     figures = {name: np.round(each, 3).tolist() for name, each in found.items()}
     write_result(options.json, {"benchmark": "coupon_whatif", "noticed": noticed} | figures)
 
 
-def _table(found: dict) -> list[str]:
+def table(found: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[str]:
+    """Lines of Markdown: means of `FIGURES` and their standard errors, by name."""
     cells = [["", *FIGURES]]
     for name, (mean, error) in found.items():
         cells.append([name, *(f"{x:+,.0f} ± {e:.0f}" for x, e in zip(mean, error, strict=True))])
     return markdown(cells)
 
 
-def _used(log: CouponLog) -> np.ndarray:
+def used(log: CouponLog) -> np.ndarray:
     """(C,) share of the holders of each coupon who used it."""
-    used = sum(
+    total = sum(
         ((log.during(week, log.used)[:, log.product] > 0) & given).sum(0)
         for week, given in zip(log.week.tolist(), log.given, strict=True)
     )
-    return used / log.given.sum((0, 1))
+    return total / log.given.sum((0, 1))
 
 
 def _coupons(log: CouponLog, simulator: Simulator) -> tuple[Coupon, ...]:
@@ -95,7 +104,7 @@ def _coupons(log: CouponLog, simulator: Simulator) -> tuple[Coupon, ...]:
     return tuple(found)
 
 
-def _promised(found: WhatIf) -> tuple[np.ndarray, np.ndarray]:
+def promised(found: WhatIf) -> tuple[np.ndarray, np.ndarray]:
     """(figures,) means and standard errors of their means."""
     part, total, coupon = (found.tables[name].difference for name in ("part", "total", "coupon"))
     units, customers, spend, off = (
@@ -113,16 +122,16 @@ def _promised(found: WhatIf) -> tuple[np.ndarray, np.ndarray]:
     return mean, error
 
 
-def _truth(options: argparse.Namespace, log: CouponLog, codes: list[str]):
-    """As `_promised`; codes: of the customers who hold the coupons."""
-    config, behaviour = made_of(options.raw)
-    opening = Opening.of(config, behaviour, options.start)
+def truth(
+    opening: Opening, log: CouponLog, codes: list[str], lives: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `promised`, of lives of the chain; codes: of the customers who hold the coupons."""
     card = {code: row for row, code in enumerate(texts(log.customer))}
     household = np.repeat([card[code] for code in codes], len(log.product))
     coupons = Coupons.on_products(household, np.tile(log.product, len(codes)), log.depth)
     world = opening.start()[0]
-    lives = np.zeros((options.lives, len(FIGURES)))
-    for run, life in enumerate(tqdm(lives, desc="lives", file=sys.stderr)):
+    found = np.zeros((lives, len(FIGURES)))
+    for run, life in enumerate(tqdm(found, desc="lives", file=sys.stderr)):
         plain, other = world.copy(run), world.copy(run)
         for week in range(log.lasts):
             plan = plain.plan()
@@ -133,7 +142,7 @@ def _truth(options: argparse.Namespace, log: CouponLog, codes: list[str]):
                 more[log.product].sum(), more.sum(), (after.discount > 0).sum(),
                 after.discount.sum() / 100, (after.revenue - before.revenue).sum() / 100,
             )  # fmt: skip
-    return lives.mean(0), lives.std(0, ddof=1) / np.sqrt(len(lives))
+    return found.mean(0), found.std(0, ddof=1) / np.sqrt(lives)
 
 
 def main(arguments: list[str] | None = None) -> int:

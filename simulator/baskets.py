@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simulator.coupon_hands import Reminders
 from simulator.draws import race, uniforms
 from simulator.item_calibration import Before, ItemCalibration
 from trainer.batches.growing_baskets import GrowingBaskets
@@ -41,14 +42,15 @@ def fill(
     model: WorldModel, calibration: ItemCalibration, states: Sequence[CustomerState],
     plans: Sequence[TripPlan], sizes: np.ndarray, week: int, on_sale: np.ndarray,
     seed: int, keys: tuple[np.ndarray, ...], price_weights: Tensor | None = None,
-    swap: Swap | None = None,
+    swap: Swap | None = None, reminders: Reminders | None = None,
 ) -> list[np.ndarray]:  # fmt: skip
     """Tokens of the items of n baskets of a week, ascending.
 
     sizes (n,): how many items each has, at most as many as are on sale;
     on_sale (V,) bool: tokens of products that can be bought. keys (n,) each: what tells the
     baskets apart, for `draws`. price_weights (n, V): by how much prices raise or lower what each
-    product is bought; so much longer or shorter baskets get, down to none. So they do by a swap.
+    product is bought; so much longer or shorter baskets get, down to none. So they do by a swap,
+    and by reminders, which come with price_weights.
     """
     found: list[np.ndarray] = [np.empty(0, np.int64)] * len(plans)
     by_size = np.argsort(sizes, kind="stable")  # baskets of a batch grow to its largest
@@ -58,6 +60,7 @@ def fill(
             model, calibration, [states[row] for row in rows], [plans[row] for row in rows],
             sizes[rows], week, on_sale, seed, [key[rows] for key in keys],
             None if price_weights is None else price_weights[rows], swap,
+            None if reminders is None else reminders.of(rows),
         )  # fmt: skip
         for row, tokens in zip(rows, drawn, strict=True):
             found[row] = np.sort(tokens)
@@ -65,8 +68,9 @@ def fill(
 
 
 def _fill(
-    model, calibration, states, plans, sizes, week, on_sale, seed, keys, price_weights, swap
-) -> list[np.ndarray]:
+    model, calibration, states, plans, sizes, week, on_sale, seed, keys, price_weights, swap,
+    reminders,
+) -> list[np.ndarray]:  # fmt: skip
     """Tokens of each basket in the order in which they are drawn."""
     trips, questions = model.questions(states, plans)
     before = Before.of(questions)
@@ -83,7 +87,9 @@ def _fill(
         row = torch.arange(len(plans)).repeat_interleave(step)
         inside = calibration.assortment.inside(row, torch.from_numpy(drawn).flatten(), len(plans))
         p = calibration.p(logits, barred, before, inside, step, of_week)
-        if price_weights is not None:
+        if reminders is not None:
+            p = reminders.added(p, price_weights)
+        elif price_weights is not None:
             p = p * price_weights
         if swap is not None:
             p = swap.moved(p)

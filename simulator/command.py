@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.costs import read_weekly_costs
 from simulator.runs import processes_option
 from simulator.simulation import check_start
 from trainer.cache.reader import TensorCache
@@ -44,6 +45,21 @@ def simulation_options(parser: CommandParser, weeks: int) -> None:
         help="of the first run; two scenarios with the same seed share their chances (default: 0)",
     )  # fmt: skip
     processes_option(parser)
+
+
+def instrument_option(parser: CommandParser) -> None:
+    """`--instrument`."""
+    parser.add_argument(
+        "--instrument", type=Path, metavar="FILE",
+        help="CSV or Parquet of product_code, week (or shop_week) and unit_cost_pence, what "
+        "suppliers charged: find out whether prices followed demand, and take that out of "
+        "elasticities; weeks after --start are not read",
+    )  # fmt: skip
+
+
+def instrument_of(options: argparse.Namespace, cache: TensorCache, start: int) -> np.ndarray | None:
+    """`--instrument` as `read_weekly_costs` reads it, or None."""
+    return read_weekly_costs(options.instrument, cache, start) if options.instrument else None
 
 
 def seeds_of(options: argparse.Namespace, runs: int) -> range:

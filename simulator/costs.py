@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ def read_weekly_costs(path: Path, cache: TensorCache, last_week: int) -> np.ndar
             week = 0
         if week < 1:
             raise InputError(
-                f"{path}: {place}, {name}: {line[name]!r}, where a whole number from 1 is expected"
+                f"{path}: {place}, {name}: {reprlib.repr(line[name])}, where a whole number from 1 "
+                "is expected"
             )
         if name == "shop_week":
             week = week_of.get(week, last_week + 1)
@@ -95,7 +97,8 @@ def _pence(path: Path, place: str, cost: Any, least: float = 0.0) -> float:
     if not least <= value <= MAX_PRICE:
         above = "above" if least else "from"
         raise InputError(
-            f"{path}: {place}, {COST}: {cost!r}, where pence {above} 0 to {MAX_PRICE} are expected"
+            f"{path}: {place}, {COST}: {reprlib.repr(cost)}, where pence {above} 0 to {MAX_PRICE} "
+            "are expected"
         )
     return value
 

@@ -1,23 +1,33 @@
 """What share of a coupon's holders have it in mind, and how strongly they answer.
 
-Customer h bought of the coupon's product lambda_h times in as many weeks of the last year as it is
-good for. With the coupon in mind that becomes lambda_h exp(m_h x), x what the price response says
-of a price that is so much lower for them alone (`PriceEffects.of_coupon`). As purchases are Poisson
-and a coupon is gone with the first one,
+Customer h bought of the coupon's product lambda_h times, and of its need nu_h times, in as many
+weeks of the last year as it is good for. With the coupon in mind lambda_h becomes
 
-    b_h = 1 - exp(-lambda_h exp(m_h x))       use it while it is good, if they have it in mind
-    a_h = b_h (1 - exp(-m_h x))               purchases that it adds
+    mu_h = lambda_h (1 + s (exp(m_h x) - 1)) + theta nu_h
+
+x is what the price response says of a price that is so much lower for them alone
+(`PriceEffects.of_coupon`), and takes from rivals what that takes, times s, which is 1 at most. The
+rest is what the coupon reminds of, beside what is chosen, and takes nothing. As purchases are
+Poisson and a coupon is gone with the first one,
+
+    b_h = 1 - exp(-mu_h)                      use it while it is good, if they have it in mind
+    a_h = b_h (1 - lambda_h / mu_h)           purchases that it adds
 
 **Assumed**: the scenario says that a share r of the holders use it. Then r / mean(b) have it in
-mind, and answer as to a price at the shelf.
+mind, and answer as to a price at the shelf: s is 1 and theta 0.
 
 **Told by a trial**, in which chance decided who got what. Holders who do not have theirs in mind
 buy as others do, so that the share who do is
 
     n = 1 - share of holders who bought and did not use it / share of others who bought
 
-and they answer as strongly as (sum of what holders bought beyond others) / (n x sum of a_h over
-holders). Both are ratios of sums over cards, with intervals that count a card once.
+and what holders bought beyond others is n x the sum of a_h over holders. Where s = 1 and theta = 0
+make that too little, theta is what makes both agree; else s is. Both sums are of coupons on
+products of which receipts tell how demand answers, which alone answer in a simulation. Said are
+ratios of sums over cards, with intervals that count a card once.
+
+What rivals lose in a trial is in the log too, but among all that holders buy of a need a trial of
+usual size leaves it open by as much as the price response does (docs/whatif.md).
 """
 
 from __future__ import annotations
@@ -26,6 +36,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.optimize import brentq
 
 from simulator.coupon_log import CouponLog
 from simulator.coupons import Answer, Coupon
@@ -37,6 +48,8 @@ from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 
 YEAR = 52
+MOST_REMINDED = 1e3
+"""theta beyond which nobody is reminded of anything."""
 
 
 class Habits:
@@ -59,18 +72,17 @@ class Habits:
         self._customer = np.repeat(customer, items)[inside]
         self.segment = cache["customers.price_sensitivity"].astype(np.int64)
 
-    def usual(self, coupon: Coupon) -> np.ndarray:
-        """(customers,) lambda."""
-        return self._purchases(coupon, np.zeros(len(coupon.token)))
-
-    def prospects(self, coupon: Coupon) -> tuple[np.ndarray, np.ndarray]:
-        """(customers,) b and a."""
-        x = np.zeros(len(coupon.token))
+    def rates(self, coupon: Coupon) -> np.ndarray:
+        """(3, customers) lambda, lambda exp(m x) and nu, which is 0 where it is not known how
+        demand answers."""
+        x, answers = np.zeros(len(coupon.token)), self.answers(coupon)
+        need = np.zeros(len(coupon.token), bool)
         if self.effects is not None:
-            x[self.effects.token] = self.effects.of_coupon(coupon, self._store, coupon.first)
-        usual, with_it = self.usual(coupon), self._purchases(coupon, x)
-        buys = -np.expm1(-with_it)
-        return buys, buys * (1 - usual / np.maximum(with_it, 1e-12))
+            x[self.effects.token], _ = self.effects.of_coupon(coupon, self._store, coupon.first)
+            own = self.effects.need[answers[self.effects.token]]
+            need[self.effects.token] = np.isin(self.effects.need, own)
+        of_need = self._purchases(need, coupon, np.zeros(len(x)))
+        return np.stack([*(self._purchases(coupon.token, coupon, y) for y in (0 * x, x)), of_need])
 
     def answers(self, coupon: Coupon) -> np.ndarray:
         """(input tokens,) bool: products of a coupon of which it is known how demand answers."""
@@ -79,15 +91,26 @@ class Habits:
             found[self.effects.token] = self.effects.moved
         return found & coupon.token
 
-    def _purchases(self, coupon: Coupon, x: np.ndarray) -> np.ndarray:
-        """(customers,) in the weeks of a coupon, if x (input tokens,) holds for all."""
-        inside = coupon.token[self._token]
+    def _purchases(self, of: np.ndarray, coupon: Coupon, x: np.ndarray) -> np.ndarray:
+        """(customers,) of tokens (input tokens,) bool, in the weeks of a coupon, if x (input
+        tokens,) holds for all."""
+        inside = of[self._token]
         customer, token = self._customer[inside], self._token[inside]
         times = np.ones(len(token))
         if self.effects is not None:
             times = np.exp(self.effects.factors[self.segment[customer]] * x[token])
         weeks = (coupon.last - coupon.first + 1) / self._weeks
         return weeks * np.bincount(customer, times, len(self.segment))
+
+
+def prospects(
+    rates: np.ndarray, strength: float = 1.0, reminds: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """(...) b and a of `Habits.rates` (3, ...), with s and theta."""
+    usual, at_shelf, need = rates
+    with_it = usual + strength * (at_shelf - usual) + reminds * need
+    buys = -np.expm1(-with_it)
+    return buys, buys * (1 - usual / np.maximum(with_it, 1e-12))
 
 
 def check_told(coupons: Sequence[Coupon], trial: CouponLog | None) -> None:
@@ -98,6 +121,13 @@ def check_told(coupons: Sequence[Coupon], trial: CouponLog | None) -> None:
                 f"coupons, entry {number}: redeemed: say what share of its holders use it, such as "
                 "12%, or give a trial that tells (--trial)"
             )
+
+
+def check_trial(trial: CouponLog, cache: TensorCache, start: int) -> None:
+    """Raise InputError for a trial of other cards or products than a cache's, and for one that ends
+    after the week `start`."""
+    trial.rows(texts_of(cache["customers.code"]), start)
+    _tokens(trial, cache)
 
 
 def with_answers(
@@ -128,7 +158,7 @@ def with_answers(
 
 
 def _assumed(coupon: Coupon, where: str, habits: Habits, holders: np.ndarray) -> Answer:
-    most = habits.prospects(coupon)[0][holders].mean()
+    most = prospects(habits.rates(coupon))[0][holders].mean()
     if coupon.redeemed > most or not most:
         raise InputError(
             f"{where}: redeemed: {percent(coupon.redeemed)} of its holders, where "
@@ -149,15 +179,15 @@ def _told(log: CouponLog, habits: Habits) -> Answer:
     row = log.rows(texts_of(cache["customers.code"]), habits.start)
     here = row >= 0
     tokens = _tokens(log, cache)
-    usual, added = np.zeros((2, here.sum(), len(tokens)))
+    rates, answers = np.zeros((3, here.sum(), len(tokens))), np.zeros(len(tokens))
     for number, token in enumerate(tokens):
         only = np.zeros(cache.vocabulary.input_size, bool)
         only[token] = True
         everybody = np.ones(cache.rows("customers"), bool)
         first = habits.start + 1  # prices as they are now
         coupon = Coupon(only, everybody, first, first + log.lasts - 1, share=log.depth)
-        usual[:, number] = habits.usual(coupon)[row[here]]
-        added[:, number] = habits.prospects(coupon)[1][row[here]]
+        rates[:, :, number] = habits.rates(coupon)[:, row[here]]
+        answers[number] = habits.answers(coupon).any()
     chance = log.given.mean()
     if not 0 < chance < 1:
         raise InputError("the trial tells nothing: all had its coupons, or nobody")
@@ -171,10 +201,11 @@ def _told(log: CouponLog, habits: Habits) -> Answer:
         used += ((uses > 0) & given).sum(1)
         unused += ((lines > 0) & (uses == 0) & given).sum(1) / chance
         others += ((lines > 0) & ~given).sum(1) / (1 - chance)
-        beyond = lines - usual
-        more += ((beyond - beyond.mean(0)) * (given - chance) / (1 - chance)).sum(1)
-    given = log.given[:, here].sum((0, 2))
-    expected = (log.given[:, here].sum(0) * added).sum(1)
+        beyond = lines - rates[0]
+        more += ((beyond - beyond.mean(0)) * (given - chance) / (1 - chance)) @ answers
+    times = log.given[:, here].sum(0)
+    given = times.sum(1)
+    expected = (times * prospects(rates)[1]).sum(1)
     if not (used.any() and others.any() and expected.any()):
         raise InputError(
             "the trial tells nothing: no coupon was used, or none is on a product of which "
@@ -187,13 +218,36 @@ def _told(log: CouponLog, habits: Habits) -> Answer:
     noticed = tuple(min(max(1 - each, 0.0), 1.0) for each in (value, high, low))
     if not noticed[0]:
         raise InputError("the trial tells nothing: holders buy without using coupons as others buy")
+    strength, reminds = _answered(rates, times, more.sum() / noticed[0])
     return Answer(
-        noticed[0], max(lift[0], 0.0) / noticed[0],
+        noticed[0], strength,
         f"In the trial {_words(redeemed)} of {int(given.sum()):,} coupons were used; "
         f"{_words(noticed)} of the holders had theirs in mind, as how many bought without using it "
         f"says; and holders bought more by {_words(lift)} of what as low a price at the shelf "
-        "would bring (90 % intervals, which are not in those of this comparison).",
+        "would bring (90 % intervals, which are not in those of this comparison)"
+        + (
+            ": beyond that it reminds of a product, which is assumed to take nothing from others."
+            if reminds
+            else "."
+        ),
+        reminds,
+        log.depth,
     )  # fmt: skip
+
+
+def _answered(rates: np.ndarray, times: np.ndarray, more: float) -> tuple[float, float]:
+    """s and theta that add so many purchases, where cards hold each coupon times (H, C)."""
+
+    def missing(strength: float, reminds: float = 0.0) -> float:
+        return more - float((times * prospects(rates, strength, reminds)[1]).sum())
+
+    if more <= 0:
+        return 0.0, 0.0
+    if missing(1.0) <= 0:
+        return brentq(missing, 0.0, 1.0), 0.0
+    if missing(1.0, MOST_REMINDED) > 0:
+        raise InputError("the trial tells nothing: holders bought more than coupons can remind of")
+    return 1.0, brentq(lambda theta: missing(1.0, theta), 0.0, MOST_REMINDED)
 
 
 def _tokens(log: CouponLog, cache: TensorCache) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,34 @@ from simulator.price_effects import PriceEffects
 
 NOTICED = 24
 """What a number is drawn for."""
+TINY = 1e-9
+"""Chance above 0."""
+
+
+@dataclass(frozen=True)
+class Reminders:
+    """What comes to mind on trips (n,), beside the choices of customers. P products."""
+
+    share: Tensor
+    """(n, P) of the chance of each product's need, by which its own rises; of several products of a
+    need, that of all, in proportion to theirs."""
+    token: Tensor
+    """(P,) of the products, and `need` (P,), numbers of their needs."""
+    need: Tensor
+
+    def of(self, rows: np.ndarray) -> Reminders:
+        """Those of some trips."""
+        return Reminders(self.share[rows], self.token, self.need)
+
+    def added(self, p: Tensor, weights: Tensor) -> Tensor:
+        """(n, V) chances p times weights, and beside them what comes to mind, as p has needs."""
+        own = p[:, self.token]
+        needs = own.new_zeros(2, len(own), int(self.need.max()) + 1)
+        each, reminded = needs.index_add_(2, self.need, torch.stack([own, own * (self.share > 0)]))
+        times = self.share * each[:, self.need] / reminded[:, self.need].clamp(min=TINY)
+        found = p * weights
+        found[:, self.token] += own * times
+        return found
 
 
 class Hands:
@@ -34,7 +63,7 @@ class Hands:
     ) -> None:  # fmt: skip
         self._coupons, self._effects = coupons, effects
         self._segment, self._tokens = segment, tokens
-        self._added: dict[tuple[int, int, int], np.ndarray] = {}
+        self._added: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]] = {}
         everybody = np.arange(len(segment))
         self._held = [
             each.customer & (uniforms(seed, NOTICED, everybody, number) < each.answer.noticed)
@@ -43,9 +72,11 @@ class Hands:
 
     def weights(
         self, customers: np.ndarray, stores: np.ndarray, week: int, found: Tensor | None
-    ) -> Tensor | None:
+    ) -> tuple[Tensor | None, Reminders | None]:
         """(n, V) by which chances are multiplied on trips (n,) of customers of a simulation to
-        stores: `found`, or 1, times what coupons do; None for None where nobody has one in mind."""
+        stores: `found`, or 1, times what coupons do; None for None where nobody has one in mind.
+        And what coupons remind of, None where they remind of nothing."""
+        reminded = None
         for number, coupon in enumerate(self._coupons):
             own = self._holders(number, customers, week)
             if self._effects is None or not own.any():
@@ -57,11 +88,18 @@ class Hands:
                 key = number, int(store), week
                 if key not in self._added:
                     self._added[key] = self._effects.of_coupon(coupon, int(store), week)
+                x, off = self._added[key]
                 factor = self._effects.factors[self._segment[customers[rows]]]
-                more = np.expm1(factor[:, None] * self._added[key])
-                times = np.maximum(1 + coupon.answer.strength * more, 0)
+                times = 1 + coupon.answer.strength * np.expm1(factor[:, None] * x)
                 found[np.ix_(rows, self._effects.token)] *= torch.from_numpy(times).float()
-        return found
+                if coupon.answer.reminds:
+                    if reminded is None:
+                        reminded = np.zeros((len(customers), len(off)), np.float32)
+                    reminded[rows] += coupon.answer.reminded(off)
+        if reminded is None:
+            return found, None
+        token, need = map(torch.from_numpy, (self._effects.token, self._effects.need))
+        return found, Reminders(torch.from_numpy(reminded), token, need)
 
     def used(
         self, customers: np.ndarray, tokens: np.ndarray, pence: np.ndarray, week: int

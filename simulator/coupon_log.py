@@ -16,6 +16,16 @@ FILE = TensorFile(
     "retailsim.coupon_trial.3", "log of a trial", "python -m simulator.policy trial writes them"
 )
 
+SHAPES = {
+    "customer": (("cards", "bytes"), "u"), "code": (("products", "bytes"), "u"),
+    "product": (("coupons",), "iu"), "week": (("rounds",), "iu"),
+    "given": (("rounds", "cards", "coupons"), "b"),
+    **dict.fromkeys(("who", "when", "trip", "bought", "units", "paid", "off"), (("items",), "iu")),
+}  # fmt: skip
+"""Axes and kinds of numbers (`numpy.dtype.kind`) of each array."""
+MOST, LARGEST, DEEPEST = 1 << 15, 1 << 53, 0.95
+"""Weeks, other whole numbers, and the share that a coupon takes off, at most."""
+
 
 @dataclass(frozen=True)
 class CouponLog:
@@ -58,12 +68,16 @@ class CouponLog:
 
     @classmethod
     def load(cls, path: Path) -> CouponLog:
-        """Read what `save` wrote. Raises InputError for any other file."""
+        """Read what `save` wrote. Raises InputError for any other file, and for a log that cannot
+        be: with the file, the array and what is wrong with it."""
         arrays, facts = FILE.read(path)
-        try:
-            return cls(**arrays, **facts)
-        except TypeError as error:
-            raise InputError(f"{path} cannot be read ({error}): {FILE.made}") from None
+        found = arrays | (facts if isinstance(facts, dict) else {})
+        if odd := sorted({f.name for f in fields(cls)} ^ found.keys()):
+            raise InputError(f"{path}: {odd[0]} is missing or unknown: {FILE.made}")
+        log = cls(**found)
+        if wrong := log._wrong():
+            raise InputError(f"{path}: {wrong}: {FILE.made}")
+        return log
 
     @property
     def used(self) -> np.ndarray:
@@ -74,6 +88,51 @@ class CouponLog:
     def last(self) -> int:
         """The last week in which a coupon is good."""
         return int(self.week.max()) + self.lasts - 1
+
+    def _wrong(self) -> str:
+        """What is wrong first, of facts, then of shapes, types, codes and numbers; else nothing."""
+        for name, (low, high) in {"first": (1, MOST), "lasts": (1, MOST)}.items():
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:
+                return f"{name} is {value!r}, where a whole number from {low} to {high} is expected"
+        if type(self.depth) is not float or not 0 < self.depth <= DEEPEST:
+            return f"depth is {self.depth!r}, where a share above 0 and up to {DEEPEST} is expected"
+        if not isinstance(self.chain, str):
+            return "chain is not text"
+        sizes: dict[str, int] = {}
+        for name, (axes, kinds) in SHAPES.items():
+            values = getattr(self, name)
+            if values.dtype.kind not in kinds or values.ndim != len(axes):
+                return f"{name} is {values.dtype} {list(values.shape)}, as it never is"
+            for axis, size in zip(axes, values.shape, strict=True):
+                known = sizes.setdefault(name + axis if axis == "bytes" else axis, size)
+                if size != known or not size and axis != "items":
+                    return f"{name} has {size} {axis}, where " + (
+                        f"others have {known}" if size else "some are expected"
+                    )
+        for name in ("customer", "code"):
+            try:
+                codes = texts(getattr(self, name))
+            except UnicodeDecodeError:
+                return f"{name} is not text"
+            if len(set(codes)) < len(codes):
+                return f"{name} has a code twice"
+        limits = {
+            "product": (0, sizes["products"] - 1), "bought": (0, sizes["products"] - 1),
+            "who": (0, sizes["cards"] - 1), "week": (self.first, MOST),
+            "when": (self.first, self.last), "trip": (0, LARGEST), "units": (1, LARGEST),
+            "paid": (0, LARGEST), "off": (0, LARGEST),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            values = getattr(self, name)
+            if odd := np.flatnonzero((values < low) | (values > high))[:1].tolist():
+                return (
+                    f"{name}, place {odd[0]}: {values[odd[0]]}, where {low} to {high} are expected"
+                )
+        for name in ("product", "week"):
+            if len(np.unique(getattr(self, name))) < len(getattr(self, name)):
+                return f"{name} has a number twice"
+        return ""
 
     def rows(self, customers: Sequence[str], start: int) -> np.ndarray:
         """(H,) where each card stands among codes of customers; -1 for one that does not. Raises

@@ -2,8 +2,9 @@
 
 The shelf price stays what it is, for all others and for the model. A holder who has the coupon in
 mind chooses as if the product cost that much less, until it is used: with the first purchase that
-it is good for (`simulator.coupon_hands`). How many have it in mind, and how strongly they answer,
-is assumed or told by a trial (`simulator.coupon_answers`).
+it is good for (`simulator.coupon_hands`). It may also bring the product to mind, which takes
+nothing from others. How many have it in mind, and how strongly they answer, is assumed or told by a
+trial (`simulator.coupon_answers`).
 """
 
 from __future__ import annotations
@@ -21,9 +22,19 @@ class Answer:
     """Share of the holders who have it in mind. The others buy what they would without it, and do
     not use it."""
     strength: float
-    """What it adds to the purchases of those who do, over what as low a price at the shelf adds."""
+    """What it moves in the choices of those who do, over what as low a price at the shelf moves:
+    at most 1."""
     words: str
-    """What both rest on, sentences."""
+    """What all of it rests on, sentences."""
+    reminds: float = 0.0
+    """What it adds beside, over what they buy of the needs of its products."""
+    depth: float = 1.0
+    """Share of the price from which on it does so; one that takes off less reminds by so much
+    less."""
+
+    def reminded(self, off: np.ndarray) -> np.ndarray:
+        """(n,) purchases that it adds, over those of needs, where it takes a share off (n,)."""
+        return self.reminds * np.minimum(off / self.depth, 1)
 
 
 @dataclass(frozen=True)

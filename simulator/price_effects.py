@@ -40,6 +40,8 @@ class PriceEffects:
         """(P,) tokens of the products whose demand is known."""
         self.moved = response.products.moved
         """(P,) bool: whether their prices moved enough to know it."""
+        self.need = response.products.need
+        """(P,) which products replace each other, numbers from 0."""
         self.factors = response.groups
         """(labels,) of all effects, by price-sensitivity segment."""
         self._row = response.products.panel.row_of_token(response.tokens)
@@ -83,14 +85,15 @@ class PriceEffects:
         found[known] = np.exp(-demand.visits.value * self.factors[demand.segment[own]] * learnt)
         return found
 
-    def of_coupon(self, coupon: Coupon, store: int, week: int) -> np.ndarray:
+    def of_coupon(self, coupon: Coupon, store: int, week: int) -> tuple[np.ndarray, np.ndarray]:
         """(P,) what a coupon adds to the log weights of products `token` for who has it in mind, of
-        customers whose factor is 1: they pay less, and are used to pay what they are used to."""
+        customers whose factor is 1: they pay less, and are used to pay what they are used to. And
+        (P,) the share of their price that it takes off; 0 for others."""
         pence = self._asked[1].at(self.token, np.array(store), np.array(week))[:, 0]
-        left = 1 - coupon.takes(pence) / np.maximum(pence, 1.0)
         answers = coupon.token[self.token] & self.moved
-        off = np.where(answers, np.log(np.maximum(left, LEAST)), 0.0)
-        return self._effect(store, week, off) - self._effect(store, week)
+        off = np.where(answers, coupon.takes(pence) / np.maximum(pence, 1.0), 0.0)
+        paid = np.log(np.maximum(1 - off, LEAST))
+        return self._effect(store, week, paid) - self._effect(store, week), off
 
     def _changed(self, store: int, week: int) -> np.ndarray:
         """(P,) log of the planned price over the one that there would be."""

@@ -50,15 +50,17 @@ class Quantities:
 
     def draw(
         self, tokens: np.ndarray, trip: np.ndarray, size: np.ndarray,
-        uniform: Callable[[int, np.ndarray], np.ndarray],
+        uniform: Callable[[int, np.ndarray], np.ndarray], grown: np.ndarray | float = 1.0,
     ) -> np.ndarray:  # fmt: skip
         """Units (n,) of products (n,) on trips (n,), ascending, whose sizes are codes (trips,).
 
         uniform(attempt, rows) are uniforms for some of the items: trips are drawn again until their
-        units fit their size.
+        units fit their size. grown: (trips,) times as many items as a trip of its size would hold
+        without a scenario, which so many units go with: or what it adds would be taken from the
+        units of everything else.
         """
         found, rows = np.ones(len(tokens), np.int64), np.arange(len(tokens))
-        least, most = self._least[size], self._most[size]
+        least, most = (np.rint(x[size] * grown).astype(int) for x in (self._least, self._most))
         for attempt in range(ATTEMPTS):
             u = uniform(attempt, rows)
             law = self._cumulative[size[trip[rows]], tokens[rows]]

@@ -40,16 +40,17 @@ def processes_option(parser: CommandParser) -> None:
 
 
 def ready_simulator(
-    checkpoint: Checkpoint, cache: TensorCache, start: int, customers: np.ndarray | None = None
-) -> Simulator:
-    """With a checkpoint's model; raises what `ready` and `Simulator` raise."""
+    checkpoint: Checkpoint, cache: TensorCache, start: int, customers: np.ndarray | None = None,
+    instrument: np.ndarray | None = None,
+) -> Simulator:  # fmt: skip
+    """With a checkpoint's model, the rest is as of `Simulator`; raises what both and `ready` do."""
     # A simulation is many small operations: several threads gain little by them, and lose much
     # by waiting for each other where other processes use the cores.
     torch.set_num_threads(1)
     keep_few_kernels()
     keep_freed_memory()
     model = ready(checkpoint, cache, choose("auto"))
-    return Simulator(model, cache, start, customers)
+    return Simulator(model, cache, start, customers, instrument)
 
 
 def simulate(

@@ -72,15 +72,19 @@ class Simulator:
         cache: the receipts.
         start: the last week of the history.
         customers: rows of the cache's customers; all those with a trip up to the start if left out.
+        instrument: (products of the cache, start) pence that suppliers charged, which tell whether
+            prices followed demand (`simulator.costs.read_weekly_costs`).
 
     Raises InputError for a start within the weeks that the model was trained on, and for customers
     without a trip.
     """
 
     def __init__(
-        self, model: WorldModel, cache: TensorCache, start: int, customers: np.ndarray | None = None
-    ) -> None:
+        self, model: WorldModel, cache: TensorCache, start: int,
+        customers: np.ndarray | None = None, instrument: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
         check_start(cache, start)
+        self._instrument = instrument
         self.model, self.cache, self.start = model, cache, start
         first = cache["customers.trip_offsets"].astype(np.int64)
         known = np.append(cache["trips.week"] <= start, False)
@@ -111,7 +115,7 @@ class Simulator:
 
     @cached_property
     def _response(self) -> DemandResponse | None:
-        return fit_demand_response(self.cache, self.start)
+        return fit_demand_response(self.cache, self.start, self._instrument)
 
     @cached_property
     def demand(self) -> DemandResponse | None:
@@ -355,17 +359,17 @@ class _Run:
         sizes = chosen(chances, uniforms(self.seed, SIZE, *keys))
         sizes = np.minimum(sizes, np.count_nonzero(on_sale))
         stores = np.array([plan.store for plan in plans])
-        weights = None
+        weights, reminders = None, None
         if self.effects is not None:
             groups = self.simulator.segments(keys[0])
             weights = self.effects.log_weights(stores, week, groups).exp()
         if self.hands is not None:
-            weights = self.hands.weights(keys[0], stores, week, weights)
+            weights, reminders = self.hands.weights(keys[0], stores, week, weights)
         baskets = fill(
             self.model, self.laws.items, states, plans, sizes, week, on_sale, self.seed, keys,
-            weights, self.swap,
+            weights, self.swap, reminders,
         )  # fmt: skip
-        sizes = np.array([len(basket) for basket in baskets])
+        asked, sizes = sizes, np.array([len(basket) for basket in baskets])
         tokens = np.concatenate(baskets)
         of_trip = np.repeat(np.arange(len(plans)), sizes)
         of_items = (*(key[of_trip] for key in keys), tokens)
@@ -374,7 +378,9 @@ class _Run:
             return uniforms(self.seed, QUANTITY, *(key[rows] for key in of_items), attempt)
 
         of_size = np.array([plan.kind[0] for plan in plans])
-        quantities = self.laws.quantities.draw(tokens, of_trip, of_size, uniform)
+        quantities = self.laws.quantities.draw(
+            tokens, of_trip, of_size, uniform, sizes / np.maximum(asked, 1)
+        )
         portions = self.laws.portions.draw(tokens, uniforms(self.seed, PORTION, *of_items))
         stores = stores[of_trip]
         if self.effects is not None:

@@ -55,6 +55,8 @@ class TensorFile:
             if metadata.get("digest") != _digest(arrays, about):
                 raise InputError(f"{path} is damaged or was changed: {self.made}")
             facts = json.loads(about)
+        except InputError:
+            raise
         except (SafetensorError, OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path} cannot be read ({error}): {self.made}") from None
         for name, values in arrays.items():

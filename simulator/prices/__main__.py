@@ -16,8 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.command import history_options, output_folder, page_maker, start_of
-from simulator.costs import read_costs, read_weekly_costs
+from simulator.command import (
+    history_options,
+    instrument_of,
+    instrument_option,
+    output_folder,
+    page_maker,
+    start_of,
+)
+from simulator.costs import read_costs
 from simulator.prices.content import add_instrument, add_plan, content, write_tables
 from simulator.prices.demand_response import fit_demand_response
 from simulator.prices.elasticities import elasticities
@@ -56,12 +63,7 @@ def _parser() -> CommandParser:
         "--costs", type=Path, metavar="FILE",
         help="CSV or Parquet of product_code and unit_cost_pence: find the prices worth charging",
     )  # fmt: skip
-    add(
-        "--instrument", type=Path, metavar="FILE",
-        help="CSV or Parquet of product_code, week (or shop_week) and unit_cost_pence, what "
-        "suppliers charged: find out whether prices followed demand, and take that out of "
-        "elasticities; weeks after --start are not read",
-    )  # fmt: skip
+    instrument_option(parser)
     add("--rules", type=Path, metavar="FILE", help="what these have to keep, a YAML file")
     return parser
 
@@ -75,9 +77,9 @@ def _run(options: argparse.Namespace, command: str) -> None:
     seen = check_prices_move(cache)
     with output_folder(options.out):
         costs = read_costs(options.costs, cache) if options.costs else None
-        weekly = read_weekly_costs(options.instrument, cache, start) if options.instrument else None
+        instrument = instrument_of(options, cache, start)
         print("measuring how demand answers to prices", file=sys.stderr)
-        response = fit_demand_response(cache, start, weekly)
+        response = fit_demand_response(cache, start, instrument)
         if response is None:
             raise InputError(f"{cache.folder}: no product sells often enough to tell")
         panel = response.products.panel

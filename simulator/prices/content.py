@@ -13,7 +13,7 @@ import torch
 
 from simulator.prices.elasticities import Elasticities, elasticities, evidence, verdict
 from simulator.prices.expected import ExpectedDemand
-from simulator.prices.instrument import Contrast
+from simulator.prices.instrument import Contrast, Instrument
 from simulator.prices.kept_rules import kept
 from simulator.prices.optimise import Plan, Rules, todays_prices
 from simulator.prices.panel import MIN_TRIPS
@@ -84,13 +84,15 @@ def add_instrument(content: dict[str, Any], cache: TensorCache, demand: Expected
     before = replace(demand.response, products=found.without)
     at_first = ExpectedDemand(cache, before, content["start"], demand.weeks)
     without = elasticities(at_first, draws=1)
-    content["instrument"] = {
-        "within_needs": _contrast(found.within), "between_needs": _contrast(found.between),
-        "own_without": _own(found.without, without),
-    }  # fmt: skip
+    content["instrument"] = contrasts(found) | {"own_without": _own(found.without, without)}
     for i in np.flatnonzero(without.sold == without.priced).tolist():
         row = content["products"][without.sold[i]]
         row[WITHOUT] = _number(without.value[i])
+
+
+def contrasts(found: Instrument) -> dict[str, dict[str, Any]]:
+    """What an instrument says of products of a need, and of needs."""
+    return {"within_needs": _contrast(found.within), "between_needs": _contrast(found.between)}
 
 
 def _contrast(found: Contrast) -> dict[str, Any]:

@@ -65,16 +65,17 @@ def announced(effects: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def asked(instrument: Mapping[str, Any]) -> list[str]:
-    """Whether prices followed demand, and what that does to elasticities; intervals of 90 %."""
+    """`told`, and elasticities as they are without it."""
     return [
         f"own elasticities without the instrument: {_spread(instrument['own_without'])}",
-        *(
-            f"instrument, {words}: {_said(instrument[key])}"
-            for key, words in (
-                ("within_needs", "products of a need"), ("between_needs", "needs"),
-            )
-        ),
-    ]  # fmt: skip
+        *told(instrument),
+    ]
+
+
+def told(contrasts: Mapping[str, Any]) -> list[str]:
+    """Whether prices followed demand, and what that does to elasticities; intervals of 90 %."""
+    names = {"within_needs": "products of a need", "between_needs": "needs"}
+    return [f"instrument, {words}: {_said(contrasts[key])}" for key, words in names.items()]
 
 
 def _said(of: Mapping[str, Any]) -> str:

@@ -10,10 +10,14 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from simulator.command import (
     MOST_RUNS,
+    instrument_of,
+    instrument_option,
     output_folder,
     page_maker,
     seeds_of,
@@ -21,6 +25,7 @@ from simulator.command import (
     start_of,
 )
 from simulator.costs import read_costs
+from simulator.coupon_answers import check_trial
 from simulator.coupon_log import CouponLog
 from simulator.runs import ready_simulator
 from simulator.scenario_file import read_scenario
@@ -68,6 +73,7 @@ def _parser() -> CommandParser:
         help="log of a trial of coupons, which tells how they are answered to (default: the "
         "scenario says what share is redeemed)",
     )  # fmt: skip
+    instrument_option(parser)
     simulation_options(parser, weeks=9)
     return parser
 
@@ -79,15 +85,25 @@ def _run(options: argparse.Namespace, command: str) -> None:
     seeds = seeds_of(options, options.runs * len(options.checkpoints))
     cache = TensorCache(options.cache)
     start = start_of(options, cache)
-    trial = CouponLog.load(options.trial) if options.trial else None
+    trial = _trial(options.trial, cache, start) if options.trial else None
     scenario = read_scenario(options.scenario, cache, start, options.weeks, trial)
     text = options.scenario.read_text(encoding="utf-8")
-    check(cache, scenario, start + 1, start + options.weeks)  # before models are made ready
+    with _of(options.scenario):  # before models are made ready
+        check(cache, scenario, start + 1, start + options.weeks)
+    if options.instrument and not (scenario.prices or scenario.coupons):
+        raise InputError(
+            f"--instrument: {options.scenario} changes no price and has no coupons, so that "
+            "nothing answers to prices: leave it out"
+        )
     costs = read_costs(options.costs, cache) if options.costs else None
+    instrument = instrument_of(options, cache, start)
     with output_folder(options.out):
         checkpoints = [load_checkpoint(path) for path in options.checkpoints]
-        simulators = [ready_simulator(each, cache, start) for each in checkpoints]
-        found = what_if(simulators, scenario, options.weeks, seeds, costs, options.processes)
+        simulators = [
+            ready_simulator(each, cache, start, instrument=instrument) for each in checkpoints
+        ]
+        with _of(options.scenario):
+            found = what_if(simulators, scenario, options.weeks, seeds, costs, options.processes)
         facts = {
             "scenario": options.scenario.name,
             "scenario_text": text,
@@ -103,6 +119,22 @@ def _run(options: argparse.Namespace, command: str) -> None:
             write_tables(found, fresh / TABLES)
     print("\n".join(report(values)))
     print(f"\n{options.out / PAGE}: the page; {JSON} and {TABLES}/ beside it")
+
+
+def _trial(path: Path, cache: TensorCache, start: int) -> CouponLog:
+    trial = CouponLog.load(path)
+    with _of(f"--trial: {path}"):
+        check_trial(trial, cache, start)
+    return trial
+
+
+@contextmanager
+def _of(file: Path | str) -> Iterator[None]:
+    """What is wrong within is said to be wrong with a file."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
 
 
 def main(arguments: list[str] | None = None) -> int:

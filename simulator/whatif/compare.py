@@ -11,6 +11,7 @@ from simulator.coupons import Coupon
 from simulator.intervals import Difference, paired, share
 from simulator.planned_prices import PriceChange
 from simulator.prices.absences import Instead
+from simulator.prices.instrument import Instrument
 from simulator.runs import with_progress
 from simulator.scenario import Scenario
 from simulator.simulation import Simulator
@@ -65,6 +66,8 @@ class WhatIf:
     one."""
     costs: np.ndarray | None
     """(V,) pence of a unit, NaN where unknown."""
+    instrument: Instrument | None
+    """What was found of an instrument, where simulators have one."""
 
     @property
     def is_different(self) -> bool:
@@ -103,6 +106,7 @@ def what_if(
     # Before there are processes, each of which would measure it.
     goes_or_comes = scenario.delisted or scenario.launched
     instead = [each.substitution.instead for each in simulators if goes_or_comes]
+    answers = [each.demand for each in simulators if scenario.prices or scenario.coupons]
     if scenario.coupons:
         scenario = one.settled(scenario)
     shelves = changed_shelves(cache, scenario)
@@ -146,6 +150,7 @@ def what_if(
         coupons=scenario.coupons,
         instead=instead[0] if instead else None,
         costs=costs,
+        instrument=answers[0].instrument if any(answers) else None,
     )
 
 

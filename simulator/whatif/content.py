@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from simulator.prices.content import contrasts
+from simulator.prices.text_report import told
 from simulator.whatif.compare import Table, WhatIf
 from simulator.whatif.counting import ADDITIVE, DURING
 from simulator.words import named, percent
@@ -36,6 +38,7 @@ def content(found: WhatIf, cache: TensorCache, facts: Mapping[str, Any]) -> dict
         "measures": list(found.measures),
         "notes": notes(found, cache),
         "evidence": _evidence(found),
+        **({"instrument": contrasts(found.instrument)} if found.instrument else {}),
         "tables": tables,
         "products": _products(found),
         "by_model": [
@@ -99,6 +102,9 @@ def notes(found: WhatIf, cache: TensorCache) -> list[str]:
                 "Of the products whose price changes the same units sell in every run: in this "
                 "model demand does not answer to the change, only what is paid changes."
             )
+    if found.instrument is not None:
+        lines = told(contrasts(found.instrument))
+        said += [f"{line[0].upper()}{line[1:]}." for line in lines]
     if found.instead is not None:
         said.append(found.instead.words())
     for number, coupon in enumerate(found.coupons, start=1):

@@ -39,6 +39,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > LARGEST:
             raise InputError(f"{path}: larger than 1 MB. Expected a short YAML file")
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=Texts)
+    except InputError:
+        raise
     except RecursionError:
         raise InputError(f"{path}: not read as YAML: nested too deeply") from None
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:

@@ -67,6 +67,29 @@ def test_units_fit_the_size_of_the_trip(chain):
     assert found.tolist() == [1, 1, 3, 3]
 
 
+def test_units_grow_with_what_a_scenario_adds_to_a_trip(chain):
+    """Three items on a trip of two units at most: a half more of both, and no unit less of the
+    others; where half of the items is left, one of three units at least is two."""
+    law = Quantities(chain[0], START)
+    law._least[1:3], law._most[1:3] = (1, 3), (2, 99)
+    tokens, trip, size = np.array([1, 2, 3, 4]), np.array([0, 0, 0, 1]), np.array([1, 2])
+
+    def none_at_first(attempt, rows):
+        """Of units drawn at first there are too many, and then one of each."""
+        return np.full(len(rows), 0.0 if attempt else 1.0)
+
+    found = law.draw(tokens, trip, size, none_at_first, np.array([1.5, 0.5]))
+    assert found[:3].tolist() == [1, 1, 1] and found[3] >= 2
+    rng = np.random.default_rng(0)
+
+    def most_of(grown):
+        """Units of a trip of two items, of many draws."""
+        given = tokens[:2], trip[:2], size[:1], lambda _, rows: rng.random(len(rows)), grown
+        return max(law.draw(*given).sum() for _ in range(50))
+
+    assert most_of(1.0) == 2 and most_of(1.5) == 3 and 3 < most_of(4.0) <= 8
+
+
 def test_portions_are_what_trips_with_one_show(tmp_path):
     """One product is weighed; every trip with it paid 1.5 times its price beside the others'."""
     columns = toy_columns(trips_of=[30] * 10, seed=2)

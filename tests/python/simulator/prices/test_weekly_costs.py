@@ -50,6 +50,8 @@ def test_of_weeks_after_the_start_nothing_is_read(chain, tmp_path):
         (HEAD + "PRD0000,1,x\n", "line 2, unit_cost_pence: 'x', where pence above 0"),
         (HEAD + "PRD0000,0,5\n", "line 2, week: '0', where a whole number from 1 is expected"),
         (HEAD + "PRD0000,May,5\n", "line 2, week: 'May', where a whole number"),
+        (HEAD + f"PRD0000,{'9' * 5000},5\n", "line 2, week: '999999999999...9999999999999', where"),
+        (HEAD + f"PRD0000,1,{'9' * 5000}\n", "unit_cost_pence: '999999999999...9999999999999', w"),
         (
             HEAD + "PRD0000,1,5\nPRD0000,1,6\n",
             "line 3, product_code: PRD0000 in week 1 stands in line 2 already",

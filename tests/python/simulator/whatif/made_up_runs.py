@@ -20,9 +20,11 @@ NEW = -2
 class MadeUp:
     """As `Simulator`, but trips are the same with a scenario and without. A delisted product is
     replaced by the next one, a price by the one that the scenario makes of it, and coupons are used
-    by all who can."""
+    by all who can. How demand answers to prices is not measured."""
 
-    def __init__(self, cache, start, customers=None):
+    demand = None
+
+    def __init__(self, cache, start, customers=None, instrument=None):
         self.cache, self.start = cache, start
         self.substitution = Substitution(cache, None)
         self.customers = np.arange(5) if customers is None else customers

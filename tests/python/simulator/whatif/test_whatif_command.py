@@ -31,7 +31,8 @@ products:
 def quick(monkeypatch):
     """Receipts are made up, so that no model is made ready."""
     monkeypatch.setattr(
-        "simulator.whatif.__main__.ready_simulator", lambda _, cache, start: MadeUp(cache, start)
+        "simulator.whatif.__main__.ready_simulator",
+        lambda _, cache, start, instrument: MadeUp(cache, start),
     )
 
 
@@ -161,10 +162,10 @@ def test_several_models_have_runs_of_their_own(chain, folder, quick, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--scenario", "nowhere.yml"], "nowhere.yml: there is no such file"),
+        (["--scenario", "nowhere.yml"], "error: nowhere.yml: there is no such file"),
         (["--scenario", "bad.yml"], "bad.yml: not read as YAML"),
         (["--scenario", "vouchers.yml"], "unknown part vouchers. Known are prices"),
-        (["--scenario", "nothing.yml"], "the scenario changes nothing in weeks 26-27"),
+        (["--scenario", "nothing.yml"], "nothing.yml: the scenario changes nothing in weeks 26-27"),
         (["--costs", "bad.csv"], "bad.csv: line 2, unit_cost_pence: 'x'"),
         (["--out", "out"], "--out: out is there already: name a new folder"),
         (["--runs", "0"], "--runs: expected a whole number"),

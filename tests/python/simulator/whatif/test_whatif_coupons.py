@@ -114,7 +114,7 @@ def simulated(chain, simulator):
     from the second week on."""
     cache, _ = chain
     own = coupon(cache, range(1, 11), range(30), last=FIRST + 1, share=0.5)
-    plan = Scenario(coupons=(replace(own, answer=Answer(0.8, 2.0, "")),))
+    plan = Scenario(coupons=(replace(own, answer=Answer(0.8, 1.0, "", 0.2, 0.5)),))
     return [simulator.run(2, 5, scenario) for scenario in (Scenario(), plan)]
 
 
@@ -185,7 +185,8 @@ def command(chain, tmp_path, monkeypatch):
     (tmp_path / "plan.yml").write_text(PLAN)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "simulator.whatif.__main__.ready_simulator", lambda _, cache, start: MadeUp(cache, start)
+        "simulator.whatif.__main__.ready_simulator",
+        lambda _, cache, start, instrument: MadeUp(cache, start),
     )
     given = [
         "best", "--cache", str(cache.folder), "--start", str(START), "--weeks", "2", "--runs", "2",
@@ -209,19 +210,43 @@ def test_page_tables_and_screen_state_coupons(command, tmp_path, capsys):
     assert head.startswith("coupon,holders,measure,without")
 
 
-def test_a_trial_is_read_where_a_coupon_asks_for_it(command, tmp_path, capsys):
-    code = padded(["PRD0003"])
+def trial_of(cache, **change) -> CouponLog:
+    """One in which nobody got or bought anything."""
     none = np.zeros(0, np.int64)
-    CouponLog(
-        padded(["CUST"]), code, np.zeros(1, np.int64), np.ones(1, np.int64),
-        np.zeros((1, 1, 1), bool), *[none] * 7, first=1, lasts=4, depth=0.1, chain="",
-    ).save(tmp_path / "trial")  # fmt: skip
+    log = CouponLog(
+        padded([code.decode() for code in cache["customers.code"].tolist()]), padded(["PRD0003"]),
+        np.zeros(1, np.int64), np.ones(1, np.int64), np.zeros((1, 60, 1), bool), *[none] * 7,
+        first=1, lasts=4, depth=0.1, chain="",
+    )  # fmt: skip
+    return replace(log, **change)
+
+
+def test_a_trial_is_read_where_a_coupon_asks_for_it(chain, command, tmp_path, capsys):
+    trial_of(chain[0]).save(tmp_path / "trial")
     assert command("--trial", "trial") == 2
     assert "plan.yml: no coupon asks for the trial" in capsys.readouterr().err
     (tmp_path / "plan.yml").write_text(PLAN.replace(", redeemed: 0.5%", ""))
     assert command("--trial", "trial") == 0
     assert command("--trial", "nowhere", "--out", "other") == 2
     assert "nowhere: there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"customer": padded([f"C{row}" for row in range(60)])}, "cards are not those of the"),
+        ({"code": padded(["OTHER"])}, "has a coupon on OTHER, which the receipts do not have"),
+        ({"lasts": START + 1}, f"the trial ends after week {START}"),
+    ],
+)
+def test_a_trial_of_another_chain_is_refused_at_once(
+    chain, command, tmp_path, capsys, change, says
+):
+    (tmp_path / "plan.yml").write_text(PLAN.replace(", redeemed: 0.5%", ""))
+    trial_of(chain[0], **change).save(tmp_path / "trial")
+    assert command("--trial", "trial") == 2
+    said = capsys.readouterr().err
+    assert "--trial: trial: the trial" in said and says in said and said.count("\n") == 1
 
 
 def test_receipts_of_a_run_have_no_place_for_coupons(command, capsys):
