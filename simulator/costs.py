@@ -62,7 +62,7 @@ def read_weekly_costs(path: Path, cache: TensorCache, last_week: int) -> np.ndar
     for place, line in _lines(path, (CODE, COST, WEEKS), "one row a product and week"):
         name = next(name for name in WEEKS if name in line)
         try:
-            week = int(str(line[name]))
+            week = int(_plain(line[name]))
         except ValueError:
             week = 0
         if week < 1:
@@ -89,9 +89,14 @@ def _product_rows(cache: TensorCache) -> dict[str, int]:
     return {code.decode(): row for row, code in enumerate(cache["products.code"].tolist())}
 
 
+def _plain(value: Any) -> str:
+    """Without what Python reads in numbers and nobody writes there: `1_0` is no 10."""
+    return str(value).replace("_", "?")
+
+
 def _pence(path: Path, place: str, cost: Any, least: float = 0.0) -> float:
     try:
-        value = float(cost)
+        value = float(_plain(cost))
     except (TypeError, ValueError):
         value = math.nan
     if not least <= value <= MAX_PRICE:

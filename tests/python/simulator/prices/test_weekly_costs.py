@@ -48,6 +48,8 @@ def test_of_weeks_after_the_start_nothing_is_read(chain, tmp_path):
     [
         (HEAD + "PRD0000,1,0\n", "line 2, unit_cost_pence: '0', where pence above 0"),
         (HEAD + "PRD0000,1,x\n", "line 2, unit_cost_pence: 'x', where pence above 0"),
+        (HEAD + "PRD0000,1,1_0\n", "line 2, unit_cost_pence: '1_0', where pence above 0"),
+        (HEAD + "PRD0000,1_0,5\n", "line 2, week: '1_0', where a whole number from 1"),
         (HEAD + "PRD0000,0,5\n", "line 2, week: '0', where a whole number from 1 is expected"),
         (HEAD + "PRD0000,May,5\n", "line 2, week: 'May', where a whole number"),
         (HEAD + f"PRD0000,{'9' * 5000},5\n", "line 2, week: '999999999999...9999999999999', where"),
