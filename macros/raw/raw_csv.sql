@@ -203,8 +203,8 @@
 
 {% macro needs_care(line) -%}
     {#- Whether the fields of a line are worth a look each: a quotation mark, a blank around a field, a word for
-        a missing value. To look for each text by itself is quicker than one regular expression for all,
-        on Spark ten times: Java tries every alternative at every place. -#}
+        a missing value. To look for each text by itself is quicker than one regular expression for all: Java
+        tries every alternative at every place. -#}
     {%- set first_letters = {} -%}
     {%- for word in raw_missing_words() -%}
         {%- do first_letters.setdefault(word[0], []).append(modules.re.escape(word[1:])) -%}
