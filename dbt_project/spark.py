@@ -15,9 +15,11 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
+from dbt.adapters.factory import get_adapter_by_type
 from dbt.config.runtime import load_profile
 from dbt.flags import get_flags
-from dbt.plugins.manager import dbtPlugin
+from dbt.plugins.manager import dbt_hook, dbtPlugin
+from dbt.plugins.manifest import PluginNodes
 from dbt_common.exceptions import DbtRuntimeError
 
 from .functions import FUNCTIONS, order_line_functions
@@ -31,6 +33,9 @@ _MEMORY = re.compile(r"[1-9]\d*[mgt]", re.IGNORECASE)
 class Plugin(dbtPlugin):
     """What dbt makes before it reads a project."""
 
+    _on_spark = False
+    """Whether Spark was started."""
+
     def initialize(self) -> None:
         """Raises DbtRuntimeError, whose message dbt prints without a stack trace."""
         if self.project_name != "retailsim":
@@ -40,6 +45,17 @@ class Plugin(dbtPlugin):
         credentials = profile.credentials
         if credentials.type == "spark" and credentials.method == "session":
             start(credentials.server_side_parameters)
+            self._on_spark = True
+
+    @dbt_hook
+    def get_nodes(self) -> PluginNodes:
+        """None. Called when dbt-spark has switched ANSI mode off: this switches it on, so that a
+        number which does not fit its type is an error, as on DuckDB, and not another number.
+        """
+        if self._on_spark:
+            credentials = get_adapter_by_type("spark").config.credentials
+            credentials.server_side_parameters["spark.sql.ansi.enabled"] = "true"
+        return PluginNodes()
 
 
 plugins = [Plugin]

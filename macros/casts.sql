@@ -8,8 +8,8 @@
 {%- endmacro %}
 
 {% macro whole_number(text, type) -%}
-    {#- Null too where the number does not fit the type. -#}
-    case when {{ is_whole_number(text) }} then try_cast({{ text }} as {{ type }}) end
+    {#- Null too where the number does not fit the type. Spark takes '3.0' for no whole number. -#}
+    case when {{ is_whole_number(text) }} then try_cast(split_part({{ text }}, '.', 1) as {{ type }}) end
 {%- endmacro %}
 
 {% macro is_pounds(text) -%}
@@ -42,9 +42,8 @@
         than to match. -#}
     (
         {{ text }} < ':'
-        and {{ matches(text, '[+-]?[0-9]+(\\.[0-9]*[eE][+-]?|[eE][+-])[0-9]+') }}
-        or lower({{ text }}) = 'inf'
-        or lower({{ text }}) = '-inf'
+        and {{ matches(text, '[+-]?[0-9]+(\\.[0-9]*[eE][+-]?|[eE][+-])[0-9]+|-(?i:inf)') }}
+        or length({{ text }}) = 3 and lower({{ text }}) = 'inf'
     )
 {%- endmacro %}
 

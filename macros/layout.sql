@@ -14,7 +14,7 @@
     {%- if not execute -%}
         {%- do return({'kinds': {}, 'categories': [], 'thresholds': {}}) -%}
     {%- endif -%}
-    {%- set asked = run_query('select layout(' ~ sql_string(layout_name()) ~ ')') -%}
+    {%- set asked = asked_once('select layout(' ~ sql_string(layout_name()) ~ ')') -%}
     {%- set found = fromjson(asked.rows[0][0]) -%}
     {%- if found.problem -%}{%- do exceptions.raise_compiler_error(found.problem) -%}{%- endif -%}
     {%- do return(found) -%}

@@ -53,7 +53,7 @@
     {# Pre-hook of every model: enters it as building where on-run-start could not, since `dbt retry`
        does not tell what it selects. #}
     {% if execute and not selected_resources %}
-        {{ together(enter(building([model.unique_id]))) }}
+        {{ statements_of_hook(enter(building([model.unique_id]))) }}
     {% endif %}
 {% endmacro %}
 

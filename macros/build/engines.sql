@@ -1,17 +1,21 @@
 {# What the build record needs of an engine: DuckDB has transactions and deletes rows, Spark neither. #}
 
 {% macro together(statements) %}
-    {{- adapter.dispatch('together', 'retailsim')(statements) -}}
+    {#- SQL of a hook of a run: the statements, all or none where the engine has transactions. -#}
+    {%- set begin, end = ([], []) if target.type == 'spark' else (['begin transaction'], ['commit']) -%}
+    {{ statements_of_hook(begin + statements + end) }}
 {% endmacro %}
 
-{% macro default__together(statements) %}
-    {#- SQL of a hook: the statements, all or none. -#}
-    begin transaction;
-    {{ statements | join(';\n') }};
-    commit;
+{% macro statements_of_hook(statements) %}
+    {{- adapter.dispatch('statements_of_hook', 'retailsim')(statements) -}}
 {% endmacro %}
 
-{% macro spark__together(statements) %}
+{% macro default__statements_of_hook(statements) %}
+    {#- SQL of a hook: the statements. Those of a model's hook are in its transaction. -#}
+    {{ statements | join(';\n') }}
+{% endmacro %}
+
+{% macro spark__statements_of_hook(statements) %}
     {#- Runs them one by one, since Spark takes one at a time; there is nothing left for the hook. -#}
     {% for sql in statements %}
         {% call statement(auto_begin=false) %}{{ sql }}{% endcall %}

@@ -45,7 +45,6 @@
     {%- if statements is none -%}
         {%- do return(dbt.materialization_table_duckdb() if has_transactions else dbt.materialization_table_spark()) -%}
     {%- endif -%}
-    {%- if has_transactions %}{{ run_hooks(pre_hooks, inside_transaction=False) }}{% endif -%}
     {{ run_hooks(pre_hooks) }}
     {%- for sql in statements -%}
         {%- call statement('main') -%}{{ sql }}{%- endcall -%}

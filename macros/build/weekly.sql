@@ -81,7 +81,7 @@
 {% macro new_files() %}
     {#- Names of the files that this run adds, in order; none in a full build. -#}
     {%- if not is_a_build() -%}{%- do return([]) -%}{%- endif -%}
-    {%- do return(run_query('select distinct source_file from ' ~ build_table('build_added')
+    {%- do return(asked_once('select distinct source_file from ' ~ build_table('build_added')
         ~ " where run = '" ~ invocation_id ~ "' order by source_file").columns[0].values() | list) -%}
 {% endmacro %}
 
@@ -109,23 +109,37 @@
       Columns: shop_week, trip_key, and any other that counts weeks. 0, which is all, where a line is of the
       training weeks: on these rows of any week may depend.
     -#}
-    {%- if not is_a_build() -%}{%- do return(none) -%}{%- endif -%}
-    {%- set weeks, trips = build_table('stg_weeks'), build_table('int_baskets') -%}
-    {%- set changed = run_query('select coalesce(min(first_shop_week), 2147483647) from '
-        ~ build_table('build_added') ~ " where run = '" ~ invocation_id ~ "' having count(*) > 0").rows -%}
-    {%- if not changed -%}{%- do return(none) -%}{%- endif -%}
-    {%- set week = run_query('select coalesce(min(case when shop_week >= ' ~ changed[0][0]
-        ~ ' then week end), max(week) + 1) from ' ~ weeks).rows[0][0] -%}
-    {%- if week <= var('train_last_week') -%}
-        {%- do return(0) -%}
-    {%- elif column == 'shop_week' -%}
-        {%- do return(changed[0][0]) -%}
-    {%- elif column == 'trip_key' -%}
-        {%- do return(run_query('select coalesce(max(trip_key), 0) + 1 from ' ~ trips
-            ~ ' where week < ' ~ week).rows[0][0]) -%}
-    {%- endif -%}
-    {%- do return(week) -%}
+    {%- if not new_files() -%}{%- do return(none) -%}{%- endif -%}
+    {%- set shop_week, week, trip_key = asked_once(first_changes()).rows[0] -%}
+    {%- if week <= var('train_last_week') -%}{%- do return(0) -%}{%- endif -%}
+    {%- do return({'shop_week': shop_week, 'trip_key': trip_key}.get(column, week)) -%}
 {% endmacro %}
+
+{% macro first_changes() -%}
+    {#- SQL: the least shop_week, week and trip_key of new lines, or beyond all that there are. -#}
+    with added as (
+        select coalesce(min(first_shop_week), 2147483647) as shop_week
+        from {{ build_table('build_added') }}
+        where run = '{{ invocation_id }}'
+    ),
+
+    changed as (
+        select
+            added.shop_week,
+            coalesce(min(case when weeks.shop_week >= added.shop_week then weeks.week end), max(weeks.week) + 1) as week
+        from added
+        cross join {{ build_table('stg_weeks') }} as weeks
+        group by added.shop_week
+    )
+
+    select
+        changed.shop_week,
+        changed.week,
+        coalesce(max(trips.trip_key), 0) + 1
+    from changed
+    left join {{ build_table('int_baskets') }} as trips on trips.week < changed.week
+    group by changed.shop_week, changed.week
+{%- endmacro %}
 
 {% macro changed_since(column) -%}
     {#- SQL: whether a row may be new, by a column that `first_changed` knows. Models say it where the engine

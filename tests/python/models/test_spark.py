@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -66,6 +66,8 @@ def spoil(raw: Path) -> None:
     change(16, quantity="0")
     change(18, basket_id="9.94E+14")
     change(20, store_code="N/A")
+    change(22, quantity="+3.00")
+    change(24, quantity="2147483648", cust_code="-Inf")
     lines += [lines[30], '"","",,']
     spoiled.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -89,10 +91,19 @@ class Build:
     layout: str
     arguments: tuple[str, ...] = ()
     """Of `dbt run`."""
+    command: str = "run"
+    error: str = ""
+    """A part of what a run that must fail says."""
+    killed: bool = False
+    """Whether it ends before it enters what became of its models."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Its own variables."""
 
 
 LINES = ("--select", "stg_transactions")
 FATES = ("+rejected_rows", "+set_aside_rows")
+ON_SPARK_ALONE = ("begun", "overflow", "failed", "stopped")
+OVERFLOW = "select sum(units)::integer as units from (values (2147483647), (1)) as lines (units)"
 PROMOTIONS = ("+promotions", "+coupon_offers", "+coupons_redeemed")
 
 
@@ -120,6 +131,12 @@ def builds(raw, tmp_path_factory) -> dict[str, Build]:
         shutil.copy2(path, begun)
     found["begun"] = Build(begun, "lgsr", split)
     found["chain"] = Build(raw, "lgsr", split)
+    found["overflow"] = Build(raw, "lgsr", ("--inline", OVERFLOW), "show", error="overflow")
+    found["failed"] = Build(
+        raw, "lgsr", ("--select", "stg_predictions"), error="no such file",
+        environment={"RETAILSIM_PREDICTIONS": str(folder / "none.parquet")},
+    )  # fmt: skip
+    found["stopped"] = Build(raw, "lgsr", command="retry", killed=True)
     return found
 
 
@@ -129,21 +146,26 @@ def on_duckdb(built, builds) -> dict[str, Path]:
     return {
         name: built(f"{name}_on_duckdb", build.raw, *build.arguments, layout=build.layout).path
         for name, build in builds.items()
-        if name != "begun"
+        if name not in ON_SPARK_ALONE
     }
 
 
 @pytest.fixture(scope="module")
 def on_spark(java, shared, builds, dbt_environment) -> dict[str, Path]:
-    """The warehouse of each build; one process makes all."""
+    """The warehouse of each build; one process makes all, and stops where one does not end as it
+    should: with an error, say, for a number that does not fit its type (`overflow`).
+    """
 
     def make(folder: Path) -> None:
         lines = [
             {
-                "arguments": ["--no-use-colors", "run", "--target", "spark", *build.arguments],
+                "arguments": [build.command, "--target", "spark", *build.arguments],
                 "environment": dbt_environment(folder, build.raw)
-                | {"RETAILSIM_LAYOUT": build.layout},
+                | {"RETAILSIM_LAYOUT": build.layout}
+                | build.environment,
                 "kept": str(folder / name),
+                "error": build.error,
+                "killed": build.killed,
             }
             for name, build in builds.items()
         ]
@@ -196,6 +218,14 @@ def test_the_cache_is_the_same_to_the_byte(on_duckdb, on_spark, tmp_path):
     for name in files:
         one, other = ((tmp_path / engine / name).read_bytes() for engine in ("duckdb", "spark"))
         assert one == other, name
+
+
+def test_what_a_retry_has_begun_is_not_taken_for_built(on_spark):
+    from dbt_project.warehouse import WarehouseError, open_warehouse
+
+    for name, reason in [("failed", "failed: .* no such file"), ("stopped", "finished stg_predic")]:
+        with pytest.raises(WarehouseError, match=reason), open_warehouse(on_spark[name]):
+            pass
 
 
 def test_what_differs_is_found(on_duckdb, tmp_path):
