@@ -1,8 +1,8 @@
 """What is known of every product without the customer: the kind of trip, and recent sales.
 
 The kind of trip changes the probability of every product: lift = P(p | kind) / P(p). Kinds are all
-combinations of the four columns of the trip context. Of a product that is bought m times on
-training trips of a kind, where e would be its average, the lift is
+combinations of the four columns of the trip context. Of a product that training trips of a kind
+hold m times, where as many trips of all kinds would hold it e times, the lift is
 
     (m + 4 l) / (e + 4)    with l the lift of its category, found in the same way from its parent's
 
