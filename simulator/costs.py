@@ -97,7 +97,7 @@ def _plain(value: Any) -> str:
 def _pence(path: Path, place: str, cost: Any, least: float = 0.0) -> float:
     try:
         value = float(_plain(cost))
-    except (TypeError, ValueError):
+    except ValueError:
         value = math.nan
     if not least <= value <= MAX_PRICE:
         above = "above" if least else "from"

@@ -13,7 +13,6 @@ from trainer.training.losses import LossWeights
 Config = TypeVar("Config")
 
 FOCAL_ONLY = LossWeights(focal=1.0, contrastive=0, size=0, sensitivity=0, mission=0, visit=0)
-WITHOUT_CONTRASTIVE = LossWeights(contrastive=0)
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def two_phases(rate: float, epochs: tuple[int, int]) -> tuple[Phase, ...]:
     have about as much history as the trips of validation and test weeks. The contrastive loss is
     not among them: it brings neither baskets nor visits anything (docs/experiments.md)."""
     main, fine_tune = epochs
-    losses = WITHOUT_CONTRASTIVE
+    losses = LossWeights(contrastive=0)
     return (
         Phase("main", main, rate, rate * 0.4, losses=losses),
         Phase("fine-tune", fine_tune, rate * 0.4, rate / 100, losses=losses, recent=0.5),

@@ -143,7 +143,9 @@ class SlowBaselines:
                 times[group] += sum(product in self.baskets[r] for r in of_kind)
                 expected[group] += (ever + 0.5) / len(rows) * len(of_kind)
         lift = defaultdict(float)
-        for product in [group for group in times if group in range(1, self.products + 1)]:
+        for product in range(1, self.products + 1):
+            if product not in times:
+                continue
             found = 1
             for group in [*reversed(self.path(product)), product]:
                 found = (times[group] + weight * found) / (expected[group] + weight)
