@@ -38,7 +38,7 @@ class Counts:
 
     Args:
         cache: whose training weeks the statics are of.
-        without: rows of trips that do not count for `together`, if any.
+        without: rows of training trips that do not count for `context` and `together`, if any.
 
     Attributes:
         vocabulary: of the cache.
@@ -56,7 +56,7 @@ class Counts:
 
     def __init__(self, cache: TensorCache, without: np.ndarray | None = None) -> None:
         self.cache, self.vocabulary, self._without = cache, cache.vocabulary, without
-        self._prior = CountingPrior(cache, receipt_item_shares(cache))
+        self._prior = CountingPrior(cache, receipt_item_shares(cache), without)
         self.share = self._prior.share
         self.purchases = Once(lambda batch: EarlierItems.of_questions(batch, cache.vocabulary))
         self.own = Once(lambda batch: own_counts(batch.questions.history))

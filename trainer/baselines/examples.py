@@ -119,8 +119,8 @@ class Examples:
 def training_examples(cache: TensorCache, task: str, *, seed: int) -> Examples:
     """Of `recent_trips`.
 
-    These trips are left out of the lifts of pairs: their outcome would leak into them, and rare
-    pairs would look like certain ones.
+    These trips are left out of the lifts of kinds and of pairs: their outcome would leak into them,
+    and what is rare would look certain.
     """
     dataset = recent_trips(cache, CUSTOMERS, TRIPS, seed)
     spans = dataset.spans

@@ -53,7 +53,7 @@ class Bought(TensorRecord):
     question: Tensor
     """(E,) int64 index into the questions, ascending."""
     token: Tensor
-    """(E,) int64 products, or rows of categories."""
+    """(E,) int64 products, or rows of categories; ascending within a question."""
     times: Tensor
     """(E,) float32 earlier trips with it."""
     gaps: Tensor
@@ -70,6 +70,17 @@ class Bought(TensorRecord):
     output: Tensor | None = None
     """(E, channels) the scan's output after the last purchase, where it is kept (`KeptPurchases`)
     in place of `sequences`."""
+
+    def find(self, question: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of the pairs (n,) of question and token that are entries, indices (m,) into them,
+        and their entries, (m,)."""
+        if not len(self.token):
+            return question[:0], question[:0]
+        width = 1 + torch.maximum(self.token.max(), token.max() if len(token) else self.token[0])
+        key, wanted = self.question * width + self.token, question * width + token
+        entry = torch.searchsorted(key, wanted).clamp_max(len(key) - 1)
+        found = (key[entry] == wanted).nonzero().squeeze(1)
+        return found, entry[found]
 
 
 @dataclass(frozen=True)

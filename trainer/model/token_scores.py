@@ -6,8 +6,8 @@ pass through memory. So it is computed once, turned into its gradient block by b
 is in the processor's cache, and consumed by two matrix products. The idea is that of Liger Kernel's
 FusedLinearCrossEntropy (Hsu et al., Liger Kernel, 2024, section 3.2).
 
-Shape letters: R rows, C channels, V tokens, E pairs of question and previously bought product, G
-targets.
+Shape letters: R rows, C channels, V tokens, E scores of single
+products, G targets.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class TokenScores:
     """A table (n, K) of scores that tokens share, the row of it for each row of logits, (R,) int64,
     and the column for each token, (V,) int64."""
     history: Tensor
-    """(E,) scores of previously bought products."""
+    """(E,) scores of single products: of those bought before and, in training, of targets."""
     entries: tuple[Tensor, Tensor, Tensor]
     """Where they are added: row (n,) ascending, token (n,) and index (n,) into `history`, int64."""
     absent: tuple[Tensor, Tensor]

@@ -485,12 +485,17 @@ class WorldModel(nn.Module):
         Of candidates (R, C), with the logarithm of their weights.
 
         In training, products first sold after the training weeks are excluded, so that they cannot
-        affect learned parameters.
+        affect learned parameters, and no purchase counts for its own lift.
         """
         bias = self.bias.masked_fill(self.is_novel, -torch.inf) if self.training else self.bias
         history, candidates = questions.history, questions.candidates
         if candidates is not None:
             bias = bias.index_select(0, candidates.predicted) + candidates.log_weight
+        lifts = self.prior.log_lifts(questions)
+        if self.training:
+            own = self.prior.without_own(questions)
+            target, entry = history.products.find(questions.target_question, questions.target)
+            lifts = lifts.index_add(0, entry, own[target])
         # The [MASK] rows come first, one per question.
         bought, of_category = self.purchases(
             questions, z[: len(questions.trip)], tokens.rows, tokens.categories,
@@ -498,11 +503,16 @@ class WorldModel(nn.Module):
                 self.prior.history_shares(questions),
                 self.category_share[history.categories.token],
             ),
-            self.prior.log_lifts(questions), tokens.scored,
+            lifts, tokens.scored,
         )  # fmt: skip
         # Log-scores of counting reach 16, where bfloat16 would be wrong by .03.
         with torch.autocast(z.device.type, enabled=False):
             tables = self.prior.tables(questions, bias)
+        entries = questions.entry_row, history.products.token[questions.entry], questions.entry
+        if self.training:
+            bought, entries = _with_targets(
+                bought, entries, (self.prior.lift_weight * own).to(bought.dtype), questions
+            )
         question = questions.question[questions.logit]
         category = self.category[: len(self.bias)]
         if candidates is not None:
@@ -513,7 +523,7 @@ class WorldModel(nn.Module):
             tables=tuple((table, row.index_select(0, question)) for table, row in tables),
             groups=(of_category, question, category),
             history=bought,
-            entries=(questions.entry_row, history.products.token[questions.entry], questions.entry),
+            entries=entries,
             absent=(questions.dropped_row, questions.dropped_token),
         )
 
@@ -587,6 +597,17 @@ class WorldModel(nn.Module):
         for state in states:
             if (known := state.chain.vocabulary) != self.product.vocabulary:
                 raise ValueError(f"states: of a chain with {known}, not the model's vocabulary")
+
+
+def _with_targets(
+    scores: Tensor, entries: tuple[Tensor, Tensor, Tensor], added: Tensor, questions: Questions
+) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """`TokenScores.history` and `entries` with what is added to the logits of targets, (G,)."""
+    index = torch.arange(len(added), device=added.device) + len(scores)
+    targets = questions.target_row, questions.target, index
+    row, *columns = (torch.cat(both) for both in zip(entries, targets, strict=True))
+    row, order = row.sort(stable=True)
+    return torch.cat([scores, added]), (row, *(column[order] for column in columns))
 
 
 def _sums(vectors: Tensor, owner: Tensor, size: Tensor) -> Tensor:

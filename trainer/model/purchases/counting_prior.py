@@ -9,6 +9,10 @@ hold m times, where as many trips of all kinds would hold it e times, the lift i
 the mean of a Poisson rate under a Gamma prior (Clayton and Kaldor, Empirical Bayes estimates of
 age-standardized relative risks, 1987). So rare products have the lift of what is like them, and a
 lift near 0 is believed where many purchases are missing (a Nonfood trip has hardly any fresh item).
+
+In training, what a trip bought must not speak for itself: a rare product's only purchase on such
+trips would make its lift that of a certain one. So the lift of what is to be predicted leaves that
+purchase out.
 """
 
 from __future__ import annotations
@@ -31,6 +35,9 @@ from trainer.features.chain_sales import COLUMNS, item_shares
 
 LIFT_PURCHASES = 4.0
 """Expected purchases that weigh as much as what is known without them."""
+FEWEST = 0.02
+"""Purchases that are left at least without one's own. Of a category that such trips hardly ever
+hold, fewer are, and their logarithm would be an outlier."""
 
 
 class CountingPrior(nn.Module):
@@ -39,14 +46,27 @@ class CountingPrior(nn.Module):
     Args:
         cache: shares and lifts are those of its training weeks.
         share: (V,) shares of training items by token; `item_shares` if left out.
+        without: rows of training trips that do not count for lifts, if any.
     """
 
-    def __init__(self, cache: TensorCache, share: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        cache: TensorCache,
+        share: np.ndarray | None = None,
+        without: np.ndarray | None = None,
+    ) -> None:
         super().__init__()
         share = item_shares(cache) if share is None else share
         self.codes = tuple(cache.label_counts.codes.values())
         self.register_buffer("share", torch.from_numpy(share).float())
-        self.register_buffer("lift", _lifts(cache))
+        trips, bought = trips_by_kind(cache), bought_by_kind(cache)
+        if without is not None:
+            trips, bought = trips - _trips(cache, without), bought - _bought(cache, without)
+        self.register_buffer("lift", _lifts(cache, trips, bought))
+        # What training reads besides.
+        of_kind, sold = torch.from_numpy(trips).float(), torch.from_numpy(bought.sum(0)).float()
+        self.register_buffer("trips_of_kind", of_kind, persistent=False)
+        self.register_buffer("sold", sold, persistent=False)
         self.lift_weight = nn.Parameter(torch.ones(()))
         self.sales_weight = nn.Parameter(torch.zeros(len(COLUMNS)))
 
@@ -80,6 +100,19 @@ class CountingPrior(nn.Module):
         kind = kind_index(questions.context, self.codes)
         return self.lift[kind[bought.question], questions.whole(bought.token)]
 
+    def without_own(self, questions: Questions) -> Tensor:
+        """How much the log lift of each target, (G,), changes where the purchase that is to be
+        predicted is not counted; the lift of its category stays. Of training trips."""
+        kind = kind_index(questions.context, self.codes)[questions.target_question]
+        token = questions.whole(questions.target)
+        lift, trips, sold = self.lift[kind, token], self.trips_of_kind[kind], self.sold[token]
+        total = self.trips_of_kind.sum()
+        expected = _expected(trips, sold, total)
+        left = (lift.exp() * (expected + LIFT_PURCHASES) - 1).clamp_min(FEWEST)
+        others = _expected(trips - 1, sold - 1, total - 1)
+        change = (left / (others + LIFT_PURCHASES)).log() - lift
+        return change.where((trips > 0) & (sold > 0), 0.0)
+
 
 def kind_index(context: Tensor, codes: Sequence[int]) -> Tensor:
     """Index (Q,) of the combination of codes (Q, 4) of the trip context; 0 if all are unknown.
@@ -92,22 +125,27 @@ def kind_index(context: Tensor, codes: Sequence[int]) -> Tensor:
     return index
 
 
-def _lifts(cache: TensorCache) -> Tensor:
-    """Log lifts (kinds, V), 0 for kinds with an unknown column and products never bought."""
-    trips, bought = trips_by_kind(cache), bought_by_kind(cache)
-    sold = bought.sum(0)
-    # P(p) per trip, not per item: the number of items of a trip is part of its kind. Products first
-    # sold later are no part of their category's.
-    average = np.where(sold > 0, sold + 0.5, 0) / max(trips.sum(), 1)
+def _lifts(cache: TensorCache, trips: np.ndarray, bought: np.ndarray) -> Tensor:
+    """Log lifts (kinds, V) from training trips (kinds,) and items (kinds, V): 0 for kinds with an
+    unknown column and products never bought."""
+    sold, total = bought.sum(0), max(trips.sum(), 1)
     tree = _Tree(cache)
     codes = torch.cartesian_prod(*map(torch.arange, cache.label_counts.codes.values()))
     lift = torch.zeros(bought.shape)
     # One kind at a time: of many products, all would take gigabytes in float64.
     for kind in codes.gt(0).all(1).nonzero().squeeze(1).tolist():
-        lift[kind] = torch.from_numpy(np.log(tree.lifts(bought[kind], trips[kind] * average)))
+        # Products first sold later are no part of their category's.
+        expected = np.where(sold > 0, _expected(trips[kind], sold, total), 0)
+        lift[kind] = torch.from_numpy(np.log(tree.lifts(bought[kind], expected)))
     # Special tokens and products first sold later: nothing is known of their kinds of trip.
     lift[:, torch.from_numpy(sold == 0)] = 0
     return lift
+
+
+def _expected(trips, sold, total):
+    """Purchases on trips of a kind, were it the average of all. Of what is sold per trip, not per
+    item: the number of items of a trip is part of its kind."""
+    return trips * (sold + 0.5) / total
 
 
 class _Tree:
@@ -143,14 +181,24 @@ def _shrunk(bought, expected, prior):
 @over_customers
 def trips_by_kind(cache: TensorCache) -> np.ndarray:
     """Training trips of each kind (`kind_index`), (kinds,) int64."""
-    return np.bincount(_kinds(cache, training_trips(cache)), minlength=_kind_count(cache))
+    return _trips(cache, training_trips(cache))
 
 
 @over_customers
 def bought_by_kind(cache: TensorCache) -> np.ndarray:
     """Items of each token on training trips of each kind, (kinds, V) int32, without those with the
     fallback token of a category."""
-    tokens, rows = cache.vocabulary.size, training_trips(cache)
+    return _bought(cache, training_trips(cache))
+
+
+def _trips(cache: TensorCache, rows: np.ndarray) -> np.ndarray:
+    """(kinds,) of trips (n,)."""
+    return np.bincount(_kinds(cache, rows), minlength=_kind_count(cache))
+
+
+def _bought(cache: TensorCache, rows: np.ndarray) -> np.ndarray:
+    """(kinds, V) int32 of trips (n,)."""
+    tokens = cache.vocabulary.size
     lengths, token = items_of(cache, rows)
     known = token < tokens
     kind, token = np.repeat(_kinds(cache, rows), lengths)[known], token[known]
