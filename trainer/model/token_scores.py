@@ -6,8 +6,7 @@ pass through memory. So it is computed once, turned into its gradient block by b
 is in the processor's cache, and consumed by two matrix products. The idea is that of Liger Kernel's
 FusedLinearCrossEntropy (Hsu et al., Liger Kernel, 2024, section 3.2).
 
-Shape letters: R rows, C channels, V tokens, E scores of single
-products, G targets.
+Shape letters: R rows, C channels, V tokens, E scores of single products, G targets.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class CountingPrior(nn.Module):
         left = (lift.exp() * (expected + LIFT_PURCHASES) - 1).clamp_min(FEWEST)
         others = _expected(trips - 1, sold - 1, total - 1)
         change = (left / (others + LIFT_PURCHASES)).log() - lift
-        return change.where((trips > 0) & (sold > 0), 0.0)
+        return change.where(lift != 0, 0.0)  # 0: nothing is known of this kind, or product
 
 
 def kind_index(context: Tensor, codes: Sequence[int]) -> Tensor:

@@ -26,6 +26,25 @@ def test_timelines_do_not_mix_and_unknown_products_are_left_out():
     assert by_entry(result.categories, result.categories.times) == {(1, 0): 1, (3, 0): 1}
 
 
+def test_finding_entries():
+    bought = history([2, 3], [[1, 2], [2], [3], [1, 4], [3, 5]]).products
+    # Questions 1, 3 and 4 have entries (1, 1), (1, 2), (3, 3), (4, 1), (4, 3), (4, 4).
+    question, token = torch.tensor([1, 4, 1, 4, 0, 4]), torch.tensor([2, 4, 3, 9, 1, 1])
+    found, entry = bought.find(question, token)
+    assert found.tolist() == [0, 1, 5]
+    pairs = zip(bought.question[entry].tolist(), bought.token[entry].tolist(), strict=True)
+    assert list(pairs) == [(1, 2), (4, 4), (4, 1)]
+
+
+def test_nothing_is_found_where_there_is_nothing():
+    one = torch.tensor([0])
+    for bought in (history([1], [[1]]).products, history([2], [[1], [2]]).products):
+        found, entry = bought.find(one, one)
+        assert len(found) == len(entry) == 0
+        found, entry = bought.find(one[:0], one[:0])
+        assert len(found) == len(entry) == 0
+
+
 def test_only_target_trips_have_entries():
     result = history([3], [[1], [2], [3]], is_target=[False, False, True])
     assert by_entry(result.products, result.products.times) == {(0, 1): 1, (0, 2): 1}

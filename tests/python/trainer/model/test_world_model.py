@@ -381,6 +381,32 @@ def test_products_first_sold_later_do_not_affect_training(tmp_path):
     torch.testing.assert_close(losses[0][1], losses[1][1], rtol=1e-6, atol=1e-9)
 
 
+def test_in_training_no_purchase_speaks_for_itself(cache, model, monkeypatch):
+    """Logits of what is to be predicted change by what its own purchase adds to its lift, and those
+    of nothing else."""
+    with torch.no_grad():
+        model.purchases.product.score.weight.zero_()  # it reads lifts too
+        model.prior.lift_weight.fill_(0.7)
+    masking = Masking(rate=0.5, fully_hidden=0.5, hide_context=0.3)
+    loader = WorldModelDataLoader(
+        WorldModelDataset(cache), tokens=10**6, chunk=CHUNK, masking=masking
+    )
+    batch = double(next(iter(loader)))
+    questions = batch.questions
+    own = model.prior.without_own(questions)
+    model.train()
+    torch.manual_seed(0)  # of dropout
+    without = model(batch).logits
+    monkeypatch.setattr(model.prior, "without_own", lambda _: torch.zeros_like(own))
+    torch.manual_seed(0)
+    counted = model(batch).logits
+    change = torch.zeros_like(without)
+    change.index_put_((questions.target_row, questions.target), 0.7 * own, accumulate=True)
+    assert (own < 0).any() and (own == 0).any()
+    known = counted.isfinite()
+    torch.testing.assert_close((without - counted)[known], change[known], **EXACT)
+
+
 # Learning
 
 

@@ -12,12 +12,21 @@ import torch
 from histories import history, questions_of
 from toy import TRAIN_LAST, toy_cache, toy_columns, toy_manifest
 
-from trainer.batches.loaders import EvaluationDataLoader
+from trainer.batches.loaders import EvaluationDataLoader, Masking, WorldModelDataLoader
 from trainer.batches.timelines import WorldModelDataset
+from trainer.cache.held_out import training_trips
 from trainer.cache.reader import TensorCache
+from trainer.cache.rows import items_of
 from trainer.cache.schema import CONTEXT
 from trainer.cache.writer import write_cache
-from trainer.model.purchases.counting_prior import CountingPrior, _Tree, kind_index
+from trainer.model.purchases.counting_prior import (
+    FEWEST,
+    CountingPrior,
+    _Tree,
+    bought_by_kind,
+    kind_index,
+    trips_by_kind,
+)
 
 TOKENS = 43
 
@@ -100,6 +109,47 @@ def test_lifts_of_products_bought_before_are_those_of_the_table(cache):
     expected = table[of_row[bought.question], bought.token]
     assert expected.any()
     assert torch.equal(prior.log_lifts(questions), expected)
+
+
+def training_questions(cache):
+    masking = Masking(rate=0.6, fully_hidden=0.5, hide_context=0.3)
+    loader = WorldModelDataLoader(WorldModelDataset(cache), tokens=10**6, chunk=8, masking=masking)
+    return next(iter(loader)).questions
+
+
+def test_without_its_own_purchase_a_lift_is_that_of_one_purchase_less(cache):
+    prior, questions = CountingPrior(cache), training_questions(cache)
+    found = prior.without_own(questions)
+    trips, bought = trips_by_kind(cache), bought_by_kind(cache)
+    sold, tree = bought.sum(0), _Tree(cache)
+    of_target = questions.context[questions.target_question]
+    is_known = of_target.gt(0).all(1).tolist()
+    assert not found[~torch.tensor(is_known)].any() and 0 < sum(is_known) < len(is_known)
+    kinds = kind_index(of_target, prior.codes).tolist()
+    for kind, token, change, known in zip(
+        kinds, questions.target.tolist(), found.tolist(), is_known, strict=True
+    ):
+        if not known:
+            continue
+        expected = trips[kind] * np.where(sold > 0, sold + 0.5, 0) / trips.sum()
+        lift = tree.lifts(bought[kind], expected)[token]
+        # The lift is a ratio: purchases here, and those that its category's lift stands for.
+        purchases = lift * (expected[token] + 4)
+        others = (trips[kind] - 1) * (sold[token] - 0.5) / (trips.sum() - 1)
+        less = max(purchases - 1, FEWEST) / (others + 4)
+        assert change == pytest.approx(math.log(less / lift), abs=1e-4)
+
+
+def test_trips_that_do_not_count_for_lifts(cache):
+    """As if they had been no training trips; shares stay."""
+    one, rows = CountingPrior(cache), training_trips(cache)[::3]
+    other = CountingPrior(cache, without=rows)
+    assert other.trips_of_kind.sum() == one.trips_of_kind.sum() - len(rows)
+    lengths, token = items_of(cache, rows)
+    assert (one.sold - other.sold).tolist() == np.bincount(token, minlength=TOKENS)[
+        :TOKENS
+    ].tolist()
+    assert torch.equal(one.share, other.share) and not torch.equal(one.lift, other.lift)
 
 
 def test_gradients_reach_every_weight(cache):
