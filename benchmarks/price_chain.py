@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def price_chain(options: argparse.Namespace, weeks: int) -> PriceChain:
 
     Raises InputError where the chain is too short or sells too little.
     """
-    config, behaviour = made_of(options.raw)
+    config, _ = made_of(options.raw)
     if options.start + weeks > config.weeks:
         raise InputError(f"--start and --weeks: the chain has {config.weeks} weeks")
     torch.set_num_threads(1)
@@ -61,10 +62,18 @@ def price_chain(options: argparse.Namespace, weeks: int) -> PriceChain:
     response = fit_demand_response(cache, options.start)
     if response is None:
         raise InputError(f"{cache.folder}: no product sells often enough to tell")
-    world = World(config, behaviour)
-    for _ in range(options.start):
-        world.step()
     place = {code: i for i, code in enumerate(build_chain(config).codes.product)}
     tokens = response.products.panel.token
     codes = [cache["products.code"][token - 1].decode() for token in tokens]
-    return PriceChain(world, cache, response, codes, np.array([place[code] for code in codes]))
+    return PriceChain(
+        lived(options.raw, options.start), cache, response, codes,
+        np.array([place[code] for code in codes]),
+    )  # fmt: skip
+
+
+def lived(raw: Path, weeks: int) -> World:
+    """The world of a chain's folder after its first weeks."""
+    world = World(*made_of(raw))
+    for _ in range(weeks):
+        world.step()
+    return world

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import parser, write_result
-from benchmarks.price_chain import UNITS, PriceChain, price_chain
+from benchmarks.price_chain import UNITS, PriceChain, lived, price_chain
 from benchmarks.price_scenarios import ndcg
 from dbt_project.sample.counterfactual import Effect, Held, at_prices, live_on
 from dbt_project.sample.response import week_elasticities
@@ -82,6 +82,8 @@ def _elasticities(options: argparse.Namespace, chain: PriceChain) -> dict:
     own_row = chain.panel_row()
     mine = {pair: i for i, pair in enumerate(zip(e.sold, e.priced, strict=True))}
     true = week_elasticities(chain.world.copy(), options.weeks)["product"]
+    weeks = min(options.weeks, options.start)
+    earlier = week_elasticities(lived(options.raw, options.start - weeks), weeks)["product"]
     sold, priced = own_row[true.sold], own_row[true.priced]
     known = (sold >= 0) & (priced >= 0) & np.isfinite(true.value)
     sold, priced, truth, error = (x[known] for x in (sold, priced, true.value, true.standard_error))
@@ -91,6 +93,8 @@ def _elasticities(options: argparse.Namespace, chain: PriceChain) -> dict:
     enough = r.panel.units[:, :, : options.start].sum((1, 2)) >= UNITS
     judged = enough[sold] & enough[priced] & r.moved[sold] & r.moved[priced] & np.isfinite(value)
     own, cross = judged & (sold == priced), judged & (sold != priced)
+    before = earlier.value[known]
+    seen = own & np.isfinite(before)
     wide = 1.645 * error
     return {
         "own": _agreement(value[own], truth[own])
@@ -100,6 +104,7 @@ def _elasticities(options: argparse.Namespace, chain: PriceChain) -> dict:
                 r.panel.pence[sold[own], :, : options.start],
                 truth[own],
             ),
+            "r_of_truth_before": float(np.corrcoef(before[seen], truth[seen])[0, 1]),
             "sign": float((value[own] < 0).mean()),
             "held_by_90_percent_intervals": float(
                 ((low - wide <= truth) & (truth <= high + wide))[own].mean()
@@ -232,6 +237,7 @@ def _lines(found: dict) -> list[str]:
     goals = [
         ("own: r", own["r"], ">= .85"),
         ("own: r, at most from so many receipts", own["most_r"], ""),
+        ("own: r of the truth before --start", own["r_of_truth_before"], ""),
         ("own: slope of the truth", own["slope"], ".9 to 1.1"),
         ("own: slope of the estimates", own["slope_of_estimates"], ""),
         ("own: sign", own["sign"], ">= .98"),
