@@ -42,7 +42,7 @@ from trainer.model.config import WorldModelConfig
 from trainer.model.constants import constants
 from trainer.model.world_model import WorldModel
 
-FORMAT = 5
+FORMAT = 6
 """Increased whenever weights or the description change their names or meanings, so that older
 checkpoints are refused."""
 DESCRIPTION, MODEL, TRAINING = "checkpoint.json", "model.safetensors", "training.safetensors"

@@ -432,11 +432,6 @@ COUNT_WEIGHT_RATE = 20.0
 go: those of the likeness of trips start at up to 14, and until they have moved the network learns
 to make up for them."""
 
-PRODUCT_RATE = 0.2
-"""The like of each product's own part of its vector. Adam's steps are as long for a product that
-a few batches hold as for one that all of them do, and what few purchases tell is soon learnt by
-heart."""
-
 
 def _groups(model: WorldModel, weight_decay: float) -> list[dict[str, Any]]:
     """Parameter groups of the optimiser.
@@ -445,16 +440,14 @@ def _groups(model: WorldModel, weight_decay: float) -> list[dict[str, Any]]:
     their losses are switched off, decay would only shrink them.
     """
     counts, heads = set(model.count_weights()), set(model.auxiliary_heads())
-    products = model.product.token_delta
     matrices, others = [], []
     for parameter in model.parameters():
-        if parameter is not products and parameter not in counts:
+        if parameter not in counts:
             decays = parameter.dim() >= 2 and parameter not in heads
             (matrices if decays else others).append(parameter)
     return [
         {"params": matrices, "weight_decay": weight_decay, "factor": 1.0},
         {"params": others, "weight_decay": 0.0, "factor": 1.0},
-        {"params": [products], "weight_decay": weight_decay, "factor": PRODUCT_RATE},
         {"params": model.count_weights(), "weight_decay": 0.0, "factor": COUNT_WEIGHT_RATE},
     ]
 

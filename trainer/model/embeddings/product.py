@@ -15,6 +15,8 @@ from trainer.model.checks import expect_integers
 WIDTH = 256
 INPUT_SCALE = WIDTH**0.5
 """Vectors have a length near 1; as an input their channels get a variance near 1."""
+RARE = 100
+"""Training trips of a product that learns its own part of its vector at half the usual rate."""
 
 
 class ProductEmbedding(nn.Module):
@@ -25,7 +27,9 @@ class ProductEmbedding(nn.Module):
     - category deltas: one per category of every level; a product gets the sum over its
       sub-commodity and all levels above. Each is learned from all known products below it.
     - token delta: one per known product, `[MASK]` and `[EOS]`. The latter two have a random vector
-      N(0, 1 / 256) instead of a graph vector, and no category.
+      N(0, 1 / 256) instead of a graph vector, and no category. A product's is scaled by n / (n +
+      `RARE`), n its training trips: Adam's steps are as long for a product that a few batches hold
+      as for one that all of them do, and what few purchases tell would be learnt by heart.
     - `[PAD]`: 0, without gradient.
 
     A novel product (first sold after training) has the vector of its sub-commodity's fallback
@@ -36,6 +40,7 @@ class ProductEmbedding(nn.Module):
     Args:
         category: (N,) row of each product's sub-commodity.
         is_novel: (N,) bool.
+        train_trips: (N,) training trips with each product.
         parent: (C,) row of the category one level up, -1 at the top.
         category_is_novel: (C,) bool.
         vectors: (N + C, 256) of length near 1, products then categories, or None for N(0, 1 / 256).
@@ -50,6 +55,7 @@ class ProductEmbedding(nn.Module):
         self,
         category: np.ndarray,
         is_novel: np.ndarray,
+        train_trips: np.ndarray,
         parent: np.ndarray,
         category_is_novel: np.ndarray,
         vectors: Tensor | None = None,
@@ -80,13 +86,14 @@ class ProductEmbedding(nn.Module):
         node = np.concatenate([[pad], of_product, [pad + 1, pad + 2], of_category])
         of_product = np.where(is_novel, fallback[category], category)
         row = np.concatenate([[categories], of_product, [categories, categories], fallback])
-        learned = np.concatenate([[False], ~is_novel, [True, True], np.zeros(categories, bool)])
+        frequent = np.where(is_novel, 0, train_trips / (train_trips + RARE))
+        scale = np.concatenate([[0], frequent, [1, 1], np.zeros(categories)])
 
         self.register_buffer("graph", nodes[node])
         self.register_buffer("category", torch.as_tensor(row))
         self.register_buffer("paths", torch.as_tensor(paths))
-        learned = torch.as_tensor(learned, dtype=torch.float32)[:, None]
-        self.register_buffer("has_token_delta", learned)
+        scale = torch.as_tensor(scale, dtype=torch.float32)[:, None]
+        self.register_buffer("token_scale", scale)
         self.category_delta = nn.Parameter(torch.zeros(categories, WIDTH))
         self.token_delta = nn.Parameter(torch.zeros(len(node), WIDTH))
 
@@ -96,6 +103,7 @@ class ProductEmbedding(nn.Module):
         return cls(
             np.asarray(cache["products.category"], dtype=np.int64),
             np.asarray(cache["products.is_novel"]),
+            np.asarray(cache["products.train_trips"], dtype=np.int64),
             np.asarray(cache["categories.parent"], dtype=np.int64),
             np.asarray(cache["categories.is_novel"]),
             vectors,
@@ -108,11 +116,11 @@ class ProductEmbedding(nn.Module):
         deltas = F.pad(self.category_delta, (0, 0, 0, 1))
         above = F.embedding(self.paths, deltas).sum(1)  # (C + 1, 256)
         # In place: the table is large, and otherwise each sum would make another copy.
-        parts = self.category, self.graph, self.token_delta, self.has_token_delta
+        parts = self.category, self.graph, self.token_delta, self.token_scale
         if tokens is not None:
             parts = [part.index_select(0, tokens) for part in parts]
-        category, graph, token_delta, has_token_delta = parts
-        return F.embedding(category, above).add_(graph).addcmul_(token_delta, has_token_delta)
+        category, graph, token_delta, token_scale = parts
+        return F.embedding(category, above).add_(graph).addcmul_(token_delta, token_scale)
 
     def categories(self) -> Tensor:
         """Vectors of the C categories, (C, 256): those of their fallback tokens."""

@@ -111,7 +111,7 @@ def edit(saved, change):
         (lambda s: (s / "checkpoint.json").unlink(), "is no checkpoint"),
         (lambda s: (s / "checkpoint.json").write_text("{"), "is not JSON"),
         (lambda s: (s / "checkpoint.json").write_text("[]"), "no JSON object"),
-        (lambda s: edit(s, lambda f: f.update(format=9)), "this version reads format 5 only"),
+        (lambda s: edit(s, lambda f: f.update(format=9)), "this version reads format 6 only"),
         (lambda s: edit(s, lambda f: f.pop("config")), "damaged"),
         (lambda s: edit(s, lambda f: f["config"].update(depth=3)), "damaged"),
         (lambda s: edit(s, lambda f: f["sha256"].pop("model.safetensors")), "names no model"),

@@ -16,6 +16,7 @@ from trainer.model.embeddings import ProductEmbedding
 # Sub-commodity 3 is novel, and everything above it.
 CATEGORY = np.array([0, 0, 1, 1, 2])
 IS_NOVEL = np.array([False, False, False, True, True])
+TRAIN_TRIPS = np.array([900, 300, 25, 0, 0])
 PARENT = np.array([4, 4, 4, 5, 6, 7, -1, -1])
 CATEGORY_IS_NOVEL = np.array([False, False, True, True, True, True, False, True])
 N, C = 5, 8
@@ -32,7 +33,7 @@ def vectors() -> torch.Tensor:
 @pytest.fixture
 def product(vectors) -> ProductEmbedding:
     """With deltas as after training."""
-    module = ProductEmbedding(CATEGORY, IS_NOVEL, PARENT, CATEGORY_IS_NOVEL, vectors)
+    module = ProductEmbedding(CATEGORY, IS_NOVEL, TRAIN_TRIPS, PARENT, CATEGORY_IS_NOVEL, vectors)
     with torch.no_grad():
         module.category_delta.normal_(std=0.1)
         module.token_delta.normal_(std=0.1)
@@ -44,7 +45,7 @@ def tokens(*values: int) -> torch.Tensor:
 
 
 def test_starts_as_the_graph(vectors):
-    module = ProductEmbedding(CATEGORY, IS_NOVEL, PARENT, CATEGORY_IS_NOVEL, vectors)
+    module = ProductEmbedding(CATEGORY, IS_NOVEL, TRAIN_TRIPS, PARENT, CATEGORY_IS_NOVEL, vectors)
     rows = module.rows()
     assert torch.equal(rows[1:4], vectors[:3])
     assert torch.equal(rows[FALLBACK : FALLBACK + 2], vectors[N : N + 2])
@@ -53,7 +54,8 @@ def test_starts_as_the_graph(vectors):
 
 def test_a_known_product_is_graph_and_deltas(product, vectors):
     delta = product.category_delta
-    expected = vectors[2] + delta[1] + delta[4] + delta[6] + product.token_delta[3]
+    own = 25 / (25 + 100) * product.token_delta[3]  # it is rare
+    expected = vectors[2] + delta[1] + delta[4] + delta[6] + own
     torch.testing.assert_close(product.rows()[3], expected)
 
 
@@ -157,12 +159,12 @@ def test_without_vectors_lengths_are_near_one(tmp_path):
 )
 def test_wrong_vectors_are_refused(wrong):
     with pytest.raises(ValueError, match="vectors"):
-        ProductEmbedding(CATEGORY, IS_NOVEL, PARENT, CATEGORY_IS_NOVEL, wrong)
+        ProductEmbedding(CATEGORY, IS_NOVEL, TRAIN_TRIPS, PARENT, CATEGORY_IS_NOVEL, wrong)
 
 
 def test_a_chain_without_known_products_is_refused(vectors):
     with pytest.raises(ValueError, match="no product"):
-        ProductEmbedding(CATEGORY, IS_NOVEL | True, PARENT, CATEGORY_IS_NOVEL, vectors)
+        ProductEmbedding(CATEGORY, IS_NOVEL | True, TRAIN_TRIPS, PARENT, CATEGORY_IS_NOVEL, vectors)
 
 
 @pytest.mark.parametrize("token", [-1, VOCABULARY.input_size])
