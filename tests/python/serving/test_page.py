@@ -53,6 +53,15 @@ def listed(page) -> list[str]:
     )
 
 
+def wait_for(page, answer: dict) -> None:
+    """Until the page lists this answer's products, and no longer those of a question before."""
+    page.wait_for_function(
+        """products => products.join() === [...document.querySelectorAll(
+            '#answer li > span:first-child')].map(span => span.firstChild.textContent).join()""",
+        arg=[each["product"] for each in answer["products"]],
+    )
+
+
 def choose_date(page, day: str) -> None:
     with page.expect_response("**/v1/next-basket"):
         page.fill("input[name=date]", day)
@@ -70,11 +79,7 @@ def test_a_recorded_customer_is_asked_about_as_by_the_api(server, visit, custome
     look_up(seen.page, customer)
     choose_date(seen.page, AFTER)
     expected = server.ask("/v1/next-basket", customer=customer, date=AFTER, hour=12, products=10)
-    seen.page.wait_for_function(
-        "first => document.querySelector('#answer li span')?.textContent.startsWith(first)",
-        arg=expected["products"][0]["product"],
-    )
-    assert listed(seen.page) == [each["product"] for each in expected["products"]]
+    wait_for(seen.page, expected)
     trips = server.get(f"/v1/customers/{customer}?trips=200")["latest"]
     days = seen.page.locator("#calendar td button")
     assert 0 < days.count() <= len({trip["date"] for trip in trips})
@@ -94,8 +99,7 @@ def test_a_fuller_basket_changes_what_else_is_likely(server, visit, customer):
         seen.page.click("#answer li >> nth=0 >> text=Add")
     seen.page.wait_for_selector("text=What else?")
     question = dict(customer=customer, date=AFTER, hour=12, products=10, basket=[first])
-    expected = server.ask("/v1/completion", **question)
-    assert listed(seen.page) == [each["product"] for each in expected["products"]]
+    wait_for(seen.page, server.ask("/v1/completion", **question))
     with seen.page.expect_response("**/v1/next-basket"):
         seen.page.click(f"[aria-label='Remove {first}']")
     assert seen.page.inner_text("#basket").strip() == "empty"
