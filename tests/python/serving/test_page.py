@@ -47,19 +47,17 @@ def look_up(page, code: str) -> None:
         page.click("#who button >> text=Look up")
 
 
+LISTED = """[...document.querySelectorAll('#answer li > span:first-child')].map(
+    span => span.firstChild.textContent)"""
+
+
 def listed(page) -> list[str]:
-    return page.locator("#answer li > span:first-child").evaluate_all(
-        "spans => spans.map(span => span.firstChild.textContent)"
-    )
+    return page.evaluate(LISTED)
 
 
-def wait_for(page, answer: dict) -> None:
-    """Until the page lists this answer's products, and no longer those of a question before."""
-    page.wait_for_function(
-        """products => products.join() === [...document.querySelectorAll(
-            '#answer li > span:first-child')].map(span => span.firstChild.textContent).join()""",
-        arg=[each["product"] for each in answer["products"]],
-    )
+def wait_for(page, products: list[str]) -> None:
+    """Until the page lists these, and no longer what answered a question before."""
+    page.wait_for_function(f"products => products.join() === {LISTED}.join()", arg=products)
 
 
 def choose_date(page, day: str) -> None:
@@ -78,8 +76,10 @@ def test_a_recorded_customer_is_asked_about_as_by_the_api(server, visit, custome
     seen = visit(server)
     look_up(seen.page, customer)
     choose_date(seen.page, AFTER)
-    expected = server.ask("/v1/next-basket", customer=customer, date=AFTER, hour=12, products=10)
+    answer = server.ask("/v1/next-basket", customer=customer, date=AFTER, hour=12, products=10)
+    expected = [each["product"] for each in answer["products"]]
     wait_for(seen.page, expected)
+    assert listed(seen.page) == expected
     trips = server.get(f"/v1/customers/{customer}?trips=200")["latest"]
     days = seen.page.locator("#calendar td button")
     assert 0 < days.count() <= len({trip["date"] for trip in trips})
@@ -99,7 +99,9 @@ def test_a_fuller_basket_changes_what_else_is_likely(server, visit, customer):
         seen.page.click("#answer li >> nth=0 >> text=Add")
     seen.page.wait_for_selector("text=What else?")
     question = dict(customer=customer, date=AFTER, hour=12, products=10, basket=[first])
-    wait_for(seen.page, server.ask("/v1/completion", **question))
+    expected = [each["product"] for each in server.ask("/v1/completion", **question)["products"]]
+    wait_for(seen.page, expected)
+    assert listed(seen.page) == expected
     with seen.page.expect_response("**/v1/next-basket"):
         seen.page.click(f"[aria-label='Remove {first}']")
     assert seen.page.inner_text("#basket").strip() == "empty"
