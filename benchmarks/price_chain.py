@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from dbt_project.sample import World
+from dbt_project.sample.behaviour import Behaviour
 from dbt_project.sample.chain import build_chain
+from dbt_project.sample.config import ChainConfig
 from dbt_project.sample.effects import made_of
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
 from simulator.prices.instrument import instrumented
@@ -54,7 +55,7 @@ def price_chain(options: argparse.Namespace, weeks: int) -> PriceChain:
 
     Raises InputError where the chain is too short or sells too little.
     """
-    config, _ = made_of(options.raw)
+    config, behaviour = made_of(options.raw)
     if options.start + weeks > config.weeks:
         raise InputError(f"--start and --weeks: the chain has {config.weeks} weeks")
     torch.set_num_threads(1)
@@ -66,14 +67,14 @@ def price_chain(options: argparse.Namespace, weeks: int) -> PriceChain:
     tokens = response.products.panel.token
     codes = [cache["products.code"][token - 1].decode() for token in tokens]
     return PriceChain(
-        lived(options.raw, options.start), cache, response, codes,
+        lived(config, behaviour, options.start), cache, response, codes,
         np.array([place[code] for code in codes]),
     )  # fmt: skip
 
 
-def lived(raw: Path, weeks: int) -> World:
-    """The world of a chain's folder after its first weeks."""
-    world = World(*made_of(raw))
+def lived(config: ChainConfig, behaviour: Behaviour, weeks: int) -> World:
+    """A chain's world after its first weeks."""
+    world = World(config, behaviour)
     for _ in range(weeks):
         world.step()
     return world

@@ -82,8 +82,9 @@ def _elasticities(options: argparse.Namespace, chain: PriceChain) -> dict:
     own_row = chain.panel_row()
     mine = {pair: i for i, pair in enumerate(zip(e.sold, e.priced, strict=True))}
     true = week_elasticities(chain.world.copy(), options.weeks)["product"]
-    weeks = min(options.weeks, options.start)
-    earlier = week_elasticities(lived(options.raw, options.start - weeks), weeks)["product"]
+    s, weeks = chain.world.setting, min(options.weeks, options.start)
+    world = lived(s.config, s.behaviour, options.start - weeks)
+    earlier = week_elasticities(world, weeks)["product"]
     sold, priced = own_row[true.sold], own_row[true.priced]
     known = (sold >= 0) & (priced >= 0) & np.isfinite(true.value)
     sold, priced, truth, error = (x[known] for x in (sold, priced, true.value, true.standard_error))

@@ -76,7 +76,7 @@ class Bought(TensorRecord):
         and their entries, (m,)."""
         if not len(self.token):
             return question[:0], question[:0]
-        width = 1 + torch.maximum(self.token.max(), token.max() if len(token) else self.token[0])
+        width = 1 + torch.cat([self.token, token]).max()
         key, wanted = self.question * width + self.token, question * width + token
         entry = torch.searchsorted(key, wanted).clamp_max(len(key) - 1)
         found = (key[entry] == wanted).nonzero().squeeze(1)
