@@ -15,7 +15,8 @@ from torch import Tensor
 
 from simulator.coupon_hands import Reminders
 from simulator.draws import race, uniforms
-from simulator.item_calibration import Before, ItemCalibration
+from simulator.item_calibration import ItemCalibration
+from simulator.item_figures import Before
 from trainer.batches.growing_baskets import GrowingBaskets
 from trainer.features.plans import TripPlan
 from trainer.model.state import CustomerState

@@ -11,7 +11,8 @@ from toy_start import START
 from simulator import item_calibration, visit_calibration
 from simulator.basket_sizes import BasketSizeLaw
 from simulator.hazards import Hazards
-from simulator.item_calibration import Before, ItemCalibration
+from simulator.item_calibration import ItemCalibration
+from simulator.item_figures import Before
 from simulator.outlook import KNOWN, known
 from simulator.quantities import SHRINKAGE, Portions, Quantities
 from simulator.season import CategorySeason, of_last_year
@@ -280,7 +281,7 @@ def test_products_are_tilted_to_what_went_in():
 
 def test_calibrated_items_are_likelier_than_before(chain):
     """Chances of what went in next, and of all that was bought before, on the weeks of the fit."""
-    from simulator.item_calibration import _GrowingLoader
+    from simulator.item_moments import _GrowingLoader
     from trainer.batches.timelines import WorldModelDataset
 
     cache, model = chain
