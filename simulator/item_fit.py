@@ -65,6 +65,7 @@ class Seen:
         self._questions = 0
 
     def record(self, moments: Moments) -> None:
+        """Take in what went in then."""
         count, before, log_p = len(moments.logits), moments.before, moments.logits.log_softmax(1)
         # 1 for tokens of a category of the basket, 2 of a finest one of it, else 0.
         alike = sum(
@@ -95,6 +96,7 @@ class Seen:
         self._questions += count
 
     def fitted(self) -> Tensor:
+        """(groups, numbers) float64, as `ItemCalibration.values`: maximum a posteriori."""
         columns = [torch.cat(part) for part in zip(*self._parts, strict=True)]
         items, products, others, own = columns[0], columns[1:4], columns[4:7], columns[7:]
         group = torch.from_numpy(np.digitize(items.numpy(), IN_BASKET))

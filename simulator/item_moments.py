@@ -45,6 +45,8 @@ class Moments:
 
     @classmethod
     def of(cls, logits: Tensor, questions: Questions, assortment: Assortment) -> Moments:
+        """Those of a batch's questions, n, about trips; the first n rows of the logits are theirs,
+        of V columns."""
         count = len(questions.trip)
         logits = logits[:count].clone()
         logits[:, [PAD, -2, -1]] = -torch.inf  # no products
@@ -102,7 +104,7 @@ class _GrowingLoader(EvaluationDataLoader):
 def moments(
     model: WorldModel, dataset: WorldModelDataset, seed: int, assortment: Assortment
 ) -> Iterator[Moments]:
-    """Those of all trips of a dataset, each trip at one moment, in batches."""
+    """Those of a dataset, in batches: each trip at one moment, which the seed draws."""
     model.eval()
     loader = _GrowingLoader(
         dataset, "next_known", seed=seed, tokens=16384, chunk=model.config.chunk
