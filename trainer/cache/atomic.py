@@ -81,17 +81,17 @@ def beside(path: Path) -> Iterator[Path]:
     path = path.resolve()
     recover(path)
     prefix = f".{path.name}."
-    with errors_naming(path, passing=str(path.with_name(prefix))):
-        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".new", dir=path.parent))
-        try:
-            with (folder / MARK).open("w") as mark:
-                with contextlib.suppress(OSError):  # a file system without locks
-                    fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                mark.write(MARKED)  # only now: whoever finds it unlocked takes it for left over
-                mark.flush()
-                yield folder / path.name
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)  # with the old one, if all went well
+    with errors_naming(path, passing=str(path.with_name(prefix))), contextlib.ExitStack() as stack:
+        with _nobody_begins(path.parent):
+            folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".new", dir=path.parent))
+            # With the old one, if all went well.
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            mark = stack.enter_context((folder / MARK).open("w"))
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mark.write(MARKED)  # only now: whoever finds it unlocked takes it for left over
+            mark.flush()
+        yield folder / path.name
 
 
 @contextmanager
@@ -113,17 +113,39 @@ def recover(path: Path) -> None:
     """Clear up after writers of `path` that were killed.
 
     A folder that one of them had set aside just then is put back. Folders of others are left alone,
-    whatever their names.
+    whatever their names, unless they are empty.
     """
     path = path.resolve()
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.new"):
-        with contextlib.suppress(OSError), (left / MARK).open("r+") as mark:
-            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError while its writer lives
-            if mark.read() != MARKED:
-                continue
-            if (left / OLD).is_dir() and not path.exists():
-                (left / OLD).rename(path)
-            shutil.rmtree(left, ignore_errors=True)
+    pattern = f".{glob.escape(path.name)}.*.new"
+    if not any(path.parent.glob(pattern)):
+        return
+    with _nobody_begins(path.parent) as is_certain:
+        for left in path.parent.glob(pattern):
+            if is_certain:
+                with contextlib.suppress(OSError):
+                    left.rmdir()  # of a writer that was killed before it had marked it
+            with contextlib.suppress(OSError), (left / MARK).open("r+") as mark:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError while its writer lives
+                said = mark.read()
+                if said != MARKED and not (is_certain and said == ""):
+                    continue
+                if (left / OLD).is_dir() and not path.exists():
+                    (left / OLD).rename(path)
+                shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _nobody_begins(folder: Path) -> Iterator[bool]:
+    """While this lasts no other writer has a folder in `folder` without its mark. Yields whether
+    that is so: not on a file system without locks."""
+    with contextlib.ExitStack() as stack:
+        is_certain = False
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            is_certain = True
+        yield is_certain
 
 
 def file_digest(path: Path) -> str:

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -116,6 +117,40 @@ def test_leftovers_of_dead_writers_go_and_what_others_own_stays(tmp_path):
     assert names(tmp_path) == sorted([*kept, "last"])
     assert (tmp_path / "last" / "x").read_text() == "1"
     assert (tmp_path / ".last.old" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("moment", ["made", "marked"])
+def test_a_writer_killed_before_its_mark_was_written_leaves_nothing_to_the_next(tmp_path, moment):
+    """Between the folder, the empty mark in it, and what the mark says."""
+    code = """
+import os, sys
+from pathlib import Path
+from trainer.cache import atomic
+if sys.argv[2] == "made":
+    Path.open = lambda *_: os._exit(1)
+atomic.fcntl.flock = lambda file, _: None if isinstance(file, int) else os._exit(1)
+with atomic.new_folder(Path(sys.argv[1])):
+    pass
+"""
+    path = tmp_path / "last"
+    assert subprocess.run([sys.executable, "-c", code, path, moment], cwd=ROOT).returncode == 1
+    (left,) = names(tmp_path)
+    assert names(tmp_path / left) == ([] if moment == "made" else [atomic.MARK])
+    write(path, "1")
+    assert names(tmp_path) == ["last"]
+
+
+def test_a_writer_waits_until_another_has_marked_its_folder(tmp_path):
+    """So that nobody takes it for left over."""
+    path, done = tmp_path / "last", []
+    with atomic._nobody_begins(tmp_path) as is_certain:
+        assert is_certain
+        other = threading.Thread(target=lambda: done.append(write(path, "1")))
+        other.start()
+        other.join(0.2)
+        assert not done and names(tmp_path) == []
+    other.join()
+    assert done and names(tmp_path) == ["last"]
 
 
 def test_a_killed_writer_of_a_file_leaves_nothing_to_the_next(tmp_path):
