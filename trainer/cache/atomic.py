@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 RENAME_EXCHANGE = 2
 AT_FDCWD = -100
@@ -80,18 +81,36 @@ def beside(path: Path) -> Iterator[Path]:
     """
     path = path.resolve()
     recover(path)
-    prefix = f".{path.name}."
-    with errors_naming(path, passing=str(path.with_name(prefix))), contextlib.ExitStack() as stack:
-        with _nobody_begins(path.parent):
-            folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".new", dir=path.parent))
-            # With the old one, if all went well.
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            mark = stack.enter_context((folder / MARK).open("w"))
+    with errors_naming(path, passing=str(path.with_name(f".{path.name}."))):
+        folder, mark = _marked_folder(path)
+        try:
+            with mark:
+                yield folder / path.name
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)  # with the old one, if all went well
+
+
+def _marked_folder(path: Path) -> tuple[Path, TextIO]:
+    """A new folder beside `path`, and its mark, open and locked.
+
+    Before it is marked `recover` takes it for left over; then another one is made.
+    """
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent))
+        try:
+            mark = (folder / MARK).open("w")
             with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mark.write(MARKED)  # only now: whoever finds it unlocked takes it for left over
+                fcntl.flock(mark, fcntl.LOCK_EX)
+            mark.write(MARKED)
             mark.flush()
-        yield folder / path.name
+            if os.fstat(mark.fileno()).st_nlink:
+                return folder, mark
+            mark.close()
+        except FileNotFoundError:
+            continue
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 @contextmanager
@@ -116,36 +135,16 @@ def recover(path: Path) -> None:
     whatever their names, unless they are empty.
     """
     path = path.resolve()
-    pattern = f".{glob.escape(path.name)}.*.new"
-    if not any(path.parent.glob(pattern)):
-        return
-    with _nobody_begins(path.parent) as is_certain:
-        for left in path.parent.glob(pattern):
-            if is_certain:
-                with contextlib.suppress(OSError):
-                    left.rmdir()  # of a writer that was killed before it had marked it
-            with contextlib.suppress(OSError), (left / MARK).open("r+") as mark:
-                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError while its writer lives
-                said = mark.read()
-                if said != MARKED and not (is_certain and said == ""):
-                    continue
-                if (left / OLD).is_dir() and not path.exists():
-                    (left / OLD).rename(path)
-                shutil.rmtree(left, ignore_errors=True)
-
-
-@contextmanager
-def _nobody_begins(folder: Path) -> Iterator[bool]:
-    """While this lasts no other writer has a folder in `folder` without its mark. Yields whether
-    that is so: not on a file system without locks."""
-    with contextlib.ExitStack() as stack:
-        is_certain = False
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.new"):
         with contextlib.suppress(OSError):
-            descriptor = os.open(folder, os.O_RDONLY)
-            stack.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            is_certain = True
-        yield is_certain
+            left.rmdir()  # of a writer that was killed before it had marked it
+        with contextlib.suppress(OSError), (left / MARK).open("r+") as mark:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError while its writer lives
+            if mark.read() not in ("", MARKED):
+                continue
+            if (left / OLD).is_dir() and not path.exists():
+                (left / OLD).rename(path)
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def file_digest(path: Path) -> str:

@@ -6,7 +6,6 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -128,7 +127,7 @@ from pathlib import Path
 from trainer.cache import atomic
 if sys.argv[2] == "made":
     Path.open = lambda *_: os._exit(1)
-atomic.fcntl.flock = lambda file, _: None if isinstance(file, int) else os._exit(1)
+atomic.fcntl.flock = lambda *_: os._exit(1)
 with atomic.new_folder(Path(sys.argv[1])):
     pass
 """
@@ -140,17 +139,33 @@ with atomic.new_folder(Path(sys.argv[1])):
     assert names(tmp_path) == ["last"]
 
 
-def test_a_writer_waits_until_another_has_marked_its_folder(tmp_path):
-    """So that nobody takes it for left over."""
-    path, done = tmp_path / "last", []
-    with atomic._nobody_begins(tmp_path) as is_certain:
-        assert is_certain
-        other = threading.Thread(target=lambda: done.append(write(path, "1")))
-        other.start()
-        other.join(0.2)
-        assert not done and names(tmp_path) == []
-    other.join()
-    assert done and names(tmp_path) == ["last"]
+@pytest.mark.parametrize("moment", ["made", "marked"])
+def test_a_folder_that_another_writer_takes_for_left_over_is_made_again(
+    tmp_path, monkeypatch, moment
+):
+    path, taken = tmp_path / "last", []
+
+    def take(*_):
+        if not taken:
+            taken.extend(names(tmp_path))
+            recover(path)
+            assert names(tmp_path) == []
+
+    module, name = (atomic.tempfile, "mkdtemp") if moment == "made" else (atomic.fcntl, "flock")
+    real = getattr(module, name)
+
+    def taking(*arguments, **options):
+        if moment == "made":
+            folder = real(*arguments, **options)
+            take()
+            return folder
+        monkeypatch.setattr(module, name, real)
+        take()
+        return real(*arguments)
+
+    monkeypatch.setattr(module, name, taking)
+    write(path, "1")
+    assert len(taken) == 1 and names(tmp_path) == ["last"]
 
 
 def test_a_killed_writer_of_a_file_leaves_nothing_to_the_next(tmp_path):
