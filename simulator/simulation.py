@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from tqdm import tqdm
 
-from simulator.basket_sizes import BasketSizeLaw
-from simulator.baskets import Swap, fill
+from simulator.baskets import Swap
+from simulator.checkout import BasketLaws, Checkout, Trip, receipts
 from simulator.coupon_answers import Habits, with_answers
 from simulator.coupon_hands import Hands
-from simulator.draws import chosen, uniforms
+from simulator.draws import uniforms
 from simulator.hazards import Hazards
-from simulator.item_calibration import ItemCalibration
 from simulator.outlook import WINDOW
 from simulator.planned_prices import PlannedPrices, PriceChange
 from simulator.price_effects import PriceEffects
 from simulator.prices.demand_response import DemandResponse, fit_demand_response
-from simulator.quantities import Portions, Quantities
 from simulator.receipts import Receipts
 from simulator.scenario import AS_IT_IS, Scenario
 from simulator.stores import NewStores
@@ -29,12 +27,10 @@ from simulator.substitution import Substitution
 from simulator.visit_calibration import VisitCalibration
 from simulator.visits import plan_visits
 from trainer.cache.reader import TensorCache
-from trainer.cache.schema import CONTEXT
 from trainer.commands.errors import InputError
 from trainer.features.calendar import EPOCH
 from trainer.features.chain import Chain
 from trainer.features.chain_sales import ChainSales, chain_sales_after
-from trainer.features.plans import FinishedTrip, TripPlan
 from trainer.features.price_evidence import price_evidence
 from trainer.features.shelf_prices import ShelfPrices
 from trainer.model.state import CustomerState, recorded_states
@@ -43,8 +39,8 @@ from trainer.model.world_model import WorldModel
 BLOCK = 1024
 """Customers who are simulated together. Fixed, so that sums are rounded alike and the same receipts
 come of the same customers."""
-COMES, SIZE, QUANTITY, PORTION, MORE = 1, 20, 21, 22, 23
-"""What a number is drawn for."""
+COMES = 1
+"""What a number is drawn for, as are those of `simulator.checkout`."""
 SLOW = 3
 """Seconds after which a progress bar appears."""
 ANONYMOUS = -1
@@ -98,14 +94,8 @@ class Simulator:
         chain = Chain(cache, ChainSales.from_arrays(self._sales), self._prices)
         self._chain = chain
         self._states = recorded_states(chain, cache, self.customers, start)
-        self._laws = _Laws(
-            BasketSizeLaw(cache, start),
-            ItemCalibration(model, cache, start),
-            NewStores(cache, start),
-            Quantities(cache, start),
-            Portions(cache, start),
-            Strangers(cache, start),
-        )
+        self._laws = BasketLaws.of(model, cache, start)
+        self._new_stores, self._strangers = NewStores(cache, start), Strangers(cache, start)
         self._hazards = Hazards(model, VisitCalibration(model, cache, start))
         first = chain.calendar.first_day(start + 1)
         bar = tqdm(_blocks(len(self.customers)), desc="customers", unit="block", delay=SLOW)
@@ -165,44 +155,11 @@ class Simulator:
         change nothing for others. on_week is called after each week. Raises what `settled` raises.
         """
         run = _Run(self, seed, self.settled(scenario), anonymous)
-        found: list[_Trip] = []
+        found: list[Trip] = []
         for week in range(self.start + 1, self.start + 1 + weeks):
             found += run.week(week)
             on_week()
-        return _receipts(found)
-
-
-@dataclass(frozen=True)
-class _Laws:
-    """What is counted in the history, and never changes."""
-
-    sizes: BasketSizeLaw
-    items: ItemCalibration
-    new_stores: NewStores
-    quantities: Quantities
-    portions: Portions
-    strangers: Strangers
-
-
-@dataclass(frozen=True)
-class _Trip:
-    """One finished trip."""
-
-    week: int
-    trip: FinishedTrip
-    paid: np.ndarray
-    """(items,) pence for all units of each."""
-    key: tuple[int, int, int]
-    """What tells it apart for `simulator.draws`: customer, day, and which of their trips on it."""
-    coupon: np.ndarray
-    """(items,) numbers of the coupons that were used, from 1; 0 for none."""
-    coupon_pence: np.ndarray
-    """(items,) what they took off."""
-
-    @property
-    def customer(self) -> int:
-        """Whose it is."""
-        return self.key[0]
+        return receipts(found)
 
 
 class _Run:
@@ -212,25 +169,29 @@ class _Run:
         self, simulator: Simulator, seed: int, scenario: Scenario, anonymous: bool
     ) -> None:
         self.anonymous = anonymous
-        self.simulator, self.seed, self.laws = simulator, seed, simulator._laws
-        self.model, self.scenario = simulator.model, scenario
+        self.simulator, self.seed, self.scenario = simulator, seed, scenario
+        self.new_stores, self.strangers = simulator._new_stores, simulator._strangers
         # A chain of this run, which all states share: its sales move on, its prices are planned.
         self.chain = simulator._chain
         self.chain.sales = ChainSales.from_arrays(simulator._sales)
         self.chain.prices = scenario.planned(simulator._prices)
         self.effects = simulator.effects(scenario.prices) if scenario.prices else None
-        self.hands = None
+        hands = None
         if scenario.coupons:
-            self.hands = Hands(
+            hands = Hands(
                 scenario.coupons, self.effects or simulator.effects(()),
                 simulator.cache["customers.price_sensitivity"].astype(np.int64),
                 simulator.cache.vocabulary.size, seed,
             )  # fmt: skip
+        self.checkout = Checkout(
+            simulator.model, simulator._laws, self.chain.prices, self.effects, hands,
+            simulator.segments, seed,
+        )  # fmt: skip
         self.states = [state.copy() for state in simulator._states]
         self.hazards = simulator._hazards.copy()
         self.code = simulator.customers.astype(np.int64)
 
-    def week(self, week: int) -> list[_Trip]:
+    def week(self, week: int) -> list[Trip]:
         self.chain.sales.advance_to(week)
         into = 7 * (week - self.simulator.start - 1)
         if into and into % WINDOW == 0:
@@ -240,14 +201,14 @@ class _Run:
         self.comes_by = np.ones(len(self.code))
         if self.effects is not None:
             self.comes_by = self.effects.visit_factors(self.code, week)
-        is_open = self.scenario.open_stores(len(self.laws.new_stores.trips), week)
+        is_open = self.scenario.open_stores(len(self.new_stores.trips), week)
         missing = self.scenario.missing(self.chain, week)
         new = self.scenario.new(self.chain, week)
         self.swap = None
         if missing.any() or new.any():
             substitution = self.simulator.substitution
             self.swap = Swap(missing, lambda p: substitution.moved(p, on_sale, missing, new))
-        found: list[_Trip] = []
+        found: list[Trip] = []
         if on_sale.any() and is_open.any():
             for rows in _blocks(len(self.states)):
                 found += self._customers(rows, week, on_sale)
@@ -268,7 +229,7 @@ class _Run:
             states = [self.states[row].copy() for row in rows]
             self.hazards.begin(rows, states, np.full(len(rows), first))
 
-    def _customers(self, block: np.ndarray, week: int, on_sale: np.ndarray) -> list[_Trip]:
+    def _customers(self, block: np.ndarray, week: int, on_sale: np.ndarray) -> list[Trip]:
         """The trips of a block of customers, first all first ones, then all second ones."""
         first = self.chain.calendar.first_day(week)
         day, nth = np.full(len(self.states), first), np.zeros(len(self.states), np.int64)
@@ -300,32 +261,34 @@ class _Run:
 
     def _trips(
         self, who: np.ndarray, days: np.ndarray, nth: np.ndarray, week: int, on_sale: np.ndarray
-    ) -> list[_Trip]:
+    ) -> list[Trip]:
         own, keys = [self.states[row] for row in who], (self.code[who], days, nth)
-        new_stores = self.laws.new_stores
+        new_stores = self.new_stores
         is_open = self.scenario.open_stores(len(new_stores.trips), week)
         tried = self.scenario.store_trips(new_stores.trips, week)
         plans = plan_visits(
-            self.model.next_visits(own), days, new_stores, is_open, tried, self.seed, keys
+            self.simulator.model.next_visits(own), days, new_stores, is_open, tried, self.seed, keys
         )
-        found = self._filled(own, plans, week, on_sale, keys)
+        found = self.checkout.trips(own, plans, week, on_sale, self.swap, keys)
         for state, each in zip(own, found, strict=True):
             if each is not None:
                 state.observe(each.trip)
         self.hazards.came(who, days)
         return [each for each in found if each is not None]
 
-    def _strangers(self, week: int, known: list[_Trip], on_sale: np.ndarray) -> list[_Trip]:
+    def _strangers(self, week: int, known: list[Trip], on_sale: np.ndarray) -> list[Trip]:
         """Anonymous trips, and the first trips of new customers, who have a state from then on."""
         new = self.scenario.arrivals(week)
         if not known:
             return []
-        strangers = self.laws.strangers
         codes = -2 - self._new_so_far() - np.arange(new)
-        beside, number = strangers.first_trips(len(known), self.seed, codes), np.zeros(new, int)
+        beside, number = (
+            self.strangers.first_trips(len(known), self.seed, codes),
+            np.zeros(new, int),
+        )
         if self.anonymous:
             keys = tuple(np.array([each.key for each in known]).T)
-            more, more_numbers = strangers.anonymous_trips(self.seed, keys)
+            more, more_numbers = self.strangers.anonymous_trips(self.seed, keys)
             beside, number = np.append(beside, more), np.append(number, more_numbers)
             codes = np.append(codes, np.full(len(more), ANONYMOUS))
         if not len(beside):
@@ -333,7 +296,7 @@ class _Run:
         plans = [known[trip].trip.plan for trip in beside]
         states = [CustomerState(self.chain) for _ in plans]
         days = np.array([(plan.date - EPOCH).days for plan in plans])
-        found = self._filled(states, plans, week, on_sale, (codes, days, number))
+        found = self.checkout.trips(states, plans, week, on_sale, self.swap, (codes, days, number))
         came = [row for row in range(new) if found[row] is not None]
         for row in came:
             states[row].observe(found[row].trip)
@@ -348,87 +311,6 @@ class _Run:
     def _new_so_far(self) -> int:
         return len(self.states) - len(self.simulator.customers)
 
-    def _filled(
-        self, states: list[CustomerState], plans: list[TripPlan], week: int, on_sale: np.ndarray,
-        keys: tuple[np.ndarray, ...],
-    ) -> list[_Trip | None]:  # fmt: skip
-        """Baskets of planned trips, (n), and what they cost; none where prices leave nothing in."""
-        chances = self.laws.sizes.chances(
-            np.array([plan.kind for plan in plans]), [state.features.log for state in states]
-        )
-        sizes = chosen(chances, uniforms(self.seed, SIZE, *keys))
-        sizes = np.minimum(sizes, np.count_nonzero(on_sale))
-        stores = np.array([plan.store for plan in plans])
-        weights, reminders = None, None
-        if self.effects is not None:
-            groups = self.simulator.segments(keys[0])
-            weights = self.effects.log_weights(stores, week, groups).exp()
-        if self.hands is not None:
-            weights, reminders = self.hands.weights(keys[0], stores, week, weights)
-        baskets = fill(
-            self.model, self.laws.items, states, plans, sizes, week, on_sale, self.seed, keys,
-            weights, self.swap, reminders,
-        )  # fmt: skip
-        asked, sizes = sizes, np.array([len(basket) for basket in baskets])
-        tokens = np.concatenate(baskets)
-        of_trip = np.repeat(np.arange(len(plans)), sizes)
-        of_items = (*(key[of_trip] for key in keys), tokens)
-
-        def uniform(attempt: int, rows: np.ndarray) -> np.ndarray:
-            return uniforms(self.seed, QUANTITY, *(key[rows] for key in of_items), attempt)
-
-        of_size = np.array([plan.kind[0] for plan in plans])
-        quantities = self.laws.quantities.draw(
-            tokens, of_trip, of_size, uniform, sizes / np.maximum(asked, 1)
-        )
-        portions = self.laws.portions.draw(tokens, uniforms(self.seed, PORTION, *of_items))
-        stores = stores[of_trip]
-        if self.effects is not None:
-            more = self.effects.unit_factors(tokens, stores, week)
-            quantities = np.floor(quantities * more + uniforms(self.seed, MORE, *of_items))
-            quantities = np.maximum(quantities, 1).astype(np.int64)
-        pence = self.chain.prices.at(tokens, stores, week).astype(np.float32)
-        paid = np.rint(pence[:, 0].astype(np.float64) * quantities * portions).astype(np.int64)
-        lines = [tokens, quantities, pence, paid, *np.zeros((2, len(tokens)), np.int64)]
-        if self.hands is not None:
-            lines[4:] = self.hands.used(keys[0][of_trip], tokens, paid / quantities, week)
-        parts = [np.split(part, sizes.cumsum()[:-1]) for part in lines]
-        return [
-            _Trip(
-                week,
-                FinishedTrip(plan, token, units, int(own.sum()), pence=price),
-                own,
-                key,
-                *coupon,
-            )  # fmt: skip
-            if len(token)
-            else None
-            for plan, key, token, units, price, own, *coupon in zip(
-                plans, zip(*(each.tolist() for each in keys), strict=True), *parts, strict=True
-            )
-        ]
-
 
 def _blocks(count: int) -> list[np.ndarray]:
     return [np.arange(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
-
-
-def _receipts(found: list[_Trip]) -> Receipts:
-    plans = [each.trip.plan for each in found]
-    none = np.empty(0, np.int64)
-    coupon = np.concatenate([none, *(each.coupon for each in found)])
-    coupon_pence = np.concatenate([none, *(each.coupon_pence for each in found)])
-    used = np.flatnonzero(coupon)
-    return Receipts(
-        customer=np.array([each.customer for each in found], np.int64),
-        week=np.array([each.week for each in found], np.int64),
-        day=np.array([(plan.date - EPOCH).days for plan in plans], np.int64),
-        hour=np.array([plan.hour for plan in plans], np.int64),
-        store=np.array([plan.store for plan in plans], np.int64),
-        kind=np.array([plan.kind for plan in plans], np.int64).reshape(len(plans), len(CONTEXT)),
-        items=np.array([len(each.trip.tokens) for each in found], np.int64),
-        token=np.concatenate([none, *(each.trip.tokens for each in found)]),
-        quantity=np.concatenate([none, *(e.trip.quantities for e in found)]),
-        pence=np.concatenate([none, *(each.paid for each in found)]),
-        coupon_line=used, coupon=coupon[used], coupon_pence=coupon_pence[used],
-    )  # fmt: skip

@@ -205,7 +205,7 @@ def test_anonymous_trips_stay_where_those_beside_them_do(simulator, receipts, mo
     """With 4 for each trip of a customer, and 5 customers more."""
     rate, tall = 4.0, np.arange(60)
     p = np.exp(tall * np.log(rate) - rate - np.log(np.maximum(tall, 1)).cumsum())
-    monkeypatch.setattr(simulator._laws.strangers, "_poisson", p.cumsum())
+    monkeypatch.setattr(simulator._strangers, "_poisson", p.cumsum())
     found = [
         simulator.run(1, seed=7, scenario=Scenario(new_customers=((new, Weeks(26, 26)),)))
         for new in (0, 5)
