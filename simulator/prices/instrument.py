@@ -60,6 +60,7 @@ class Contrast:
 
     @property
     def is_strong(self) -> bool:
+        """Whether costs move prices enough to tell anything."""
         return self.strength >= LEAST_F
 
     @property
@@ -87,7 +88,7 @@ class Instrument:
 
 
 def instrumented(r: PriceResponse, costs: np.ndarray) -> tuple[PriceResponse, Instrument]:
-    """A response of which what costs find off is taken out, and what they say.
+    """The response, corrected where costs show it to be off, and what they said.
 
     costs: (P, W) pence of a unit in the weeks that the response was fitted to; NaN where unknown.
     """
