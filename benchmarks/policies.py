@@ -1,7 +1,7 @@
 """Pricing policies made in the world learned from receipts, valued in the true one.
 
-    python -m dbt_project.sample --customers 1000 --products 200 --stores 10 --weeks 208 --seed 7 \
-        --out chains/7/raw
+    python -m dbt_project.sample --customers 1000 --products 200 --stores 10 --weeks 208 \\
+        --seed 7 --out chains/7/raw
     RETAILSIM_RAW=chains/7/raw dbt build --vars '{train_last_week: 104, validation_last_week: 130,
         test_last_week: 208}' && python -m dbt_project.export --out chains/7/cache
     python -m benchmarks.policies chains/* --page policies.html

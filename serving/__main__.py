@@ -36,15 +36,15 @@ def _parser() -> CommandParser:
     parser = CommandParser(
         prog="python -m serving",
         description="Answer questions about next baskets and visits over HTTP, and learn of "
-        "finished trips: docs/serving.md. On another address than the loopback a key is demanded: "
-        f"{KEY} of the environment. SIGHUP reads the checkpoint again.",
+        "finished trips: docs/serving.md. On any address but the loopback a key is demanded: that "
+        f"of the environment variable {KEY}. On SIGHUP the checkpoint is read again.",
     )
     add = parser.add_argument
     add("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of the model")
     add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
     add(
         "--states", type=Path, metavar="FOLDER",
-        help="where finished trips and states are kept (default: that of the cache, with .states)",
+        help="where finished trips and states are kept (default: the cache's, with .states)",
     )  # fmt: skip
     add(
         "--prices", type=Path, metavar="FOLDER",

@@ -29,8 +29,9 @@ ABOUT = """What customers will buy next, when and where, from a trained model an
 
 Codes and labels are those of the raw data. Whatever is wrong is answered as
 `{"error": {"code", "message", "field"}}`: 400 a body that is not JSON, 401 a missing key, 404 an
-unknown customer or product, 409 what contradicts what is known, 413 too large a body, 422 a value
-that cannot be used, 503 with `Retry-After` more than can be answered.
+unknown customer or product, 409 what contradicts what is known, 413 too large a body, 421 a `Host`
+that is not the loopback's, 422 a value that cannot be used, 503 with `Retry-After` more than can be
+answered.
 """
 CODES = {400: "not_json", 404: "no_such_route", 405: "no_such_method", 413: "too_large"}
 """Of errors that routing raises."""

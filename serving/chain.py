@@ -31,6 +31,8 @@ class ServedChain:
     Args:
         cache: the tensor cache.
         last_week: the last week that is over; the last of the cache if left out.
+
+    Raises InputError for a last week that the cache does not have.
     """
 
     def __init__(self, cache: TensorCache, last_week: int | None = None) -> None:

@@ -240,7 +240,8 @@ class ExplainIn(Planned):
 
 
 class NextVisitIn(Who):
-    """When, where and of which kind? What is given is given; what is not is the likeliest."""
+    """When, where and of which kind? What the question gives is taken as given; the rest is the
+    likeliest."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"customer": "CUST0000000001"}]})
     not_before: Day | None = Field(

@@ -42,6 +42,7 @@ class Service:
         cache: recorded customers, of the checkpoint's vocabulary.
         states: folder of the store.
         last_week: of the cache that is over; its last one if left out.
+        bounds: how much is held and how long is waited.
         prices: folder of `python -m simulator.prices`, where questions about prices are answered.
 
     Raises CheckpointError, StoreError and InputError.

@@ -143,7 +143,8 @@ class Store:
         os.close(self._lock)
 
     def trip(self, trip_id: str) -> LoggedTrip | None:
-        """The logged trip of this id, also if its commit is under way."""
+        """The logged trip of this id, also if its commit is under way. Raises
+        sqlite3.DatabaseError for a row that is damaged."""
         if (waiting := self.writer.under_way(trip_id)) is not None:
             return waiting
         row = self._reading.execute(
@@ -154,7 +155,8 @@ class Store:
         return None if row is None else LoggedTrip(*_whole(row))
 
     def customer(self, customer: str) -> Registered | None:
-        """What is known of a customer beside trips. Waits for what is being written of them."""
+        """What is known of a customer beside trips. Waits for what is being written of them.
+        Raises as `trip` does."""
         self.writer.wait_for(customer)
         row = self._reading.execute(
             "select customer, segments, forgotten, digest from customers where customer = ?",
@@ -176,7 +178,8 @@ class Store:
         return None if row is None else SavedState(*row)
 
     def trips(self, customer: str, after: int = 0) -> list[LoggedTrip]:
-        """A customer's logged trips after a number, in order. Waits as `customer` does."""
+        """A customer's logged trips after a number, in order. Waits as `customer` does. Raises
+        sqlite3.DatabaseError where one is damaged or missing."""
         self.writer.wait_for(customer)
         rows = self._reading.execute(
             "select customer, number, trip_id, content, answer, digest from trips "

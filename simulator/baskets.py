@@ -49,9 +49,9 @@ def fill(
 
     sizes (n,): how many items each has, at most as many as are on sale;
     on_sale (V,) bool: tokens of products that can be bought. keys (n,) each: what tells the
-    baskets apart, for `draws`. price_weights (n, V): by how much prices raise or lower what each
-    product is bought; so much longer or shorter baskets get, down to none. So they do by a swap,
-    and by reminders, which come with price_weights.
+    baskets apart, for `draws`. price_weights (n, V): by which prices multiply the chance of each
+    product; baskets get longer or shorter by as much as all chances together do, down to no item.
+    So they do by a swap, and by reminders, which come with price_weights.
     """
     found: list[np.ndarray] = [np.empty(0, np.int64)] * len(plans)
     by_size = np.argsort(sizes, kind="stable")  # baskets of a batch grow to its largest

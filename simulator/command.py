@@ -38,7 +38,7 @@ def simulation_options(parser: CommandParser, weeks: int) -> None:
     add = parser.add_argument
     add(
         "--weeks", type=whole(1, MOST_WEEKS), default=weeks, metavar="N",
-        help=f"how many (default: {weeks})",
+        help=f"how many weeks (default: {weeks})",
     )  # fmt: skip
     add(
         "--seed", type=seed, default=0, metavar="N",

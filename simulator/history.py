@@ -74,7 +74,8 @@ def join_history(raw: Path, folder: Path, start: int) -> None:
 
 
 def transactions(folder: Path) -> list[Path]:
-    """The transactions files that the warehouse would read, in the order of their names."""
+    """The transactions files that the warehouse would read, in the order of their names. Raises
+    InputError for what is no folder."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: name one with receipts in the layout lgsr")
     return sorted(
@@ -84,7 +85,8 @@ def transactions(folder: Path) -> list[Path]:
 
 
 def shop_weeks_of(path: Path) -> set[int]:
-    """The weeks in a transactions file, as the chain codes them; what is no number is left out."""
+    """The weeks in a transactions file, as the chain codes them; what is no number is left out.
+    Raises InputError for a file that cannot be read, or has no column of weeks."""
     try:
         texts = _parquet_weeks(path) if path.name.lower().endswith("parquet") else _csv_weeks(path)
     except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError, pa.ArrowInvalid) as error:

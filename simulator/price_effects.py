@@ -87,7 +87,7 @@ class PriceEffects:
 
     def of_coupon(self, coupon: Coupon, store: int, week: int) -> tuple[np.ndarray, np.ndarray]:
         """(P,) what a coupon adds to the log weights of products `token` for who has it in mind, of
-        customers whose factor is 1: they pay less, and are used to pay what they are used to. And
+        customers whose factor is 1: they pay less, and what they are used to pay stays. And
         (P,) the share of their price that it takes off; 0 for others."""
         pence = self._asked[1].at(self.token, np.array(store), np.array(week))[:, 0]
         answers = coupon.token[self.token] & self.moved

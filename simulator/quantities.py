@@ -55,9 +55,9 @@ class Quantities:
         """Units (n,) of products (n,) on trips (n,), ascending, whose sizes are codes (trips,).
 
         uniform(attempt, rows) are uniforms for some of the items: trips are drawn again until their
-        units fit their size. grown: (trips,) times as many items as a trip of its size would hold
-        without a scenario, which so many units go with: or what it adds would be taken from the
-        units of everything else.
+        units fit their size. grown: (trips,) items of a trip over those that it would hold without
+        the scenario. The bounds of its size grow by as much, or the units of what a scenario adds
+        would be taken from everything else.
         """
         found, rows = np.ones(len(tokens), np.int64), np.arange(len(tokens))
         least, most = (np.rint(x[size] * grown).astype(int) for x in (self._least, self._most))

@@ -49,7 +49,7 @@ def _parser() -> CommandParser:
     )
     add(
         "--runs", type=whole(1, MOST_RUNS), default=1, metavar="N",
-        help="how often, each with a seed of its own: some 20 show how sure it is (default: 1)",
+        help="how many runs, each with a seed of its own: some 20 show how sure it is (default: 1)",
     )  # fmt: skip
     simulation_options(parser, weeks=4)
     return parser

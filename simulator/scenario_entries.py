@@ -76,7 +76,11 @@ class Codes:
 
 
 class Entry:
-    """One change, and what to call it in an error."""
+    """One change, and what to call it in an error.
+
+    Every method that reads a value raises InputError, in one line with the entry and the key, for
+    one that cannot be.
+    """
 
     def __init__(self, where: str, values: Any, codes: Codes, folder: Path) -> None:
         self.where, self.codes, self._folder = where, codes, folder

@@ -4,8 +4,8 @@ Chances of what goes into a basket next sum to 1, so that without more all who w
 missing product would buy another one, anything. Instead, its rivals get the share c of its chance
 (`simulator.prices.absences`), in proportion to their own, and 1 - c is nobody's: baskets get
 smaller by that. A launched product takes the share c of its chance from its rivals, and baskets
-grow by the rest. Chances are the customer's own, so that c is what all have in common, and whom a
-change concerns is not.
+grow by the rest. c is the same for all customers; whom a change concerns is not, since chances are
+the customer's own.
 
 Rivals are the products of its need; of its finest category, where needs cannot be told or it sells
 too little to be in one.

@@ -45,7 +45,7 @@ def _parser() -> CommandParser:
     add(
         "--preset", choices=SCHEDULES, default="small",
         help="tiny: tests; demo: small in three epochs; small: CPU (default); base: GPU; original: "
-        "base with the rates of the system this one follows",
+        "base with rates of 5e-5 and less, which under-train it",
     )  # fmt: skip
     add("--epochs", type=whole(), help="most epochs of all phases (default: the preset's)")
     add("--learning-rate", type=positive, help="highest rate (default: the preset's)")

@@ -45,7 +45,7 @@ def _parser() -> CommandParser:
     )  # fmt: skip
     add(
         "--fitted", type=whole(1, 1000), default=2, metavar="N",
-        help="lives by which policies are fitted, none of those above (default: 2)",
+        help="further lives, by which policies are fitted (default: 2)",
     )  # fmt: skip
     for name, default, about in (
         ("customers", Opening.customers, "households with a loyalty card"),
@@ -62,11 +62,12 @@ def _parser() -> CommandParser:
     )  # fmt: skip
     add(
         "--weeks", type=whole(1, 400), metavar="N",
-        help="of an episode (default: 52 for pricing, 26 for coupons)",
+        help="weeks of an episode (default: 52 for pricing, 26 for coupons)",
     )  # fmt: skip
     add(
         "--category", type=whole(0, len(GROUPS) - 1), metavar="N",
-        help="price the products of this one alone (default: the whole chain)",
+        help="price the products of this category alone, numbered from 0 (default: the whole "
+        "chain, with one lever for each category)",
     )  # fmt: skip
     add("--json", type=Path, metavar="FILE", help="write the figures here as well")
     return parser

@@ -134,6 +134,8 @@ class CouponsEnv(ChainEnv):
 
     In the learned world the menu is that of the trial it was learned from, and those with a card
     are the ones that receipts name, so that `to="households"` has fewer of them.
+
+    Raises InputError for another `to`, and for a menu or a depth that cannot be.
     """
 
     def __init__(

@@ -36,13 +36,13 @@ def _parser() -> CommandParser:
     add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
     add(
         "--simulated", type=Path, nargs="+", default=[], metavar="CACHE",
-        help="tensor caches of the history with simulated weeks, one a run",
+        help="tensor caches of the history with simulated weeks, one for each run",
     )  # fmt: skip
     add(
         "--model", type=Path, metavar="CHECKPOINT",
         help="simulate with this model, whose folder it is, and measure that",
     )  # fmt: skip
-    add("--runs", type=whole(), default=20, help="of the model (default: 20)")
+    add("--runs", type=whole(), default=20, help="runs of the model (default: 20)")
     processes_option(parser)
     add(
         "--truth", type=Path, metavar="FILE",
@@ -54,7 +54,7 @@ def _parser() -> CommandParser:
         help="last week of the history (default: the one before the test weeks, whose first weeks "
         "are then judged; choose on earlier ones)",
     )  # fmt: skip
-    add("--weeks", type=whole(), default=9, help="how many are judged (default: 9)")
+    add("--weeks", type=whole(), default=9, help="how many weeks are judged (default: 9)")
     add("--json", type=Path, metavar="FILE", help="write everything measured to this file")
     add("--html", type=Path, metavar="FILE", help="write a page with pictures to this file")
     add("--seed", type=seed, default=0, help="of the bootstrap, halves and detectors (default: 0)")

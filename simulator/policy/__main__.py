@@ -56,7 +56,12 @@ def _parser() -> CommandParser:
         "value them in the synthetic chain, which answers as it truly would: docs/policies.md.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    add = commands.add_parser("learn", help="learn the world from receipts and books").add_argument
+
+    def command(name: str, about: str) -> Callable:
+        said = f"{about[0].upper()}{about[1:]}: docs/policies.md."
+        return commands.add_parser(name, help=about, description=said).add_argument
+
+    add = command("learn", "learn the world from receipts and the retailer's own books")
     add("raw", type=Path, help="folder of python -m dbt_project.sample")
     add("--cache", type=Path, required=True, help="tensor cache of its receipts")
     add(
@@ -69,37 +74,40 @@ def _parser() -> CommandParser:
     )  # fmt: skip
     add("--out", type=Path, required=True, metavar="FILE", help="the learned world")
 
-    add = commands.add_parser(
-        "trial", help="live the last year before the start once more, with a trial of coupons"
-    ).add_argument
+    add = command("trial", "live the last year before the start once more, with a trial of coupons")
     add("raw", type=Path, help="folder of python -m dbt_project.sample")
     add(
         "--start", type=whole(), default=START, metavar="WEEK",
         help=f"last week of the trial (default: {START})",
     )  # fmt: skip
-    add("--menu", type=whole(1, 100), default=8, metavar="N", help="coupons (default: 8)")
+    add(
+        "--menu", type=whole(1, 100), default=8, metavar="N",
+        help="how many different coupons (default: 8)",
+    )  # fmt: skip
     add("--depth", type=positive, default=0.1, help="share that they take off (default: 0.1)")
     add("--out", type=Path, required=True, metavar="FILE", help="the log")
 
-    add = commands.add_parser("train", help="make a policy").add_argument
+    add = command("train", "make a policy")
     add("policy", type=Path, help="YAML: its kind, name, limits and settings")
     _world(add)
-    add("--cache", type=Path, help="tensor cache: for the optimiser")
+    add("--cache", type=Path, help="tensor cache of the receipts: for the kind optimiser alone")
     add("--seed", type=seed, default=0, metavar="N", help="of training (default: 0)")
     add("--out", type=Path, required=True, metavar="FILE", help="the policy")
 
-    add = commands.add_parser("value", help="what policies are worth in one world").add_argument
+    add = command("value", "find what policies are worth in one world")
     add("policies", type=Path, nargs="+", help="files of train, all of prices or all of coupons")
     _world(add)
     _lives(add)
     add(
-        "--limits", type=Path, metavar="FILE", help="YAML: what all are judged by (default: Limits)"
-    )
-    add("--json", type=Path, required=True, metavar="FILE", help="all weeks of all lives")
+        "--limits", type=Path, metavar="FILE",
+        help="YAML: the limits by which all are judged (default: those of docs/policies.md)",
+    )  # fmt: skip
+    add("--json", type=Path, required=True, metavar="FILE", help="write all weeks of all lives")
 
-    add = commands.add_parser(
-        "compare", help="table and page: promised in the learned world, earned in the true one"
-    ).add_argument
+    add = command(
+        "compare", "compare what was promised in the learned world with what is earned in the true "
+        "one, as a table and a page",
+    )  # fmt: skip
     add(
         "values", type=Path, nargs="+",
         help="files of value --json in pairs: a chain's learned world, then its truth",
@@ -118,7 +126,7 @@ def _world(add: Callable) -> None:
     )  # fmt: skip
     add(
         "--weeks", type=whole(1, 400), default=WEEKS, metavar="N",
-        help=f"of an episode (default: {WEEKS})",
+        help=f"weeks of an episode (default: {WEEKS})",
     )  # fmt: skip
 
 

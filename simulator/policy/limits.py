@@ -120,8 +120,8 @@ class Limits:
         return given & within[:, None]
 
     def overspent(self, off: np.ndarray, usual: float) -> int:
-        """Fours of weeks in which coupons took off more than the budget. off: (W,) pounds, from a
-        week on in which coupons were handed out; usual: revenue, pounds a week."""
+        """Number of rounds of four weeks in which coupons took off more than the budget. off: (W,)
+        pounds, from a week on in which coupons were handed out; usual: revenue, pounds a week."""
         sums = np.add.reduceat(off, np.arange(0, off.size, LASTS))
         return int((sums > (self.budget + SLACK / 10) * LASTS * usual).sum())
 

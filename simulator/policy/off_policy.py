@@ -70,7 +70,8 @@ def inverse_propensity(log: Log, target: np.ndarray) -> Estimate:
 
 
 def self_normalised(log: Log, target: np.ndarray) -> Estimate:
-    """As `inverse_propensity`; a target of a single policy. Less noise, a little bias."""
+    """As `inverse_propensity`; a target of a single policy. Less noise, a little bias. Raises
+    InputError for a log without any decision that the target policy would take."""
     weight = _weights(log, target)
     if weight.sum() <= 0:
         raise InputError("the log has no decision that the target policy would take")

@@ -5,10 +5,11 @@ receipts before the episode say, times how sales since then differ from what was
 prices charged. A price charged for one week is valued by that week's profit and what the week costs
 or brings later: of what a promotion sells at once, the passing effect and stocking up are paid back
 in the weeks after, so that they are left out, while customers who learn of a price level l come
-exp(-v m l) as often. Summed over time, both are as if the price lasted. (One that does not look
-ahead takes the passing effect for a gain and leaves visits out.) Costs and suppliers' offers are
-those of the coming week, which the environment shows; nothing is known of later ones. Regular
-prices stay within `SPAN` of base prices: receipts tell of no others.
+exp(-n m l) as often (n of `simulator.prices.visit_response`, m the segment's factor). Summed over
+time, both are as if the price lasted. (An optimiser that does not look ahead takes the passing
+effect for a gain and leaves visits out.) Costs and suppliers' offers are those of the coming week,
+which the environment shows; nothing is known of later ones. Regular prices stay within `SPAN` of
+base prices: receipts tell of no others.
 
 Candidates are valued one product at a time, with a common price on the price level so that the
 index is kept (a Lagrange multiplier, found by bisection); each round takes the best change of every

@@ -56,15 +56,15 @@ def _parser() -> CommandParser:
     add("--out", type=Path, required=True, metavar="FOLDER", help="a new folder for the tables")
     add(
         "--weeks", type=whole(1, MOST_WEEKS), default=1, metavar="N",
-        help="for which prices are held: 1 is what customers do at once, 26 and more also what "
-        "they learn (default: 1)",
+        help="for how many weeks a new price is held: 1 shows what customers do at once, 26 and "
+        "more also what they learn (default: 1)",
     )  # fmt: skip
     add(
         "--costs", type=Path, metavar="FILE",
         help="CSV or Parquet of product_code and unit_cost_pence: find the prices worth charging",
     )  # fmt: skip
     instrument_option(parser)
-    add("--rules", type=Path, metavar="FILE", help="what these have to keep, a YAML file")
+    add("--rules", type=Path, metavar="FILE", help="YAML: the rules that those prices have to keep")
     return parser
 
 

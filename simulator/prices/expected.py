@@ -1,11 +1,11 @@
 """Expected demand as a differentiable function of prices.
 
     D_i = u_i mean over weeks of
-          sum_gz b_giz exp(m_g x_iw) exp(-v m_g I_gzw) (1 + f_i (exp(q_i (r_kw - l_i)+) - 1))
+          sum_gz b_giz exp(m_g x_iw) exp(-n m_g I_gzw) (1 + f_i (exp(q_i (r_kw - l_i)+) - 1))
 
 b_giz are the trips with the product in a week of the recent past, of customers of price-sensitivity
 segment g in zone z, m_g the segment's factor and u_i the product's units a trip; x, r, q, f (its
-`further`) and v are those of `simulator.prices.response` and `simulator.prices.visit_response`, for
+`further`) and n are those of `simulator.prices.response` and `simulator.prices.visit_response`, for
 prices that change today and are held. So a demand of few weeks knows what customers do at once, one
 of many also what they learn: reference prices follow, pantries empty, and whoever finds the usual
 basket dear comes less often.

@@ -5,8 +5,8 @@ sales did when a price moved is then no answer to it. What suppliers charge move
 demand: a control function (Petrin and Train, A control function approach to endogeneity in consumer
 choice models, 2010; Wooldridge, Control function methods in applied econometrics, 2015):
 
-    D = z'pi + place + group x week + v                              first stage, least squares
-    log E[trips] = o - k D + rho v + place + group x week            Poisson regression
+    D = z'pi + place + group x week + r                              first stage, least squares
+    log E[trips] = o - k D + rho r + place + group x week            Poisson regression
 
 o is what the response expects but for levels, k what it is off by, z the log unit costs, of the
 week and the mean of the last `SLOW`, put together as D is. rho is 0 where prices did not follow
@@ -18,7 +18,7 @@ demand. Places are products in zones. It is asked twice:
 Levels of groups are free in every week in place of wandering, for costs move too slowly to be told
 from levels that wander.
 
-Errors are those of independent finest categories, whose needs share levels; that v is estimated is
+Errors are those of independent finest categories, whose needs share levels; that r is estimated is
 in them (Murphy and Topel, Estimation and inference in two-step econometric models, 1985).
 """
 
@@ -60,6 +60,7 @@ class Contrast:
 
     @property
     def is_strong(self) -> bool:
+        """Whether costs move prices enough to tell anything."""
         return self.strength >= LEAST_F
 
     @property
@@ -87,7 +88,7 @@ class Instrument:
 
 
 def instrumented(r: PriceResponse, costs: np.ndarray) -> tuple[PriceResponse, Instrument]:
-    """A response of which what costs find off is taken out, and what they say.
+    """The response, corrected where costs show it to be off, and what they said.
 
     costs: (P, W) pence of a unit in the weeks that the response was fitted to; NaN where unknown.
     """
@@ -165,10 +166,10 @@ class _Data:
             return NOTHING
         inner = np.linalg.pinv((z * weight[:, None]).T @ z)
         pi = inner @ (z.T @ (weight * first[:, 0]))
-        v = first[:, 0] - z @ pi
-        of_pi = _by(cluster, z * (weight * v)[:, None]) @ inner
+        r = first[:, 0] - z @ pi
+        of_pi = _by(cluster, z * (weight * r)[:, None]) @ inner
         strength = pi @ np.linalg.pinv(of_pi.T @ of_pi) @ pi / len(pi) * (1 - len(pi) / clusters)
-        if not fit.to(np.column_stack([d, v])):
+        if not fit.to(np.column_stack([d, r])):
             return NOTHING
         off = _by(cluster, fit.x * fit.rest[:, None])
         off += fit.beta[1] * of_pi @ (z * fit.weight[:, None]).T @ fit.x

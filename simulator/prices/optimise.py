@@ -71,7 +71,7 @@ def best_prices(demand: ExpectedDemand, cost: np.ndarray, rules: Rules) -> Plan:
     cost (P,): pence a unit; products without one (NaN), and those whose response to prices is not
     known or that do not sell, keep their price.
 
-    Raises InputError for rules that no plan keeps.
+    Raises InputError for rules that no plan keeps, and where no product may change its price.
     """
     problem = _Problem(demand, cost, rules)
     price, move = problem.today.copy(), rules.most_move

@@ -88,7 +88,8 @@ def _by_product(product: np.ndarray, products: int, values: np.ndarray) -> np.nd
 
 
 def boosting(panel: Panel, last_week: int, with_prices: bool, with_features: bool) -> np.ndarray:
-    """Expected trips by LightGBM on top of eight weeks x traffic, geometric mean of two seeds."""
+    """(P, Z, W) expected trips by LightGBM on top of eight weeks x traffic, geometric mean of two
+    seeds. Raises InputError where LightGBM is not installed."""
     try:
         import lightgbm
     except ModuleNotFoundError:

@@ -1,10 +1,10 @@
 """How often customers come answers to what their usual basket costs.
 
-    log E[trips_hw] = a_h + t_w - v I_hw,    I_hw = I_h,w-1 + LEARNING (B_h,w-1 - I_h,w-1)
+    log E[trips_hw] = a_h + t_w - n I_hw,    I_hw = I_h,w-1 + LEARNING (B_h,w-1 - I_h,w-1)
 
 B is the log price level of the customer's usual basket, product by product relative to the usual
 price in their zone, weighted by what they usually spend on each; I is what they have learnt of it
-by the week before. Customers differ in what they buy and a week's trips of all are in t, so that v
+by the week before. Customers differ in what they buy and a week's trips of all are in t, so that n
 is learnt from whose basket got dearer, and not from seasons (Bell and Lattin, Shopping behavior and
 consumer preference for store price format, Marketing Science 1998, find that the expected basket's
 cost decides between stores).
@@ -28,7 +28,7 @@ ITERATIONS = 60
 
 
 class VisitResponse(NamedTuple):
-    """v, at least 0, and its standard error."""
+    """n, the elasticity of how often customers come: at least 0, and its standard error."""
 
     value: float
     error: float
@@ -54,7 +54,7 @@ def fit_visit_response(
     trips = trips.reshape(customers, last_week).astype(float)
     # Baskets are those of the other half of the weeks: a customer who comes while something is
     # cheap buys it, and a basket of the same weeks would look cheap whenever they came. What a few
-    # trips say of a basket is noisy, which would make v too small: the basket of every other week
+    # trips say of a basket is noisy, which would make n too small: the basket of every other week
     # is an instrument for that of the weeks between (Fuller, Measurement error models, 1987).
     zone = panel.zone[main_store(cache, last_week)]
     all_weeks, half = np.arange(1, last_week + 1), last_week // 2

@@ -71,6 +71,7 @@ class Parts:
     """Which part each line of a run belongs to.
 
     Args:
+        cache: whose categories make products rivals.
         shelves: where changes are in force.
         first, last: the simulated weeks.
     """

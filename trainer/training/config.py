@@ -198,7 +198,7 @@ SCHEDULES: dict[str, TrainingConfig] = {
     "demo": TrainingConfig(phases=two_phases(1e-3, (2, 1)), validation_customers=100),
     "small": TrainingConfig(),
     "base": TrainingConfig(model="base", phases=three_phases(5e-4), tokens=32768),
-    # The rates of the system that this one follows, without averaging; they under-train it.
+    # Constant low rates, small batches and no averaging: they under-train it.
     "original": TrainingConfig(
         model="base",
         phases=tuple(

@@ -1,7 +1,7 @@
 """Weeks of the learned world: the interface of `dbt_project.sample.World`, from receipts alone.
 
 Customers come a Poisson number of times, at their own rate, the season's and what they have learnt
-of prices: exp(-v m_g I_h). What they buy is, for each product, Poisson around
+of prices: exp(-n m_g I_h). What they buy is, for each product, Poisson around
 
     traffic-weighted likes x season x exp(m_g x_iw)
 
