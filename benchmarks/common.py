@@ -34,8 +34,9 @@ class CommandError(ExpectedError):
 def parser(description: str) -> CommandParser:
     """A command line whose help is the module's docstring."""
     return CommandParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+        prog=f"python -m benchmarks.{Path(sys.argv[0]).stem}", description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
 
 
 def device_options(made: CommandParser, default_threads: int | None = None) -> None:

@@ -78,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; its exit code."""
     default = ChainConfig()
     parser = CommandParser(
+        prog="python -m benchmarks.sample",
         description="Measure the synthetic chain generator and print JSON.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
