@@ -52,7 +52,7 @@ def _parser() -> CommandParser:
         prog="python -m simulator.prices.changes",
         description="Predict trips with a product in weeks in which its price moved by 10 % or "
         "more, from earlier weeks and the week's own prices, display, mailer and traffic; beside "
-        "rivals. Refuses receipts whose prices do not move.",
+        "rivals. Refuses receipts whose prices do not move: docs/price_changes.md.",
     )
     add = parser.add_argument
     add("--cache", type=Path, default=Path("cache"), help="tensor cache folder (default: cache)")
