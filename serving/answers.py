@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from serving.chain import ServedChain
+from serving.requests import Describe
 from serving.schemas import CompletionIn, ExplainIn, NextBasketIn, NextVisitIn
 from trainer.cache.schema import CONTEXT
 from trainer.features.customers import CustomerFeatures
@@ -176,6 +177,35 @@ def past_trip(served: ServedChain, trip: np.void) -> dict[str, Any]:
         "hour": int(trip["hour"]),
         "store": served.chain.store_code(int(trip["store"]) - 1),
         "kind": served.labels(trip["kind"].tolist()),
+    }
+
+
+def described(
+    served: ServedChain, request: Describe, state: CustomerState, is_recorded: bool
+) -> dict[str, Any]:
+    """What is known of a customer. is_recorded: whether the cache has them, and they are not
+    forgotten."""
+    features = state.features
+    log = features.log
+    stop = log.trips["items"].cumsum()
+    latest = []
+    for row in range(len(log.trips) - 1, max(len(log.trips) - 1 - request.trips, -1), -1):
+        tokens = log.tokens[stop[row] - log.trips["items"][row] : stop[row]]
+        latest.append(past_trip(served, log.trips[row]) | {"products": served.codes(tokens)})
+    labels = served.chain.labels
+    return {
+        "customer": request.customer,
+        "segments": {
+            name: labels[name][code - 1] if code else None
+            for name, code in zip(
+                ("price_sensitivity", "lifestage"), features.segments, strict=True
+            )
+        },
+        "trips": features.trips,
+        "recorded": len(served.recorded(request.customer)) if is_recorded else 0,
+        "last": past_trip(served, log.trips[-1]) if len(log.trips) else None,
+        "latest": latest,
+        "later": served.later(request.customer, request.trips) if is_recorded else [],
     }
 
 

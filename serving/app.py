@@ -15,6 +15,7 @@ from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from serving import answer_schemas as a
 from serving import schemas as s
 from serving.errors import ApiError, json_response, of_validation
 from serving.guard import Guard, fault
@@ -141,59 +142,59 @@ def _questions(app: FastAPI, asker: _Asker) -> None:
     def post(path: str, answer: type, summary: str) -> Any:
         return app.post(
             path, summary=summary, response_model=answer, tags=["questions"],
-            responses=s.errors(*QUESTION_ERRORS),
+            responses=a.errors(*QUESTION_ERRORS),
         )  # fmt: skip
 
-    @post("/v1/next-basket", s.BasketOut, "The likeliest products of the next trip")
+    @post("/v1/next-basket", a.BasketOut, "The likeliest products of the next trip")
     async def next_basket(question: s.NextBasketIn) -> Response:
         return await asker.one(question)
 
-    @post("/v1/next-baskets", s.BasketsOut, "Several next baskets")
+    @post("/v1/next-baskets", a.BasketsOut, "Several next baskets")
     async def next_baskets(questions: s.NextBasketsIn) -> Response:
         return await asker.several(questions.requests)
 
-    @post("/v1/completion", s.BasketOut, "What else will be in a basket")
+    @post("/v1/completion", a.BasketOut, "What else will be in a basket")
     async def completion(question: s.CompletionIn) -> Response:
         return await asker.one(question)
 
-    @post("/v1/completions", s.BasketsOut, "Several completions")
+    @post("/v1/completions", a.BasketsOut, "Several completions")
     async def completions(questions: s.CompletionsIn) -> Response:
         return await asker.several(questions.requests)
 
-    @post("/v1/explain", s.ExplainOut, "What speaks for a product")
+    @post("/v1/explain", a.ExplainOut, "What speaks for a product")
     async def explain(question: s.ExplainIn) -> Response:
         """The parts of its score (they add up to the logit), and the trips on which the customer
         bought it."""
         return await asker.one(question)
 
-    @post("/v1/next-visit", s.NextVisitOut, "When, where and of which kind the next trip will be")
+    @post("/v1/next-visit", a.NextVisitOut, "When, where and of which kind the next trip will be")
     async def next_visit(question: s.NextVisitIn) -> Response:
         """One thing after the other, each given those before it."""
         return await asker.one(question)
 
-    @post("/v1/next-visits", s.NextVisitsOut, "Several next visits")
+    @post("/v1/next-visits", a.NextVisitsOut, "Several next visits")
     async def next_visits(questions: s.NextVisitsIn) -> Response:
         return await asker.several(questions.requests)
 
-    @post("/v1/trips", s.TripOut, "Tell a finished trip")
+    @post("/v1/trips", a.TripOut, "Tell a finished trip")
     async def trip(finished: s.FinishedTripIn) -> Response:
         """Acknowledged when it is on disk. The same trip told again is answered as the first time;
         another trip of the same id, one that the cache has, and one before the customer's last are
         refused (409)."""
         return await asker.one(Observe(finished))
 
-    @post("/v1/trips/batch", s.TripsOut, "Tell several finished trips")
+    @post("/v1/trips/batch", a.TripsOut, "Tell several finished trips")
     async def trips(finished: s.FinishedTripsIn) -> Response:
         """In their order. Each is acknowledged or refused by itself."""
         return await asker.several([Observe(each) for each in finished.requests])
 
 
 def _customers(app: FastAPI, asker: _Asker) -> None:
-    errors = s.errors(401, 404, 421, 422, 503)
+    errors = a.errors(401, 404, 421, 422, 503)
 
     @app.get(
         "/v1/customers/{customer:path}", summary="What is known of a customer", tags=["customers"],
-        response_model=s.CustomerOut, responses=errors,
+        response_model=a.CustomerOut, responses=errors,
     )  # fmt: skip
     async def customer(
         customer: s.Text, trips: Annotated[int, Query(ge=0, le=TRIPS_SHOWN)] = 20
@@ -202,7 +203,7 @@ def _customers(app: FastAPI, asker: _Asker) -> None:
 
     @app.delete(
         "/v1/customers/{customer:path}", summary="Forget a customer", tags=["customers"],
-        response_model=s.ForgottenOut, responses=errors,
+        response_model=a.ForgottenOut, responses=errors,
     )  # fmt: skip
     async def forget(customer: s.Text) -> Response:
         """Trips that were told and the state are deleted; what the cache has is not read again."""
@@ -219,14 +220,14 @@ def _codes(app: FastAPI, service: Service) -> None:
 
     @app.get(
         "/v1/customers", summary="Codes of recorded customers", tags=["codes"],
-        response_model=s.CodesOut, responses=s.errors(401, 421, 422),
+        response_model=a.CodesOut, responses=a.errors(401, 421, 422),
     )  # fmt: skip
     async def customers(prefix: Prefix = "", after: Prefix = "", limit: Limit = 100) -> Response:
         return codes(served.customers, prefix, after, limit)
 
     @app.get(
         "/v1/products", summary="Codes of products", tags=["codes"],
-        response_model=s.CodesOut, responses=s.errors(401, 421, 422),
+        response_model=a.CodesOut, responses=a.errors(401, 421, 422),
     )  # fmt: skip
     async def products_(prefix: Prefix = "", after: Prefix = "", limit: Limit = 100) -> Response:
         return codes(products, prefix, after, limit)
@@ -235,7 +236,7 @@ def _codes(app: FastAPI, service: Service) -> None:
 def _operations(app: FastAPI, service: Service) -> None:
     @app.get(
         "/v1/model", summary="The model that answers", tags=["operation"],
-        response_model=s.ModelOut, responses=s.errors(401, 421),
+        response_model=a.ModelOut, responses=a.errors(401, 421),
     )  # fmt: skip
     async def model() -> Response:
         checkpoint, since = service.engine.current
@@ -257,18 +258,18 @@ def _operations(app: FastAPI, service: Service) -> None:
         )
 
     @app.get("/health", summary="Whether the process answers", tags=["operation"],
-             response_model=s.Health, responses=s.errors(421))  # fmt: skip
+             response_model=a.Health, responses=a.errors(421))  # fmt: skip
     async def health() -> Response:
         return json_response({"status": "ok"})
 
     @app.get("/ready", summary="Whether questions are answered", tags=["operation"],
-             response_model=s.Health, responses=s.errors(421, 503))  # fmt: skip
+             response_model=a.Health, responses=a.errors(421, 503))  # fmt: skip
     async def ready() -> Response:
         if not service.batcher.is_alive:
             return ApiError(503, "not_ready", "the model's thread does not run").response()
         return json_response({"status": "ready"})
 
     @app.get("/metrics", summary="Metrics for Prometheus", tags=["operation"],
-             response_class=PlainTextResponse, responses=s.errors(401, 421))  # fmt: skip
+             response_class=PlainTextResponse, responses=a.errors(401, 421))  # fmt: skip
     async def metrics() -> Response:
         return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4")

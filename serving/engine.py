@@ -18,24 +18,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from serving.answers import Asked, baskets, chances, next_visits, past_trip
+from serving.answers import Asked, baskets, chances, described, next_visits
 from serving.batcher import Job
 from serving.chain import ServedChain
 from serving.customers import Customers
 from serving.errors import ApiError, invalid
 from serving.limits import WARMED
 from serving.metrics import Metrics
+from serving.questions import asked_of, check_history, check_visit
 from serving.requests import Describe, Forget, Observe, Prepare, Question, TakeOver, Warm
-from serving.schemas import (
-    CompletionIn,
-    ExplainIn,
-    FinishedTripIn,
-    NextVisitIn,
-    Receipt,
-)
+from serving.schemas import FinishedTripIn, NextVisitIn, Receipt
 from serving.store import LoggedTrip, Store
 from trainer.commands.errors import InputError
-from trainer.features.plans import UNKNOWN_STORE, FinishedTrip, TripPlan
+from trainer.features.plans import FinishedTrip, TripPlan
 from trainer.model.checkpoint import Checkpoint
 from trainer.model.state import CustomerState
 from trainer.model.world_model import WorldModel
@@ -297,10 +292,10 @@ class Engine:
             try:
                 state = self._state(job.request)
                 if isinstance(job.request, NextVisitIn):
-                    self._check_visit(job.request, state)
+                    check_visit(self._served, job.request, state)
                     visits.append((job, state))
                 else:
-                    asked.append((job, self._asked(job.request, state)))
+                    asked.append((job, asked_of(self._served, job.request, state)))
             except Exception as error:
                 self._finish([(job, error)])
         now = self._now
@@ -337,91 +332,19 @@ class Engine:
             if live is None:
                 raise _unknown(question.customer)
             return live.state
-        for number, receipt in enumerate(question.history.trips):
-            if receipt.date > self._served.last_date:
-                latest = self._served.last_date
-                field = f"history.trips.{number}.date"
-                raise invalid(f"{field}: expected {latest} at the latest", field)
+        check_history(self._served, question.history)
         history = question.history
         try:
             return self._now.customers.strange(history.segments, history.trips)
         except ValueError as error:
             raise invalid(f"history: {error}", "history") from None
 
-    def _asked(self, question: Any, state: CustomerState) -> Asked:
-        visible, left_out = [], []
-        if isinstance(question, CompletionIn | ExplainIn):
-            visible, left_out = self._served.tokens(question.basket)
-        if isinstance(question, ExplainIn):
-            tokens, _ = self._served.tokens([question.product])
-            if not tokens:
-                raise ApiError(
-                    404, "unknown_product", f"no product {question.product!r}", "product"
-                )
-            if tokens[0] in visible:
-                raise invalid("product: it is in the basket already", "product")
-        self._served.check_date(question.date)
-        plan = TripPlan(
-            question.date, question.hour, self._store_of(question.store, state),
-            self._served.kind(question.kind), tuple(visible),
-        )  # fmt: skip
-        try:
-            state.features.check_order(plan)
-        except ValueError as error:
-            raise ApiError(409, "past", str(error), "date") from None
-        return Asked(question, state, plan, left_out)
-
-    def _check_visit(self, question: NextVisitIn, state: CustomerState) -> None:
-        if not state.features.trips:
-            raise ApiError(
-                409, "no_trips", "what follows a trip is known after the first one", "customer"
-            )
-        if question.not_before is not None and question.not_before > self._served.last_date:
-            raise invalid(
-                f"not_before: expected {self._served.last_date} at the latest", "not_before"
-            )
-        if question.date is not None:
-            self._served.check_date(question.date)
-            if question.not_before is not None and question.date < question.not_before:
-                raise invalid("date: it lies before not_before", "date")
-            if question.date < state.features.last[0]:
-                raise ApiError(
-                    409, "past", f"{question.date} lies before the customer's last trip", "date"
-                )
-
-    def _store_of(self, code: str | None, state: CustomerState) -> int:
-        if code is not None:
-            return self._served.chain.store(code)
-        trips = state.features.log.trips
-        return int(trips["store"][-1]) - 1 if len(trips) else UNKNOWN_STORE
-
     def _describe(self, request: Describe) -> dict[str, Any]:
         live = self._now.customers.get([request.customer]).get(request.customer)
         if live is None:
             raise _unknown(request.customer)
-        features, served = live.state.features, self._served
         is_recorded = self._now.customers.is_recorded(request.customer)
-        log = features.log
-        stop = log.trips["items"].cumsum()
-        latest = []
-        for row in range(len(log.trips) - 1, max(len(log.trips) - 1 - request.trips, -1), -1):
-            tokens = log.tokens[stop[row] - log.trips["items"][row] : stop[row]]
-            latest.append(past_trip(served, log.trips[row]) | {"products": served.codes(tokens)})
-        labels = served.chain.labels
-        return {
-            "customer": request.customer,
-            "segments": {
-                name: labels[name][code - 1] if code else None
-                for name, code in zip(
-                    ("price_sensitivity", "lifestage"), features.segments, strict=True
-                )
-            },
-            "trips": features.trips,
-            "recorded": len(served.recorded(request.customer)) if is_recorded else 0,
-            "last": past_trip(served, log.trips[-1]) if len(log.trips) else None,
-            "latest": latest,
-            "later": served.later(request.customer, request.trips) if is_recorded else [],
-        }
+        return described(self._served, request, live.state, is_recorded)
 
 
 def _customer(request: Observe | Forget) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import FastAPI, Query
 from fastapi.responses import Response
 
+from serving import answer_schemas as a
 from serving import price_schemas as p
 from serving import schemas as s
 from serving.errors import ApiError, json_response
@@ -19,7 +20,7 @@ MOST_SKIPPED = 1_000_000
 
 def price_routes(app: FastAPI, service: Service) -> None:
     """Add them. Without prices each answers that none were given, and why."""
-    errors, known = s.errors(401, 404, 421, 422), frozenset(service.served.products[1:].tolist())
+    errors, known = a.errors(401, 404, 421, 422), frozenset(service.served.products[1:].tolist())
 
     def prices() -> Prices:
         if service.prices is None:
