@@ -34,7 +34,7 @@ from .made import COUPONS, PRICES, Made, decides
 from .optimiser import best_factors
 from .page import page
 from .pairs import read_pairs
-from .settings import PolicyFile
+from .settings import PolicyFile, limits_of
 from .tables import markdown, table
 from .values import NOBODY, ORACLE, PLAN, compared, lives_of
 
@@ -243,7 +243,7 @@ def _value(options: argparse.Namespace) -> None:
             f"--lives: {weeks:,} weeks of all policies together; {MOST_WEEKS:,} at most, which one "
             "file of figures holds"
         )
-    limits = Limits.of(read_yaml(options.limits)) if options.limits else Limits()
+    limits = limits_of(options.limits, read_yaml(options.limits)) if options.limits else Limits()
     players = [made.policy(opening) for made in policies]  # what cannot be played is said first
     found = {}
     with tqdm(total=weeks, unit="week", desc="weeks", file=sys.stderr) as bar:

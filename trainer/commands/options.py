@@ -51,12 +51,16 @@ seed = whole(0, LARGEST_SEED)
 threads = whole(1, 4096)
 
 
+def plain_number(text: str) -> float:
+    """A number as people write it, 1.25 or 3e-4; NaN for any other text, also for what Python alone
+    takes for one: 1_25 is a slip, and no 125."""
+    written = r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*"
+    return float(text) if re.fullmatch(written, text) else math.nan
+
+
 def positive(text: str) -> float:
     """A type of argparse's options: a finite number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = plain_number(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"expected a number above 0, not {text!r}")
     return value

@@ -122,7 +122,10 @@ def test_what_compiled_libraries_print_is_no_output(capfd):
         ),
         (whole(2, 5), {"2": 2, "5": 5}, ("1", "6")),
         (seed, {"0": 0, str(2**32 - 1): 2**32 - 1}, ("-1", str(2**32), "0.5")),
-        (positive, {"1e-3": 0.001, "2": 2.0}, ("0", "-1", "nan", "inf", "1e999", "fast", "")),
+        (
+            positive, {"1e-3": 0.001, "2": 2.0, ".5": 0.5, "3.": 3.0},
+            ("0", "-1", "nan", "inf", "1e999", "fast", "", ".", "1_0", "1,5", "٣"),
+        ),
     ],
 )  # fmt: skip
 def test_numbers(kind, good, bad, capsys):
