@@ -24,7 +24,14 @@ from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
-from trainer.commands.options import CommandParser, check_output, positive, seed, whole
+from trainer.commands.options import (
+    CommandParser,
+    check_output,
+    check_outputs,
+    positive,
+    seed,
+    whole,
+)
 from trainer.commands.yaml_files import read_yaml
 
 from .factorial_trial import hold_trial
@@ -264,8 +271,10 @@ def _value(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    check_output("--json", options.json, rb'"spearman": ')
-    check_output("--page", options.page, rb"RetailSim: policies")
+    check_outputs(
+        ("--json", options.json, rb'"spearman": '),
+        ("--page", options.page, rb"RetailSim: policies"),
+    )
     chains, base = read_pairs(options.values)
     found = compared(chains, base)
     print("\n".join(table(found)))

@@ -93,6 +93,18 @@ def check_output(option: str, path: Path | None, mark: bytes) -> None:
         )
 
 
+def check_outputs(*outputs: tuple[str, Path | None, bytes]) -> None:
+    """`check_output` of each option, path and mark. Raises InputError also where two options name
+    the same file, of which one would replace what the other wrote."""
+    option_of: dict[Path, str] = {}
+    for option, path, mark in outputs:
+        check_output(option, path, mark)
+        if path is not None and option_of.setdefault(path.resolve(), option) != option:
+            raise InputError(
+                f"{option}: {path} is the file of {option_of[path.resolve()]}: name another"
+            )
+
+
 def _holds(path: Path, mark: bytes) -> bool:
     """Whether a file is empty or matches near its beginning or end."""
     with path.open("rb") as file:

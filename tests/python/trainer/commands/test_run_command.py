@@ -15,7 +15,14 @@ import torch
 
 from trainer.commands.command import printing_to_stderr, run_command
 from trainer.commands.errors import ExpectedError, InputError
-from trainer.commands.options import CommandParser, check_output, positive, seed, whole
+from trainer.commands.options import (
+    CommandParser,
+    check_output,
+    check_outputs,
+    positive,
+    seed,
+    whole,
+)
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -153,3 +160,11 @@ def test_an_output_replaces_the_command_s_own_files_only(tmp_path):
     for wrong in (tmp_path, tmp_path / "no" / "x", Path("/dev/null")):
         with pytest.raises(InputError, match="--json: "):
             check_output("--json", wrong, b"mark")
+
+
+def test_two_options_write_to_two_files(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "more" / ".." / "one"
+    (tmp_path / "more").mkdir()
+    check_outputs(("--json", one, b"{"), ("--html", tmp_path / "two", b"<"), ("--page", None, b"<"))
+    with pytest.raises(InputError, match="--html: .*one is the file of --json: name another"):
+        check_outputs(("--json", one, b"{"), ("--html", other, b"<"))
