@@ -6,6 +6,7 @@ import pytest
 from toy import toy_columns, toy_manifest
 
 from simulator.fidelity.__main__ import main as fidelity
+from simulator.history import main as history
 from simulator.prices.changes import main as changes
 from trainer.baselines.visit_counts import VisitCounts
 from trainer.cache.reader import TensorCache
@@ -32,8 +33,11 @@ def test_weeks_of_a_split(short):
         VisitCounts(short)
 
 
-@pytest.mark.parametrize("command", [fidelity, changes])
-def test_commands_that_begin_with_the_test_weeks_say_so(short, capsys, command):
-    assert command(["--cache", str(short.folder)]) == 2
+@pytest.mark.parametrize(
+    ("command", "arguments", "split"),
+    [(fidelity, [], "test"), (changes, [], "test"), (history, ["run"], "validation")],
+)
+def test_commands_that_ask_for_their_weeks_say_so(short, capsys, command, arguments, split):
+    assert command([*arguments, "--cache", str(short.folder)]) == 2
     line = capsys.readouterr().err
-    assert "cache: no week is a test week (weeks 1-" in line and "move the vars" in line
+    assert f"cache: no week is a {split} week (weeks 1-" in line and "move the vars" in line
