@@ -280,12 +280,18 @@ def parse_terms(text: str) -> Iterator[Term]:
 
 
 def date_format(text: str) -> Format | None:
-    """A format with the pattern of what it stands for; None where it holds another directive."""
+    """A format with the pattern of what it stands for; None where it holds another directive.
+
+    A number that another follows at once has all its digits: as %H%M, 112 would be 11:02 and 1:12.
+    """
     pattern = ""
-    for literal, directive in re.findall(r"([^%])|%(.?)", text, re.DOTALL):
+    for literal, directive, followed in re.findall(
+        r"([^%])|%(.?)(?=(%[dmYyHIMS])?)", text, re.DOTALL
+    ):
         if not literal and directive not in DIRECTIVES:
             return None
-        pattern += re.sub(r"([][.*+?(){}|^$\\])", r"\\\1", literal) or DIRECTIVES[directive]
+        digits = DIRECTIVES.get(directive, "").replace("{1,2}", "{2}" if followed else "{1,2}")
+        pattern += re.sub(r"([][.*+?(){}|^$\\])", r"\\\1", literal) or digits
     return Format(text, pattern) if "%" in text else None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dbt_project.layouts import LayoutError, load_layout
@@ -74,6 +76,14 @@ def test_formats_are_strict():
     assert date_format("%d.%m.%Y").pattern == r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}"
     assert date_format("%d %B %Y, %I:%M %p") is not None
     assert [date_format(text) for text in ("%Q", "%d.%", "dd.mm.yyyy", "%c", "%%d")] == [None] * 5
+
+
+def test_numbers_without_anything_between_them_have_all_their_digits():
+    """A table of whole numbers shows 01:12 as 112, which DuckDB would read as 11:02."""
+    pattern = date_format("%H%M").pattern
+    assert re.fullmatch(pattern, "0112") and not re.fullmatch(pattern, "112")
+    assert date_format("%d%m%Y").pattern == "[0-9]{2}[0-9]{2}[0-9]{4}"
+    assert date_format("%Y%m%d %I%p").pattern == "[0-9]{4}[0-9]{2}[0-9]{1,2} [0-9]{1,2}[AaPp][Mm]"
 
 
 @pytest.mark.parametrize(
