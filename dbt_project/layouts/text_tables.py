@@ -251,6 +251,8 @@ def _as_text(path: Path, name: str, column: pa.Array) -> list[str | None]:
         return [
             None if value is None else float_text(value, single) for value in column.to_pylist()
         ]
+    if pa.types.is_decimal(kind):  # a cast writes 0E-9 where there are that many decimals
+        return [None if value is None else f"{value:f}" for value in column.to_pylist()]
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         utc = pc.cast(column, pa.timestamp(kind.unit, "UTC"))
         text = pc.strftime(utc, format="%Y-%m-%d %H:%M:%S")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from dbt_project.layouts import LayoutError, load_layout
@@ -61,3 +65,12 @@ def test_codes_are_looked_up_as_they_are_read(raw):
     (raw / "products.csv").write_text("p,dept\n501,Fuel\n")
     ((_, rows),) = read(raw, "lines.csv", "categories: [dept]\nlookups: {products.csv: p}\n")
     assert [fields[-2] for fields in rows] == ["Fuel", "Fuel", None]
+
+
+def test_decimals_of_parquet_are_written_out(raw):
+    """Databases export amounts with nine decimals, of which Arrow writes nothing as 0E-9."""
+    amounts = pa.array([Decimal("0"), Decimal("-1.25"), None], pa.decimal128(38, 9))
+    names = {name: ["1", "2", "3"] for name in ("b", "p", "d")}
+    pyarrow.parquet.write_table(pa.table({**names, "x": amounts}), raw / "lines.parquet")
+    ((_, rows),) = read(raw, "lines.parquet")
+    assert [fields[-1] for fields in rows] == ["0.000000000", "-1.250000000", None]
