@@ -106,6 +106,7 @@ def test_numbers_without_anything_between_them_have_all_their_digits():
         ({"set_aside": "{fuel: FUEL}"}, "set_aside: {'fuel': 'FUEL'}. Expected reasons"),
         ({"lookups": "{p.csv: a = b = c}"}, "lookups: {'p.csv': 'a = b = c'}. Expected"),
         ({"categories": "[a, b, c, d, e]"}, "categories: ['a', 'b', 'c', 'd', 'e']. Expected"),
+        ({"country": "DE-"}, "country: DE-. Expected a code of ISO 3166"),
         ({"currency": None}, "currency: None. Expected a code of ISO 4217"),
         ({"kinds": "{size: [S], sensitivity: [A], type: [T], focus: [F]}"}, "Expected none: "),
         ({"focus_of_department": "[BREAD, Fresh]"}, "Expected a label for each of some"),
