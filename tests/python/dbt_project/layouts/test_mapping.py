@@ -104,6 +104,11 @@ def test_numbers_without_anything_between_them_have_all_their_digits():
         ({"date_format": "dd.mm.yyyy"}, "date_format: dd.mm.yyyy. Expected a format of %d %m %Y"),
         ({"weighed": "unit"}, "weighed: unit. Expected a column and its values"),
         ({"set_aside": "{fuel: FUEL}"}, "set_aside: {'fuel': 'FUEL'}. Expected reasons"),
+        (
+            {"set_aside": "{other: {dept: [N/A]}}"},
+            "set_aside: dept: N/A is read as a missing value",
+        ),
+        ({"weighed": "{unit: [kg, None]}"}, "weighed: unit: None is read as a missing value"),
         ({"lookups": "{p.csv: a = b = c}"}, "lookups: {'p.csv': 'a = b = c'}. Expected"),
         ({"categories": "[a, b, c, d, e]"}, "categories: ['a', 'b', 'c', 'd', 'e']. Expected"),
         ({"country": "DE-"}, "country: DE-. Expected a code of ISO 3166"),
