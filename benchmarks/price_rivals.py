@@ -48,7 +48,7 @@ from simulator.prices.instrument import LEAST_F
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
-from trainer.commands.options import CommandParser, check_output, whole
+from trainer.commands.options import CommandParser, check_outputs, whole
 
 INSTRUMENTED = "log-log, instrumented", "Poisson, control function", "double ML, instrumented"
 OURS, TYPICAL = "our model", "our model, typical where prices never moved"
@@ -72,8 +72,7 @@ def _parser() -> CommandParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    check_output("--json", options.json, b"{")
-    check_output("--truth", options.truth, b"PK")
+    check_outputs(("--json", options.json, b"{"), ("--truth", options.truth, b"PK"))
     try:
         # Not above: nothing else needs these packages.
         from causaldemand.metrics import panel_scorer

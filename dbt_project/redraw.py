@@ -21,6 +21,7 @@ from tqdm import tqdm
 from trainer.cache.atomic import new_file
 from trainer.cache.reader import TensorCache
 from trainer.cache.schema import CONTEXT
+from trainer.cache.split import split_weeks
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, whole
@@ -66,7 +67,7 @@ def _run(options: argparse.Namespace) -> None:
     check_output("--out", options.out, rb"favourite\.npy")
     config = chain_config(options.raw)
     cache = TensorCache(options.cache)
-    start = options.start or cache.split["test"][0] - 1
+    start = options.start or split_weeks(cache, "test")[0] - 1
     last = start + options.weeks
     if last > config.weeks:
         raise InputError(f"weeks {start + 1}-{last}: {options.raw} ends with week {config.weeks}")

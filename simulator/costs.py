@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from trainer.cache.reader import TensorCache
 from trainer.cache.schema import MAX_PRICE
 from trainer.commands.errors import InputError
+from trainer.commands.options import plain_number
 
 CODE, COST = "product_code", "unit_cost_pence"
 WEEKS = "week", "shop_week"
@@ -61,17 +62,13 @@ def read_weekly_costs(path: Path, cache: TensorCache, last_week: int) -> np.ndar
     costs = np.full((cache.products, last_week), np.nan)
     for place, line in _lines(path, (CODE, COST, WEEKS), "one row a product and week"):
         name = next(name for name in WEEKS if name in line)
-        try:
-            week = int(_plain(line[name]))
-        except ValueError:
-            week = 0
-        if week < 1:
+        number = plain_number(str(line[name]))
+        if not number >= 1 or number % 1:
             raise InputError(
                 f"{path}: {place}, {name}: {reprlib.repr(line[name])}, where a whole number from 1 "
                 "is expected"
             )
-        if name == "shop_week":
-            week = week_of.get(week, last_week + 1)
+        week = int(number) if name == "week" else week_of.get(int(number), last_week + 1)
         if week > last_week:
             continue
         value = _pence(path, place, line[COST], least=math.ulp(0))
@@ -89,16 +86,8 @@ def _product_rows(cache: TensorCache) -> dict[str, int]:
     return {code.decode(): row for row, code in enumerate(cache["products.code"].tolist())}
 
 
-def _plain(value: Any) -> str:
-    """Without what Python reads in numbers and nobody writes there: `1_0` is no 10."""
-    return str(value).replace("_", "?")
-
-
 def _pence(path: Path, place: str, cost: Any, least: float = 0.0) -> float:
-    try:
-        value = float(_plain(cost))
-    except ValueError:
-        value = math.nan
+    value = plain_number(str(cost))
     if not least <= value <= MAX_PRICE:
         above = "above" if least else "from"
         raise InputError(

@@ -22,6 +22,7 @@ import pyarrow.parquet
 from simulator.lgsr import CALENDAR_COLUMNS, Calendar, write_calendar
 from trainer.cache.atomic import new_folder
 from trainer.cache.reader import TensorCache
+from trainer.cache.split import SPLITS, split_weeks
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser
@@ -126,20 +127,23 @@ def read_calendar(folder: Path) -> Calendar:
             f"{folder} holds no {TIME}: only receipts in the layout lgsr can be joined"
         )
     weeks = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
-        for row in rows:
-            week, *days = (row.get(name) or "" for name in CALENDAR_COLUMNS)
-            found = WHOLE.fullmatch(week)
-            try:
-                dates = [np.datetime64("-".join(DATE.fullmatch(day).groups())) for day in days]
-                weeks.append((int(found[1]), *(int(date.astype(np.int64)) for date in dates)))
-            except (AttributeError, TypeError, ValueError):
-                raise InputError(
-                    f"{path}: line {rows.line_num}: expected a week and two dates, as in "
-                    "200607,20060410,20060416"
-                ) from None
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: cannot be read ({error}): is it whole?") from None
+    rows = csv.DictReader(text.splitlines())
+    rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
+    for row in rows:
+        week, *days = (row.get(name) or "" for name in CALENDAR_COLUMNS)
+        found = WHOLE.fullmatch(week)
+        try:
+            dates = [np.datetime64("-".join(DATE.fullmatch(day).groups())) for day in days]
+            weeks.append((int(found[1]), *(int(date.astype(np.int64)) for date in dates)))
+        except (AttributeError, TypeError, ValueError):
+            raise InputError(
+                f"{path}: line {rows.line_num}: expected a week and two dates, as in "
+                "200607,20060410,20060416"
+            ) from None
     return _calendar(weeks)
 
 
@@ -204,10 +208,8 @@ def _parser() -> CommandParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    split = TensorCache(options.cache).split
-    variables = json.dumps(
-        {f"{name}_last_week": split[name][1] for name in ("train", "validation", "test")}
-    )
+    known = TensorCache(options.cache)
+    variables = json.dumps({f"{name}_last_week": split_weeks(known, name)[1] for name in SPLITS})
     for folder in options.folder:
         weeks = set().union(*map(shop_weeks_of, transactions(folder)))
         if not weeks:

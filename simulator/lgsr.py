@@ -53,8 +53,8 @@ def write_receipts(receipts: Receipts, cache: TensorCache, folder: Path) -> None
     cache lacks is STORESIM. A token of a category is a product of its own in that category,
     PRDSIM1-CL00035 for one of the first level. A label that is unknown is XX, a segment empty.
 
-    The folder is written in one step. Raises InputError where it holds anything, or a code holds
-    what the layout cannot; ValueError for receipts that contradict themselves or the cache.
+    The folder is written in one step. Raises InputError where it holds anything, or a code or label
+    holds what the layout cannot; ValueError for receipts that contradict themselves or the cache.
     """
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -227,20 +227,26 @@ def _product_columns(
 
 
 def _codes(cache: TensorCache, table: str) -> list[str]:
-    """Codes of a table's rows, of which none holds what a line of the layout cannot."""
+    """Codes of a table's rows."""
     codes = [code.decode() for code in cache[f"{table}.code"].tolist()]
-    for code in codes:
-        if re.search(r'[,"\r\n]', code):
-            raise InputError(
-                f"{cache.folder}: {table}.code {code!r} holds a comma, a quotation mark or a line "
-                "end, which receipts in the layout lgsr cannot hold"
-            )
-    return codes
+    return _checked(cache, f"{table}.code", codes)
 
 
 def _labels(cache: TensorCache, name: str, unknown: str | None) -> pa.Array:
     """Labels of a column by code; code 0 is unknown."""
-    return pa.array([unknown, *cache.labels[name]], pa.string())
+    labels = _checked(cache, f"the label of {name}", list(cache.labels[name]))
+    return pa.array([unknown, *labels], pa.string())
+
+
+def _checked(cache: TensorCache, what: str, texts: list[str]) -> list[str]:
+    """Texts of which none holds what a line of the layout cannot. Raises InputError."""
+    for text in texts:
+        if re.search(r'[,"\r\n]', text):
+            raise InputError(
+                f"{cache.folder}: {what} {text!r} holds a comma, a quotation mark or a line end, "
+                "which receipts in the layout lgsr cannot hold"
+            )
+    return texts
 
 
 def _dates(days: np.ndarray) -> list[str]:

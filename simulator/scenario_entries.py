@@ -14,6 +14,7 @@ from simulator.scenario import Weeks
 from trainer.cache.reader import TensorCache
 from trainer.cache.schema import LEVELS
 from trainer.commands.errors import InputError
+from trainer.commands.options import plain_number
 from trainer.features.calendar import Calendar
 from trainer.features.categories import category_of_token
 
@@ -198,10 +199,7 @@ class Entry:
         return found
 
     def number(self, key: str, text: str, low: float, high: float) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
+        value = plain_number(text)
         if not low <= value <= high:
             raise self.error(f"{key}: expected a number from {low:g} to {high:g}, not {text}")
         return value

@@ -18,7 +18,7 @@ from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
-from trainer.commands.options import CommandParser, check_output, measured_split, seed, whole
+from trainer.commands.options import CommandParser, check_outputs, measured_split, seed, whole
 from trainer.evaluation import EvaluationMetrics, run_evaluation
 from trainer.evaluation.oracle import Oracle
 from trainer.evaluation.seeds import SeedMetrics, run_seeds
@@ -93,8 +93,10 @@ def measure(options: argparse.Namespace) -> EvaluationMetrics | SeedMetrics:
         if options.baselines_only:
             raise InputError("--baselines none and --baselines-only leave nothing to measure")
         scorers = []
-    check_output("--json", options.json, rb'\A\{\s*"checkpoints?": ')
-    check_output("--predictions", options.predictions, rb"top20")  # a column, in the file's footer
+    check_outputs(
+        ("--json", options.json, rb'\A\{\s*"checkpoints?": '),
+        ("--predictions", options.predictions, rb"top20"),  # a column, in the file's footer
+    )
     cache = TensorCache(options.cache)
     if options.oracle:
         oracle = Oracle(options.oracle, cache, options.seed)

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.batches.timelines import MOVE_SPLIT
 from trainer.cache.reader import CacheError, TensorCache
+from trainer.cache.split import MOVE_SPLIT
 from trainer.commands.command import run_command
 from trainer.commands.options import CommandParser, positive, seed, threads, whole
 from trainer.evaluation import Evaluator

@@ -32,10 +32,10 @@ def public_holidays(country: str, first: date, last: date) -> dict[date, str]:
     country: ISO 3166-1 code, with an ISO 3166-2 subdivision after a dash where wanted (`GB-SCT`).
     Raises ExportError for a country or subdivision that the library holidays does not know.
     """
-    code, _, subdivision = full_code(country).partition("-")
+    code, dash, subdivision = full_code(country).partition("-")
     known = holidays.list_supported_countries()
     list_them = 'python -c "import holidays; print(holidays.list_supported_countries())"'
-    if code not in known or (subdivision and subdivision not in known[code]):
+    if code not in known or (dash and subdivision not in known[code]):
         raise ExportError(
             f"no holidays are known for --country {country}: give an ISO code such as GB, GB-SCT "
             f"or FR; {list_them} lists them all"

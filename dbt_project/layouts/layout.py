@@ -188,6 +188,6 @@ def _is_share(text: Any) -> bool:
 def _is_country(code: Any) -> bool:
     if not isinstance(code, str):
         return False
-    country, _, subdivision = code.partition("-")
+    country, dash, subdivision = code.partition("-")
     supported = holidays.list_supported_countries()
-    return country in supported and (not subdivision or subdivision in supported[country])
+    return country in supported and (not dash or subdivision in supported[country])

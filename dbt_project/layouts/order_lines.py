@@ -18,6 +18,11 @@ DIRECTIVES = {
 }  # fmt: skip
 """What a format of dates or times may hold behind %, and what stands for it in a file: strptime
 alone takes 24 for the year 24 where %Y is asked for."""
+MISSING = {
+    "null", "nan", "none", "na", "n/a", "<na>", "\\n", "#n/a", "#ref!", "#value!", "#name?",
+    "#null!", "#div/0!", "#num!",
+}  # fmt: skip
+"""Words for a missing value, as the macro `raw_missing_words` has them."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +220,14 @@ class _Reader:
 
     def conditions(self, key: str, value: Any) -> dict[str, tuple[str, ...]]:
         self.expect(isinstance(value, dict), key)
-        return {column: self._texts(key, values) for column, values in value.items()}
+        found = {column: self._texts(key, values) for column, values in value.items()}
+        for column, values in found.items():
+            if missing := [text for text in values if text.strip().lower() in MISSING]:
+                raise LayoutError(
+                    f"{self.path}: {key}: {column}: {missing[0]} is read as a missing value, which "
+                    "no line has there. Leave it out"
+                )
+        return found
 
     def set_aside(self) -> dict[str, dict[str, tuple[str, ...]]]:
         value = self.content.get("set_aside", {})
@@ -280,12 +292,18 @@ def parse_terms(text: str) -> Iterator[Term]:
 
 
 def date_format(text: str) -> Format | None:
-    """A format with the pattern of what it stands for; None where it holds another directive."""
+    """A format with the pattern of what it stands for; None where it holds another directive.
+
+    A number that another follows at once has all its digits: as %H%M, 112 would be 11:02 and 1:12.
+    """
     pattern = ""
-    for literal, directive in re.findall(r"([^%])|%(.?)", text, re.DOTALL):
+    for literal, directive, followed in re.findall(
+        r"([^%])|%(.?)(?=(%[dmYyHIMS])?)", text, re.DOTALL
+    ):
         if not literal and directive not in DIRECTIVES:
             return None
-        pattern += re.sub(r"([][.*+?(){}|^$\\])", r"\\\1", literal) or DIRECTIVES[directive]
+        digits = DIRECTIVES.get(directive, "").replace("{1,2}", "{2}" if followed else "{1,2}")
+        pattern += re.sub(r"([][.*+?(){}|^$\\])", r"\\\1", literal) or digits
     return Format(text, pattern) if "%" in text else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import math
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,9 @@ from .records import records
 
 ROWS = 50_000
 """Rows of a file that are held in memory together."""
+
+ENDING = re.compile(r"(\.(csv|tsv|txt|parquet)(\.gz)?|\.gz)$", re.IGNORECASE)
+"""Of names of files with data."""
 
 Lookup = tuple[str, list[str], dict[str, tuple[str | None, ...]]]
 """A column of the lines, the columns that it adds, and their values by that column's."""
@@ -43,9 +46,16 @@ def files_of(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.is_file()
-        and not path.name.startswith((".", "_"))
-        and any(fnmatch.fnmatch(path.name.lower(), pattern.lower()) for pattern in patterns)
+        if path.is_file() and not path.name.startswith((".", "_")) and is_like(path.name, patterns)
+    )
+
+
+def is_like(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a name is one of some in which * and ?, and nothing else, stand for any characters,
+    without regard to capitals."""
+    return any(
+        fnmatch.fnmatchcase(name.lower(), pattern.lower().replace("[", "[[]"))
+        for pattern in patterns
     )
 
 
@@ -68,14 +78,22 @@ def rows_of_files(
             f"RETAILSIM_RAW is {folder}. Expected the folder that holds the raw files"
         )
     paths = line_files(layout, folder)
-    if not paths:
-        raise LayoutError(
-            f"no file {' or '.join(layout.files)} in the folder {folder}. Set RETAILSIM_RAW to the "
-            "folder that holds them, or change `files` in the layout"
-        )
+    for pattern in layout.files:
+        if not any(is_like(path.name, [pattern]) for path in paths):
+            raise LayoutError(
+                f"no file {pattern} in the folder {folder}. Set RETAILSIM_RAW to the folder that "
+                "holds it, or change `files` in the layout"
+            )
+    for path in sorted(folder.iterdir()):
+        named = path.name[0] not in "._" and is_like(path.name, layout.files)
+        if named and not path.is_file() and (ENDING.search(path.name) or not path.exists()):
+            raise LayoutError(
+                f"{path}: not a file, but a folder or a link that leads nowhere. Move the files of "
+                "a folder up, or rename it"
+            )
     stems: dict[str, str] = {}
     for path in paths:
-        stem = re.sub(r"(\.(csv|tsv|txt|parquet))?(\.gz)?$", "", path.name.lower())
+        stem = ENDING.sub("", path.name.lower())
         if stem in stems:
             raise LayoutError(
                 f"{path}: the same data as {stems[stem]} by its name. Keep one of the two"
@@ -152,7 +170,7 @@ def _chooser(
     def pick(fields: list[str | None]) -> tuple[str | None, ...]:
         row = list(fields)
         for place, values, nothing in joined:
-            row += values.get((fields[place] or "").strip(), nothing)
+            row += values.get(_code(fields[place]), nothing)
         return tuple([row[place] for place in places])
 
     return pick
@@ -187,13 +205,20 @@ def _lookup(layout: OrderLines, folder: Path, pattern: str, on: tuple[str, str])
             continue
         if row.fault:
             raise LayoutError(f"{path}: line {row.line}: {row.fault}")
-        code = (row.fields[key] or "").strip()
+        code = _code(row.fields[key])
         found = tuple(row.fields[place] for place in used)
         if values.setdefault(code, found) != found:
             raise LayoutError(
                 f"{path}: line {row.line}: {on[1]} {code} again, with other values. Keep one"
             )
     return column_name(on[0]), [names[place] for place in used], values
+
+
+def _code(text: str | None) -> str:
+    """A code as the warehouse reads it (macro `code`): a table of floats has 501.0 for 501."""
+    text = (text or "").strip()
+    whole = ".0" in text and re.fullmatch(r"([0-9]+)\.0+", text)
+    return whole[1] if whole else text
 
 
 def parquet_rows(path: Path) -> Iterator[Row]:
@@ -226,6 +251,8 @@ def _as_text(path: Path, name: str, column: pa.Array) -> list[str | None]:
         return [
             None if value is None else float_text(value, single) for value in column.to_pylist()
         ]
+    if pa.types.is_decimal(kind):  # a cast writes 0E-9 where there are that many decimals
+        return [None if value is None else f"{value:f}" for value in column.to_pylist()]
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         utc = pc.cast(column, pa.timestamp(kind.unit, "UTC"))
         text = pc.strftime(utc, format="%Y-%m-%d %H:%M:%S")

@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from pathlib import Path
 
-from .order_lines import OrderLines, column_name
+from .order_lines import MISSING, OrderLines, column_name
 from .text_tables import rows_of_files
 
 LARGEST = 2**31 - 1
@@ -58,12 +58,6 @@ def _known(value: str | None) -> str | None:
     """Trimmed text; None where there is none, or a word for a missing value."""
     text = (value or "").strip(" \t\u00a0")
     return None if text == "" or text.lower() in MISSING else text
-
-
-MISSING = {
-    "null", "nan", "none", "na", "n/a", "<na>", "\\n", "#n/a", "#ref!", "#value!", "#name?",
-    "#null!", "#div/0!", "#num!",
-}  # fmt: skip
 
 
 def _number(text: str | None, point: str) -> Decimal | None:

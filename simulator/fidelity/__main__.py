@@ -17,9 +17,10 @@ from simulator.runs import processes_option, ready_simulator, simulate
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
+from trainer.cache.split import split_weeks
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
-from trainer.commands.options import CommandParser, check_output, seed, whole
+from trainer.commands.options import CommandParser, check_outputs, seed, whole
 from trainer.model.checkpoint import load_checkpoint
 
 TITLE = "RetailSim: fidelity"
@@ -62,8 +63,10 @@ def _parser() -> CommandParser:
 
 
 def _run(options: argparse.Namespace, command: str) -> None:
-    check_output("--json", options.json, rb'"simulated beside real": ')
-    check_output("--html", options.html, f"<title>{TITLE}".encode())
+    check_outputs(
+        ("--json", options.json, rb'"simulated beside real": '),
+        ("--html", options.html, f"<title>{TITLE}".encode()),
+    )
     if options.html:
         try:
             from simulator.fidelity.page import page  # not above: only the page needs matplotlib
@@ -75,7 +78,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
     if len({folder.resolve() for folder in options.simulated}) < len(options.simulated):
         raise InputError("--simulated: the same folder twice")
     cache = TensorCache(options.cache)
-    start = options.start or cache.split["test"][0] - 1
+    start = options.start or split_weeks(cache, "test")[0] - 1
     window = Window(cache, start, options.weeks)
     truth = Truth(options.truth, window) if options.truth else None
     simulations = {}

@@ -24,7 +24,14 @@ from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
-from trainer.commands.options import CommandParser, check_output, positive, seed, whole
+from trainer.commands.options import (
+    CommandParser,
+    check_output,
+    check_outputs,
+    positive,
+    seed,
+    whole,
+)
 from trainer.commands.yaml_files import read_yaml
 
 from .factorial_trial import hold_trial
@@ -34,7 +41,7 @@ from .made import COUPONS, PRICES, Made, decides
 from .optimiser import best_factors
 from .page import page
 from .pairs import read_pairs
-from .settings import PolicyFile
+from .settings import PolicyFile, limits_of
 from .tables import markdown, table
 from .values import NOBODY, ORACLE, PLAN, compared, lives_of
 
@@ -251,7 +258,7 @@ def _value(options: argparse.Namespace) -> None:
             f"--lives: {weeks:,} weeks of all policies together; {MOST_WEEKS:,} at most, which one "
             "file of figures holds"
         )
-    limits = Limits.of(read_yaml(options.limits)) if options.limits else Limits()
+    limits = limits_of(options.limits, read_yaml(options.limits)) if options.limits else Limits()
     players = [made.policy(opening) for made in policies]  # what cannot be played is said first
     found = {}
     with tqdm(total=weeks, unit="week", desc="weeks", file=sys.stderr) as bar:
@@ -272,8 +279,10 @@ def _value(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    check_output("--json", options.json, rb'"spearman": ')
-    check_output("--page", options.page, rb"RetailSim: policies")
+    check_outputs(
+        ("--json", options.json, rb'"spearman": '),
+        ("--page", options.page, rb"RetailSim: policies"),
+    )
     chains, base = read_pairs(options.values)
     found = compared(chains, base)
     print("\n".join(table(found)))

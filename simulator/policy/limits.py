@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
@@ -13,6 +15,7 @@ from simulator.environments.books import base_prices
 from simulator.environments.lives import Policy
 from simulator.environments.opening import Episode
 from trainer.commands.errors import InputError
+from trainer.commands.options import plain_number
 
 SLACK = 5e-3
 """By which sums over products may miss a limit: prices are whole pence."""
@@ -57,15 +60,18 @@ class Limits:
         """From a YAML file's part. Raises InputError for an unknown limit or value."""
         known = {f.name for f in fields(cls)}
         if not isinstance(values, Mapping):
-            raise InputError(f"limits: expected names and values, not {values!r}")
+            raise InputError(f"limits: expected names and values, not {values!r:.80}")
         if unknown := sorted(values.keys() - known):
             raise InputError(f"limits: unknown {unknown[0]}. Known are {', '.join(sorted(known))}")
-        try:
-            numbers = {k: float(v) for k, v in values.items() if k != "endings"}
-            endings = {"endings": tuple(map(int, values["endings"]))} if "endings" in values else {}
-        except (TypeError, ValueError):
-            raise InputError("limits: numbers are expected, and a list of endings") from None
-        return cls(**numbers, **endings)
+        endings = values.get("endings", cls.endings)
+        if not isinstance(endings, list | tuple):
+            raise InputError(f"limits: endings must be a list of digits, not {endings!r:.80}")
+        digits = tuple(int(d) if re.fullmatch("[0-9]", d) else d for d in map(str, endings))
+        numbers = {k: plain_number(str(v)) for k, v in values.items() if k != "endings"}
+        for name, number in numbers.items():
+            if math.isnan(number):
+                raise InputError(f"limits: {name} must be a number, not {values[name]!r:.80}")
+        return cls(**numbers, endings=digits)
 
     def keep(self, actions: Actions, episode: Episode) -> Actions:
         """The actions moved into the limits: prices to the nearest that may be, the price level by

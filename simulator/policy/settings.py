@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trainer.commands.errors import InputError
+from trainer.commands.options import plain_number
 from trainer.commands.yaml_files import read_yaml
 
 from .limits import Limits
@@ -36,10 +36,10 @@ class Setting:
     def _number(self, text: Any, kind: type) -> Any:
         if not isinstance(text, str) or len(text) > LONGEST:
             raise ValueError
-        number = kind(text)
-        if not math.isfinite(number) or not self.low <= number <= self.high:
+        number = plain_number(text)
+        if not self.low <= number <= self.high or number != kind(number):
             raise ValueError
-        return number
+        return kind(number)
 
     def __str__(self) -> str:
         whole = isinstance(self.default, int)
@@ -75,7 +75,7 @@ class PolicyFile:
             raise InputError(f"{path}: name must be text of at most {LONGEST} characters")
         if "|" in name:
             raise InputError(f"{path}: name must be without |, which tables are made of")
-        limits = Limits.of(content.pop("limits", {}))
+        limits = limits_of(path, content.pop("limits", {}))
         settings = {each: setting.default for each, setting in kinds[kind].items()}
         for each, text in content.items():
             if each not in settings:
@@ -87,3 +87,11 @@ class PolicyFile:
             except ValueError:
                 raise InputError(f"{path}: {each} must be {setting}, not {text!r:.80}") from None
         return cls(kind, name, limits, settings)
+
+
+def limits_of(path: Path, values: Any) -> Limits:
+    """Those of a YAML file. Raises InputError, which names it, for what cannot be."""
+    try:
+        return Limits.of(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None

@@ -21,6 +21,7 @@ from simulator.prices.rivals import Regression, blend, boosting, recent
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.cache.reader import EXPORT, TensorCache
+from trainer.cache.split import split_weeks
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, seed, whole
@@ -74,7 +75,7 @@ def _run(options: argparse.Namespace) -> None:
     check_output("--json", options.json, rb'"price changes": ')
     cache = TensorCache(options.cache)
     weeks = cache.rows("weeks")
-    start = options.start or cache.split["test"][0]
+    start = options.start or split_weeks(cache, "test")[0]
     end = options.end or weeks
     if not MIN_WEEKS <= start < end <= weeks:
         raise InputError(

@@ -136,4 +136,9 @@ def _chosen(path: Path, content: dict, cache: TensorCache, panel: Panel, codes: 
             inside |= (above >= 0) & (np.array(names, object)[above] == str(code))
             above = np.where(above >= 0, parent[above], -1)
         found |= inside
+    if not found.any():
+        raise InputError(
+            f"{path}: products, categories: none of them has enough sales and a shelf price: name "
+            "others, or leave both out for all products"
+        )
     return found

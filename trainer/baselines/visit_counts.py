@@ -25,6 +25,7 @@ from trainer.cache.held_out import training_trips
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import TensorCache
 from trainer.cache.schema import CONTEXT
+from trainer.cache.split import split_weeks
 from trainer.features.purchases import HISTORY_TRIPS
 from trainer.features.visits import TAIL, RecordedDays
 
@@ -101,7 +102,7 @@ class VisitCounts:
         return nats
 
     def _fit(self) -> None:
-        first, last = self._cache.split["validation"]
+        first, last = split_weeks(self._cache, "validation")
         rows = np.flatnonzero((self._week >= first) & (self._week <= last))
         self._chain_hazard = self._hazards()
         self.rates = {name: values[0] for name, values in RATES.items()}

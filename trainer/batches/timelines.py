@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from trainer.cache.held_out import held_out
 from trainer.cache.ragged import ranges
 from trainer.cache.reader import CacheError, TensorCache
-from trainer.commands.errors import InputError
+from trainer.cache.split import MOVE_SPLIT, split_weeks
 from trainer.features.categories import category_of_token
 from trainer.features.chain_sales import SalesByWeek, item_shares
 from trainer.features.trips import Items, Trips, read
@@ -35,15 +35,6 @@ class Spans:
 
     def __getitem__(self, chosen: np.ndarray) -> Spans:
         return Spans(self.first[chosen], self.stop[chosen], self.first_target[chosen])
-
-
-SPLITS = ("train", "validation", "test")
-"""Splits that the vars of dbt_project.yml make of the weeks, where there are weeks enough."""
-MOVE_SPLIT = (
-    "move the vars train_last_week and validation_last_week of dbt_project.yml, then dbt build and "
-    "export again"
-)
-"""What to do where the weeks of a split hold nothing."""
 
 
 class WorldModelDataset(Dataset):
@@ -69,9 +60,7 @@ class WorldModelDataset(Dataset):
         Raises ValueError for another name or a row out of range, CacheError where no customer shops
         in these weeks.
         """
-        if split not in cache.split:
-            raise InputError(_missing_split(cache, split))
-        first_of_split, last_week = cache.split[split]
+        first_of_split, last_week = split_weeks(cache, split)
         first_week = max(first_of_split, first_week or 0)
         if customers is None and split == "train":
             customers = np.flatnonzero(~held_out(cache))
@@ -189,14 +178,6 @@ def _spans(
         _check_rows(customers, len(stop))
         kept = kept[np.isin(kept, customers)]
     return kept, Spans(first[kept], stop[kept], first_target[kept])
-
-
-def _missing_split(cache: TensorCache, split: str) -> str:
-    """What to say of a split that the cache lacks."""
-    if split not in SPLITS:
-        return f"split: expected one of {', '.join(cache.split)}, not {split!r}"
-    parts = ", ".join(f"{first}-{last} {name}" for name, (first, last) in cache.split.items())
-    return f"{cache.folder}: no week is a {split} week (weeks {parts}): {MOVE_SPLIT}"
 
 
 def _check_rows(customers: np.ndarray, count: int) -> None:

@@ -51,12 +51,16 @@ seed = whole(0, LARGEST_SEED)
 threads = whole(1, 4096)
 
 
+def plain_number(text: str) -> float:
+    """A number as people write it, 1.25 or 3e-4; NaN for any other text, also for what Python alone
+    takes for one: 1_25 is a slip, and no 125."""
+    written = r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*"
+    return float(text) if re.fullmatch(written, text) else math.nan
+
+
 def positive(text: str) -> float:
     """A type of argparse's options: a finite number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = plain_number(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"expected a number above 0, not {text!r}")
     return value
@@ -87,6 +91,18 @@ def check_output(option: str, path: Path | None, mark: bytes) -> None:
             f"{option}: {path} is there already, and this command did not write it: name another "
             "file, or move that one away"
         )
+
+
+def check_outputs(*outputs: tuple[str, Path | None, bytes]) -> None:
+    """`check_output` of each option, path and mark. Raises InputError also where two options name
+    the same file, of which one would replace what the other wrote."""
+    option_of: dict[Path, str] = {}
+    for option, path, mark in outputs:
+        check_output(option, path, mark)
+        if path is not None and option_of.setdefault(path.resolve(), option) != option:
+            raise InputError(
+                f"{option}: {path} is the file of {option_of[path.resolve()]}: name another"
+            )
 
 
 def _holds(path: Path, mark: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,17 @@ from trainer.commands.errors import InputError
 
 LARGEST = 1 << 20
 """Bytes of the largest file that is read."""
+MOST_VALUES = 100_000
+"""Of a file, those behind an alias counted wherever it stands: a few lines of aliases of aliases
+can stand for more than any memory holds."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Keys and values, every value as its text stands: NO is a name, and 007 a code.
 
-    Raises InputError, in one line, for a file that is none, too large or no YAML, and for a key
-    that stands twice, of which YAML would silently keep the last value.
+    Raises InputError, in one line, for a file that is none, too large or no YAML, for one of more
+    than MOST_VALUES, and for a key that stands twice, of which YAML would silently keep the last
+    value.
     """
     try:
         import yaml
@@ -27,9 +32,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     class Texts(yaml.BaseLoader):
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             found = super().construct_mapping(node, deep=deep)
-            keys = [key.value for key, _ in node.value]
-            for key in found:
-                if keys.count(key) > 1:
+            for key, times in Counter(key.value for key, _ in node.value).items():
+                if times > 1:
                     raise yaml.YAMLError(f"{key} stands more than once")
             return found
 
@@ -39,6 +43,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > LARGEST:
             raise InputError(f"{path}: larger than 1 MB. Expected a short YAML file")
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=Texts)
+        if _values(content, {}) > MOST_VALUES:
+            raise InputError(
+                f"{path}: more than {MOST_VALUES:,} values. Expected a short YAML file"
+            )
     except InputError:
         raise
     except RecursionError:
@@ -48,3 +56,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected keys and values, such as `name: value`")
     return content
+
+
+def _values(content: Any, known: dict[int, int]) -> int:
+    """How many values something is made of; known: of what was counted before, by its id."""
+    if id(content) not in known:
+        parts: Any = content.values() if isinstance(content, dict) else content
+        parts = parts if isinstance(content, dict | list) else ()
+        known[id(content)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(content)]

@@ -112,6 +112,10 @@ def with_a_bad_line(raw, run):
     write_time(raw, [*WEEKS[:2], ("200609", "20060424", "2006043x")])
 
 
+def with_a_calendar_of_another_kind(raw, run):
+    (raw / "time.csv").write_bytes("shop_week,date_from,date_to\n".encode("utf-16"))
+
+
 def without_calendar(raw, run):
     (raw / "time.csv").unlink()
 
@@ -154,6 +158,7 @@ def cache(tmp_path_factory):
         (with_one_name_twice, "transactions_200609.csv has the same name"),
         (with_an_unknown_week, "raw/time.csv: 1 weeks: there is no week 2"),
         (with_a_bad_line, "raw/time.csv: line 4: expected a week and two dates"),
+        (with_a_calendar_of_another_kind, "raw/time.csv: cannot be read ("),
         (without_calendar, "raw holds no time.csv: only receipts in the layout lgsr"),
         (with_another_layout, "transactions_a.csv: no column SHOP_WEEK: only receipts"),
         (with_half_an_archive, "Transactions_b.CSV.GZ: cannot be read ("),

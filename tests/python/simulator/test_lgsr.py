@@ -134,6 +134,14 @@ def test_a_code_that_would_break_a_line_is_refused(tmp_path):
         write_receipts(receipts(), cache, tmp_path / "run")
 
 
+def test_a_label_that_would_break_a_line_is_refused(cache, tmp_path, monkeypatch):
+    """Labels of layouts of one's own are free text."""
+    regions = ["North, by the sea" for _ in cache.labels["store_region"]]
+    monkeypatch.setitem(cache.labels, "store_region", regions)
+    with pytest.raises(InputError, match="label of store_region 'North, by the sea' holds a comma"):
+        write_receipts(receipts(), cache, tmp_path / "run")
+
+
 def test_a_run_without_trips_is_a_calendar(cache, tmp_path):
     full = receipts()
     empty = Receipts(**{f.name: getattr(full, f.name)[:0] for f in dataclasses.fields(Receipts)})

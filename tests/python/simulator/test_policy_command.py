@@ -180,7 +180,10 @@ def test_prices_and_coupons_are_not_mixed(place, capsys):
         (["train", "@piped.yml", "--world", "@world", "--out", "@x"], "without |"),
         (["train", "@named.yml", "--world", "@world", "--out", "@x"], "at most 60"),
         (["train", "@free.yml", *TRUE, "--out", "@x"], "from what was learned"),
-        (["train", "@held.yml", "--world", "@world", "--out", "@x"], "expected names and values"),
+        (
+            ["train", "@held.yml", "--world", "@world", "--out", "@x"],
+            "held.yml: limits: expected names and values",
+        ),
         (["train", "@plan.yml", "--world", "@world", "--out", "@world"], "--out"),
         (["train", "@plan.yml", "--out", "@x"], "name one world"),
         (["train", "@plan.yml", "--raw", "@raw", "--out", "@x"], "has 12 weeks"),

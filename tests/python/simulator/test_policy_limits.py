@@ -109,7 +109,10 @@ def test_the_budget_goes_to_what_suppliers_pay_most_of(learned):
     ("values", "says"),
     [
         ({"speed": "1"}, "unknown speed"),
-        ({"index": "high"}, "numbers are expected"),
+        ({"index": "high"}, "index must be a number, not 'high'"),
+        ({"most_move": "0_1"}, "most_move must be a number, not '0_1'"),
+        ({"index": "nan"}, "index must be a number, not 'nan'"),
+        ({"endings": "25"}, "endings must be a list of digits, not '25'"),
         ({"deepest": "2"}, "deepest must be from"),
         ({"endings": ["12"]}, "last digits"),
     ],

@@ -158,6 +158,11 @@ def test_everything_else_that_can_change(read, chain):
         ("prices: [{weeks: 27, display: no}]", "entry 1: expected either change"),
         ("prices: [{weeks: 27, display: big}]", "display: expected yes or no, not big"),
         ("prices: [{weeks: 27, price: 0}]", "price: expected a number from 0.01"),
+        (
+            "prices: [{weeks: 27, price: 1_25}]",
+            "price: expected a number from 0.01 to 10000, not 1_25",
+        ),
+        ("prices: [{weeks: 27, change: -1_0%%}]", "change: expected a number from -99"),
         ("prices: [{weeks: 27, price: 1.255}]", "price: expected at most two decimals"),
         ("prices: [{weeks: soon, price: 1}]", "weeks: expected weeks such as 97-100"),
         ("prices: [{weeks: 29-27, price: 1}]", "weeks: 29-27 ends before it begins"),

@@ -211,7 +211,7 @@ def test_a_build_that_stopped_half_way(database, fails, statement, message):
     duckdb.connect(str(database)).close()
 
 
-@pytest.mark.parametrize("country", ["XX", "Britain", "GB-XX", ""])
+@pytest.mark.parametrize("country", ["XX", "Britain", "GB-XX", "GB-", ""])
 def test_an_unknown_country(database, fails, country):
     line = fails(database, "--country", country)
     assert f"--country {country}: give an ISO code" in line

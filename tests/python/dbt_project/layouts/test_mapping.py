@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dbt_project.layouts import LayoutError, load_layout
@@ -76,6 +78,14 @@ def test_formats_are_strict():
     assert [date_format(text) for text in ("%Q", "%d.%", "dd.mm.yyyy", "%c", "%%d")] == [None] * 5
 
 
+def test_numbers_without_anything_between_them_have_all_their_digits():
+    """A table of whole numbers shows 01:12 as 112, which DuckDB would read as 11:02."""
+    pattern = date_format("%H%M").pattern
+    assert re.fullmatch(pattern, "0112") and not re.fullmatch(pattern, "112")
+    assert date_format("%d%m%Y").pattern == "[0-9]{2}[0-9]{2}[0-9]{4}"
+    assert date_format("%Y%m%d %I%p").pattern == "[0-9]{4}[0-9]{2}[0-9]{1,2} [0-9]{1,2}[AaPp][Mm]"
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -94,8 +104,14 @@ def test_formats_are_strict():
         ({"date_format": "dd.mm.yyyy"}, "date_format: dd.mm.yyyy. Expected a format of %d %m %Y"),
         ({"weighed": "unit"}, "weighed: unit. Expected a column and its values"),
         ({"set_aside": "{fuel: FUEL}"}, "set_aside: {'fuel': 'FUEL'}. Expected reasons"),
+        (
+            {"set_aside": "{other: {dept: [N/A]}}"},
+            "set_aside: dept: N/A is read as a missing value",
+        ),
+        ({"weighed": "{unit: [kg, None]}"}, "weighed: unit: None is read as a missing value"),
         ({"lookups": "{p.csv: a = b = c}"}, "lookups: {'p.csv': 'a = b = c'}. Expected"),
         ({"categories": "[a, b, c, d, e]"}, "categories: ['a', 'b', 'c', 'd', 'e']. Expected"),
+        ({"country": "DE-"}, "country: DE-. Expected a code of ISO 3166"),
         ({"currency": None}, "currency: None. Expected a code of ISO 4217"),
         ({"kinds": "{size: [S], sensitivity: [A], type: [T], focus: [F]}"}, "Expected none: "),
         ({"focus_of_department": "[BREAD, Fresh]"}, "Expected a label for each of some"),

@@ -241,6 +241,7 @@ def test_all_rules(rules_of, cache):
         ("products: [PRD0]", "products: PRD0 is no product with enough sales"),
         ("categories: [C0]", "categories: the chain has no C0"),
         ("parity: [{product: PRD0}]", "parity, entry 1: expected product, times, of, within"),
+        ("products: []", "products, categories: none of them has enough sales"),
     ],
 )
 def test_rules_that_cannot_be(rules_of, text, told):

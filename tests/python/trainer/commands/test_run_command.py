@@ -15,7 +15,14 @@ import torch
 
 from trainer.commands.command import printing_to_stderr, run_command
 from trainer.commands.errors import ExpectedError, InputError
-from trainer.commands.options import CommandParser, check_output, positive, seed, whole
+from trainer.commands.options import (
+    CommandParser,
+    check_output,
+    check_outputs,
+    positive,
+    seed,
+    whole,
+)
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -122,7 +129,10 @@ def test_what_compiled_libraries_print_is_no_output(capfd):
         ),
         (whole(2, 5), {"2": 2, "5": 5}, ("1", "6")),
         (seed, {"0": 0, str(2**32 - 1): 2**32 - 1}, ("-1", str(2**32), "0.5")),
-        (positive, {"1e-3": 0.001, "2": 2.0}, ("0", "-1", "nan", "inf", "1e999", "fast", "")),
+        (
+            positive, {"1e-3": 0.001, "2": 2.0, ".5": 0.5, "3.": 3.0},
+            ("0", "-1", "nan", "inf", "1e999", "fast", "", ".", "1_0", "1,5", "٣"),
+        ),
     ],
 )  # fmt: skip
 def test_numbers(kind, good, bad, capsys):
@@ -150,3 +160,11 @@ def test_an_output_replaces_the_command_s_own_files_only(tmp_path):
     for wrong in (tmp_path, tmp_path / "no" / "x", Path("/dev/null")):
         with pytest.raises(InputError, match="--json: "):
             check_output("--json", wrong, b"mark")
+
+
+def test_two_options_write_to_two_files(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "more" / ".." / "one"
+    (tmp_path / "more").mkdir()
+    check_outputs(("--json", one, b"{"), ("--html", tmp_path / "two", b"<"), ("--page", None, b"<"))
+    with pytest.raises(InputError, match="--html: .*one is the file of --json: name another"):
+        check_outputs(("--json", one, b"{"), ("--html", other, b"<"))

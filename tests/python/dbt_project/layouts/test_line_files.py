@@ -1,0 +1,76 @@
+"""Which files of order lines a layout reads, and what it looks up of their codes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from dbt_project.layouts import LayoutError, load_layout
+from dbt_project.layouts.text_tables import rows_of_files
+
+KEYS = "currency: EUR\nbasket: b\nproduct: p\ndate: d\npaid: x\n"
+LINES = "b,p,d,x\n1,501,2024-01-02,1.00\n"
+
+
+@pytest.fixture
+def raw(tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    return folder
+
+
+def read(raw, files: str, more: str = "") -> list[tuple[str, list]]:
+    path = raw.parent / "my.yml"
+    path.write_text(f"{KEYS}files: {files}\n{more}")
+    layout = load_layout(str(path)).order_lines
+    return [(path.name, [row.fields for row in rows]) for path, rows in rows_of_files(layout, raw)]
+
+
+def test_brackets_of_a_name_are_no_pattern(raw):
+    """A browser calls a second copy so; as a pattern it would be the other file's name."""
+    for name in ("sales[1].csv", "sales1.csv"):
+        (raw / name).write_text(LINES)
+    for names, files in (
+        (["sales[1].csv"], '"Sales[1].csv"'), (["sales1.csv", "sales[1].csv"], "s*.csv")
+    ):  # fmt: skip
+        assert [name for name, _ in read(raw, files)] == names
+
+
+def test_each_file_that_is_named_has_to_be_there(raw):
+    """Half of a chain is worse than none."""
+    (raw / "sales_2023.csv").write_text(LINES)
+    with pytest.raises(LayoutError, match=r"no file sales_2024.csv in the folder .*raw. Set"):
+        read(raw, "[sales_2023.csv, sales_2024.csv]")
+
+
+def test_a_folder_or_a_dead_link_with_the_name_of_a_file_stops(raw):
+    (raw / "sales_1.csv").write_text(LINES)
+    (raw / "sales_old").mkdir()
+    assert [name for name, _ in read(raw, "sales*")] == ["sales_1.csv"]
+    (raw / "sales_2.csv.gz").mkdir()
+    with pytest.raises(LayoutError, match=r"sales_2.csv.gz: not a file, but a folder or a link"):
+        read(raw, "sales*")
+    (raw / "sales_2.csv.gz").rmdir()
+    (raw / "sales_3").symlink_to(raw / "away.csv")
+    with pytest.raises(LayoutError, match=r"sales_3: not a file, but a folder or a link"):
+        read(raw, "sales*")
+
+
+def test_codes_are_looked_up_as_they_are_read(raw):
+    """A table of floats writes 501.0 for the product 501."""
+    (raw / "lines.csv").write_text(LINES + "1,501.0,2024-01-02,1.00\n1,0501,2024-01-02,1.00\n")
+    (raw / "products.csv").write_text("p,dept\n501,Fuel\n")
+    ((_, rows),) = read(raw, "lines.csv", "categories: [dept]\nlookups: {products.csv: p}\n")
+    assert [fields[-2] for fields in rows] == ["Fuel", "Fuel", None]
+
+
+def test_decimals_of_parquet_are_written_out(raw):
+    """Databases export amounts with nine decimals, of which Arrow writes nothing as 0E-9."""
+    amounts = pa.array([Decimal("0"), Decimal("-1.25"), None], pa.decimal128(38, 9))
+    names = {name: ["1", "2", "3"] for name in ("b", "p", "d")}
+    pyarrow.parquet.write_table(pa.table({**names, "x": amounts}), raw / "lines.parquet")
+    ((_, rows),) = read(raw, "lines.parquet")
+    assert [fields[-1] for fields in rows] == ["0.000000000", "-1.250000000", None]
