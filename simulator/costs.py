@@ -54,8 +54,9 @@ def read_weekly_costs(path: Path, cache: TensorCache, last_week: int) -> np.ndar
     has the cost of the one before, and NaN stands before a product's first.
 
     Columns `product_code`, `unit_cost_pence`, and `week` (from 1, as the cache counts them) or
-    `shop_week` (as the chain codes them). Of rows of weeks after last_week nothing but the week is
-    read. Raises InputError in one line, as `read_costs` does; costs must be above 0.
+    `shop_week` (as the chain codes them). Of rows of weeks after last_week, or before the chain's
+    first, nothing but the week is read. Raises InputError in one line, as `read_costs` does, and
+    for a `shop_week` that the calendar lacks; costs must be above 0.
     """
     row_of, places = _product_rows(cache), {}
     week_of = {int(code): row + 1 for row, code in enumerate(cache["weeks.shop_week"].tolist())}
@@ -68,7 +69,11 @@ def read_weekly_costs(path: Path, cache: TensorCache, last_week: int) -> np.ndar
                 f"{path}: {place}, {name}: {reprlib.repr(line[name])}, where a whole number from 1 "
                 "is expected"
             )
-        week = int(number) if name == "week" else week_of.get(int(number), last_week + 1)
+        week = int(number)
+        if name != "week" and week not in week_of and min(week_of) < week < max(week_of):
+            raise InputError(f"{path}: {place}, {name}: {week} is no week of the chain's calendar")
+        if name != "week":
+            week = week_of.get(week, last_week + 1)
         if week > last_week:
             continue
         value = _pence(path, place, line[COST], least=math.ulp(0))

@@ -171,6 +171,8 @@ def _account(outcome: Outcome, lines: int | None) -> str:
 
 def _check_shares(outcome: Outcome) -> None:
     """Raise ExpectedError where a build would stop."""
+    if not outcome.lines:
+        raise ExpectedError("the files hold no line but their headers")
     if outcome.lines == outcome.count("rejected") + outcome.count("set aside"):
         raise ExpectedError("no line would be accepted: see the reasons above")
     if outcome.too_many:

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import IO
 
 from trainer.cache.atomic import errors_naming
+from trainer.cache.reader import MANIFEST
 from trainer.commands.errors import ExpectedError
-from trainer.model.checkpoint import check_replaceable, remove_checkpoint
+from trainer.model.checkpoint import DESCRIPTION, check_replaceable, remove_checkpoint
 from trainer.training.ranks import Ranks
 
 LAST, BEST, CURVES, TENSORBOARD = "last", "best", "curves.jsonl", "tensorboard"
@@ -134,6 +135,9 @@ def _check_contents(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise FolderError(f"{folder} is a file, where a folder is to be written: use another --out")
+    for name, what in ((MANIFEST, "a tensor cache"), (DESCRIPTION, "a checkpoint")):
+        if (folder / name).exists():
+            raise FolderError(f"{folder} is {what}, and no place for a run: use another --out")
     for name in (LAST, BEST):
         check_replaceable(folder / name)
     is_run = _is_ours(folder / RUN) or any((folder / name).exists() for name in (LAST, BEST))

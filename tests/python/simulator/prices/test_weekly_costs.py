@@ -61,6 +61,10 @@ def test_of_weeks_after_the_start_nothing_is_read(chain, tmp_path):
         (HEAD + "OTHER,1,5\n", "holds no cost of a product of the chain up to week 3"),
         (HEAD + "PRD0000,4,5\n", "holds no cost of a product of the chain up to week 3"),
         (
+            "product_code,shop_week,unit_cost_pence\nPRD0000,200699,5\n",
+            "line 2, shop_week: 200699 is no week of the chain's calendar",
+        ),
+        (
             "product_code,unit_cost_pence\nPRD0000,5\n",
             "column week or shop_week is not there; expected are product_code, unit_cost_pence and "
             "week or shop_week",

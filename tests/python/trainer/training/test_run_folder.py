@@ -76,6 +76,16 @@ def test_a_folder_that_holds_something_else_is_refused_as_it_is(tmp_path, name):
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "what"), [("manifest.json", "tensor cache"), ("checkpoint.json", "checkpoint")]
+)
+def test_no_run_begins_in_a_cache_or_a_checkpoint(tmp_path, name, what):
+    write(tmp_path / name)
+    with pytest.raises(ExpectedError, match=f"is a {what}"), run_folder(tmp_path, ALONE):
+        pass
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
 @pytest.mark.parametrize("name", ["last/notes.txt", "best/vocabulary/notes.txt", "best/x/y.npy"])
 def test_what_is_put_into_a_checkpoint_is_not_lost(run, cache, name):
     write(run / name)
