@@ -33,6 +33,8 @@ from trainer.commands.command import run_command
 from trainer.commands.options import CommandParser, check_output, whole
 
 RULES = Rules(most_move=0.1, least_margin=0.1, index=1.0)
+PROMISES = "promised", "promised_at_usual_prices"
+"""Gains that a plan says it brings: at today's prices, and as `Plan.usual_gain`."""
 
 
 def _parser() -> CommandParser:
@@ -158,22 +160,23 @@ def _plans(options: argparse.Namespace, chain: PriceChain) -> list[dict]:
     world, cache, response, rows = chain.world, chain.cache, chain.response, chain.rows
     s = world.setting
     demand = ExpectedDemand(cache, response, options.start, options.weeks)
-    cost = s.economy.cost[rows, options.start - 1]
+    weekly = s.economy.cost[rows, : options.start]
+    cost, then = weekly[:, -1], weekly if options.instrument else None
     held = Held.of(world, options.weeks, options.runs)
     base = live_on(world, held, options.weeks, options.runs)
     truth = _with_truth(response, s, rows)
     plans = {
-        "the model": best_prices(demand, cost, RULES),
-        "one product at a time": best_prices(_alone(demand), cost, RULES),
+        "the model": best_prices(demand, cost, RULES, then),
+        "one product at a time": best_prices(_alone(demand), cost, RULES, then),
         "the chain's own parameters": best_prices(
-            ExpectedDemand(cache, truth, options.start, options.weeks), cost, RULES
+            ExpectedDemand(cache, truth, options.start, options.weeks), cost, RULES, then
         ),
     }
     ratios = {name: plan.after / plan.before for name, plan in plans.items()}
     # Products whose demand is not modelled earn too.
     modelled = base.product_profit.sum(0)[rows].sum() / base.profit.sum()
     promised = {
-        name: (plan.profit_after / plan.profit_before - 1) * modelled
+        name: ((plan.profit_after / plan.profit_before - 1) * modelled, plan.usual_gain * modelled)
         for name, plan in plans.items()
     }
     today = plans["the model"].before
@@ -187,7 +190,8 @@ def _plans(options: argparse.Namespace, chain: PriceChain) -> list[dict]:
         profit = Effect.of(base.profit.sum(1), after.profit.sum(1))
         units = (after.units.sum() / base.units.sum()) - 1
         found.append({
-            "plan": name, "promised": promised.get(name), "changed": int((ratio != 1).sum()),
+            "plan": name, **dict(zip(PROMISES, promised.get(name, (None, None)), strict=True)),
+            "changed": int((ratio != 1).sum()),
             "profit": profit.difference / profit.before,
             "standard_error": profit.standard_error / profit.before, "units": float(units),
         })  # fmt: skip
@@ -249,12 +253,14 @@ def _lines(found: dict) -> list[str]:
     lines = [f"{name:<40}{value:>8.3f}   {goal}" for name, value, goal in goals]
     lines += [
         "",
-        f"{'plan':<32}{'changed':>8}{'promised':>10}{'profit':>9}{'error':>8}{'units':>8}",
+        f"{'plan':<32}{'changed':>8}{'promised':>10}{'usually':>9}{'profit':>9}{'error':>8}{'units':>8}",
     ]
     for plan in found["plans"]:
-        promised = "" if plan["promised"] is None else f"{plan['promised']:+.1%}"
+        promised, usually = (
+            "" if plan[name] is None else f"{plan[name]:+.1%}" for name in PROMISES
+        )
         lines.append(
-            f"{plan['plan']:<32}{plan['changed']:>8}{promised:>10}{plan['profit']:>+9.1%}"
+            f"{plan['plan']:<32}{plan['changed']:>8}{promised:>10}{usually:>9}{plan['profit']:>+9.1%}"
             f"{plan['standard_error']:>8.1%}{plan['units']:>+8.1%}"
         )
     lines.append(

@@ -34,6 +34,10 @@ class Plan(BaseModel):
     changed: int
     profit_pence: float = Field(description="expected at today's prices")
     new_profit_pence: float
+    usual_gain: float | None = Field(
+        description="share by which profit grows at the prices usually paid in the last half year; "
+        "null where nothing is earned at these"
+    )
     units: float
     new_units: float
     rules: list[Rule]

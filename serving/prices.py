@@ -15,7 +15,7 @@ from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 from trainer.features.price_evidence import PriceEvidence
 
-FILE, FORMAT = "prices.json", 1
+FILE, FORMAT = "prices.json", 2
 """What is read of the folder, and in which form."""
 NEVER_MOVED, TOO_FEW, BY_WEIGHT = "price never moved", "too few sales", "sold by weight"
 CAUTION = (
@@ -92,6 +92,7 @@ class Prices:
             "plan": plan and {
                 "changed": plan["changed"],
                 "profit_pence": plan["profit_before"], "new_profit_pence": plan["profit_after"],
+                "usual_gain": plan["usual_gain"],
                 "units": plan["units_before"], "new_units": plan["units_after"],
                 "rules": plan["rules"], "caution": CAUTION,
             },

@@ -62,7 +62,8 @@ async function planned(plan) {
     element("h3", {}, "Prices worth charging"),
     element("p", {}, `${plan.changed.toLocaleString("en-GB")} prices change. Expected profit a week: `
       + `${money(plan.profit_pence)} → ${money(plan.new_profit_pence)} `
-      + `(${shareOf(plan.new_profit_pence, plan.profit_pence)}).`),
+      + `(${shareOf(plan.new_profit_pence, plan.profit_pence)}).`
+      + (plan.usual_gain === null ? "" : ` At the prices usually paid: ${shareOf(1 + plan.usual_gain, 1)}.`)),
     element("p", { className: "caution" }, `Do not book it: ${plan.caution}.`),
     element("p", { className: "note" }, binding.length ? `Rules that hold it back: ${binding.join(", ")}.`
       : "No rule holds it back."),

@@ -96,7 +96,8 @@ def _run(options: argparse.Namespace, command: str) -> None:
             print("looking for prices worth charging", file=sys.stderr)
             cost = np.where(chosen, costs[panel.token - 1], np.nan)
             with printing_to_stderr():  # HiGHS has lines that no option silences
-                plan = best_prices(demand, cost, rules)
+                weekly = None if instrument is None else instrument[panel.token - 1]
+                plan = best_prices(demand, cost, rules, weekly)
             add_plan(values, plan, cost, rules, text)
         with new_folder(options.out) as fresh:
             write_json(fresh / JSON, values)

@@ -21,7 +21,7 @@ from simulator.prices.response import PriceResponse
 from trainer.cache.reader import TensorCache
 from trainer.features.price_evidence import PriceEvidence
 
-FORMAT = 1
+FORMAT = 2
 """Of the JSON, which other programs read."""
 RIVALS = 5
 """Of each product, those whose prices move its units most, up with theirs."""
@@ -110,6 +110,7 @@ def add_plan(
     content["plan"] = {
         "changed": int((plan.before != plan.after).sum()),
         "profit_before": _number(plan.profit_before), "profit_after": _number(plan.profit_after),
+        "usual_gain": _number(plan.usual_gain),
         "units_before": _number(plan.units_before.sum()),
         "units_after": _number(plan.units_after.sum()),
         "rules": kept(rules, plan, cost), "rules_text": text,

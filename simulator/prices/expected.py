@@ -36,6 +36,8 @@ truth is known (benchmarks.price_truth, seed 3); docs/prices.md has what interva
 others."""
 RECENT = 13
 """Weeks before the start whose sales are what is expected at today's prices."""
+USUAL = 26
+"""Weeks before the start whose prices are the usual ones."""
 
 
 class ExpectedDemand:
@@ -50,7 +52,7 @@ class ExpectedDemand:
     def __init__(
         self, cache: TensorCache, response: DemandResponse, start: int, weeks: int
     ) -> None:
-        self.response, self.weeks = response, weeks
+        self.response, self.start, self.weeks = response, start, weeks
         panel = response.products.panel
         trailing = slice(max(start - ShelfPriceSettings().base_price_weeks, 0), start)
         self.pence = panel.pence[:, :, trailing].max(axis=2)
@@ -74,6 +76,15 @@ class ExpectedDemand:
         """(P,) today's prices, the mean over zones by recent sales."""
         trips = self._base.sum(0).numpy() + 1e-9
         return (self.pence * trips).sum(1) / trips.sum(1)
+
+    def usually(self, pence: np.ndarray) -> np.ndarray:
+        """(P,) the mean of (P, Z or 1, W) over what was sold in the last `USUAL` weeks, as far as
+        it is known then; NaN where nothing was."""
+        past = slice(max(self.start - USUAL, 0), self.start)
+        pence = pence[:, :, past]
+        units = self.response.products.panel.units[:, :, past] * np.isfinite(pence)
+        sold = units.sum((1, 2))
+        return np.where(sold > 0, (units * np.nan_to_num(pence)).sum((1, 2)), np.nan) / sold.clip(1)
 
     def without_visits(self) -> ExpectedDemand:
         """The same demand of customers who come as often whatever prices are."""

@@ -63,13 +63,21 @@ class Plan:
     """(P,) pence a week that each product earns more; 0 of those without a cost."""
     profit_before: float
     profit_after: float
+    usual_gain: float
+    """Share by which profit grows if the plan changes what customers usually paid, promotions
+    included (`ExpectedDemand.usually`), by as much as it changes today's prices. A search finds
+    what happens to be cheap or dear today, which does not last, and this does not count it. NaN
+    where nothing is earned at usual prices."""
 
 
-def best_prices(demand: ExpectedDemand, cost: np.ndarray, rules: Rules) -> Plan:
+def best_prices(
+    demand: ExpectedDemand, cost: np.ndarray, rules: Rules, weekly_cost: np.ndarray | None = None
+) -> Plan:
     """The plan of most expected profit.
 
     cost (P,): pence a unit; products without one (NaN), and those whose response to prices is not
-    known or that do not sell, keep their price.
+    known or that do not sell, keep their price. weekly_cost (P, weeks up to the start): what they
+    were, for `Plan.usual_gain`; as today if left out.
 
     Raises InputError for rules that no plan keeps, and where no product may change its price.
     """
@@ -89,7 +97,8 @@ def best_prices(demand: ExpectedDemand, cost: np.ndarray, rules: Rules) -> Plan:
     units = [problem.units(p) for p in (problem.today, price)]
     before, after = problem.earned(problem.today), problem.earned(price)
     profits = float(before.sum()), float(after.sum())
-    return Plan(problem.today, price, *units, after - before, *profits)
+    gain = problem.usual_gain(price, *units, weekly_cost)
+    return Plan(problem.today, price, *units, after - before, *profits, gain)
 
 
 def todays_prices(demand: ExpectedDemand) -> np.ndarray:
@@ -121,6 +130,20 @@ class _Problem:
 
     def earned(self, price: np.ndarray) -> np.ndarray:
         return self._earned(self.demand, price)
+
+    def usual_gain(
+        self, price: np.ndarray, units_before: np.ndarray, units_after: np.ndarray,
+        weekly_cost: np.ndarray | None,
+    ) -> float:  # fmt: skip
+        demand = self.demand
+        pence, cost = demand.usually(demand.response.products.panel.pence), self.cost
+        pence = np.where(np.isfinite(pence), pence, self.today)
+        if weekly_cost is not None:
+            then = demand.usually(weekly_cost[:, None])
+            cost = np.where(np.isfinite(then), then, cost)
+        before = (units_before * (pence - cost))[self.free]
+        after = (units_after * (pence * price / self.today - cost))[self.free]
+        return float(after.sum() / before.sum() - 1) if before.sum() > 0 else np.nan
 
     def candidates(self, row: int, price: float, move: float) -> np.ndarray:
         """Prices that a product may have, near the one it has; today's is always one."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from simulator.prices import charts
-from simulator.prices.text_report import relative_gain
+from simulator.prices.text_report import relative_gain, usual_gain
 from trainer.report.charts.rows import Bar, waterfall
 from trainer.report.figures import count, fixed, percent
 from trainer.report.markup import Markup, element, join
@@ -39,6 +39,7 @@ def plan_section(content: Mapping[str, Any]) -> Markup:
     )
     parts: list[Markup | None] = [
         element("p", lead, class_="lead"),
+        element("p", f"{usual_gain(plan)}.") if plan["usual_gain"] is not None else None,
         element("p", WARNING, class_="warning"),
     ]
     if changed:

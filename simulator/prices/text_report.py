@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from simulator.prices.expected import USUAL
 from simulator.prices.instrument import LEAST_F
 
 NINETY = 1.645
@@ -37,6 +38,8 @@ def lines(content: Mapping[str, Any]) -> list[str]:
             f"{relative_gain(plan)}, units {plan['units_before']:,.0f} -> "
             f"{plan['units_after']:,.0f} ({OF_WHOM})"
         )
+        if plan["usual_gain"] is not None:
+            found.append(usual_gain(plan))
     return found
 
 
@@ -102,6 +105,15 @@ def relative_gain(plan: Mapping[str, Any]) -> str:
     if plan["profit_before"] <= 0:
         return ""
     return f" ({plan['profit_after'] / plan['profit_before'] - 1:+.1%})".replace("%", " %")
+
+
+def usual_gain(plan: Mapping[str, Any]) -> str:
+    """What is left of the gain at usual prices."""
+    share = f"{plan['usual_gain']:+.1%}".replace("%", " %")
+    return (
+        f"At the prices paid in the last {USUAL} weeks the same changes bring {share}: a search "
+        "also finds what happens to be cheap or dear today, which does not last"
+    )
 
 
 def _spread(own: Mapping[str, float | None]) -> str:

@@ -130,14 +130,15 @@ def made_up_prices(cache: TensorCache) -> dict[str, Any]:
     ]  # fmt: skip
     rows[0]["rivals"] = [{"product": codes[1], "elasticity": 0.4, "low": 0.2, "high": 0.6}]
     return {
-        "format": 1, "cache_digest": cache.digest, "start": 4, "weeks": 26,
+        "format": 2, "cache_digest": cache.digest, "start": 4, "weeks": 26,
         "evidence": "in training weeks 1-3 the price of 2 of 3 products moved", "least_trips": 100,
         "needs": 2, "substitutes": 0.3, "switches": True,
         "rest_on": {"own sales": 1, "typical product": 1, "price never moved": 1},
         "own": {"low": -2.0, "median": -1.75, "high": -1.5},
         "visits": {"elasticity": -0.5, "standard_error": 0.2}, "products": rows, "pairs": [],
         "plan": {
-            "changed": 2, "profit_before": 1000.0, "profit_after": 1014.0, "units_before": 60.0,
+            "changed": 2, "profit_before": 1000.0, "profit_after": 1014.0, "usual_gain": 0.01,
+            "units_before": 60.0,
             "units_after": 54.0, "rules_text": None,
             "rules": [{"rule": "most_move", "limit": 0.1, "reached": 1.0, "binds": True}],
         },

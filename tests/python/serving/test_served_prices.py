@@ -94,7 +94,7 @@ def test_a_plan_that_was_not_made_is_not_there(start, tmp_path, cache):
     ("change", "message"),
     [
         (lambda content: content | {"cache_digest": "0"}, "was made from another cache than"),
-        (lambda content: content | {"format": 2}, "is of another version: write it again"),
+        (lambda content: content | {"format": 1}, "is of another version: write it again"),
         (lambda content: content | {"start": 26}, "knows of weeks up to 26, and --until-week is"),
     ],
 )

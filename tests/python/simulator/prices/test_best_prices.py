@@ -22,6 +22,28 @@ def test_the_markup_of_a_constant_elasticity():
     assert plan.profit_after == pytest.approx(plan.units_after[0] * 50)
 
 
+def test_what_is_dear_today_alone_is_no_lasting_gain():
+    """With cost 50 and elasticity -2 the best price is 100. From 90 today that earns 50 x .81 in
+    place of 40; from 60, the usual price, a ninth more is 66.7 and earns 16.7 x .81 in place of
+    10."""
+    response = response_of([0], [0], lasting=2.0, pence=90.0)
+    response.products.panel.pence[:, :, 0] = 90.0
+    demand = Demand(response)
+    plan = best_prices(demand, np.array([50.0]), Rules(most_move=0.3))
+    assert plan.usual_gain == pytest.approx(plan.profit_after / plan.profit_before - 1)
+    response.products.panel.pence[:] = 60.0
+    demand.pence = np.full((1, 1), 90.0)
+    plan = best_prices(demand, np.array([50.0]), Rules(most_move=0.3))
+    assert plan.profit_after / plan.profit_before - 1 == pytest.approx(50 * 0.81 / 40 - 1)
+    assert plan.usual_gain == pytest.approx((60 / 0.9 - 50) * 0.81 / 10 - 1)
+    weekly = np.full((1, 20), 20.0)
+    weekly[0, 0] = np.nan  # before the first that is known
+    plan = best_prices(demand, np.array([50.0]), Rules(most_move=0.3), weekly)
+    assert plan.usual_gain == pytest.approx((60 / 0.9 - 20) * 0.81 / 40 - 1)
+    response.products.panel.pence[:] = 50.0
+    assert np.isnan(best_prices(demand, np.array([50.0]), Rules(most_move=0.3)).usual_gain)
+
+
 def test_the_move_the_ending_and_the_margin_bind():
     demand = Demand(response_of([0], [0], lasting=2.0, pence=90.0))
     cost = np.array([50.0])

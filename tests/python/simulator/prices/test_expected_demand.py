@@ -20,7 +20,7 @@ class Demand(ExpectedDemand):
     """Of 1,000 trips a week with each product, in one zone and one segment."""
 
     def __init__(self, response, weeks=1):
-        self.response, self.weeks = response, weeks
+        self.response, self.start, self.weeks = response, 20, weeks
         pence = response.products.panel.pence[:, :, 0]
         self.pence = pence
         products = len(pence)
