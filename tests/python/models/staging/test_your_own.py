@@ -43,6 +43,18 @@ def test_check_writes_the_layout_of_the_document(example, tmp_path, capsys):
     assert "is there already" in capsys.readouterr().err
 
 
+def test_check_names_the_lines_beside_years_without_any(example, tmp_path, capsys):
+    shutil.copytree(example, tmp_path / "raw")
+    sales = tmp_path / "raw" / "sales_2024-01.csv"
+    *lines, last = sales.read_text(encoding="latin-1").splitlines()
+    assert "2024" in last
+    sales.write_text("\n".join([*lines, last.replace("2024", "2042")]) + "\n", encoding="latin-1")
+    assert check([str(tmp_path / "raw")]) == 0
+    told = capsys.readouterr().out
+    assert "and 2042-01-" in told and f"(sales_2024-01.csv, line {len(lines) + 1})" in told
+    assert "warning: no line between 2024-01-" in told
+
+
 @pytest.fixture(scope="module")
 def own(dbt, chain, tmp_path_factory):
     """The chain's warehouse, built with every test; folder and layout; lines that are no sale."""
