@@ -11,7 +11,7 @@ from simulator.prices.optimise import Plan, Rules
 def found(rules, before, after, cost=(1, 1, 1)):
     prices = np.array(before, float), np.array(after, float)
     units, nothing = np.full(len(before), 10.0), np.zeros(len(before))
-    plan = Plan(*prices, units, units, nothing, 1.0, 2.0)
+    plan = Plan(*prices, units, units, nothing, 1.0, 2.0, 1.0)
     return {
         each["rule"]: (each["reached"], each["binds"])
         for each in kept(rules, plan, np.array(cost, float))
