@@ -162,6 +162,11 @@ class ServedChain:
                 f"{field}: expected {self.first_date} to {self.last_date}, not {day}", field
             )
 
+    def check_latest(self, day: date, field: str) -> None:
+        """Raise ApiError for a date after the last one of the chain's calendar."""
+        if day > self.last_date:
+            raise invalid(f"{field}: expected {self.last_date} at the latest", field)
+
     def _rows(self, customer: str) -> np.ndarray:
         row = self._row[customer]
         return np.arange(self._offsets[row], self._offsets[row + 1])

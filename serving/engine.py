@@ -25,7 +25,7 @@ from serving.customers import Customers
 from serving.errors import ApiError, invalid
 from serving.limits import WARMED
 from serving.metrics import Metrics
-from serving.questions import asked_of, check_history, check_visit
+from serving.questions import asked_of, check_visit
 from serving.requests import Describe, Forget, Observe, Prepare, Question, TakeOver, Warm
 from serving.schemas import FinishedTripIn, NextVisitIn, Receipt
 from serving.store import LoggedTrip, Store
@@ -205,8 +205,7 @@ class Engine:
         finished, left_out = served.finished(trip)
         if finished is None:
             raise invalid("items: no product is known, nor is its category", "items")
-        if trip.date > served.last_date:
-            raise invalid(f"date: expected {served.last_date} at the latest", "date")
+        served.check_latest(trip.date, "date")
         if is_new:
             live = customers.add(trip.customer, trip.segments)
         before = None
@@ -332,7 +331,8 @@ class Engine:
             if live is None:
                 raise _unknown(question.customer)
             return live.state
-        check_history(self._served, question.history)
+        for number, receipt in enumerate(question.history.trips):
+            self._served.check_latest(receipt.date, f"history.trips.{number}.date")
         history = question.history
         try:
             return self._now.customers.strange(history.segments, history.trips)

@@ -6,17 +6,9 @@ from serving.answers import Asked
 from serving.chain import ServedChain
 from serving.errors import ApiError, invalid
 from serving.requests import BasketQuestion
-from serving.schemas import CompletionIn, ExplainIn, History, NextVisitIn
+from serving.schemas import CompletionIn, ExplainIn, NextVisitIn
 from trainer.features.plans import UNKNOWN_STORE, TripPlan
 from trainer.model.state import CustomerState
-
-
-def check_history(served: ServedChain, history: History) -> None:
-    """Refuse receipts of days that the chain's calendar does not have."""
-    for number, receipt in enumerate(history.trips):
-        if receipt.date > served.last_date:
-            field = f"history.trips.{number}.date"
-            raise invalid(f"{field}: expected {served.last_date} at the latest", field)
 
 
 def asked_of(served: ServedChain, question: BasketQuestion, state: CustomerState) -> Asked:
@@ -48,8 +40,8 @@ def check_visit(served: ServedChain, question: NextVisitIn, state: CustomerState
         raise ApiError(
             409, "no_trips", "what follows a trip is known after the first one", "customer"
         )
-    if question.not_before is not None and question.not_before > served.last_date:
-        raise invalid(f"not_before: expected {served.last_date} at the latest", "not_before")
+    if question.not_before is not None:
+        served.check_latest(question.not_before, "not_before")
     if question.date is not None:
         served.check_date(question.date)
         if question.not_before is not None and question.date < question.not_before:

@@ -70,9 +70,11 @@ def read_weekly_costs(path: Path, cache: TensorCache, last_week: int) -> np.ndar
                 "is expected"
             )
         week = int(number)
-        if name != "week" and week not in week_of and min(week_of) < week < max(week_of):
-            raise InputError(f"{path}: {place}, {name}: {week} is no week of the chain's calendar")
-        if name != "week":
+        if name == "shop_week":
+            if week not in week_of and min(week_of) < week < max(week_of):
+                raise InputError(
+                    f"{path}: {place}, {name}: {week} is no week of the chain's calendar"
+                )
             week = week_of.get(week, last_week + 1)
         if week > last_week:
             continue

@@ -8,6 +8,8 @@ from datetime import date, timedelta
 import holidays
 import numpy as np
 
+from dbt_project.countries import is_country
+
 from .warehouse import Columns, ExportError
 
 EPOCH = date(1970, 1, 1)
@@ -32,14 +34,13 @@ def public_holidays(country: str, first: date, last: date) -> dict[date, str]:
     country: ISO 3166-1 code, with an ISO 3166-2 subdivision after a dash where wanted (`GB-SCT`).
     Raises ExportError for a country or subdivision that the library holidays does not know.
     """
-    code, dash, subdivision = full_code(country).partition("-")
-    known = holidays.list_supported_countries()
     list_them = 'python -c "import holidays; print(holidays.list_supported_countries())"'
-    if code not in known or (dash and subdivision not in known[code]):
+    if not is_country(full_code(country)):
         raise ExportError(
             f"no holidays are known for --country {country}: give an ISO code such as GB, GB-SCT "
             f"or FR; {list_them} lists them all"
         )
+    code, _, subdivision = full_code(country).partition("-")
     found = holidays.country_holidays(
         code, subdiv=subdivision or None, years=range(first.year - 1, last.year + 2)
     )

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
-import holidays
-
+from dbt_project.countries import is_country
 from trainer.commands.errors import InputError
 from trainer.commands.yaml_files import read_yaml
 
@@ -124,7 +123,8 @@ def _layout(
         "currency", "a code of ISO 4217, such as EUR",
     )  # fmt: skip
     country = get("country", "GB")
-    expect(_is_country(country), "country", "a code of ISO 3166, such as US or DE-BY")
+    known = isinstance(country, str) and is_country(country)
+    expect(known, "country", "a code of ISO 3166, such as US or DE-BY")
     zone = None if get("time_zone") == "null" else get("time_zone")
     expect(
         zone is None or isinstance(zone, str) and zone in available_timezones(),
@@ -183,11 +183,3 @@ def _layout(
 
 def _is_share(text: Any) -> bool:
     return isinstance(text, str) and bool(re.fullmatch(r"0?\.[0-9]+|[01](\.0*)?", text))
-
-
-def _is_country(code: Any) -> bool:
-    if not isinstance(code, str):
-        return False
-    country, dash, subdivision = code.partition("-")
-    supported = holidays.list_supported_countries()
-    return country in supported and (not dash or subdivision in supported[country])

@@ -44,16 +44,14 @@ class Row(NamedTuple):
 def files_of(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
     """Files directly in a folder whose names match, without regard to capitals, by name."""
     return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and not path.name.startswith((".", "_")) and is_like(path.name, patterns)
+        path for path in folder.iterdir() if path.is_file() and is_like(path.name, patterns)
     )
 
 
 def is_like(name: str, patterns: Iterable[str]) -> bool:
     """Whether a name is one of some in which * and ?, and nothing else, stand for any characters,
-    without regard to capitals."""
-    return any(
+    without regard to capitals. Names that begin with . or _ are no data."""
+    return name[0] not in "._" and any(
         fnmatch.fnmatchcase(name.lower(), pattern.lower().replace("[", "[[]"))
         for pattern in patterns
     )
@@ -85,7 +83,7 @@ def rows_of_files(
                 "holds it, or change `files` in the layout"
             )
     for path in sorted(folder.iterdir()):
-        named = path.name[0] not in "._" and is_like(path.name, layout.files)
+        named = is_like(path.name, layout.files)
         if named and not path.is_file() and (ENDING.search(path.name) or not path.exists()):
             raise LayoutError(
                 f"{path}: not a file, but a folder or a link that leads nowhere. Move the files of "

@@ -104,16 +104,20 @@ def relative_gain(plan: Mapping[str, Any]) -> str:
     """Of expected profit, in brackets; nothing where there is none today."""
     if plan["profit_before"] <= 0:
         return ""
-    return f" ({plan['profit_after'] / plan['profit_before'] - 1:+.1%})".replace("%", " %")
+    return f" ({_signed(plan['profit_after'] / plan['profit_before'] - 1)})"
 
 
 def usual_gain(plan: Mapping[str, Any]) -> str:
     """What is left of the gain at usual prices."""
-    share = f"{plan['usual_gain']:+.1%}".replace("%", " %")
+    share = _signed(plan["usual_gain"])
     return (
         f"At the prices paid in the last {USUAL} weeks the same changes bring {share}: a search "
         "also finds what happens to be cheap or dear today, which does not last"
     )
+
+
+def _signed(share: float) -> str:
+    return f"{share:+.1%}".replace("%", " %")
 
 
 def _spread(own: Mapping[str, float | None]) -> str:
