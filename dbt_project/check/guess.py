@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,9 @@ JOINED = 0.5
 """Share of codes that another file must know to add columns to them."""
 MOST = 0.9
 """Share of a column's values that must be dates for it to be one of dates."""
+
+KEPT = ("store_format", "store_region", "customer_price_sensitivity", "customer_lifestage")
+"""Parts that describe stores and customers."""
 
 WITHOUT = {
     "customer": "all shoppers are anonymous",
@@ -52,112 +56,49 @@ class Guess:
 
 def guess(tables: list[Table]) -> Guess:
     """The layout of the files with the same columns that look most like receipts."""
-    groups: dict[tuple[str, ...], list[Table]] = {}
-    for table in tables:
-        groups.setdefault(tuple(map(column_name, table.columns)), []).append(table)
-
-    def likeness(group: list[Table]) -> tuple[int, int]:
-        roles = _roles(group[0].columns)
-        known = [role for role in ("basket", "product", "date", "quantity") if role in roles]
-        return len(known) + bool(_paid(roles)), sum(table.lines for table in group)
-
-    first = max(groups.values(), key=likeness)[0]
-    roles = _roles(first.columns)
-    lines = [table for table in tables if not _lacks(table, first, roles)]
+    first = _likest(tables)
+    own = _roles(first.columns)
+    lines = [table for table in tables if not _lacks(table, first, own)]
     others = [table for table in tables if table not in lines]
-    values = {
-        name: set().union(
-            *(
-                table.values[table.columns[_place(table, name)]]
-                for table in lines
-                if _has(table, name)
-            )
-        )
-        for name in first.columns
-    }
-    lookups = {}
-    for other in others:
-        on = _shared(first, other, roles)
-        if on is None:
-            continue
-        lookups[other.path.name] = on
-        for name in other.columns:
-            values.setdefault(name, other.values[name])
+    shared = {other.path.name: _shared(first, other, own) for other in others}
+    joined = [other for other in others if shared[other.path.name]]
+    values = _values(first, lines, joined)
     # A part that the lines have is theirs, whatever other files call so.
-    lines_roles, roles = roles, _roles(list(values)) | roles
+    roles = _roles(list(values)) | own
+    if "date" not in roles:
+        dated = (name for name, found in values.items() if _date_format(found) is not None)
+        if date := next(dated, None):
+            roles["date"] = date
     added = set(roles.values()) - set(first.columns)
-    for other in others:
-        if other.path.name in lookups and not added & set(other.columns):
-            del lookups[other.path.name]
+    joined = [other for other in joined if added & set(other.columns)]
+    values = _values(first, lines, joined)
     notes = [
-        f"{other.path.name} is not read: {_lacks(other, first, lines_roles)}, nor codes that add "
-        "columns"
+        f"{other.path.name} is not read: {_lacks(other, first, own)}, nor codes that add columns"
         for other in others
-        if other.path.name not in lookups
+        if other not in joined
     ]
 
     keys: dict[str, Any] = {"files": _patterns(lines, others)}
-    if first.delimiter != ",":
-        words = {sign: word for word, sign in DELIMITERS.items()}
-        keys["delimiter"] = words[first.delimiter]
-    joined = [other for other in others if other.path.name in lookups]
-    encodings = [table.encoding for table in (*lines, *joined) if table.encoding != "ascii"]
-    if set(encodings) - {"utf-8"}:
-        keys["encoding"] = encodings[0]
-    if len(set(encodings)) > 1:
-        notes.append(f"files in {' and '.join(sorted(set(encodings)))}: save all in one")
-    paid, regular = _paid(roles), _regular(roles)
-    amounts = [text for name in _names(paid) for text in values.get(name, ())]
-    commas, points = (
-        sum(bool(re.fullmatch(rf"[+-]?\d+[{point}]\d+", text)) for text in amounts)
-        for point in ",."
-    )
-    if commas > points:
+    keys |= _format(first, [*lines, *joined], notes)
+    if _is_decimal_comma(text for name in _names(_paid(roles)) for text in values.get(name, ())):
         keys["decimal"] = ","
-    for part in ("basket", "customer", "product", "store"):
-        if part in roles:
-            keys[part] = roles[part]
-    if "date" not in roles:
-        dated = [name for name, found in values.items() if _date_format(found) is not None]
-        if dated:
-            roles["date"] = dated[0]
+    parts = ("basket", "customer", "product", "store", "date")
+    keys |= {part: roles[part] for part in parts if part in roles}
     if "date" in roles:
-        keys["date"] = roles["date"]
         keys |= _dates(roles, values, notes)
     if "basket" in roles:
         keys["basket"] = _basket(lines, roles)
-    if "quantity" in roles:
-        keys["quantity"] = roles["quantity"]
-    if "unit" in roles:
-        weights = sorted(text for text in values[roles["unit"]] if plain(text) in WEIGHTS)
-        if weights:
-            keys["weighed"] = {roles["unit"]: weights}
-    if paid:
-        keys["paid"] = paid
-    if regular and regular != paid:
-        keys["regular"] = regular
-    if "coupon" in roles:
-        keys["coupon"] = roles["coupon"]
-    if paid and paid == roles.get("amount") and "discount" in roles:
-        notes.append(
-            f"{roles['discount']}: taken for off {paid} already; if not, write paid: "
-            f"{paid} - {roles['discount']}, and regular: {paid}"
-        )
+    keys |= _measures(roles, values, notes)
     levels = [roles[f"category_{level}"] for level in range(1, 5) if f"category_{level}" in roles]
     if levels:
         keys["categories"] = levels
-    for part in (
-        "store_format", "store_region", "customer_price_sensitivity", "customer_lifestage"
-    ):  # fmt: skip
-        if part in roles:
-            keys[part] = roles[part]
+    keys |= {part: roles[part] for part in KEPT if part in roles}
     for level in reversed(levels):
-        fuel = sorted(text for text in values[level] if plain(text) in FUEL)
-        if fuel:
+        if fuel := sorted(text for text in values[level] if plain(text) in FUEL):
             keys["set_aside"] = {"fuel": {level: fuel}}
             break
-    if lookups:
-        keys["lookups"] = lookups
+    if joined:
+        keys["lookups"] = {other.path.name: shared[other.path.name] for other in joined}
     notes += [
         f"no column found for {part}: {otherwise}"
         for part, otherwise in WITHOUT.items()
@@ -171,6 +112,84 @@ def guess(tables: list[Table]) -> Guess:
         missing=[part for part in ("basket", "product", "date", "paid") if part not in keys],
         notes=notes,
     )
+
+
+def _likest(tables: list[Table]) -> Table:
+    """The first of the files with the same columns that look most like receipts."""
+    groups: dict[tuple[str, ...], list[Table]] = {}
+    for table in tables:
+        groups.setdefault(tuple(map(column_name, table.columns)), []).append(table)
+
+    def likeness(group: list[Table]) -> tuple[int, int]:
+        roles = _roles(group[0].columns)
+        known = [role for role in ("basket", "product", "date", "quantity") if role in roles]
+        return len(known) + bool(_paid(roles)), sum(table.lines for table in group)
+
+    return max(groups.values(), key=likeness)[0]
+
+
+def _values(first: Table, lines: list[Table], joined: list[Table]) -> dict[str, set[str]]:
+    """What columns hold: those of all files of lines, and those that other files add."""
+    values = {
+        name: set().union(
+            *(
+                table.values[table.columns[_place(table, name)]]
+                for table in lines
+                if _has(table, name)
+            )
+        )
+        for name in first.columns
+    }
+    for other in joined:
+        for name in other.columns:
+            values.setdefault(name, other.values[name])
+    return values
+
+
+def _format(first: Table, read: list[Table], notes: list[str]) -> dict[str, str]:
+    """Keys that say how the files are written: delimiter and encoding."""
+    keys = {}
+    if first.delimiter != ",":
+        words = {sign: word for word, sign in DELIMITERS.items()}
+        keys["delimiter"] = words[first.delimiter]
+    encodings = [table.encoding for table in read if table.encoding != "ascii"]
+    if set(encodings) - {"utf-8"}:
+        keys["encoding"] = encodings[0]
+    if len(set(encodings)) > 1:
+        notes.append(f"files in {' and '.join(sorted(set(encodings)))}: save all in one")
+    return keys
+
+
+def _is_decimal_comma(amounts: Iterable[str]) -> bool:
+    """Whether more numbers have a comma before their decimals than have a point."""
+    signs = [found[1] for text in amounts if (found := re.fullmatch(r"[+-]?\d+([.,])\d+", text))]
+    return signs.count(",") > signs.count(".")
+
+
+def _measures(
+    roles: dict[str, str], values: dict[str, set[str]], notes: list[str]
+) -> dict[str, Any]:
+    """Keys that say how much was bought and what it cost."""
+    keys: dict[str, Any] = {}
+    if "quantity" in roles:
+        keys["quantity"] = roles["quantity"]
+    if "unit" in roles:
+        weights = sorted(text for text in values[roles["unit"]] if plain(text) in WEIGHTS)
+        if weights:
+            keys["weighed"] = {roles["unit"]: weights}
+    paid, regular = _paid(roles), _regular(roles)
+    if paid:
+        keys["paid"] = paid
+    if regular and regular != paid:
+        keys["regular"] = regular
+    if "coupon" in roles:
+        keys["coupon"] = roles["coupon"]
+    if paid and paid == roles.get("amount") and "discount" in roles:
+        notes.append(
+            f"{roles['discount']}: taken for off {paid} already; if not, write paid: "
+            f"{paid} - {roles['discount']}, and regular: {paid}"
+        )
+    return keys
 
 
 def _place(table: Table, name: str) -> int:

@@ -165,3 +165,12 @@ def test_a_folder_that_does_not_fit(tmp_path, capsys, text, told):
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1 and told in said
     assert out.exists() == ("no column found" in said)  # what is known, to be completed
+
+
+def test_columns_of_a_file_that_adds_nothing(tmp_path):
+    """A file whose codes fit, but whose columns have no part, is not read, nor are they named."""
+    write(tmp_path, "sales.csv", "receipt,sku,date,total\n1,2,2024-01-02,1.00\n")
+    write(tmp_path, "shelves.csv", "sku,shelf_depth\n2,40\n")
+    found = keys_of(tmp_path)
+    assert "lookups" not in found.keys and found.unused == []
+    assert found.notes[0].startswith("shelves.csv is not read")
