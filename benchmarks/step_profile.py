@@ -52,9 +52,10 @@ def profile_steps(setup: Any, steps: int) -> str:
 
 
 def label_methods(module: nn.Module, part: str | None = None) -> None:
-    """Label the methods that the class itself defines, as `part` or, if left out, by their name."""
-    for name, method in vars(type(module)).items():
-        if isinstance(method, FunctionType) and not name.startswith("__"):
+    """Label the methods that the trainer defines, as `part` or, if left out, by their name."""
+    kinds = [kind for kind in type(module).__mro__ if kind.__module__.startswith("trainer.")]
+    for name in {name for kind in kinds for name in vars(kind) if not name.startswith("__")}:
+        if isinstance(getattr(type(module), name), FunctionType):
             setattr(module, name, _labelled(getattr(module, name), part or name.lstrip("_")))
 
 
