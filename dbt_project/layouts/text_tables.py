@@ -147,7 +147,8 @@ def write_text_tables(
 def read_rows(layout: OrderLines, path: Path) -> Iterator[Row]:
     """The rows of a file as text; first one with the names of its columns."""
     if path.name.lower().endswith(".parquet"):
-        yield from parquet_rows(path)
+        keys = [column_name(key) for on in layout.lookups.values() for key in on]
+        yield from parquet_rows(path, {*layout.columns, *keys})
         return
     for record in records(path, layout.encoding, layout.delimiter):
         yield Row(record.line, record.text, record.fields, record.fault)
@@ -219,16 +220,26 @@ def _code(text: str | None) -> str:
     return whole[1] if whole else text
 
 
-def parquet_rows(path: Path) -> Iterator[Row]:
+def parquet_rows(path: Path, needed: Collection[str] = ()) -> Iterator[Row]:
+    """The rows of a Parquet file as text; first one with the names of its columns.
+
+    needed: names of columns that have to be text, numbers or times; any other that is not has no
+    values. Raises LayoutError.
+    """
     try:
         file = pq.ParquetFile(path)
         yield Row(0, None, list(file.schema_arrow.names), None)
         number = 0
         for batch in file.iter_batches(batch_size=ROWS):
-            columns = [
-                _as_text(path, name, batch.column(place))
-                for place, name in enumerate(batch.schema.names)
-            ]
+            columns = []
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                text = _as_text(column)
+                if text is None and column_name(name) in needed:
+                    raise LayoutError(
+                        f"{path}: column {name} of type {column.type} cannot be read as text. Save "
+                        "it as text, whole numbers, DECIMAL, FLOAT, DOUBLE, DATE or TIMESTAMP"
+                    )
+                columns.append(text or [None] * len(column))
             for fields in zip(*columns, strict=True):
                 number += 1
                 yield Row(number, None, list(fields), None)
@@ -239,11 +250,14 @@ def parquet_rows(path: Path) -> Iterator[Row]:
         ) from None
 
 
-def _as_text(path: Path, name: str, column: pa.Array) -> list[str | None]:
-    """Values as a text file would show them."""
+def _as_text(column: pa.Array) -> list[str | None] | None:
+    """Values as a text file would show them; None where none could: of half floats, which have too
+    few digits for ids and amounts, of what is nested, and of bytes that are no UTF-8."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind = column.type
+    if pa.types.is_float16(kind):
+        return None
     if pa.types.is_floating(kind):
         single = None if pa.types.is_float64(kind) else kind.to_pandas_dtype()
         return [
@@ -258,20 +272,22 @@ def _as_text(path: Path, name: str, column: pa.Array) -> list[str | None]:
     try:
         return pc.cast(column, pa.string()).to_pylist()
     except pa.ArrowException:
-        return [None] * len(column)  # nested, or bytes: no layout can use it
+        return None
 
 
 def float_text(value: float, single: type[np.floating] | None = None) -> str:
     """A float as a text file would show it, a whole number without decimals. From where on several
-    whole numbers share a float, its exponent says that digits are lost.
+    whole numbers share a float, or of fractions several hundredths, its exponent says that digits
+    are lost.
 
     single: its type, where it is of less than double precision.
     """
     if not math.isfinite(value):
         return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
     limit = 2.0 ** (53 if single is None else 24)
-    if abs(value) >= limit:
+    whole = value == math.trunc(value)
+    if abs(value) >= (limit if whole else limit / 2**7):
         return f"{value:e}"
-    if value == math.trunc(value):
+    if whole:
         return str(int(value))
     return np.format_float_positional(value if single is None else single(value), trim="0")
