@@ -125,7 +125,7 @@ def guess(tables: list[Table]) -> Guess:
         keys["date"] = roles["date"]
         keys |= _dates(roles, values, notes)
     if "basket" in roles:
-        keys["basket"] = _basket(lines, roles)
+        keys["basket"] = _basket(lines, roles, notes)
     if "quantity" in roles:
         keys["quantity"] = roles["quantity"]
     if "unit" in roles:
@@ -228,17 +228,20 @@ def _regular(roles: dict[str, str]) -> str | None:
     return None
 
 
-def _basket(lines: list[Table], roles: dict[str, str]) -> str | list[str]:
+def _basket(lines: list[Table], roles: dict[str, str], notes: list[str]) -> str | list[str]:
     """Which columns tell baskets apart: receipts may be numbered by store, or by day."""
-    columns = [roles["basket"]]
+    columns, date = [roles["basket"]], roles.get("date")
     for part in ("store", "date"):
         if part in roles and roles[part] in lines[0].columns:
             with_part = [*columns, roles[part]]
-            together, alone = (
-                _together(lines, of, roles.get("date")) for of in (with_part, columns)
-            )
+            together, alone = (_together(lines, of, date) for of in (with_part, columns))
             if len(together) > 1.02 * len(alone):
                 columns = with_part
+    if date in columns and len(_together(lines, columns)) > len(_together(lines, columns, date)):
+        notes.append(
+            f"{date} has different times on the lines of a receipt, which makes several baskets of "
+            "it: give the day a column of its own, and name that in basket"
+        )
     return columns if len(columns) > 1 else columns[0]
 
 

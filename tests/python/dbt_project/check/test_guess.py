@@ -100,6 +100,21 @@ def test_day_and_month_either_way_round(tmp_path):
     ]
 
 
+def test_lines_stamped_one_by_one_of_receipts_numbered_anew_every_day(tmp_path):
+    """As the time is part of what tells baskets apart, every line would be one."""
+    lines = [
+        f"S1,{number},2024-01-0{day} 10:0{number}:{second},{second},1.00"
+        for day in (1, 2) for number in (1, 2) for second in (10, 20)
+    ]  # fmt: skip
+    for stamp, notes in ((lambda text: text, 1), (lambda text: text.replace(":20,", ":10,"), 0)):
+        text = "\n".join(["store,receipt,datetime,sku,total", *map(stamp, lines)])
+        write(tmp_path, "a.csv", f"{text}\n")
+        found = keys_of(tmp_path)
+        assert found.keys["basket"] == ["receipt", "datetime"]
+        told = [note for note in found.notes if "give the day a column of its own" in note]
+        assert len(told) == notes
+
+
 def test_months_in_another_order_or_with_more_columns(tmp_path):
     """All that have the columns of lines are read, and what is not read is named."""
     write(tmp_path, "sales_1.csv", "receipt,sku,date,total\n1,2,2024-01-02,1.00\n")
