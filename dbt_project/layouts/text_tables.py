@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .errors import LayoutError
-from .order_lines import OrderLines, column_name
+from .order_lines import MISSING, OrderLines, column_name
 from .records import records
 
 ROWS = 50_000
@@ -25,8 +25,19 @@ ROWS = 50_000
 ENDING = re.compile(r"(\.(csv|tsv|txt|parquet)(\.gz)?|\.gz)$", re.IGNORECASE)
 """Of names of files with data."""
 
-Lookup = tuple[str, list[str], dict[str, tuple[str | None, ...]]]
-"""A column of the lines, the columns that it adds, and their values by that column's."""
+
+class Lookup(NamedTuple):
+    """A file with further columns."""
+
+    path: Path
+    key: str
+    """The column of the lines by whose codes it is asked."""
+    added: list[str]
+    """The columns that it adds."""
+    values: dict[str, tuple[str | None, ...]]
+    """Their values by code."""
+    asked: dict[bool, str]
+    """Whether it knew a code -> the last such code."""
 
 
 class Row(NamedTuple):
@@ -101,6 +112,13 @@ def rows_of_files(
     for path in paths:
         if not names or path.name in names:
             yield path, _chosen_rows(layout, path, lookups)
+    for lookup in lookups:
+        if lookup.asked.keys() == {False} and not names:
+            raise LayoutError(
+                f"{lookup.path}: knows no {lookup.key} of any line, not even "
+                f"{lookup.asked[False]}. Write codes alike, such as with their leading zeros, or "
+                "change `lookups`"
+            )
 
 
 def _chosen_rows(layout: OrderLines, path: Path, lookups: list[Lookup]) -> Iterator[Row]:
@@ -161,15 +179,21 @@ def _chooser(
     names = [column_name(name or "") for name in header]
     width = len(names)
     joined = []
-    for key, added, values in lookups:
-        joined.append((_place(path, names[:width], key), values, (None,) * len(added)))
-        names += added
+    for lookup in lookups:
+        joined.append((_place(path, names[:width], lookup.key), lookup))
+        names += lookup.added
     places = [_place(path, names, name, width) for name in layout.columns]
 
     def pick(fields: list[str | None]) -> tuple[str | None, ...]:
         row = list(fields)
-        for place, values, nothing in joined:
-            row += values.get(_code(fields[place]), nothing)
+        for place, lookup in joined:
+            code = _code(fields[place])
+            found = lookup.values.get(code)
+            if found is not None:
+                lookup.asked[True] = code
+            elif code and code.lower() not in MISSING:
+                lookup.asked[False] = code
+            row += found or (None,) * len(lookup.added)
         return tuple([row[place] for place in places])
 
     return pick
@@ -210,7 +234,7 @@ def _lookup(layout: OrderLines, folder: Path, pattern: str, on: tuple[str, str])
             raise LayoutError(
                 f"{path}: line {row.line}: {on[1]} {code} again, with other values. Keep one"
             )
-    return column_name(on[0]), [names[place] for place in used], values
+    return Lookup(path, column_name(on[0]), [names[place] for place in used], values, {})
 
 
 def _code(text: str | None) -> str:

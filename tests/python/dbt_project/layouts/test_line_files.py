@@ -102,3 +102,16 @@ def test_amounts_of_single_precision_are_exact_or_no_numbers(raw):
     assert [fields[-1] for fields in rows] == [
         "131071.99", "2.000000e+05", "16777215", "1.677722e+07"
     ]  # fmt: skip
+
+
+def test_a_lookup_that_knows_no_code_stops(raw):
+    """A spreadsheet takes leading zeros away: all categories would be empty."""
+    more = "categories: [dept]\nlookups: {products.csv: p}\n"
+    (raw / "lines.csv").write_text(LINES.replace("501", "00501"))
+    (raw / "more.csv").write_text(LINES.replace("501", "NULL"))
+    (raw / "products.csv").write_text("p,dept\n501,Fuel\n")
+    with pytest.raises(LayoutError, match=r"products.csv: knows no p of any line, not even 00501"):
+        read(raw, "[lines.csv, more.csv]", more)
+    assert len(read(raw, "more.csv", more)) == 1
+    (raw / "more.csv").write_text(LINES)
+    assert len(read(raw, "[lines.csv, more.csv]", more)) == 2
