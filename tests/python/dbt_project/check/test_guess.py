@@ -88,6 +88,16 @@ def test_parquet_and_times_in_utc(tmp_path):
     assert found.notes[0] == "sold_at is in UTC: add time_zone, such as Europe/Paris"
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_names_in_quotation_marks(tmp_path, delimiter):
+    """As databases export: divided by another delimiter, such a header cannot be read at all."""
+    rows = ["receipt", "sku", "date", "total"], ["1", "2", "2024-01-31", "1.00"]
+    text = "\n".join(delimiter.join(f'"{value}"' for value in row) for row in rows)
+    write(tmp_path, "a.csv", f"{text}\n", "utf-8-sig")
+    found = keys_of(tmp_path)
+    assert {"basket": "receipt", "product": "sku", "paid": "total"}.items() <= found.keys.items()
+
+
 def test_day_and_month_either_way_round(tmp_path):
     write(tmp_path, "a.csv", "receipt,sku,date,total\n1,2,03/04/2024,1.00\n2,2,05/06/2024,2.00\n")
     found = keys_of(tmp_path)
