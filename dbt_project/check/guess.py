@@ -114,6 +114,13 @@ def guess(tables: list[Table]) -> Guess:
     )
     if commas > points:
         keys["decimal"] = ","
+    parted = [text for text in amounts if re.search(r"\d[.,]\d", text)]
+    if parted and all(re.fullmatch(r"[+-]?\d{1,3}([.,]\d{3})+", text) for text in parted):
+        shown = min(parted, key=lambda text: (len(text), text))
+        notes.append(
+            f"{paid}: the last three digits of {shown} are read as decimals: if they are not, write "
+            "amounts without signs between thousands"
+        )
     for part in ("basket", "customer", "product", "store"):
         if part in roles:
             keys[part] = roles[part]

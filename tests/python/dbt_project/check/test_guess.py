@@ -88,6 +88,19 @@ def test_parquet_and_times_in_utc(tmp_path):
     assert found.notes[0] == "sold_at is in UTC: add time_zone, such as Europe/Paris"
 
 
+@pytest.mark.parametrize("amount", ["15.000", "1,250", "1,99", "2"])
+def test_signs_between_thousands(tmp_path, amount):
+    """Where a currency has no cents: as decimals, they make a thousandth of every amount."""
+    text = f"receipt;sku;date;total\n1;2;2024-01-31;{amount}\n1;3;2024-01-31;900\n"
+    write(tmp_path, "a.csv", text)
+    told = [note for note in keys_of(tmp_path).notes if "digits" in note]
+    assert told == [
+        f"total: the last three digits of {shown} are read as decimals: if they are not, write "
+        "amounts without signs between thousands"
+        for shown in {amount} - {"1,99", "2"}
+    ]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_names_in_quotation_marks(tmp_path, delimiter):
     """As databases export: divided by another delimiter, such a header cannot be read at all."""
