@@ -18,7 +18,7 @@ DATES = (
     "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%d %b %Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y",
 )  # fmt: skip
 TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-CLOCKS = ("%I:%M %p", "%I:%M:%S %p", "%H.%M", "%H%M", "%H")
+CLOCKS = ("%I:%M %p", "%I:%M:%S %p", "%H.%M", "%H%M", "%H%M%S", "%H")
 ISO_DATE = r"\d{8}(\.0+)?|\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?"
 ISO_TIME = r"([01]\d|2[0-3]):\d\d(:\d\d(\.\d+)?)?"
 JOINED = 0.5
@@ -118,8 +118,8 @@ def guess(tables: list[Table]) -> Guess:
     if parted and all(re.fullmatch(r"[+-]?\d{1,3}([.,]\d{3})+", text) for text in parted):
         shown = min(parted, key=lambda text: (len(text), text))
         notes.append(
-            f"{paid}: the last three digits of {shown} are read as decimals: if they are not, write "
-            "amounts without signs between thousands"
+            f"{paid}: the last three digits of {shown} are read as decimals: if they are not, "
+            "write amounts without signs between thousands"
         )
     for part in ("basket", "customer", "product", "store"):
         if part in roles:

@@ -101,6 +101,14 @@ def test_signs_between_thousands(tmp_path, amount):
     ]
 
 
+@pytest.mark.parametrize(
+    ("time", "written"), [("0805", "%H%M"), ("080559", "%H%M%S"), ("8.05", "%H.%M")]
+)
+def test_times_without_a_colon(tmp_path, time, written):
+    write(tmp_path, "a.csv", f"receipt,sku,date,time,total\n1,2,2024-01-31,{time},1.00\n")
+    assert keys_of(tmp_path).keys["time_format"] == written
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_names_in_quotation_marks(tmp_path, delimiter):
     """As databases export: divided by another delimiter, such a header cannot be read at all."""
