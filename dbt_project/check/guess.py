@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from dbt_project.layouts.order_lines import DELIMITERS, column_name, date_format
+from dbt_project.layouts.order_lines import DELIMITERS, column_name, date_format, parse_terms
 
 from .tables import Table, first_rows
 from .vocabulary import FUEL, NAMES, WEIGHTS, plain
@@ -106,7 +106,8 @@ def guess(tables: list[Table]) -> Guess:
         keys["encoding"] = encodings[0]
     if len(set(encodings)) > 1:
         notes.append(f"files in {' and '.join(sorted(set(encodings)))}: save all in one")
-    paid, regular = _paid(roles), _regular(roles)
+    off = "+" if _are_negative(values.get(roles.get("discount", ""), set())) else "-"
+    paid, regular = _paid(roles, off), _regular(roles)
     amounts = [text for name in _names(paid) for text in values.get(name, ())]
     commas, points = (
         sum(bool(re.fullmatch(rf"[+-]?\d+[{point}]\d+", text)) for text in amounts)
@@ -144,11 +145,12 @@ def guess(tables: list[Table]) -> Guess:
     if regular and regular != paid:
         keys["regular"] = regular
     if "coupon" in roles:
-        keys["coupon"] = roles["coupon"]
+        sign = "- " if _are_negative(values[roles["coupon"]]) else ""
+        keys["coupon"] = sign + _quoted(roles["coupon"])
     if paid and paid == roles.get("amount") and "discount" in roles:
         notes.append(
             f"{roles['discount']}: taken for off {paid} already; if not, write paid: "
-            f"{paid} - {roles['discount']}, and regular: {paid}"
+            f"{paid} {off} {roles['discount']}, and regular: {paid}"
         )
     levels = [roles[f"category_{level}"] for level in range(1, 5) if f"category_{level}" in roles]
     if levels:
@@ -212,12 +214,19 @@ def _roles(columns: list[str]) -> dict[str, str]:
     }
 
 
-def _paid(roles: dict[str, str]) -> str | None:
+def _are_negative(amounts: set[str]) -> bool:
+    """Whether most amounts other than zero are."""
+    some = [text for text in amounts if re.search("[1-9]", text)]
+    return 2 * sum(text.startswith("-") for text in some) > len(some)
+
+
+def _paid(roles: dict[str, str], off: str = "-") -> str | None:
+    """off: + where discounts are negative."""
     get = {part: _quoted(name) for part, name in roles.items()}.get
     if "paid" in roles:
         return get("paid")
     if "gross" in roles and "discount" in roles:
-        return f"{get('gross')} - {get('discount')}"
+        return f"{get('gross')} {off} {get('discount')}"
     if "amount" in roles or "gross" in roles:
         return get("amount") or get("gross")
     if "price" in roles:
@@ -277,7 +286,7 @@ def _quoted(name: str) -> str:
 
 
 def _names(terms: str | None) -> list[str]:
-    return re.split(r"\s[-+*]\s", terms) if terms else []
+    return [name for term in parse_terms(terms or "") for name in term.columns if name]
 
 
 def _used(keys: dict[str, Any]) -> list[str]:
@@ -293,7 +302,7 @@ def _used(keys: dict[str, Any]) -> list[str]:
             names += [name for conditions in value.values() for name in conditions]
         elif key not in ("files", "delimiter", "encoding", "decimal", "date_format", "time_format"):
             names += [value] if isinstance(value, str) else value
-    return [name.strip("`") for name in names]
+    return names
 
 
 def _shared(lines: Table, other: Table, roles: dict[str, str]) -> str | None:

@@ -88,6 +88,20 @@ def test_parquet_and_times_in_utc(tmp_path):
     assert found.notes[0] == "sold_at is in UTC: add time_zone, such as Europe/Paris"
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_discounts_and_coupons_of_either_sign(tmp_path, sign):
+    """A negative discount that is taken off would make everything dearer."""
+    write(
+        tmp_path, "a.csv",
+        "receipt;sku;date;gross - amount;discount;coupon\n"
+        f"1;2;2024-01-31;1,00;{sign}0,20;0,00\n1;3;2024-01-31;2,00;0,00;{sign}0,30\n",
+    )  # fmt: skip
+    found = keys_of(tmp_path)
+    assert found.keys["paid"] == f"`gross - amount` {'+' if sign else '-'} discount"
+    assert found.keys["coupon"] == ("- coupon" if sign else "coupon")
+    assert found.keys["decimal"] == "," and not found.unused
+
+
 @pytest.mark.parametrize("amount", ["15.000", "1,250", "1,99", "2"])
 def test_signs_between_thousands(tmp_path, amount):
     """Where a currency has no cents: as decimals, they make a thousandth of every amount."""
