@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from dbt_project.layouts.order_lines import DELIMITERS, column_name, date_format, parse_terms
+from dbt_project.layouts.text_tables import is_like
 
 from .tables import Table, first_rows
 from .vocabulary import FUEL, NAMES, WEIGHTS, plain
@@ -89,14 +90,14 @@ def guess(tables: list[Table]) -> Guess:
     for other in others:
         if other.path.name in lookups and not added & set(other.columns):
             del lookups[other.path.name]
+    unread = [other for other in others if other.path.name not in lookups]
     notes = [
         f"{other.path.name} is not read: {_lacks(other, first, lines_roles)}, nor codes that add "
         "columns"
-        for other in others
-        if other.path.name not in lookups
+        for other in unread
     ]
 
-    keys: dict[str, Any] = {"files": _patterns(lines, others)}
+    keys: dict[str, Any] = {"files": _patterns(lines, unread)}
     if first.delimiter != ",":
         words = {sign: word for word, sign in DELIMITERS.items()}
         keys["delimiter"] = words[first.delimiter]
@@ -324,8 +325,8 @@ def _shared(lines: Table, other: Table, roles: dict[str, str]) -> str | None:
     return None
 
 
-def _patterns(lines: list[Table], others: list[Table]) -> str | list[str]:
-    """One pattern for all files of lines and no other, or their names."""
+def _patterns(lines: list[Table], unread: list[Table]) -> str | list[str]:
+    """One pattern for all files of lines and none that is not read, or their names."""
     names = [table.path.name for table in lines]
     if len(names) == 1:
         return names[0]
@@ -333,10 +334,10 @@ def _patterns(lines: list[Table], others: list[Table]) -> str | list[str]:
     start = os.path.commonprefix(names).rstrip("0123456789-")
     end = os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1]
     end = end.lstrip("0123456789-")
-    if start and not any(
-        table.path.name.startswith(start) and table.path.name.endswith(end) for table in others
-    ):
-        return f"{start}*{end}"
+    by_digits = {re.sub("[0-9]", "?", name) for name in names}
+    pattern = f"{start}*{end}" if start else min(by_digits) if len(by_digits) == 1 else None
+    if pattern and not any(is_like(table.path.name, [pattern]) for table in unread):
+        return pattern
     return names
 
 

@@ -180,6 +180,24 @@ def test_months_in_another_order_or_with_more_columns(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("names", "files"),
+    [
+        (["2024-11.csv", "2024-12.csv"], "????-??.csv"),
+        (["2024-11.csv", "november.csv"], ["2024-11.csv", "november.csv"]),
+        (["p11.csv", "p12.csv"], "p*.csv"),
+    ],
+)
+def test_the_next_file_has_the_same_kind_of_name(tmp_path, names, files):
+    """Named one by one, the files of a layout would leave it out without a word."""
+    for name in names:
+        write(tmp_path, name, "receipt,sku,date,total\n1,2,2024-01-02,1.00\n")
+    write(tmp_path, "products.csv", "sku,category\n2,Milk\n")
+    found = keys_of(tmp_path)
+    assert found.keys["files"] == files
+    assert found.keys["lookups"] == {"products.csv": "sku"}
+
+
 def test_a_code_with_another_name_elsewhere_is_that_of_the_lines(tmp_path):
     write(tmp_path, "a.csv", "receipt,Article No,date,total\n1,A1,2024-01-02,1\n")
     write(tmp_path, "b.csv", "sku,category\nA1,C\n")
