@@ -145,6 +145,11 @@ def guess(tables: list[Table]) -> Guess:
         keys["paid"] = paid
     if regular and regular != paid:
         keys["regular"] = regular
+        if "paid" in roles and "gross" in roles:
+            notes.append(
+                f"{roles['gross']}: taken for {roles['paid']} before discounts; if it is that with "
+                f"tax, write paid: {regular}, and no regular"
+            )
     if "coupon" in roles:
         sign = "- " if _are_negative(values[roles["coupon"]]) else ""
         keys["coupon"] = sign + _quoted(roles["coupon"])

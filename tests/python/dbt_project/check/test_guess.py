@@ -102,6 +102,17 @@ def test_discounts_and_coupons_of_either_sign(tmp_path, sign):
     assert found.keys["decimal"] == "," and not found.unused
 
 
+def test_an_amount_that_may_be_another_with_tax(tmp_path):
+    """All prices would seem cut by the rate of the tax."""
+    write(tmp_path, "a.csv", "bon;artikel;datum;netto;brutto\n1;2;2024-01-31;1,00;1,19\n")
+    found = keys_of(tmp_path)
+    assert (found.keys["paid"], found.keys["regular"]) == ("netto", "brutto")
+    assert found.notes[0] == (
+        "brutto: taken for netto before discounts; if it is that with tax, write paid: brutto, and "
+        "no regular"
+    )
+
+
 @pytest.mark.parametrize("amount", ["15.000", "1,250", "1,99", "2"])
 def test_signs_between_thousands(tmp_path, amount):
     """Where a currency has no cents: as decimals, they make a thousandth of every amount."""
