@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from dbt_project.layouts.order_lines import DELIMITERS, column_name, date_format, parse_terms
+from dbt_project.layouts.order_lines import DELIMITERS, column_name, date_format
 from dbt_project.layouts.text_tables import is_like
 
+from .amounts import amounts, names_in, paid
 from .tables import Table, first_rows
 from .vocabulary import FUEL, NAMES, WEIGHTS, plain
 
@@ -60,7 +61,7 @@ def guess(tables: list[Table]) -> Guess:
     def likeness(group: list[Table]) -> tuple[int, int]:
         roles = _roles(group[0].columns)
         known = [role for role in ("basket", "product", "date", "quantity") if role in roles]
-        return len(known) + bool(_paid(roles)), sum(table.lines for table in group)
+        return len(known) + bool(paid(roles)), sum(table.lines for table in group)
 
     first = max(groups.values(), key=likeness)[0]
     roles = _roles(first.columns)
@@ -107,22 +108,9 @@ def guess(tables: list[Table]) -> Guess:
         keys["encoding"] = encodings[0]
     if len(set(encodings)) > 1:
         notes.append(f"files in {' and '.join(sorted(set(encodings)))}: save all in one")
-    off = "+" if _are_negative(values.get(roles.get("discount", ""), set())) else "-"
-    paid, regular = _paid(roles, off), _regular(roles)
-    amounts = [text for name in _names(paid) for text in values.get(name, ())]
-    commas, points = (
-        sum(bool(re.fullmatch(rf"[+-]?\d+[{point}]\d+", text)) for text in amounts)
-        for point in ",."
-    )
-    if commas > points:
-        keys["decimal"] = ","
-    parted = [text for text in amounts if re.search(r"\d[.,]\d", text)]
-    if parted and all(re.fullmatch(r"[+-]?\d{1,3}([.,]\d{3})+", text) for text in parted):
-        shown = min(parted, key=lambda text: (len(text), text))
-        notes.append(
-            f"{paid}: the last three digits of {shown} are read as decimals: if they are not, "
-            "write amounts without signs between thousands"
-        )
+    money = amounts(roles, values, notes)
+    if "decimal" in money:
+        keys["decimal"] = money.pop("decimal")
     for part in ("basket", "customer", "product", "store"):
         if part in roles:
             keys[part] = roles[part]
@@ -141,23 +129,7 @@ def guess(tables: list[Table]) -> Guess:
         weights = sorted(text for text in values[roles["unit"]] if plain(text) in WEIGHTS)
         if weights:
             keys["weighed"] = {roles["unit"]: weights}
-    if paid:
-        keys["paid"] = paid
-    if regular and regular != paid:
-        keys["regular"] = regular
-        if "paid" in roles and "gross" in roles:
-            notes.append(
-                f"{roles['gross']}: taken for {roles['paid']} before discounts; if it is that with "
-                f"tax, write paid: {regular}, and no regular"
-            )
-    if "coupon" in roles:
-        sign = "- " if _are_negative(values[roles["coupon"]]) else ""
-        keys["coupon"] = sign + _quoted(roles["coupon"])
-    if paid and paid == roles.get("amount") and "discount" in roles:
-        notes.append(
-            f"{roles['discount']}: taken for off {paid} already; if not, write paid: "
-            f"{paid} {off} {roles['discount']}, and regular: {paid}"
-        )
+    keys |= money
     levels = [roles[f"category_{level}"] for level in range(1, 5) if f"category_{level}" in roles]
     if levels:
         keys["categories"] = levels
@@ -220,36 +192,6 @@ def _roles(columns: list[str]) -> dict[str, str]:
     }
 
 
-def _are_negative(amounts: set[str]) -> bool:
-    """Whether most amounts other than zero are."""
-    some = [text for text in amounts if re.search("[1-9]", text)]
-    return 2 * sum(text.startswith("-") for text in some) > len(some)
-
-
-def _paid(roles: dict[str, str], off: str = "-") -> str | None:
-    """off: + where discounts are negative."""
-    get = {part: _quoted(name) for part, name in roles.items()}.get
-    if "paid" in roles:
-        return get("paid")
-    if "gross" in roles and "discount" in roles:
-        return f"{get('gross')} {off} {get('discount')}"
-    if "amount" in roles or "gross" in roles:
-        return get("amount") or get("gross")
-    if "price" in roles:
-        return f"{get('quantity')} * {get('price')}" if "quantity" in roles else get("price")
-    return None
-
-
-def _regular(roles: dict[str, str]) -> str | None:
-    get = {part: _quoted(name) for part, name in roles.items()}.get
-    if "gross" in roles:
-        return get("gross")
-    if "list_price" in roles:
-        unit = get("list_price")
-        return f"{get('quantity')} * {unit}" if "quantity" in roles else unit
-    return None
-
-
 def _basket(lines: list[Table], roles: dict[str, str], notes: list[str]) -> str | list[str]:
     """Which columns tell baskets apart: receipts may be numbered by store, or by day."""
     columns, date = [roles["basket"]], roles.get("date")
@@ -287,19 +229,11 @@ def _together(
     }
 
 
-def _quoted(name: str) -> str:
-    return f"`{name}`" if re.search(r"\s[-+*]\s", name) else name
-
-
-def _names(terms: str | None) -> list[str]:
-    return [name for term in parse_terms(terms or "") for name in term.columns if name]
-
-
 def _used(keys: dict[str, Any]) -> list[str]:
     names = []
     for key, value in keys.items():
         if key in ("paid", "regular", "coupon"):
-            names += _names(value)
+            names += names_in(value)
         elif key == "lookups":
             names += [name for on in value.values() for name in on.split(" = ")]
         elif key == "weighed":
