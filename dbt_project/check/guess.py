@@ -130,6 +130,8 @@ def guess(tables: list[Table]) -> Guess:
         if weights:
             keys["weighed"] = {roles["unit"]: weights}
     keys |= money
+    if "basket" in roles and "paid" in keys:
+        _note_totals(lines, keys, values, notes)
     levels = [roles[f"category_{level}"] for level in range(1, 5) if f"category_{level}" in roles]
     if levels:
         keys["categories"] = levels
@@ -207,6 +209,25 @@ def _basket(lines: list[Table], roles: dict[str, str], notes: list[str]) -> str 
             "it: give the day a column of its own, and name that in basket"
         )
     return columns if len(columns) > 1 else columns[0]
+
+
+def _note_totals(
+    lines: list[Table], keys: dict[str, Any], values: dict[str, set[str]], notes: list[str]
+) -> None:
+    """Note where all lines of a receipt have one amount, which may be the sum of them."""
+    names = names_in(keys["paid"])
+    if len(names) > 1 or names[0] not in lines[0].columns or len(values[names[0]]) == 1:
+        return
+    basket = [keys["basket"]] if isinstance(keys["basket"], str) else keys["basket"]
+    baskets = len(_together(lines, basket))
+    if (
+        sum(table.lines for table in lines) > 1.5 * baskets
+        and len(_together(lines, [*basket, *names])) == baskets
+    ):
+        notes.append(
+            f"{names[0]} is the same on all lines of each receipt: if it is the sum of them, name "
+            "in paid what the line came to"
+        )
 
 
 def _together(

@@ -113,6 +113,15 @@ def test_an_amount_that_may_be_another_with_tax(tmp_path):
     )
 
 
+@pytest.mark.parametrize("second", ["3.00", "2.00"])
+def test_an_amount_that_may_be_that_of_the_receipt(tmp_path, second):
+    lines = ["1,2,2024-01-31,3.00", f"1,3,2024-01-31,{second}", "2,2,2024-01-31,5.00"]
+    text = "\n".join(["receipt,sku,date,total", *lines, lines[-1].replace(",2,", ",3,"), ""])
+    write(tmp_path, "a.csv", text)
+    told = "total is the same on all lines of each receipt: if it is the sum of them, name in paid"
+    assert any(note.startswith(told) for note in keys_of(tmp_path).notes) == (second == "3.00")
+
+
 @pytest.mark.parametrize("amount", ["15.000", "1,250", "1,99", "2"])
 def test_signs_between_thousands(tmp_path, amount):
     """Where a currency has no cents: as decimals, they make a thousandth of every amount."""
