@@ -30,6 +30,8 @@ MADE = {
     ".duckdb_tmp": r"duckdb_temp_[^/]*|order_lines_[^/]*/\d+\.parquet",
 }
 """Folder -> the paths in it that dbt, DuckDB, Spark, setuptools and the evaluation write."""
+RECORDS = {"build_record", "build_files", "build_layout", "build_code", "build_added"}
+"""The tables beside the models (macros/build)."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,8 +82,7 @@ def _is_ours(database: Path) -> bool:
         if "not a valid DuckDB database" in reason:
             return False
         raise ExpectedError(f"{database} cannot be opened: {reason}") from error
-    made = {"build_record", "build_files", "build_layout"}
-    return names <= made | {node.split(".")[2] for (node,) in nodes}
+    return names <= RECORDS | {node.split(".")[2] for (node,) in nodes}
 
 
 def _remove_empty(folder: Path) -> None:

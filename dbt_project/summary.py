@@ -10,6 +10,7 @@ customers and stores. Use it to see whether synthetic data resemble real data, o
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import duckdb
 
+from dbt_project.layouts.text_tables import files_of
 from trainer.cache.atomic import new_file
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
@@ -86,28 +88,29 @@ COLUMNS = (
     "PROD_CODE_40", "CUST_CODE", "BASKET_ID", "BASKET_SIZE", "BASKET_PRICE_SENSITIVITY",
     "BASKET_TYPE", "BASKET_DOMINANT_MISSION", "STORE_CODE", "STORE_FORMAT",
 )  # fmt: skip
-SEGMENTS = (("seg_1", "seg_2"), ("CUST_PRICE_SENSITIVITY", "CUST_LIFESTAGE"))
+SEGMENTS = (("SEG_1", "SEG_2"), ("CUST_PRICE_SENSITIVITY", "CUST_LIFESTAGE"))
+CSV = ", header = true, all_varchar = true, delim = ','"
+"""How DuckDB is to read text."""
 
 
 def load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Create table `item` (one row per raw row, pence) and `basket` (one per basket)."""
-    if not (folder / "time.csv").is_file():
+    calendar = _files(folder, "time.csv")
+    if not calendar:
         raise FileNotFoundError(f"{folder / 'time.csv'} is missing")
-    text = sorted(folder.glob("transactions*.csv")) + sorted(folder.glob("transactions*.csv.gz"))
-    columnar = sorted(folder.glob("transactions*.parquet"))
-    if not text and not columnar:
-        raise FileNotFoundError(
-            f"{folder} holds no transactions*.csv, transactions*.csv.gz or transactions*.parquet"
-        )
+    kinds = (
+        ("transactions*.csv", "read_csv", CSV),
+        ("transactions*.csv.gz", "read_csv", f"{CSV}, compression = 'gzip'"),
+        ("transactions*.parquet", "read_parquet", ""),
+    )
     parts = []
-    for files, reader in ((text, "read_csv"), (columnar, "read_parquet")):
-        if not files:
+    for pattern, reader, more in kinds:
+        names = _files(folder, pattern)
+        if not names:
             continue
-        names = [str(f) for f in files]
-        extra = ", header = true, all_varchar = true, delim = ','" if reader == "read_csv" else ""
-        relation = f"{reader}($files, union_by_name = true{extra})"
+        relation = f"{reader}($files, union_by_name = true, hive_partitioning = false{more})"
         found = {
-            row[0]
+            row[0].upper()
             for row in connection.execute(
                 f"describe select * from {relation}", {"files": names}
             ).fetchall()
@@ -115,8 +118,12 @@ def load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         pair = next((p for p in SEGMENTS if set(p) <= found), None)
         missing = [c for c in COLUMNS if c not in found] + ([] if pair else list(SEGMENTS[0]))
         if missing:
-            raise InputError(f"{names[0]} lacks the column(s) {', '.join(missing)}")
+            raise InputError(f"{folder}: {pattern} lack the column(s) {', '.join(missing)}")
         parts.append((names, relation, pair))
+    if not parts:
+        raise FileNotFoundError(
+            f"{folder} holds no transactions*.csv, transactions*.csv.gz or transactions*.parquet"
+        )
     for number, (names, relation, pair) in enumerate(parts):
         connection.execute(
             f"""{"create table item as" if number == 0 else "insert into item"}
@@ -135,8 +142,8 @@ def load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     connection.execute(
         """create table week as
         select shop_week, row_number() over (order by shop_week)::int as w
-        from read_csv($time)""",
-        {"time": str(folder / "time.csv")},
+        from read_csv($files, hive_partitioning = false)""",
+        {"files": calendar},
     )
     connection.execute(
         """create table basket as
@@ -146,6 +153,14 @@ def load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
             any_value(mission) as mission, any_value(sensitivity) as sensitivity,
             count(*) as items, sum(quantity) as units, sum(pence) as pence
         from item join week using (shop_week) group by basket"""
+    )
+
+
+def _files(folder: Path, pattern: str) -> list[str]:
+    """The files of a folder whose names match, whatever their capitals, as patterns of DuckDB that
+    stand for one file each."""
+    return (
+        [glob.escape(str(path)) for path in files_of(folder, (pattern,))] if folder.is_dir() else []
     )
 
 

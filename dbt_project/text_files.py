@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,16 +48,27 @@ class Folder(TypedDict):
     is_file: bool
     files: list[str]
     """Names of the files in it, in order."""
+    not_utf8: list[str]
+    """Of further files, whose names are not UTF-8: no engine can say them. As far as they can be
+    shown."""
     others: list[str]
     """Names of what is no file, in order: folders, and links that lead to no file."""
 
 
 def folder(path: str) -> Folder:
     """List a folder. One that is not there holds nothing."""
-    found: Folder = {"is_file": Path(path).is_file(), "files": [], "others": []}
+    found: Folder = {
+        "is_file": Path(path).is_file(), "files": [], "not_utf8": [], "others": []
+    }  # fmt: skip
     if Path(path).is_dir():
         for entry in sorted(Path(path).iterdir()):
-            found["files" if entry.is_file() else "others"].append(entry.name)
+            shown = os.fsencode(entry.name).decode(errors="replace")
+            if not entry.is_file():
+                found["others"].append(entry.name)
+            elif entry.name == shown:
+                found["files"].append(entry.name)
+            else:
+                found["not_utf8"].append(shown)
     return found
 
 

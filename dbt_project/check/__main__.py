@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from dbt_project import text_files
 from dbt_project.layouts import LayoutError
 from dbt_project.layouts.order_lines import EXPECTED
 from dbt_project.layouts.text_tables import files_of, parquet_rows
@@ -53,6 +54,8 @@ def _run(options: argparse.Namespace) -> None:
     folder, out = options.folder, options.out
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder")
+    for name in text_files.folder(str(folder))["not_utf8"]:
+        raise InputError(f"{folder / name}: its name is not UTF-8. Rename it")
     if out and out.exists():
         raise InputError(f"--out: {out} is there already: name another file, or move it away")
     if out and options.layout:

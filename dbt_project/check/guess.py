@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from dbt_project.layouts.order_lines import DELIMITERS, column_name, date_format
+from dbt_project.layouts.text_tables import is_like
 
+from .amounts import amounts, names_in, paid
 from .tables import Table, first_rows
 from .vocabulary import FUEL, NAMES, WEIGHTS, plain
 
@@ -19,7 +20,7 @@ DATES = (
     "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%d %b %Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y",
 )  # fmt: skip
 TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-CLOCKS = ("%I:%M %p", "%I:%M:%S %p", "%H.%M", "%H%M", "%H")
+CLOCKS = ("%I:%M %p", "%I:%M:%S %p", "%H.%M", "%H%M", "%H%M%S", "%H")
 ISO_DATE = r"\d{8}(\.0+)?|\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?"
 ISO_TIME = r"([01]\d|2[0-3]):\d\d(:\d\d(\.\d+)?)?"
 JOINED = 0.5
@@ -72,23 +73,32 @@ def guess(tables: list[Table]) -> Guess:
     added = set(roles.values()) - set(first.columns)
     joined = [other for other in joined if added & set(other.columns)]
     values = _values(first, lines, joined)
+    unread = [other for other in others if other not in joined]
     notes = [
         f"{other.path.name} is not read: {_lacks(other, first, own)}, nor codes that add columns"
-        for other in others
-        if other not in joined
+        for other in unread
     ]
 
-    keys: dict[str, Any] = {"files": _patterns(lines, others)}
+    keys: dict[str, Any] = {"files": _patterns(lines, unread)}
     keys |= _format(first, [*lines, *joined], notes)
-    if _is_decimal_comma(text for name in _names(_paid(roles)) for text in values.get(name, ())):
-        keys["decimal"] = ","
+    money = amounts(roles, values, notes)
+    if "decimal" in money:
+        keys["decimal"] = money.pop("decimal")
     parts = ("basket", "customer", "product", "store", "date")
     keys |= {part: roles[part] for part in parts if part in roles}
     if "date" in roles:
         keys |= _dates(roles, values, notes)
     if "basket" in roles:
-        keys["basket"] = _basket(lines, roles)
-    keys |= _measures(roles, values, notes)
+        keys["basket"] = _basket(lines, roles, notes)
+    if "quantity" in roles:
+        keys["quantity"] = roles["quantity"]
+    if "unit" in roles:
+        weights = sorted(text for text in values[roles["unit"]] if plain(text) in WEIGHTS)
+        if weights:
+            keys["weighed"] = {roles["unit"]: weights}
+    keys |= money
+    if "basket" in roles and "paid" in keys:
+        _note_totals(lines, keys, values, notes)
     levels = [roles[f"category_{level}"] for level in range(1, 5) if f"category_{level}" in roles]
     if levels:
         keys["categories"] = levels
@@ -123,7 +133,7 @@ def _likest(tables: list[Table]) -> Table:
     def likeness(group: list[Table]) -> tuple[int, int]:
         roles = _roles(group[0].columns)
         known = [role for role in ("basket", "product", "date", "quantity") if role in roles]
-        return len(known) + bool(_paid(roles)), sum(table.lines for table in group)
+        return len(known) + bool(paid(roles)), sum(table.lines for table in group)
 
     return max(groups.values(), key=likeness)[0]
 
@@ -160,38 +170,6 @@ def _format(first: Table, read: list[Table], notes: list[str]) -> dict[str, str]
     return keys
 
 
-def _is_decimal_comma(amounts: Iterable[str]) -> bool:
-    """Whether more numbers have a comma before their decimals than have a point."""
-    signs = [found[1] for text in amounts if (found := re.fullmatch(r"[+-]?\d+([.,])\d+", text))]
-    return signs.count(",") > signs.count(".")
-
-
-def _measures(
-    roles: dict[str, str], values: dict[str, set[str]], notes: list[str]
-) -> dict[str, Any]:
-    """Keys that say how much was bought and what it cost."""
-    keys: dict[str, Any] = {}
-    if "quantity" in roles:
-        keys["quantity"] = roles["quantity"]
-    if "unit" in roles:
-        weights = sorted(text for text in values[roles["unit"]] if plain(text) in WEIGHTS)
-        if weights:
-            keys["weighed"] = {roles["unit"]: weights}
-    paid, regular = _paid(roles), _regular(roles)
-    if paid:
-        keys["paid"] = paid
-    if regular and regular != paid:
-        keys["regular"] = regular
-    if "coupon" in roles:
-        keys["coupon"] = roles["coupon"]
-    if paid and paid == roles.get("amount") and "discount" in roles:
-        notes.append(
-            f"{roles['discount']}: taken for off {paid} already; if not, write paid: "
-            f"{paid} - {roles['discount']}, and regular: {paid}"
-        )
-    return keys
-
-
 def _place(table: Table, name: str) -> int:
     """Where a column stands; ValueError where it does not."""
     return list(map(column_name, table.columns)).index(column_name(name))
@@ -224,41 +202,40 @@ def _roles(columns: list[str]) -> dict[str, str]:
     }
 
 
-def _paid(roles: dict[str, str]) -> str | None:
-    get = {part: _quoted(name) for part, name in roles.items()}.get
-    if "paid" in roles:
-        return get("paid")
-    if "gross" in roles and "discount" in roles:
-        return f"{get('gross')} - {get('discount')}"
-    if "amount" in roles or "gross" in roles:
-        return get("amount") or get("gross")
-    if "price" in roles:
-        return f"{get('quantity')} * {get('price')}" if "quantity" in roles else get("price")
-    return None
-
-
-def _regular(roles: dict[str, str]) -> str | None:
-    get = {part: _quoted(name) for part, name in roles.items()}.get
-    if "gross" in roles:
-        return get("gross")
-    if "list_price" in roles:
-        unit = get("list_price")
-        return f"{get('quantity')} * {unit}" if "quantity" in roles else unit
-    return None
-
-
-def _basket(lines: list[Table], roles: dict[str, str]) -> str | list[str]:
+def _basket(lines: list[Table], roles: dict[str, str], notes: list[str]) -> str | list[str]:
     """Which columns tell baskets apart: receipts may be numbered by store, or by day."""
-    columns = [roles["basket"]]
+    columns, date = [roles["basket"]], roles.get("date")
     for part in ("store", "date"):
         if part in roles and roles[part] in lines[0].columns:
             with_part = [*columns, roles[part]]
-            together, alone = (
-                _together(lines, of, roles.get("date")) for of in (with_part, columns)
-            )
+            together, alone = (_together(lines, of, date) for of in (with_part, columns))
             if len(together) > 1.02 * len(alone):
                 columns = with_part
+    if date in columns and len(_together(lines, columns)) > len(_together(lines, columns, date)):
+        notes.append(
+            f"{date} has different times on the lines of a receipt, which makes several baskets of "
+            "it: give the day a column of its own, and name that in basket"
+        )
     return columns if len(columns) > 1 else columns[0]
+
+
+def _note_totals(
+    lines: list[Table], keys: dict[str, Any], values: dict[str, set[str]], notes: list[str]
+) -> None:
+    """Note where all lines of a receipt have one amount, which may be the sum of them."""
+    names = names_in(keys["paid"])
+    if len(names) > 1 or names[0] not in lines[0].columns or len(values[names[0]]) == 1:
+        return
+    basket = [keys["basket"]] if isinstance(keys["basket"], str) else keys["basket"]
+    baskets = len(_together(lines, basket))
+    if (
+        sum(table.lines for table in lines) > 1.5 * baskets
+        and len(_together(lines, [*basket, *names])) == baskets
+    ):
+        notes.append(
+            f"{names[0]} is the same on all lines of each receipt: if it is the sum of them, name "
+            "in paid what the line came to"
+        )
 
 
 def _together(
@@ -281,19 +258,11 @@ def _together(
     }
 
 
-def _quoted(name: str) -> str:
-    return f"`{name}`" if re.search(r"\s[-+*]\s", name) else name
-
-
-def _names(terms: str | None) -> list[str]:
-    return re.split(r"\s[-+*]\s", terms) if terms else []
-
-
 def _used(keys: dict[str, Any]) -> list[str]:
     names = []
     for key, value in keys.items():
         if key in ("paid", "regular", "coupon"):
-            names += _names(value)
+            names += names_in(value)
         elif key == "lookups":
             names += [name for on in value.values() for name in on.split(" = ")]
         elif key == "weighed":
@@ -302,7 +271,7 @@ def _used(keys: dict[str, Any]) -> list[str]:
             names += [name for conditions in value.values() for name in conditions]
         elif key not in ("files", "delimiter", "encoding", "decimal", "date_format", "time_format"):
             names += [value] if isinstance(value, str) else value
-    return [name.strip("`") for name in names]
+    return names
 
 
 def _shared(lines: Table, other: Table, roles: dict[str, str]) -> str | None:
@@ -324,8 +293,8 @@ def _shared(lines: Table, other: Table, roles: dict[str, str]) -> str | None:
     return None
 
 
-def _patterns(lines: list[Table], others: list[Table]) -> str | list[str]:
-    """One pattern for all files of lines and no other, or their names."""
+def _patterns(lines: list[Table], unread: list[Table]) -> str | list[str]:
+    """One pattern for all files of lines and none that is not read, or their names."""
     names = [table.path.name for table in lines]
     if len(names) == 1:
         return names[0]
@@ -333,10 +302,10 @@ def _patterns(lines: list[Table], others: list[Table]) -> str | list[str]:
     start = os.path.commonprefix(names).rstrip("0123456789-")
     end = os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1]
     end = end.lstrip("0123456789-")
-    if start and not any(
-        table.path.name.startswith(start) and table.path.name.endswith(end) for table in others
-    ):
-        return f"{start}*{end}"
+    by_digits = {re.sub("[0-9]", "?", name) for name in names}
+    pattern = f"{start}*{end}" if start else min(by_digits) if len(by_digits) == 1 else None
+    if pattern and not any(is_like(table.path.name, [pattern]) for table in unread):
+        return pattern
     return names
 
 

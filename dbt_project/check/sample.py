@@ -23,7 +23,11 @@ from trainer.commands.errors import ExpectedError
 
 SHARES = ("rejected_share_is_small", "rejected_share_of_a_file_or_week_is_small")
 """Tests that stop a build of which too much is rejected."""
-WARNINGS = "baskets_are_in_one_file", "dates_are_near_each_other"
+WARNINGS = (
+    "baskets_are_in_one_file",
+    "dates_are_near_each_other",
+    "files_beside_receipts_are_meant",
+)
 """Tests that warn of files that may not be what they seem."""
 PROJECT = Path(__file__).resolve().parents[2]
 

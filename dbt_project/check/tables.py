@@ -65,16 +65,23 @@ def _table(path: Path) -> Table:
     if path.name.lower().endswith(".parquet"):
         return Table(path, list(next(parquet_rows(path)).fields))
     encoding = _encoding(path)
-    tried = [_tried(path, encoding, delimiter) for delimiter in ",;\t|"]
+    tried, faults = [], []
+    for delimiter in ",;\t|":
+        try:
+            tried.append(_tried(path, encoding, delimiter))
+        except LayoutError as error:  # names in quotation marks, divided by another
+            faults.append(error)
+    if not tried:
+        raise faults[0]
     share, columns, delimiter = max(tried, key=lambda found: (found[0] > 0.5, len(found[1])))
     return Table(path, columns, encoding, delimiter)
 
 
 def _tried(path: Path, encoding: str, delimiter: str) -> tuple[float, list[str], str]:
-    """Share of the first records that a delimiter divides as it does the header, and that."""
+    """Share of the first records that a delimiter divides as it does the header, and that. Raises
+    LayoutError where it does not divide the header.
+    """
     found = list(islice(records(path, encoding, delimiter), TRIED))
-    if not found:
-        return 0.0, [], delimiter
     whole = sum(record.fault is None for record in found[1:])
     return (whole + 1) / len(found), [name.strip() for name in found[0].fields], delimiter
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .errors import LayoutError
-from .order_lines import OrderLines, column_name
+from .order_lines import MISSING, OrderLines, column_name
 from .records import records
 
 ROWS = 50_000
@@ -25,8 +25,19 @@ ROWS = 50_000
 ENDING = re.compile(r"(\.(csv|tsv|txt|parquet)(\.gz)?|\.gz)$", re.IGNORECASE)
 """Of names of files with data."""
 
-Lookup = tuple[str, list[str], dict[str, tuple[str | None, ...]]]
-"""A column of the lines, the columns that it adds, and their values by that column's."""
+
+class Lookup(NamedTuple):
+    """A file with further columns."""
+
+    path: Path
+    key: str
+    """The column of the lines by whose codes it is asked."""
+    added: list[str]
+    """The columns that it adds."""
+    values: dict[str, tuple[str | None, ...]]
+    """Their values by code."""
+    asked: dict[bool, str]
+    """Whether it knew a code -> the last such code."""
 
 
 class Row(NamedTuple):
@@ -101,6 +112,13 @@ def rows_of_files(
     for path in paths:
         if not names or path.name in names:
             yield path, _chosen_rows(layout, path, lookups)
+    for lookup in lookups:
+        if lookup.asked.keys() == {False} and not names:
+            raise LayoutError(
+                f"{lookup.path}: knows no {lookup.key} of any line, not even "
+                f"{lookup.asked[False]}. Write codes alike, such as with their leading zeros, or "
+                "change `lookups`"
+            )
 
 
 def _chosen_rows(layout: OrderLines, path: Path, lookups: list[Lookup]) -> Iterator[Row]:
@@ -147,7 +165,8 @@ def write_text_tables(
 def read_rows(layout: OrderLines, path: Path) -> Iterator[Row]:
     """The rows of a file as text; first one with the names of its columns."""
     if path.name.lower().endswith(".parquet"):
-        yield from parquet_rows(path)
+        keys = [column_name(key) for on in layout.lookups.values() for key in on]
+        yield from parquet_rows(path, {*layout.columns, *keys})
         return
     for record in records(path, layout.encoding, layout.delimiter):
         yield Row(record.line, record.text, record.fields, record.fault)
@@ -160,15 +179,21 @@ def _chooser(
     names = [column_name(name or "") for name in header]
     width = len(names)
     joined = []
-    for key, added, values in lookups:
-        joined.append((_place(path, names[:width], key), values, (None,) * len(added)))
-        names += added
+    for lookup in lookups:
+        joined.append((_place(path, names[:width], lookup.key), lookup))
+        names += lookup.added
     places = [_place(path, names, name, width) for name in layout.columns]
 
     def pick(fields: list[str | None]) -> tuple[str | None, ...]:
         row = list(fields)
-        for place, values, nothing in joined:
-            row += values.get(_code(fields[place]), nothing)
+        for place, lookup in joined:
+            code = _code(fields[place])
+            found = lookup.values.get(code)
+            if found is not None:
+                lookup.asked[True] = code
+            elif code and code.lower() not in MISSING:
+                lookup.asked[False] = code
+            row += found or (None,) * len(lookup.added)
         return tuple([row[place] for place in places])
 
     return pick
@@ -209,7 +234,7 @@ def _lookup(layout: OrderLines, folder: Path, pattern: str, on: tuple[str, str])
             raise LayoutError(
                 f"{path}: line {row.line}: {on[1]} {code} again, with other values. Keep one"
             )
-    return column_name(on[0]), [names[place] for place in used], values
+    return Lookup(path, column_name(on[0]), [names[place] for place in used], values, {})
 
 
 def _code(text: str | None) -> str:
@@ -219,16 +244,26 @@ def _code(text: str | None) -> str:
     return whole[1] if whole else text
 
 
-def parquet_rows(path: Path) -> Iterator[Row]:
+def parquet_rows(path: Path, needed: Collection[str] = ()) -> Iterator[Row]:
+    """The rows of a Parquet file as text; first one with the names of its columns.
+
+    needed: names of columns that have to be text, numbers or times; any other that is not has no
+    values. Raises LayoutError.
+    """
     try:
         file = pq.ParquetFile(path)
         yield Row(0, None, list(file.schema_arrow.names), None)
         number = 0
         for batch in file.iter_batches(batch_size=ROWS):
-            columns = [
-                _as_text(path, name, batch.column(place))
-                for place, name in enumerate(batch.schema.names)
-            ]
+            columns = []
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                text = _as_text(column)
+                if text is None and column_name(name) in needed:
+                    raise LayoutError(
+                        f"{path}: column {name} of type {column.type} cannot be read as text. Save "
+                        "it as text, whole numbers, DECIMAL, FLOAT, DOUBLE, DATE or TIMESTAMP"
+                    )
+                columns.append(text or [None] * len(column))
             for fields in zip(*columns, strict=True):
                 number += 1
                 yield Row(number, None, list(fields), None)
@@ -239,11 +274,14 @@ def parquet_rows(path: Path) -> Iterator[Row]:
         ) from None
 
 
-def _as_text(path: Path, name: str, column: pa.Array) -> list[str | None]:
-    """Values as a text file would show them."""
+def _as_text(column: pa.Array) -> list[str | None] | None:
+    """Values as a text file would show them; None where none could: of half floats, which have too
+    few digits for ids and amounts, of what is nested, and of bytes that are no UTF-8."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind = column.type
+    if pa.types.is_float16(kind):
+        return None
     if pa.types.is_floating(kind):
         single = None if pa.types.is_float64(kind) else kind.to_pandas_dtype()
         return [
@@ -258,20 +296,22 @@ def _as_text(path: Path, name: str, column: pa.Array) -> list[str | None]:
     try:
         return pc.cast(column, pa.string()).to_pylist()
     except pa.ArrowException:
-        return [None] * len(column)  # nested, or bytes: no layout can use it
+        return None
 
 
 def float_text(value: float, single: type[np.floating] | None = None) -> str:
     """A float as a text file would show it, a whole number without decimals. From where on several
-    whole numbers share a float, its exponent says that digits are lost.
+    whole numbers share a float, or of fractions several hundredths, its exponent says that digits
+    are lost.
 
     single: its type, where it is of less than double precision.
     """
     if not math.isfinite(value):
         return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
     limit = 2.0 ** (53 if single is None else 24)
-    if abs(value) >= limit:
+    whole = value == math.trunc(value)
+    if abs(value) >= (limit if whole else limit / 2**7):
         return f"{value:e}"
-    if value == math.trunc(value):
+    if whole:
         return str(int(value))
     return np.format_float_positional(value if single is None else single(value), trim="0")

@@ -1,4 +1,8 @@
 {% macro raw_folder_now() %}
+    {%- set folder = env_var('RETAILSIM_RAW', 'raw_data') -%}
+    {%- for name in folder_now(folder).not_utf8 -%}
+        {%- do raw_error(folder.rstrip('/') ~ '/' ~ name ~ ': its name is not UTF-8. Rename it.') -%}
+    {%- endfor -%}
     {{- adapter.dispatch('raw_folder_now', 'retailsim')() -}}
 {% endmacro %}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import duckdb
 import pytest
 from toy import toy_cache
 
-from dbt_project.clean import main
+from dbt_project.clean import RECORDS, main
 
 MADE = [
     "target/manifest.json", "target/compiled/retailsim/models/a.sql",
@@ -48,7 +49,7 @@ def test_only_what_was_made_is_removed(tmp_path, monkeypatch, capsys, mine):
     monkeypatch.chdir(tmp_path)
     toy_cache(tmp_path / "cache")
     write([*MADE, *mine])
-    database("build_record", "build_files", "trips")
+    database(*RECORDS, "trips")
     assert main([]) == 0
     assert left(tmp_path) == set(mine)
     said = capsys.readouterr().err.splitlines()
@@ -76,3 +77,9 @@ def test_a_cache_and_a_database_with_something_else_in_it_keep_that(tmp_path, mo
     assert main([]) == 0
     assert left(tmp_path) == {"cache/manifest.json", "cache/notes.npy", "warehouse.duckdb"}
     assert "warehouse.duckdb is kept" in capsys.readouterr().err
+
+
+def test_all_tables_beside_the_models_are_known():
+    macros = Path(__file__).parents[3] / "macros" / "build"
+    said = "".join(path.read_text() for path in macros.glob("*.sql"))
+    assert set(re.findall(r"build_table\('(build_\w+)'\)", said)) == RECORDS

@@ -88,6 +88,71 @@ def test_parquet_and_times_in_utc(tmp_path):
     assert found.notes[0] == "sold_at is in UTC: add time_zone, such as Europe/Paris"
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_discounts_and_coupons_of_either_sign(tmp_path, sign):
+    """A negative discount that is taken off would make everything dearer."""
+    write(
+        tmp_path, "a.csv",
+        "receipt;sku;date;gross - amount;discount;coupon\n"
+        f"1;2;2024-01-31;1,00;{sign}0,20;0,00\n1;3;2024-01-31;2,00;0,00;{sign}0,30\n",
+    )  # fmt: skip
+    found = keys_of(tmp_path)
+    assert found.keys["paid"] == f"`gross - amount` {'+' if sign else '-'} discount"
+    assert found.keys["coupon"] == ("- coupon" if sign else "coupon")
+    assert found.keys["decimal"] == "," and not found.unused
+
+
+def test_an_amount_that_may_be_another_with_tax(tmp_path):
+    """All prices would seem cut by the rate of the tax."""
+    write(tmp_path, "a.csv", "bon;artikel;datum;netto;brutto\n1;2;2024-01-31;1,00;1,19\n")
+    found = keys_of(tmp_path)
+    assert (found.keys["paid"], found.keys["regular"]) == ("netto", "brutto")
+    assert found.notes[0] == (
+        "brutto: taken for netto before discounts; if it is that with tax, write paid: brutto, and "
+        "no regular"
+    )
+
+
+@pytest.mark.parametrize("second", ["3.00", "2.00"])
+def test_an_amount_that_may_be_that_of_the_receipt(tmp_path, second):
+    lines = ["1,2,2024-01-31,3.00", f"1,3,2024-01-31,{second}", "2,2,2024-01-31,5.00"]
+    text = "\n".join(["receipt,sku,date,total", *lines, lines[-1].replace(",2,", ",3,"), ""])
+    write(tmp_path, "a.csv", text)
+    told = "total is the same on all lines of each receipt: if it is the sum of them, name in paid"
+    assert any(note.startswith(told) for note in keys_of(tmp_path).notes) == (second == "3.00")
+
+
+@pytest.mark.parametrize("amount", ["15.000", "1,250", "1,99", "2"])
+def test_signs_between_thousands(tmp_path, amount):
+    """Where a currency has no cents: as decimals, they make a thousandth of every amount."""
+    text = f"receipt;sku;date;total\n1;2;2024-01-31;{amount}\n1;3;2024-01-31;900\n"
+    write(tmp_path, "a.csv", text)
+    told = [note for note in keys_of(tmp_path).notes if "digits" in note]
+    assert told == [
+        f"total: the last three digits of {shown} are read as decimals: if they are not, write "
+        "amounts without signs between thousands"
+        for shown in {amount} - {"1,99", "2"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("time", "written"), [("0805", "%H%M"), ("080559", "%H%M%S"), ("8.05", "%H.%M")]
+)
+def test_times_without_a_colon(tmp_path, time, written):
+    write(tmp_path, "a.csv", f"receipt,sku,date,time,total\n1,2,2024-01-31,{time},1.00\n")
+    assert keys_of(tmp_path).keys["time_format"] == written
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_names_in_quotation_marks(tmp_path, delimiter):
+    """As databases export: divided by another delimiter, such a header cannot be read at all."""
+    rows = ["receipt", "sku", "date", "total"], ["1", "2", "2024-01-31", "1.00"]
+    text = "\n".join(delimiter.join(f'"{value}"' for value in row) for row in rows)
+    write(tmp_path, "a.csv", f"{text}\n", "utf-8-sig")
+    found = keys_of(tmp_path)
+    assert {"basket": "receipt", "product": "sku", "paid": "total"}.items() <= found.keys.items()
+
+
 def test_day_and_month_either_way_round(tmp_path):
     write(tmp_path, "a.csv", "receipt,sku,date,total\n1,2,03/04/2024,1.00\n2,2,05/06/2024,2.00\n")
     found = keys_of(tmp_path)
@@ -98,6 +163,21 @@ def test_day_and_month_either_way_round(tmp_path):
         "no column found for store: there is one store",
         "no column found for quantity: each line is one unit",
     ]
+
+
+def test_lines_stamped_one_by_one_of_receipts_numbered_anew_every_day(tmp_path):
+    """As the time is part of what tells baskets apart, every line would be one."""
+    lines = [
+        f"S1,{number},2024-01-0{day} 10:0{number}:{second},{second},1.00"
+        for day in (1, 2) for number in (1, 2) for second in (10, 20)
+    ]  # fmt: skip
+    for stamp, notes in ((lambda text: text, 1), (lambda text: text.replace(":20,", ":10,"), 0)):
+        text = "\n".join(["store,receipt,datetime,sku,total", *map(stamp, lines)])
+        write(tmp_path, "a.csv", f"{text}\n")
+        found = keys_of(tmp_path)
+        assert found.keys["basket"] == ["receipt", "datetime"]
+        told = [note for note in found.notes if "give the day a column of its own" in note]
+        assert len(told) == notes
 
 
 def test_months_in_another_order_or_with_more_columns(tmp_path):
@@ -118,6 +198,24 @@ def test_months_in_another_order_or_with_more_columns(tmp_path):
             ("sales_3.csv", "another delimiter than sales_1.csv has"),
         ]
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "files"),
+    [
+        (["2024-11.csv", "2024-12.csv"], "????-??.csv"),
+        (["2024-11.csv", "november.csv"], ["2024-11.csv", "november.csv"]),
+        (["p11.csv", "p12.csv"], "p*.csv"),
+    ],
+)
+def test_the_next_file_has_the_same_kind_of_name(tmp_path, names, files):
+    """Named one by one, the files of a layout would leave it out without a word."""
+    for name in names:
+        write(tmp_path, name, "receipt,sku,date,total\n1,2,2024-01-02,1.00\n")
+    write(tmp_path, "products.csv", "sku,category\n2,Milk\n")
+    found = keys_of(tmp_path)
+    assert found.keys["files"] == files
+    assert found.keys["lookups"] == {"products.csv": "sku"}
 
 
 def test_a_code_with_another_name_elsewhere_is_that_of_the_lines(tmp_path):

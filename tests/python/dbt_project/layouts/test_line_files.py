@@ -74,3 +74,44 @@ def test_decimals_of_parquet_are_written_out(raw):
     pyarrow.parquet.write_table(pa.table({**names, "x": amounts}), raw / "lines.parquet")
     ((_, rows),) = read(raw, "lines.parquet")
     assert [fields[-1] for fields in rows] == ["0.000000000", "-1.250000000", None]
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        pa.array([b"K1", b"K\xe9"]),
+        pa.array([{"id": "K1"}, {"id": "K2"}]),
+        pa.array([2048.0, 2050.0], pa.float16()),
+    ],
+)
+def test_a_column_that_cannot_be_text_stops_where_it_is_used(raw, cards):
+    """Without a word, all customers would be anonymous, or two of them one."""
+    table = {"b": ["1", "2"], "p": ["1", "2"], "d": ["2024-01-02"] * 2, "x": ["1.00"] * 2}
+    pyarrow.parquet.write_table(pa.table(table | {"c": cards}), raw / "lines.parquet")
+    assert [len(fields) for _, fields in [*read(raw, "lines.parquet")]] == [2]
+    with pytest.raises(LayoutError, match=r"lines.parquet: column c of type .* cannot be read as"):
+        read(raw, "lines.parquet", "customer: c\n")
+
+
+def test_amounts_of_single_precision_are_exact_or_no_numbers(raw):
+    """From 2^17 on, 0.01 more may be the same float."""
+    amounts = pa.array([131071.99, 200000.01, 16777215, 16777216], pa.float32())
+    names = {name: ["1", "2", "3", "4"] for name in ("b", "p", "d")}
+    pyarrow.parquet.write_table(pa.table({**names, "x": amounts}), raw / "lines.parquet")
+    ((_, rows),) = read(raw, "lines.parquet")
+    assert [fields[-1] for fields in rows] == [
+        "131071.99", "2.000000e+05", "16777215", "1.677722e+07"
+    ]  # fmt: skip
+
+
+def test_a_lookup_that_knows_no_code_stops(raw):
+    """A spreadsheet takes leading zeros away: all categories would be empty."""
+    more = "categories: [dept]\nlookups: {products.csv: p}\n"
+    (raw / "lines.csv").write_text(LINES.replace("501", "00501"))
+    (raw / "more.csv").write_text(LINES.replace("501", "NULL"))
+    (raw / "products.csv").write_text("p,dept\n501,Fuel\n")
+    with pytest.raises(LayoutError, match=r"products.csv: knows no p of any line, not even 00501"):
+        read(raw, "[lines.csv, more.csv]", more)
+    assert len(read(raw, "more.csv", more)) == 1
+    (raw / "more.csv").write_text(LINES)
+    assert len(read(raw, "[lines.csv, more.csv]", more)) == 2

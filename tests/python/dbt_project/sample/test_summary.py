@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
 
 import pytest
 
@@ -113,6 +115,22 @@ def test_random_weight_products_are_found_from_the_rows(chain):
 def test_formats_and_headers_give_the_same_figures(write_chain, tiny, options):
     one, other = write_chain(**tiny), write_chain(**tiny, **options)
     assert summary.summarise(one.folder) == pytest.approx(summary.summarise(other.folder))
+
+
+def test_every_file_is_read_once_whatever_its_name(write_chain, tiny, tmp_path):
+    """To DuckDB, brackets are a pattern, key=value a column and .GZ no ending."""
+    folder = tmp_path / "STORE_CODE=ALL"
+    written = write_chain(**tiny)
+    shutil.copytree(written.folder, folder)
+    first, second, third = sorted(folder.glob("transactions_*.csv"))[:3]
+    first.rename(folder / "transactions_[1].csv")
+    second.rename(folder / "transactions_1.CSV")
+    header, lines = third.read_bytes().split(b"\n", 1)
+    packed = gzip.compress(header.lower() + b"\n" + lines)
+    (folder / "transactions_3.csv.GZ").write_bytes(packed)
+    third.unlink()
+    (folder / ".transactions_4.csv").write_text("no receipts")
+    assert summary.summarise(folder) == pytest.approx(summary.summarise(written.folder))
 
 
 def test_the_command_prints_a_table_and_writes_json(write_chain, tiny, tmp_path, capsys):

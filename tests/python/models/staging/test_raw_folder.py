@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from receipts import TIME, line, write_raw
+
+from dbt_project.check.__main__ import main as check
 
 FOLDERS = [
     "{a,b}", "[1]", "a[!b]c", "what?", "*", "**", "store_code=ALL", "a b'c\"d", "100%20",
@@ -86,6 +89,19 @@ def test_the_setting(dbt, tmp_path, folder, told):
     )
     assert (result.returncode == 0) == (told is None), result.output
     assert told is None or told in " ".join(result.output.split())
+
+
+def test_a_name_that_is_not_utf8_is_shown(dbt, tmp_path, capsys):
+    """As archives of other systems leave them. DuckDB stops at any such file, and names none."""
+    raw = write_raw(tmp_path, [line()])
+    (raw / os.fsdecode(b"M\xe4rz")).mkdir()
+    (raw / os.fsdecode(b"M\xe4rz.txt")).write_text("not a receipt")
+    told = f"{raw}/M\ufffdrz.txt: its name is not UTF-8. Rename it"
+    result = dbt("run", "--select", "staging", raw=raw)
+    assert result.returncode != 0
+    assert told in result.output
+    assert check([str(raw)]) == 2
+    assert told in capsys.readouterr().err
 
 
 def test_a_selection_sees_a_file_added_later(dbt, tmp_path):

@@ -55,6 +55,19 @@ def test_check_names_the_lines_beside_years_without_any(example, tmp_path, capsy
     assert "warning: no line between 2024-01-" in told
 
 
+def test_check_names_files_that_the_layout_leaves_out(example, tmp_path, capsys):
+    shutil.copytree(example, tmp_path / "raw")
+    layout = tmp_path / "my.yml"
+    layout.write_text(DOCUMENT.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0])
+    assert check([str(tmp_path / "raw"), "--layout", str(layout)]) == 0
+    assert "warning" not in capsys.readouterr().out
+    for name in ("sales_2024-02.csv", "[plans].Parquet", ".hidden.csv", "manual.pdf"):
+        (tmp_path / "raw" / name).write_text("")
+    assert check([str(tmp_path / "raw"), "--layout", str(layout)]) == 0
+    told = capsys.readouterr().out
+    assert "warning: [plans].Parquet and 1 more: not read, since the layout names it" in told
+
+
 @pytest.fixture(scope="module")
 def own(dbt, chain, tmp_path_factory):
     """The chain's warehouse, built with every test; folder and layout; lines that are no sale."""
