@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from dbt_project.layouts.order_lines import DELIMITERS, column_name, date_format
+from dbt_project.layouts.order_lines import DELIMITERS, MISSING, column_name, date_format
 from dbt_project.layouts.text_tables import is_like
 
 from .amounts import amounts, names_in, paid
@@ -25,6 +26,8 @@ ISO_DATE = r"\d{8}(\.0+)?|\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?"
 ISO_TIME = r"([01]\d|2[0-3]):\d\d(:\d\d(\.\d+)?)?"
 JOINED = 0.5
 """Share of codes that another file must know to add columns to them."""
+SHOPPERS = 10
+"""With so many times the lines of the next, a customer may be all who show no card."""
 MOST = 0.9
 """Share of a column's values that must be dates for it to be one of dates."""
 
@@ -90,6 +93,8 @@ def guess(tables: list[Table]) -> Guess:
         keys |= _dates(roles, values, notes)
     if "basket" in roles:
         keys["basket"] = _basket(lines, roles, notes)
+    if "customer" in roles:
+        _note_no_card(lines, roles["customer"], notes)
     if "quantity" in roles:
         keys["quantity"] = roles["quantity"]
     if "unit" in roles:
@@ -235,6 +240,27 @@ def _note_totals(
         notes.append(
             f"{names[0]} is the same on all lines of each receipt: if it is the sum of them, name "
             "in paid what the line came to"
+        )
+
+
+def _note_no_card(lines: list[Table], customer: str, notes: list[str]) -> None:
+    """Note where one customer has far more lines than any other."""
+    if not _has(lines[0], customer):
+        return
+    places = [(table, _place(table, customer)) for table in lines]
+    codes = Counter(
+        (fields[place] or "").strip()
+        for table, place in places
+        for fields in first_rows(table, table.lines)
+        if fields
+    )
+    read = codes.total()
+    known = Counter({code: n for code, n in codes.items() if code and code.lower() not in MISSING})
+    (code, most), (_, second) = [*known.most_common(2), ("", 0), ("", 0)][:2]
+    if second and most > SHOPPERS * second:
+        notes.append(
+            f"{customer} is {code} on {most / read:.0%} of the lines: if that stands for no card, "
+            f"add no_card: [{code}]"
         )
 
 

@@ -70,6 +70,8 @@ class OrderLines:
     """Column -> its values on lines of weighed portions (or of litres); all columns must agree. A
     fractional quantity is one whatever stands there."""
     customer: str | None = None
+    no_card: tuple[str, ...] = ()
+    """Codes of `customer` that stand for no card: anonymous shoppers."""
     store: str | None = None
     """None: one store, ALL."""
     time: str | None = None
@@ -154,6 +156,7 @@ def order_lines(path: str, content: dict[str, Any], categories: tuple[str, ...])
         date_format=read.format("date_format", has_date=True),
         time_format=read.format("time_format", has_date=False),
         weighed=read.conditions("weighed", content.get("weighed", {})),
+        no_card=read.no_card(),
         categories=categories,
         set_aside=read.set_aside(),
         lookups=read.lookups(),
@@ -174,6 +177,7 @@ EXPECTED = dict.fromkeys(KEYS, COLUMN) | {
     "paid": AMOUNT,
     "regular": AMOUNT,
     "coupon": AMOUNT,
+    "no_card": "a code, or a list of codes, of the column `customer`, such as [0, 9999]",
     "weighed": "a column and its values, such as {unit: [kg, g]}",
     "date_format": f"a format of {' '.join('%' + key for key in DIRECTIVES)} with day, month and "
     "year, and %p where there is %I, such as %d.%m.%Y",
@@ -207,6 +211,12 @@ class _Reader:
 
     def names(self, key: str) -> tuple[str, ...]:
         return self._texts(key, self.content[key])
+
+    def no_card(self) -> tuple[str, ...]:
+        if "no_card" not in self.content:
+            return ()
+        self.expect("customer" in self.content, "no_card")
+        return tuple(code.strip() for code in self.names("no_card"))
 
     def _texts(self, key: str, value: Any) -> tuple[str, ...]:
         texts = [value] if isinstance(value, str) else value

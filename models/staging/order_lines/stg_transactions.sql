@@ -33,7 +33,12 @@ typed as (
         {% for name in lines.basket %}
             {{ code(line_column(name)) }} {{ "|| '/' ||" if not loop.last }}
         {% endfor %} as basket_id,
-        {{ code(line_column(lines.customer)) }} as customer_code,
+        {% set card = code(line_column(lines.customer)) %}
+        {% if lines.no_card %}
+            case when {{ is_none_of(card, lines.no_card) }} then {{ card }} end as customer_code,
+        {% else %}
+            {{ card }} as customer_code,
+        {% endif %}
         {{ code(line_column(lines.product)) }} as product_code,
         {{ code(line_column(lines.store)) if lines.store else "'ALL'" }} as store_code,
         {{ line_stamp() }} as stamp,

@@ -272,3 +272,10 @@ def test_columns_of_a_file_that_adds_nothing(tmp_path):
     found = keys_of(tmp_path)
     assert "lookups" not in found.keys and found.unused == []
     assert found.notes[0].startswith("shelves.csv is not read")
+
+
+def test_a_code_of_all_who_show_no_card(tmp_path):
+    lines = [f"{n},7,2024-01-02,1.00,{0 if n < 22 else n}" for n in range(25)]
+    write(tmp_path, "sales.csv", "\n".join(["receipt,sku,date,total,card", *lines, ""]))
+    note = "card is 0 on 88% of the lines: if that stands for no card, add no_card: [0]"
+    assert note in keys_of(tmp_path).notes

@@ -109,6 +109,8 @@ def test_numbers_without_anything_between_them_have_all_their_digits():
             "set_aside: dept: N/A is read as a missing value",
         ),
         ({"weighed": "{unit: [kg, None]}"}, "weighed: unit: None is read as a missing value"),
+        ({"no_card": "{card: 0}"}, "no_card: {'card': '0'}. Expected a code, or a list of codes"),
+        ({"no_card": "[0]", "customer": None}, "no_card: ['0']. Expected a code"),
         ({"lookups": "{p.csv: a = b = c}"}, "lookups: {'p.csv': 'a = b = c'}. Expected"),
         ({"categories": "[a, b, c, d, e]"}, "categories: ['a', 'b', 'c', 'd', 'e']. Expected"),
         ({"country": "DE-"}, "country: DE-. Expected a code of ISO 3166"),

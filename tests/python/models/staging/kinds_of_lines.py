@@ -21,6 +21,7 @@ encoding: cp1252
 decimal: ","
 basket: [Shop, Slip]
 customer: Card
+no_card: [0, 99-99]
 product: Article
 store: Shop
 date: Day
@@ -63,6 +64,8 @@ LINES: list[tuple[str | None, str]] = [
     (None, line(Slip="2", Number="0,534", Unit="kg", Off="")),
     (None, line(Slip="3", Number="1", Unit="l", Coupon="-0,20")),
     (None, line(Slip="4", Number="+3,000", Off="NULL", Card="")),
+    (None, line(Slip="42", Card="0.0")),
+    (None, line(Slip="43", Card=" 99-99 ")),
     (None, line(Slip="5", Text='"two\r\nlines; and ""more"""', Article="A4")),
     (None, line(Slip="6", Day="1.4.2024", Article=" 501.0 ")),
     (None, line(Slip="7", Gross="2,00000000", Off="2")),

@@ -90,11 +90,13 @@ def test_values_are_read_as_the_layout_says(staged):
     )
     day = (202410, "2024-03-04", 18)
     dairy = ("Brie", "Dairy; eggs")
-    assert read[:12] == [
+    assert read[:14] == [
         ("S1/1", "K1", "A1", *day, 2, 150, 200, None, False, *dairy),
         ("S1/2", "K1", "A1", *day, 1, 200, 200, None, True, *dairy),
         ("S1/3", "K1", "A1", *day, 1, 150, 200, 20, True, *dairy),
         ("S1/4", None, "A1", *day, 3, 200, 200, None, False, *dairy),
+        ("S1/42", None, "A1", *day, 2, 150, 200, None, False, *dairy),
+        ("S1/43", None, "A1", *day, 2, 150, 200, None, False, *dairy),
         ("S1/5", "K1", "A4", *day, 2, 150, 200, None, False, "Crème\nfraîche", None),
         ("S1/6", "K1", "501", 202414, "2024-04-01", 18, 2, 150, 200, None, False, None, None),
         ("S1/7", "K1", "A1", *day, 2, 0, 200, None, False, *dairy),
