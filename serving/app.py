@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from serving import answer_schemas as a
 from serving import schemas as s
+from serving.bodies import EachNameOnce
 from serving.errors import ApiError, json_response, of_validation
 from serving.guard import Guard, fault
 from serving.limits import LISTED, TEXT, TRIPS_SHOWN
@@ -68,6 +69,7 @@ def create_app(service: Service, key: str | None = None, only_loopback: bool = T
         title="RetailSim", summary="Next baskets over HTTP", description=ABOUT, version="1",
         lifespan=lifespan, docs_url=None, redoc_url=None,
     )  # fmt: skip
+    app.router.route_class = EachNameOnce
     app.add_middleware(
         Guard, metrics=service.metrics, key=key, only_loopback=only_loopback,
         is_full=lambda: service.batcher.is_full,

@@ -193,6 +193,22 @@ def test_bodies_that_are_none(server):
     assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
 
 
+def test_a_name_that_stands_twice_is_refused(server):
+    headers = {"content-type": "application/json"}
+    question = json.dumps(plan())
+    trip = json.dumps(receipt("twofold", "twofold1"))
+    for path, content, name in (
+        (BASKETS, question.replace("{", '{"customer": "CUST0002", ', 1), "customer"),
+        ("/v1/next-baskets", f'{{"requests": [], "requests": [{question}]}}', "requests"),
+        (TRIPS, trip.replace("[{", '[{"product": "PRD0002", ', 1), "product"),
+    ):
+        response = server.client.post(path, content=content, headers=headers)
+        message = f"'{name}' stands more than once"
+        assert response.status_code == 422
+        assert response.json() == {"error": {"code": "invalid", "message": message, "field": None}}
+    server.get("/v1/customers/twofold", 404)
+
+
 def test_more_than_a_batch_holds_is_refused(server):
     body = {"requests": [plan()] * (REQUESTS + 1)}
     assert server.refused("/v1/next-baskets", 422, **body) == ("invalid", "requests")
