@@ -217,15 +217,15 @@ def _codes(app: FastAPI, service: Service) -> None:
         found = [code for code in known if code.startswith(prefix) and code > after]
         return json_response({"codes": found[:limit], "more": len(found) > limit})
 
-    served = service.served
-    products = served.products[1:].tolist()
+    served = service.served  # its rows are in the order of first weeks
+    known_customers, products = sorted(served.customers), sorted(served.products[1:].tolist())
 
     @app.get(
         "/v1/customers", summary="Codes of recorded customers", tags=["codes"],
         response_model=a.CodesOut, responses=a.errors(401, 421, 422),
     )  # fmt: skip
     async def customers(prefix: Prefix = "", after: Prefix = "", limit: Limit = 100) -> Response:
-        return codes(served.customers, prefix, after, limit)
+        return codes(known_customers, prefix, after, limit)
 
     @app.get(
         "/v1/products", summary="Codes of products", tags=["codes"],

@@ -11,10 +11,11 @@ import time
 import httpx
 import numpy as np
 import pytest
-from running import AFTER, receipt, same
+from running import AFTER, Running, receipt, same
 
 from serving.limits import BASKET, BODY_BYTES, HISTORY, PRODUCTS, REQUESTS
 from serving.metrics import EDGES, GROUPS, Metrics
+from serving.service import Service
 
 BASKETS = "/v1/next-basket"
 TRIPS = "/v1/trips"
@@ -230,6 +231,23 @@ def test_codes_are_listed_in_pages(server):
     assert page["codes"] + rest["codes"] == [f"PRD{n:04d}" for n in range(40)]
     assert server.get("/v1/customers?prefix=CUST0004")["codes"] == ["CUST0004"]
     server.get("/v1/products?limit=100000", 422)
+
+
+def test_pages_hold_every_code_whatever_the_order_of_the_cache(files, cache, tmp_path):
+    served = Service(files / "model", cache, tmp_path / "states")
+    served.served.customers[:] = [f"C{n}" for n in (3, 1, 4, 2, 0)]
+    served.served.products[1:] = served.served.products[:0:-1].copy()
+    with Running(served) as server:
+        for path, codes in (
+            ("customers", [f"C{n}" for n in range(5)]),
+            ("products", [f"PRD{n:04d}" for n in range(40)]),
+        ):
+            found, after, more = [], "", True
+            while more:
+                page = server.get(f"/v1/{path}?limit=3&after={after}")
+                found, more = found + page["codes"], page["more"]
+                after = found[-1]
+            assert found == codes
 
 
 def test_the_past_ends_with_the_week_that_is_over(start, cache):
