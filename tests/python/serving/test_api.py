@@ -55,6 +55,9 @@ def test_what_contradicts_what_is_known_is_refused_and_changes_nothing(server, c
     last = int(cache["customers.trip_offsets"][1]) - 1
     again = receipt("CUST0000", cache["trips.basket_id"][last].decode())
     assert server.refused(TRIPS, 409, **again) == ("recorded", "trip_id")
+    for other in ("CUST0001", "thief"):  # whose it is not
+        assert server.refused(TRIPS, 409, **again | {"customer": other}) == ("recorded", "trip_id")
+    server.get("/v1/customers/thief", 404)
 
 
 def test_trips_at_the_same_hour_are_in_order(server):
