@@ -59,7 +59,7 @@ def _parser() -> CommandParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    check_output("--json", options.json, b"{")
+    check_output("--json", options.json, rb'"benchmark": "price_events_truth"')
     chain = price_chain(options, ABSENCE + options.weeks)
     world, cache, response, rows = chain.world, chain.cache, chain.response, chain.rows
     config, panel = world.setting.config, response.products.panel

@@ -72,7 +72,9 @@ def _parser() -> CommandParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    check_outputs(("--json", options.json, b"{"), ("--truth", options.truth, b"PK"))
+    check_outputs(
+        ("--json", options.json, rb'"benchmark": "price_rivals"'), ("--truth", options.truth, b"PK")
+    )
     try:
         # Not above: nothing else needs these packages.
         from causaldemand.metrics import panel_scorer

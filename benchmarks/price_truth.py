@@ -54,7 +54,7 @@ def _parser() -> CommandParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    check_output("--json", options.json, b"{")
+    check_output("--json", options.json, rb'"benchmark": "price_truth"')
     chain = price_chain(options, options.weeks)
     if options.instrument:
         chain = chain.instrumented(options.start)

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from serving import answer_schemas as a
 from serving import schemas as s
+from serving.bodies import EachNameOnce
 from serving.errors import ApiError, json_response, of_validation
 from serving.guard import Guard, fault
 from serving.limits import LISTED, TEXT, TRIPS_SHOWN
@@ -68,6 +69,7 @@ def create_app(service: Service, key: str | None = None, only_loopback: bool = T
         title="RetailSim", summary="Next baskets over HTTP", description=ABOUT, version="1",
         lifespan=lifespan, docs_url=None, redoc_url=None,
     )  # fmt: skip
+    app.router.route_class = EachNameOnce
     app.add_middleware(
         Guard, metrics=service.metrics, key=key, only_loopback=only_loopback,
         is_full=lambda: service.batcher.is_full,
@@ -215,15 +217,15 @@ def _codes(app: FastAPI, service: Service) -> None:
         found = [code for code in known if code.startswith(prefix) and code > after]
         return json_response({"codes": found[:limit], "more": len(found) > limit})
 
-    served = service.served
-    products = served.products[1:].tolist()
+    served = service.served  # its rows are in the order of first weeks
+    known_customers, products = sorted(served.customers), sorted(served.products[1:].tolist())
 
     @app.get(
         "/v1/customers", summary="Codes of recorded customers", tags=["codes"],
         response_model=a.CodesOut, responses=a.errors(401, 421, 422),
     )  # fmt: skip
     async def customers(prefix: Prefix = "", after: Prefix = "", limit: Limit = 100) -> Response:
-        return codes(served.customers, prefix, after, limit)
+        return codes(known_customers, prefix, after, limit)
 
     @app.get(
         "/v1/products", summary="Codes of products", tags=["codes"],

@@ -57,6 +57,7 @@ class ServedChain:
             code: row for row, code in enumerate(_texts(cache["categories.code"])) if finest[row]
         }
         self._offsets = cache["customers.trip_offsets"].astype(np.int64)
+        self._trip_ids = np.sort(cache["trips.basket_id"][cache["trips.week"] <= self.last_week])
         self.sizes = BasketSizes(cache, self.last_week)
 
     @cached_property
@@ -73,10 +74,13 @@ class ServedChain:
         rows = self._rows(customer)
         return rows[self.cache["trips.week"][rows] <= self.last_week]
 
-    def has_recorded(self, customer: str, trip_id: str) -> bool:
-        """Whether one of a customer's trips up to the last week has this id."""
-        rows = self.recorded(customer)
-        return bool((self.cache["trips.basket_id"][rows] == trip_id.encode()).any())
+    def has_recorded(self, trip_id: str) -> bool:
+        """Whether a trip up to the last week, of whichever customer, has this id."""
+        known, sought = self._trip_ids, trip_id.encode()
+        if len(sought) > known.itemsize:
+            return False
+        place = np.searchsorted(known, np.array(sought, known.dtype))
+        return bool(place < len(known) and known[place] == sought)
 
     def states_of(self, customers: Sequence[str]) -> list[CustomerState]:
         """The states of recorded customers when the last week is over."""

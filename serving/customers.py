@@ -159,7 +159,7 @@ class Customers:
         """Observe the logged trips that are not in a state."""
         for trip in self._store.trips(customer, live.logged):
             live.logged = trip.number
-            if is_recorded and self._served.has_recorded(customer, trip.trip_id):
+            if is_recorded and self._served.has_recorded(trip.trip_id):
                 continue  # a newer cache has it, too
             try:
                 finished, _ = self._served.finished(Receipt.model_validate_json(trip.content))

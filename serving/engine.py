@@ -199,7 +199,7 @@ class Engine:
         customers, served = self._now.customers, self._served
         live = customers.get([trip.customer]).get(trip.customer)
         is_new = live is None
-        if served.knows(trip.customer) and served.has_recorded(trip.customer, trip.trip_id):
+        if served.has_recorded(trip.trip_id):
             # Also of a customer who was forgotten: what was recorded shall not come back.
             raise self._refused("recorded", "trip_id", "the cache has this trip already")
         finished, left_out = served.finished(trip)

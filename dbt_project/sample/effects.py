@@ -39,6 +39,8 @@ from .world import World
 from .world_truth import elasticity_table
 from .write import Codes
 
+MARK = b"retailsim.effects"
+"""In the files that the command writes, so that it replaces no others."""
 LEVELS = ("product", "need", "department", "chain")
 
 
@@ -100,7 +102,7 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(f"--promotion must be from 0 to {DEEPEST}, not {options.promotion:g}")
     _check_change(options)
     out = getattr(options, "out", None)
-    check_output("--out", out, b"PAR1")
+    check_output("--out", out, MARK)
     codes = build_chain(config).codes
     world = World(config, behaviour)
     for _ in tqdm(range(options.after), unit="week", desc="past", file=sys.stderr):
@@ -129,7 +131,7 @@ def _run(options: argparse.Namespace) -> None:
         summary = _printed(effects)
     if out is not None:
         with new_file(out) as fresh:
-            pa.parquet.write_table(table, fresh)
+            pa.parquet.write_table(table.replace_schema_metadata({MARK: b"1"}), fresh)
     print(summary)
 
 

@@ -76,7 +76,7 @@ def _parser() -> CommandParser:
 def _run(options: argparse.Namespace) -> None:
     if options.environment == "coupons" and options.category is not None:
         raise InputError("--category is of pricing: coupons are for all categories")
-    check_output("--json", options.json, rb'"environment": ')
+    check_output("--json", options.json, rb'\A\{\s*"environment": "')
     opening = Opening(
         customers=options.customers, products=options.products, stores=options.stores,
         chain=options.chain, weeks=options.weeks or WEEKS[options.environment],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -239,7 +240,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _value(options: argparse.Namespace) -> None:
-    check_output("--json", options.json, rb'"lives": ')
+    check_output("--json", options.json, rb'\A\{\s*"lives": ')
     opening = _opening(options)
     policies = [Made.load(path) for path in options.policies]
     of_each = {decides(made.kind): made.name for made in policies}
@@ -270,7 +271,7 @@ def _value(options: argparse.Namespace) -> None:
         content = {
             "lives": options.lives, "weeks": opening.weeks, "start": opening.warm_up,
             "world": "model" if isinstance(opening, LearnedOpening) else "truth",
-            "chain": price_list(opening.start()[0]), "decides": what,
+            "chain": price_list(opening.start()[0]), "decides": what, "limits": asdict(limits),
         }  # fmt: skip
         write_json(fresh, content | {"policies": found})
     for name, own in found.items():

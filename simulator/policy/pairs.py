@@ -13,7 +13,7 @@ from .values import BASES
 
 SAME = {
     "chain": "other chains", "start": "other starts", "weeks": "lives of other lengths",
-    "decides": "prices and of coupons",
+    "decides": "prices and of coupons", "limits": "policies judged by other limits",
 }  # fmt: skip
 """What both files of a pair have alike, and what they are of where they do not."""
 

@@ -77,14 +77,16 @@ def groups_table(found: Mapping[str, Any]) -> Rows:
 def sentences(found: Mapping[str, Any]) -> list[str]:
     """How well promises rank policies, and what the one with the highest truly earns."""
     ranks, of_all = (
-        ", ".join(f"{each:.2f}" for each in found[name]) for name in ("spearman", "spearman_of_all")
+        ", ".join("none" if each is None else f"{each:.2f}" for each in found[name])
+        for name in ("spearman", "spearman_of_all")
     )
     gains = "; ".join(f"{name} {_interval(gain)}" for name, gain in found["over"].items())
+    earns = f"It truly earns over others (95 %): {gains}" if gains else "There is no other"
     return [
         "Spearman's correlation of value in the learned world with value in the true one, in each "
         f"chain, over {found['ranked']} policies that keep the limits: {ranks}; with those that "
         f"do not: {of_all}",
-        f"Chosen by promise: {found['chosen']}. It truly earns over others (95 %): {gains}",
+        f"Chosen by promise: {found['chosen']}. {earns}",
     ]
 
 

@@ -100,8 +100,9 @@ def compared(chains: Sequence[Mapping[str, Mapping[str, Any]]], base: str = PLAN
     Student's t over chains (over lives, where there is one chain), `gain_promised`, `gap`, the
     share of the way from the base to the oracle, `kept`, `broken`; `spearman`, of each chain, the
     correlation of value in the model with value in truth over the `ranked` policies that break no
-    limit, and `spearman_of_all` with those that do; and the `chosen` policy, which promises most of
-    those that break no limit, with what it truly earns `over` each other one.
+    limit, None where these do not differ, and `spearman_of_all` with those that do; and the
+    `chosen` policy, which promises most of those that break no limit, with what it truly earns
+    `over` each other one.
     """
     names = [name for name in chains[0] if all(name in chain for chain in chains)]
 
@@ -145,14 +146,14 @@ def compared(chains: Sequence[Mapping[str, Mapping[str, Any]]], base: str = PLAN
     made = [name for name in names if name != ORACLE]
     results = [name for name in made if name == base or not rows[name]["broken"]]
 
-    def agreement(ranked: list[str]) -> list[float]:
-        """Spearman's correlation in each chain."""
-        return [
-            float(spearmanr(*(
-                [np.mean(chain[n][w]["profit"]) for n in ranked] for w in ("model", "truth")
-            ))[0])
-            for chain in chains
-        ]  # fmt: skip
+    def agreement(ranked: list[str]) -> list[float | None]:
+        """Spearman's correlation in each chain; None where nothing is ranked."""
+        found = []
+        for chain in chains:
+            values = [[np.mean(chain[n][w]["profit"]) for n in ranked] for w in ("model", "truth")]
+            differs = all(len(set(each)) > 1 for each in values)
+            found.append(float(spearmanr(*values)[0]) if differs else None)
+        return found
 
     chosen = max(results, key=lambda name: rows[name]["promised"])
     others = {name: over(chosen, name) for name in names if name != chosen}

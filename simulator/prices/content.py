@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from simulator.prices.elasticities import Elasticities, elasticities, evidence, verdict
+from simulator.prices.elasticities import (
+    NEVER_MOVED,
+    Elasticities,
+    elasticities,
+    evidence,
+    verdict,
+)
 from simulator.prices.expected import ExpectedDemand
 from simulator.prices.instrument import Contrast, Instrument
 from simulator.prices.kept_rules import kept
@@ -87,7 +93,7 @@ def add_instrument(content: dict[str, Any], cache: TensorCache, demand: Expected
     content["instrument"] = contrasts(found) | {"own_without": _own(found.without, without)}
     for i in np.flatnonzero(without.sold == without.priced).tolist():
         row = content["products"][without.sold[i]]
-        row[WITHOUT] = _number(without.value[i])
+        row[WITHOUT] = None if row["rests_on"] == NEVER_MOVED else _number(without.value[i])
 
 
 def contrasts(found: Instrument) -> dict[str, dict[str, Any]]:
@@ -161,7 +167,8 @@ def _products(
         for i, of in enumerate(verdict(r).tolist())
     ]  # fmt: skip
     for i in np.flatnonzero(found.sold == found.priced).tolist():
-        rows[found.sold[i]].update(_ends(found, i))
+        if (row := rows[found.sold[i]])["rests_on"] != NEVER_MOVED:
+            row.update(_ends(found, i))
     for i in _by_strength(found):
         rivals = rows[found.sold[i]]["rivals"]
         if len(rivals) < RIVALS:

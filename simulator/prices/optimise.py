@@ -26,7 +26,7 @@ from trainer.commands.errors import InputError
 
 ROUNDS = 30
 CANDIDATES = 15
-"""Most prices of a product that are valued in a round."""
+"""Most prices of a product that are valued in a round, unless parity joins it to another."""
 SMALLEST = 0.02
 """Log price: when moves no larger than this do not help, the plan stands."""
 
@@ -113,6 +113,7 @@ class _Problem:
         self.today = todays_prices(demand)
         self.sales = self.units(self.today)
         known = np.isfinite(cost) & demand.response.products.moved & (self.sales > 0)
+        self.joined = {row for pair in rules.parity for row in pair[:2]}
         # What is not known earns nothing, and stays.
         self.cost = np.where(known, cost, self.today)
         self.free = np.flatnonzero(known)
@@ -154,7 +155,8 @@ class _Problem:
         found = np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1)
         if rules.endings:
             found = found[np.isin(found % 100, rules.endings)]
-        if len(found) > CANDIDATES:
+        # Of some prices of each, two that have to keep a ratio may hold none that do.
+        if len(found) > CANDIDATES and row not in self.joined:
             found = found[np.unique(np.linspace(0, len(found) - 1, CANDIDATES).round().astype(int))]
         return np.unique(np.append(found, [today, price]))
 

@@ -67,6 +67,7 @@ def _check_coupons(cache: TensorCache, scenario: Scenario, prices: ShelfPrices) 
     check_told(scenario.coupons, scenario.trial)
     shelf = scenario.planned(prices)
     stores = np.arange(cache.rows("stores"))
+    turns = {week for price in scenario.prices for week in (price.first, price.last + 1)}
     for number, each in enumerate(scenario.coupons, start=1):
         for before, other in enumerate(scenario.coupons[: number - 1], start=1):
             both = (each.token & other.token).any() and (each.customer & other.customer).any()
@@ -75,8 +76,9 @@ def _check_coupons(cache: TensorCache, scenario: Scenario, prices: ShelfPrices) 
                     f"coupons, entry {number}: a customer would have two coupons on a product in "
                     f"the same week, this one and that of entry {before}"
                 )
+        weeks = np.array([each.first, *filter(each.good, turns)])
         for token in np.flatnonzero(each.token) if each.pence is not None else ():
-            pence = shelf.at(np.array(token), stores, np.array(each.first))[:, 0]
+            pence = shelf.at(np.array(token), stores, weeks[:, None])[..., 0].min(axis=0)
             if pence.min() <= each.pence:
                 code = cache["products.code"][token - 1].decode()
                 raise InputError(

@@ -11,10 +11,11 @@ import time
 import httpx
 import numpy as np
 import pytest
-from running import AFTER, receipt, same
+from running import AFTER, Running, receipt, same
 
 from serving.limits import BASKET, BODY_BYTES, HISTORY, PRODUCTS, REQUESTS
 from serving.metrics import EDGES, GROUPS, Metrics
+from serving.service import Service
 
 BASKETS = "/v1/next-basket"
 TRIPS = "/v1/trips"
@@ -54,6 +55,9 @@ def test_what_contradicts_what_is_known_is_refused_and_changes_nothing(server, c
     last = int(cache["customers.trip_offsets"][1]) - 1
     again = receipt("CUST0000", cache["trips.basket_id"][last].decode())
     assert server.refused(TRIPS, 409, **again) == ("recorded", "trip_id")
+    for other in ("CUST0001", "thief"):  # whose it is not
+        assert server.refused(TRIPS, 409, **again | {"customer": other}) == ("recorded", "trip_id")
+    server.get("/v1/customers/thief", 404)
 
 
 def test_trips_at_the_same_hour_are_in_order(server):
@@ -193,6 +197,22 @@ def test_bodies_that_are_none(server):
     assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
 
 
+def test_a_name_that_stands_twice_is_refused(server):
+    headers = {"content-type": "application/json"}
+    question = json.dumps(plan())
+    trip = json.dumps(receipt("twofold", "twofold1"))
+    for path, content, name in (
+        (BASKETS, question.replace("{", '{"customer": "CUST0002", ', 1), "customer"),
+        ("/v1/next-baskets", f'{{"requests": [], "requests": [{question}]}}', "requests"),
+        (TRIPS, trip.replace("[{", '[{"product": "PRD0002", ', 1), "product"),
+    ):
+        response = server.client.post(path, content=content, headers=headers)
+        message = f"'{name}' stands more than once"
+        assert response.status_code == 422
+        assert response.json() == {"error": {"code": "invalid", "message": message, "field": None}}
+    server.get("/v1/customers/twofold", 404)
+
+
 def test_more_than_a_batch_holds_is_refused(server):
     body = {"requests": [plan()] * (REQUESTS + 1)}
     assert server.refused("/v1/next-baskets", 422, **body) == ("invalid", "requests")
@@ -214,6 +234,23 @@ def test_codes_are_listed_in_pages(server):
     assert page["codes"] + rest["codes"] == [f"PRD{n:04d}" for n in range(40)]
     assert server.get("/v1/customers?prefix=CUST0004")["codes"] == ["CUST0004"]
     server.get("/v1/products?limit=100000", 422)
+
+
+def test_pages_hold_every_code_whatever_the_order_of_the_cache(files, cache, tmp_path):
+    served = Service(files / "model", cache, tmp_path / "states")
+    served.served.customers[:] = [f"C{n}" for n in (3, 1, 4, 2, 0)]
+    served.served.products[1:] = served.served.products[:0:-1].copy()
+    with Running(served) as server:
+        for path, codes in (
+            ("customers", [f"C{n}" for n in range(5)]),
+            ("products", [f"PRD{n:04d}" for n in range(40)]),
+        ):
+            found, after, more = [], "", True
+            while more:
+                page = server.get(f"/v1/{path}?limit=3&after={after}")
+                found, more = found + page["codes"], page["more"]
+                after = found[-1]
+            assert found == codes
 
 
 def test_the_past_ends_with_the_week_that_is_over(start, cache):

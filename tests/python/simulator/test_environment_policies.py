@@ -213,6 +213,13 @@ def test_the_command_prints_a_table_and_writes_figures(tmp_path, capsys, environ
     assert main([environment, *SMALL, "--fitted", "1", "--json", str(file)]) == 0
 
 
+def test_the_command_replaces_no_file_of_others(tmp_path, capsys):
+    file = tmp_path / "services.json"
+    file.write_text('{"services": {"web": {"environment": {"PORT": 80}}}}')
+    assert main(["pricing", *SMALL, "--json", str(file)]) == 2
+    assert "this command did not write it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

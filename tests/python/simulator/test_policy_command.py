@@ -204,12 +204,13 @@ def test_what_is_wrong_is_said_in_one_line(place, arguments, says, capsys):
 
 def test_values_that_were_changed_or_are_of_other_weeks_are_refused(tmp_path, capsys):
     def values(
-        name: str, world: str, weeks: int = 2, chain: str = "a", start: int = 9, made: str = "m"
-    ) -> str:
+        name: str, world: str, weeks: int = 2, chain: str = "a", start: int = 9, made: str = "m",
+        index: float = 1.0,
+    ) -> str:  # fmt: skip
         policies = {PLAN: lived([100.0, 200.0]) | {"made": made}}
         content = {
             "lives": 2, "weeks": weeks, "start": start, "chain": chain, "world": world,
-            "decides": "prices", "policies": policies,
+            "decides": "prices", "limits": {"index": index}, "policies": policies,
         }  # fmt: skip
         write_json(tmp_path / name, content)
         return str(tmp_path / name)
@@ -223,10 +224,13 @@ def test_values_that_were_changed_or_are_of_other_weeks_are_refused(tmp_path, ca
         (values("second", "truth", chain="b"), "are of other chains"),
         (values("later", "truth", start=10), "are of other starts"),
         (values("retrained", "truth", made="n"), "not the same policy"),
+        (values("judged", "truth", index=0.9), "of policies judged by other limits"),
     ):  # fmt: skip
         assert main(["compare", model, second]) == 2
         assert says in capsys.readouterr().err
-    assert main(["compare", model, truth]) == 0
+    assert main(["compare", model, truth, "--json", str(tmp_path / "found")]) == 0
+    found = json.loads((tmp_path / "found").read_text(), parse_constant=pytest.fail)
+    assert found["spearman"] == [None] and "There is no other" in capsys.readouterr().out
     assert main(["compare", model, truth, model, truth]) == 2
     assert "of the same chain" in capsys.readouterr().err
     more = [values(world, world, 3, "b") for world in ("model", "truth")]
@@ -240,6 +244,15 @@ def test_a_policy_is_for_the_chain_that_it_was_made_for(place, capsys):
     other = ["--raw", "@other", "--start", "8", "--weeks", "4"]
     assert run(place, "value", "@own", *other, "--lives", "2", "--json", "@y") == 2
     assert "was made for a chain with other products" in capsys.readouterr().err
+
+
+def test_values_replace_no_figures_of_environments(place, capsys):
+    assert run(place, "train", "@plan.yml", *TRUE, "--out", "@lived") == 0
+    write_json(place / "reference.json", {"environment": "pricing", "lives": 8})
+    valued = ["value", "@lived", *TRUE, "--lives", "2", "--json"]
+    assert run(place, *valued, "@reference.json") == 2
+    assert "this command did not write it" in capsys.readouterr().err
+    assert run(place, *valued, "@values.json") == run(place, *valued, "@values.json") == 0
 
 
 def test_values_are_as_many_as_one_file_holds(place, capsys):

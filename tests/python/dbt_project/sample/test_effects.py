@@ -44,6 +44,15 @@ def test_higher_prices_lose_units_and_the_table_is_written(run, tmp_path):
     assert rows["units of their rivals"]["before"] == 0
 
 
+def test_a_table_replaces_none_but_its_own(run, tmp_path):
+    mine, path = tmp_path / "receipts.parquet", tmp_path / "effects.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"total": [1]}), mine)
+    code, _, error = run("--price", "1.5", "--out", str(mine))
+    assert code == 2 and "this command did not write it" in error
+    assert pyarrow.parquet.read_table(mine).to_pydict() == {"total": [1]}
+    assert [run("--price", "1.5", "--out", str(path))[0] for _ in range(2)] == [0, 0]
+
+
 def test_a_promotion_of_a_department_for_a_while(run):
     code, out, _ = run("--products", "D00003", "--promotion", "0.4", "--lasts", "1")
     assert code == 0

@@ -82,6 +82,13 @@ def test_rules_that_no_plan_keeps():
         best_prices(demand, np.array([50.0, 50.0]), rules)
 
 
+def test_a_ratio_that_few_prices_keep_is_found():
+    demand = Demand(response_of([0, 0], [0, 1], lasting=2.0, pence=[180.0, 200.0]))
+    rules = Rules(most_move=0.3, parity=((0, 1, 1.5, 0.0),))
+    plan = best_prices(demand, np.array([90.0, 100.0]), rules)
+    assert plan.after[0] == 1.5 * plan.after[1] <= 1.3 * 180
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 1000), index=st.sampled_from([None, 0.97, 1.0, 1.03]),

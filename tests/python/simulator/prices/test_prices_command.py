@@ -15,12 +15,17 @@ import pytest
 from toy import toy_cache
 
 from simulator.prices.__main__ import main
+from simulator.prices.content import content as content_of
+from simulator.prices.demand_response import fit_demand_response
+from simulator.prices.elasticities import elasticities
+from simulator.prices.expected import ExpectedDemand
 from simulator.prices.page import page
 from simulator.prices.panel import read_panel
 from simulator.prices.rules_file import read_rules
 from simulator.prices.text_report import lines
 from trainer.cache.json_files import is_intact, read_json
 from trainer.commands.errors import InputError
+from trainer.features.price_evidence import price_evidence
 from trainer.report.figures import fixed
 
 HOSTILE = "<script>alert('&')</script>"
@@ -74,6 +79,17 @@ def test_tables_hold_the_figures_of_the_json(cache, out, content):
         for rival in row["rivals"]:
             line = pairs[row["product"], rival["product"]]
             assert float(line["elasticity"]) == rival["elasticity"] > 0
+
+
+def test_of_a_price_that_never_moved_no_elasticity_is_told(cache):
+    """Not even what it does to visits, which is not the whole."""
+    demand = ExpectedDemand(cache, fit_demand_response(cache, 25), 25, 1)
+    demand.response.products.moved[3] = False
+    found = content_of(cache, price_evidence(cache), demand, elasticities(demand, draws=1), 25)
+    assert found["rest_on"]["price never moved"] == 1
+    for number, row in enumerate(found["products"]):
+        told = [row[name] is not None for name in ("elasticity", "low", "high")]
+        assert told == [number != 3] * 3
 
 
 def test_a_plan_keeps_its_rules_and_gains_add_up(content):

@@ -172,8 +172,10 @@ def test_an_amount_is_held_against_planned_prices(chain):
         prices=(PriceChange(token, stores, FIRST, FIRST, pence=30.0),),
         coupons=(coupon(cache, share=0.0, pence=40.0),),
     )
-    with pytest.raises(InputError, match="0.40 is not below the price of PRD0003, 0.30 in"):
-        check(cache, plan, START + 1, START + WEEKS)
+    longer = coupon(cache, first=START + 1, last=START + WEEKS, share=0.0, pence=40.0)
+    for each in (plan, replace(plan, coupons=(longer,))):  # which is dearer in its first week
+        with pytest.raises(InputError, match="0.40 is not below the price of PRD0003, 0.30 in"):
+            check(cache, each, START + 1, START + WEEKS)
     check(cache, Scenario(coupons=plan.coupons), START + 1, START + WEEKS)
 
 
