@@ -37,6 +37,17 @@ grouped as (
         basket_id,
         shop_week,
         min(attributes_hash) != max(attributes_hash) as is_contradictory,
+        {# Lines of one product are added up: no sum may be larger than its column. #}
+        {% if layout().repeated_lines == 'add' %}
+            greatest(
+                {% for measure in ['quantity', 'spend_pence', 'regular_pence', 'coupon_pence'] %}
+                    coalesce(sum({{ measure }}), 0){{ ',' if not loop.last }}
+                {% endfor %}
+            ) > 2147483647
+        {% else %}
+            false
+        {% endif %}
+            as is_too_large,
         min(line_id) as first_line_id
     from hashed
     group by basket_id, shop_week
@@ -47,7 +58,7 @@ grouped as (
 baskets as (
     select
         lines.*,
-        grouped.is_contradictory
+        grouped.is_too_large
     from grouped
     inner join lines on grouped.first_line_id = lines.line_id
 ),
@@ -108,6 +119,8 @@ checked as (
             when weeks.week is null then 'shop_week not in the calendar'
             when baskets.shop_date not between weeks.date_from and weeks.date_to
                 then 'shop_date outside its shop_week'
+            when baskets.is_too_large
+                then 'basket of more than 2147483647 units or 21474836.47'
         end as basket_reason
     from baskets
     left join weeks on baskets.shop_week = weeks.shop_week

@@ -107,6 +107,8 @@ LINES: list[tuple[str | None, str]] = [
     ("basket with several customers", line(Slip="40", Card="K2")),
     (None, line(Slip="41")),
     (None, line(Slip="41")),
+    ("basket of more than 2147483647 units or 21474836.47", line(Slip="44", Gross="20000000,00")),
+    ("basket of more than 2147483647 units or 21474836.47", line(Slip="44", Gross="20000000,00")),
 ]  # fmt: skip
 ACCEPT = "thresholds: {max_rejected_share: 1, max_rejected_share_of_file_or_week: 1}\n"
 
