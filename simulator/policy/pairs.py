@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,9 @@ def read_pairs(paths: Sequence[Path]) -> tuple[list[dict[str, Any]], str]:
             raise InputError(f"{truth} has lives of {weeks} weeks, {paths[1]} of {first}")
         lived = {world: content["policies"] for world, content in worlds.items()}
         shared = [name for name in lived["truth"] if name in lived["model"]]
+        for path, world in ((model, "model"), (truth, "truth")):
+            if alone := [name for name in lived[world] if name not in shared]:
+                print(f"left out: {', '.join(alone)}, in {path} alone", file=sys.stderr)
         for name in shared:
             if lived["model"][name]["made"] != lived["truth"][name]["made"]:
                 raise InputError(f"{name}: not the same policy in {model} and {truth}")
@@ -58,7 +62,7 @@ def _read(path: Path, world: str) -> dict[str, Any]:
     try:
         content = read_json(path)
         found, intact = content["world"], is_intact(content)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         raise InputError(f"{path} is no file of python -m simulator.policy value") from None
     if not (intact and SAME.keys() <= content.keys()):
         raise InputError(f"{path} was changed or is of an earlier version: value it again")

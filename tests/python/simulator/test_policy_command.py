@@ -93,6 +93,14 @@ def test_from_yaml_to_table_and_page(place, capsys):
     assert "Profit in the true world" in page
     assert "<script" not in page
 
+    content = json.loads((place / "model.json").read_text())
+    del content["content_digest"], content["policies"]["free"]
+    write_json(place / "fewer.json", content)
+    assert run(place, "compare", "@fewer.json", "@truth.json") == 0
+    said = capsys.readouterr()
+    assert "| free |" not in said.out
+    assert f"left out: free, in {place / 'truth.json'} alone" in said.err
+
 
 def test_coupons_go_the_same_way(place, capsys):
     world = ["--world", "@tried", "--weeks", "4"]
