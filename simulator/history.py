@@ -20,7 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from simulator.lgsr import CALENDAR_COLUMNS, Calendar, write_calendar
+from simulator.summary import SUMMARY
 from trainer.cache.atomic import new_folder
+from trainer.cache.json_files import is_intact, read_json
 from trainer.cache.reader import TensorCache
 from trainer.cache.split import SPLITS, split_weeks
 from trainer.commands.command import run_command
@@ -211,6 +213,7 @@ def _run(options: argparse.Namespace) -> None:
     known = TensorCache(options.cache)
     variables = json.dumps({f"{name}_last_week": split_weeks(known, name)[1] for name in SPLITS})
     for folder in options.folder:
+        _check_cache(folder, known)
         weeks = set().union(*map(shop_weeks_of, transactions(folder)))
         if not weeks:
             raise InputError(f"{folder} holds no receipts")
@@ -225,6 +228,21 @@ def _run(options: argparse.Namespace) -> None:
             f"--vars '{variables}'\n"
             f"python -m dbt_project.export --database {database} --out {cache} "
             f"--like {shlex.quote(str(options.cache))}"
+        )
+
+
+def _check_cache(folder: Path, cache: TensorCache) -> None:
+    """Raise InputError where the weeks were simulated from another cache; of weeks without a
+    summary nothing is known."""
+    path = folder.parent / SUMMARY
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return
+    if is_intact(content) and content.get("cache_digest") not in (None, cache.digest):
+        raise InputError(
+            f"{folder}: {path} is of weeks simulated from another cache than {cache.folder}: name "
+            "that one in --cache, and its receipts in --raw"
         )
 
 

@@ -11,6 +11,7 @@ import pytest
 from worlds import columns, world
 
 from simulator.history import join_history, main, shop_weeks_of
+from trainer.cache.json_files import write_json
 
 HEADER = "SHOP_WEEK,SHOP_DATE,SPEND\n"
 WEEKS = [
@@ -133,6 +134,10 @@ def with_no_parquet(raw, run):
     (raw / "transactions_c.parquet").write_text("no")
 
 
+def from_another_cache(raw, run):
+    write_json(run.parent / "summary.json", {"cache_digest": "of another"})
+
+
 def twice(raw, run):
     join_history(raw, run, 2)
 
@@ -163,6 +168,7 @@ def cache(tmp_path_factory):
         (with_another_layout, "transactions_a.csv: no column SHOP_WEEK: only receipts"),
         (with_half_an_archive, "Transactions_b.CSV.GZ: cannot be read ("),
         (with_no_parquet, "transactions_c.parquet: cannot be read ("),
+        (from_another_cache, "summary.json is of weeks simulated from another cache than "),
         (twice, "run: receipts from the first week on: is the history in it?"),
         (without_receipts, "run holds no receipts"),
     ],
