@@ -31,7 +31,7 @@ SHOPPERS = 10
 MOST = 0.9
 """Share of a column's values that must be dates for it to be one of dates."""
 
-KEPT = ("store_format", "store_region", "customer_price_sensitivity", "customer_lifestage")
+ATTRIBUTES = ("store_format", "store_region", "customer_price_sensitivity", "customer_lifestage")
 """Parts that describe stores and customers."""
 
 WITHOUT = {
@@ -107,7 +107,7 @@ def guess(tables: list[Table]) -> Guess:
     levels = [roles[f"category_{level}"] for level in range(1, 5) if f"category_{level}" in roles]
     if levels:
         keys["categories"] = levels
-    keys |= {part: roles[part] for part in KEPT if part in roles}
+    keys |= {part: roles[part] for part in ATTRIBUTES if part in roles}
     for level in reversed(levels):
         if fuel := sorted(text for text in values[level] if plain(text) in FUEL):
             keys["set_aside"] = {"fuel": {level: fuel}}
@@ -247,20 +247,18 @@ def _note_no_card(lines: list[Table], customer: str, notes: list[str]) -> None:
     """Note where one customer has far more lines than any other."""
     if not _has(lines[0], customer):
         return
-    places = [(table, _place(table, customer)) for table in lines]
     codes = Counter(
         (fields[place] or "").strip()
-        for table, place in places
+        for table, place in [(table, _place(table, customer)) for table in lines]
         for fields in first_rows(table, table.lines)
         if fields
     )
-    read = codes.total()
-    known = Counter({code: n for code, n in codes.items() if code and code.lower() not in MISSING})
-    (code, most), (_, second) = [*known.most_common(2), ("", 0), ("", 0)][:2]
-    if second and most > SHOPPERS * second:
+    known = [(code, n) for code, n in codes.most_common() if code and code.lower() not in MISSING]
+    if len(known) > 1 and known[0][1] > SHOPPERS * known[1][1]:
+        code, most = known[0]
         notes.append(
-            f"{customer} is {code} on {most / read:.0%} of the lines: if that stands for no card, "
-            f"add no_card: [{code}]"
+            f"{customer} is {code} on {most / codes.total():.0%} of the lines: if that stands for "
+            f"no card, add no_card: [{code}]"
         )
 
 
