@@ -33,6 +33,8 @@ from trainer.commands.command import run_command
 from trainer.commands.options import CommandParser, check_output, whole
 
 RULES = Rules(most_move=0.1, least_margin=0.1, index=1.0)
+MODEL, TRUE_PARAMETERS = "the model", "the chain's own parameters"
+DEARER = "all 10 % up (breaks the cap)"
 PROMISES = "promised", "promised_at_usual_prices"
 """Gains that a plan says it brings: at today's prices, and as `Plan.usual_gain`."""
 
@@ -166,9 +168,9 @@ def _plans(options: argparse.Namespace, chain: PriceChain) -> list[dict]:
     base = live_on(world, held, options.weeks, options.runs)
     truth = _with_truth(response, s, rows)
     plans = {
-        "the model": best_prices(demand, cost, RULES, then),
+        MODEL: best_prices(demand, cost, RULES, then),
         "one product at a time": best_prices(_alone(demand), cost, RULES, then),
-        "the chain's own parameters": best_prices(
+        TRUE_PARAMETERS: best_prices(
             ExpectedDemand(cache, truth, options.start, options.weeks), cost, RULES, then
         ),
     }
@@ -179,9 +181,9 @@ def _plans(options: argparse.Namespace, chain: PriceChain) -> list[dict]:
         name: ((plan.profit_after / plan.profit_before - 1) * modelled, plan.usual_gain * modelled)
         for name, plan in plans.items()
     }
-    today = plans["the model"].before
-    ratios["cost-plus"] = _cost_plus(today, cost, plans["the model"].units_before)
-    ratios["all 10 % up (breaks the cap)"] = np.full(len(rows), 1.1)
+    today = plans[MODEL].before
+    ratios["cost-plus"] = _cost_plus(today, cost, plans[MODEL].units_before)
+    ratios[DEARER] = np.full(len(rows), 1.1)
     found = []
     for name, ratio in ratios.items():
         factor = np.ones(s.catalogue.price.size)
@@ -250,7 +252,20 @@ def _lines(found: dict) -> list[str]:
         ("cross: r", cross["r"], ">= .6"),
         ("cross: NDCG@5 of rivals", cross["ndcg_at_5_of_rivals"], ">= .8"),
     ]  # fmt: skip
-    lines = [f"{name:<40}{value:>8.3f}   {goal}" for name, value, goal in goals]
+    plan = {plan["plan"]: plan for plan in found["plans"]}
+    model, best, dearer = (plan[name] for name in (MODEL, TRUE_PARAMETERS, DEARER))
+    goals += [
+        ("plan: of what the true parameters earn", model["profit"] / best["profit"], ">= .6"),
+        *(
+            (f"plan: {name.replace('_', ' ')} / earned", model[name] / model["profit"], "<= 1.25")
+            for name in PROMISES
+        ),
+        (
+            "all prices 10 % up: units, expected / true",
+            dearer["expected_units"] / dearer["units"], ".8 to 1.2",
+        ),
+    ]  # fmt: skip
+    lines = [f"{name:<45}{value:>8.3f}   {goal}" for name, value, goal in goals]
     lines += [
         "",
         f"{'plan':<32}{'changed':>8}{'promised':>10}{'usually':>9}{'profit':>9}{'error':>8}{'units':>8}",
@@ -263,9 +278,6 @@ def _lines(found: dict) -> list[str]:
             f"{plan['plan']:<32}{plan['changed']:>8}{promised:>10}{usually:>9}{plan['profit']:>+9.1%}"
             f"{plan['standard_error']:>8.1%}{plan['units']:>+8.1%}"
         )
-    lines.append(
-        f"units at all prices 10 % up, expected: {found['plans'][-1]['expected_units']:+.1%}"
-    )
     return lines
 
 
