@@ -109,6 +109,8 @@ LINES: list[tuple[str | None, str]] = [
     (None, line(Slip="41")),
     ("basket of more than 2147483647 units or 21474836.47", line(Slip="44", Gross="20000000,00")),
     ("basket of more than 2147483647 units or 21474836.47", line(Slip="44", Gross="20000000,00")),
+    (None, line(Shop="S1/2", Slip="45")),
+    (None, line(Shop="S1", Slip="2/45", Card="K2")),
 ]  # fmt: skip
 ACCEPT = "thresholds: {max_rejected_share: 1, max_rejected_share_of_file_or_week: 1}\n"
 

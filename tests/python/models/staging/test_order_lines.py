@@ -108,6 +108,11 @@ def test_values_are_read_as_the_layout_says(staged):
     ]
 
 
+def test_ids_of_several_columns_stay_apart(staged):
+    read = staged.rows("select basket_id from stg_transactions where basket_id like '%2/45'")
+    assert read == [("S1\\/2/45",), ("S1/2/45",)]
+
+
 def test_the_line_is_kept_as_it_is(staged):
     kept = dict(
         staged.rows(
