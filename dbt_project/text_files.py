@@ -48,9 +48,9 @@ class Folder(TypedDict):
     is_file: bool
     files: list[str]
     """Names of the files in it, in order."""
-    not_utf8: list[str]
-    """Of further files, whose names are not UTF-8: no engine can say them. As far as they can be
-    shown."""
+    unsayable: list[str]
+    """Of further files, whose names no engine can say: not UTF-8, or with a backslash. As far as
+    they can be shown."""
     others: list[str]
     """Names of what is no file, in order: folders, and links that lead to no file."""
 
@@ -58,17 +58,17 @@ class Folder(TypedDict):
 def folder(path: str) -> Folder:
     """List a folder. One that is not there holds nothing."""
     found: Folder = {
-        "is_file": Path(path).is_file(), "files": [], "not_utf8": [], "others": []
+        "is_file": Path(path).is_file(), "files": [], "unsayable": [], "others": []
     }  # fmt: skip
     if Path(path).is_dir():
         for entry in sorted(Path(path).iterdir()):
             shown = os.fsencode(entry.name).decode(errors="replace")
             if not entry.is_file():
                 found["others"].append(entry.name)
-            elif entry.name == shown:
+            elif entry.name == shown and "\\" not in shown:
                 found["files"].append(entry.name)
             else:
-                found["not_utf8"].append(shown)
+                found["unsayable"].append(shown)
     return found
 
 
