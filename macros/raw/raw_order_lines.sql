@@ -166,7 +166,7 @@
         {%- for name, values in conditions.items() -%}
         coalesce(
             {%- for value in values -%}
-            {{ line_column(name) }} = {{ sql_string(value) }}{{ ' or ' if not loop.last }}
+            {{ code(line_column(name)) }} = {{ sql_string(value) }}{{ ' or ' if not loop.last }}
             {%- endfor -%}
             , false)
         {{- ' and ' if not loop.last }}
