@@ -78,12 +78,14 @@
 {% endmacro %}
 
 {% macro is_like_any(name, patterns) -%}
-    {#- Whether a file's name is one of a list in which * and ? stand for any characters. -#}
+    {#- Whether a file's name is one of a list in which * and ? stand for any characters. Names that begin with
+        . or _ are no data. -#}
     (
+        left({{ name }}, 1) not in ('.', '_') and (
         {%- for pattern in patterns -%}
         {%- set expression = modules.re.escape(pattern | lower) | replace('\\*', '(?s:.*)') | replace('\\?', '(?s:.)') -%}
         {{ matches('lower(' ~ name ~ ')', expression) }} or{{ ' ' }}
         {%- endfor -%}
-        false
+        false)
     )
 {%- endmacro %}

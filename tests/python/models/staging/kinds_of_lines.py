@@ -126,7 +126,8 @@ def write_lines(folder: Path, layout: Path) -> None:
     more = "\n".join([HEADER.lower(), line(Slip="90"), line(Slip="91", Number="0"), again, ""])
     (folder / "sales_2.csv.gz").write_bytes(gzip.compress(more.encode("cp1252")))
     (folder / "articles.csv").write_text(ARTICLES, encoding="cp1252")
-    (folder / "manual.pdf").write_text("no receipts")
+    for name in ("manual.pdf", "_old.csv", "._sales_1.csv"):
+        (folder / name).write_text("no receipts")
     layout.write_text(LAYOUT + ACCEPT, encoding="utf-8")
 
 

@@ -56,6 +56,8 @@ def test_files_are_accounted_for(staged):
     assert staged.rows(
         "select source_file, rows_read, rows_rejected, rows_set_aside from files_read order by all"
     ) == [("sales_1.csv", len(LINES), rejected, aside), ("sales_2.csv.gz", 3, 1, 0)]
+    known = staged.rows("select source_file from build_files order by source_file")
+    assert known == [("articles.csv",), ("sales_1.csv",), ("sales_2.csv.gz",)]
 
 
 AGAIN = (
