@@ -127,12 +127,14 @@ def load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     for number, (names, relation, pair) in enumerate(parts):
         connection.execute(
             f"""{"create table item as" if number == 0 else "insert into item"}
-            select SHOP_WEEK::int as shop_week, SHOP_DATE::int * 100 + SHOP_HOUR::int as moment,
+            select SHOP_WEEK::int as shop_week,
+                left(replace(SHOP_DATE::varchar, '-', ''), 8)::int * 100 + SHOP_HOUR::int as moment,
                 SHOP_HOUR::int as hour, QUANTITY::int as quantity,
                 round(SPEND::double * 100)::int as pence, PROD_CODE as product,
                 PROD_CODE_10 as cl, PROD_CODE_40 as department,
-                nullif(CUST_CODE, '') as customer, nullif({pair[0]}, '') as seg_1,
-                nullif({pair[1]}, '') as seg_2, BASKET_ID::bigint as basket,
+                nullif(CUST_CODE::varchar, '') as customer,
+                nullif({pair[0]}::varchar, '') as seg_1, nullif({pair[1]}::varchar, '') as seg_2,
+                BASKET_ID::varchar as basket,
                 BASKET_SIZE as size, BASKET_PRICE_SENSITIVITY as sensitivity,
                 BASKET_TYPE as type, BASKET_DOMINANT_MISSION as mission,
                 STORE_CODE as store, STORE_FORMAT as format
@@ -154,6 +156,8 @@ def load(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
             count(*) as items, sum(quantity) as units, sum(pence) as pence
         from item join week using (shop_week) group by basket"""
     )
+    if not connection.execute("from basket limit 1").fetchall():
+        raise InputError(f"{folder}: transactions* hold no row of a week of time.csv")
 
 
 def _files(folder: Path, pattern: str) -> list[str]:
@@ -291,7 +295,7 @@ def summarise(folder: Path | str) -> dict[str, float]:
             rows = connection.execute(query)
             names = [d[0] for d in rows.description]
             found = rows.fetchall()
-            tall = len(names) == 2 and isinstance(found[0][0], str)
+            tall = len(names) == 2 and all(isinstance(row[0], str) for row in found)
             pairs = found if tall else zip(names, found[0], strict=True)
             figures.update({name: float(value or 0) for name, value in pairs})
     return figures

@@ -48,9 +48,9 @@ class Folder(TypedDict):
     is_file: bool
     files: list[str]
     """Names of the files in it, in order."""
-    not_utf8: list[str]
-    """Of further files, whose names are not UTF-8: no engine can say them. As far as they can be
-    shown."""
+    unsayable: list[str]
+    """Of further files, whose names no engine can say: not UTF-8, or with a backslash. As far as
+    they can be shown."""
     others: list[str]
     """Names of what is no file, in order: folders, and links that lead to no file."""
 
@@ -58,17 +58,17 @@ class Folder(TypedDict):
 def folder(path: str) -> Folder:
     """List a folder. One that is not there holds nothing."""
     found: Folder = {
-        "is_file": Path(path).is_file(), "files": [], "not_utf8": [], "others": []
+        "is_file": Path(path).is_file(), "files": [], "unsayable": [], "others": []
     }  # fmt: skip
     if Path(path).is_dir():
         for entry in sorted(Path(path).iterdir()):
             shown = os.fsencode(entry.name).decode(errors="replace")
             if not entry.is_file():
                 found["others"].append(entry.name)
-            elif entry.name == shown:
+            elif entry.name == shown and "\\" not in shown:
                 found["files"].append(entry.name)
             else:
-                found["not_utf8"].append(shown)
+                found["unsayable"].append(shown)
     return found
 
 
@@ -105,6 +105,8 @@ def text_file(path: str) -> TextFile:
         problem = f"not UTF-8 in line {line}. Save it as CSV in UTF-8"
     except (OSError, EOFError, zlib.error) as error:
         problem = f"damaged or cut short ({error}). Copy or make it again"
+    if size and path.lower().endswith(".gz") and not problem:
+        problem = _unusual_archive(path)
     if crlf and cr > crlf:
         problem = problem or (
             "some lines end in \\r\\n, but there are carriage returns (\\r) elsewhere. Save it"
@@ -115,6 +117,21 @@ def text_file(path: str) -> TextFile:
         "line_end": "\\r\\n" if crlf else "\\n",
         "block": size if 0 < crlf < lf else 0,
     }
+
+
+def _unusual_archive(path: str) -> str:
+    """What a whole gzipped file has that DuckDB 2.0 stops at, naming no file; else empty."""
+    with Path(path).open("rb") as file:
+        flags = file.read(4)[3]
+        file.seek(-min(10, os.path.getsize(path)), os.SEEK_END)
+        found = [
+            "a check sum of its header" if flags & 2 else "",
+            "a comment in its header" if flags & 16 else "",
+            # An empty part ends in nine.
+            "zeros behind its end" if file.read() == bytes(10) else "",
+        ]
+    told = " and ".join(filter(None, found))
+    return f"an archive with {told}, which is not read. Unpack it, or pack it again" if told else ""
 
 
 def _line_ends(chunk: bytes) -> tuple[int, int]:

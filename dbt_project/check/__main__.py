@@ -54,8 +54,8 @@ def _run(options: argparse.Namespace) -> None:
     folder, out = options.folder, options.out
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder")
-    for name in text_files.folder(str(folder))["not_utf8"]:
-        raise InputError(f"{folder / name}: its name is not UTF-8. Rename it")
+    for name in text_files.folder(str(folder))["unsayable"]:
+        raise InputError(f"{folder / name}: its name is not UTF-8, or holds a \\. Rename it")
     if out and out.exists():
         raise InputError(f"--out: {out} is there already: name another file, or move it away")
     if out and options.layout:

@@ -27,6 +27,7 @@ WARNINGS = (
     "baskets_are_in_one_file",
     "dates_are_near_each_other",
     "files_beside_receipts_are_meant",
+    "weeks_follow_each_other",
 )
 """Tests that warn of files that may not be what they seem."""
 PROJECT = Path(__file__).resolve().parents[2]

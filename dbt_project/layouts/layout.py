@@ -19,6 +19,8 @@ KINDS = ("size", "sensitivity", "type", "focus")
 """What a kind of trip consists of."""
 MAX_FOCUSES = 8
 """Labels of a derived focus: the trainer knows every product's lift for every kind of trip."""
+NO_ZONES = {"localtime", "Factory"}
+"""Names of time zones that say none: that of the machine, and that of one not set up."""
 THRESHOLDS = {
     "max_rejected_share": 0.01,
     "max_rejected_share_of_file_or_week": 0.1,
@@ -127,7 +129,7 @@ def _layout(
     expect(known, "country", "a code of ISO 3166, such as US or DE-BY")
     zone = None if get("time_zone") == "null" else get("time_zone")
     expect(
-        zone is None or isinstance(zone, str) and zone in available_timezones(),
+        zone is None or isinstance(zone, str) and zone in available_timezones() - NO_ZONES,
         "time_zone", "one such as Europe/Paris",
     )  # fmt: skip
     categories = get("categories", [])

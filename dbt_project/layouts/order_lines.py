@@ -128,6 +128,13 @@ def column_name(name: str) -> str:
     return name.strip().lower()
 
 
+def code_of(text: str | None) -> str:
+    """A code as the warehouse reads it (macro `code`): a table of floats has 501.0 for 501."""
+    text = (text or "").strip()
+    whole = ".0" in text and re.fullmatch(r"([0-9]+)\.0+", text)
+    return whole[1] if whole else text
+
+
 def order_lines(path: str, content: dict[str, Any], categories: tuple[str, ...]) -> OrderLines:
     """The mapping in a layout's YAML.
 
@@ -216,7 +223,7 @@ class _Reader:
         if "no_card" not in self.content:
             return ()
         self.expect("customer" in self.content, "no_card")
-        return tuple(code.strip() for code in self.names("no_card"))
+        return tuple(map(code_of, self.names("no_card")))
 
     def _texts(self, key: str, value: Any) -> tuple[str, ...]:
         texts = [value] if isinstance(value, str) else value
@@ -237,7 +244,7 @@ class _Reader:
                     f"{self.path}: {key}: {column}: {missing[0]} is read as a missing value, which "
                     "no line has there. Leave it out"
                 )
-        return found
+        return {column: tuple(map(code_of, values)) for column, values in found.items()}
 
     def set_aside(self) -> dict[str, dict[str, tuple[str, ...]]]:
         value = self.content.get("set_aside", {})

@@ -160,6 +160,8 @@ class _Lines:
         line = self._again.popleft() if self._again else self._read(LONGEST_LINE + 2)
         if not line:
             raise StopIteration
+        if self.number == 0:  # open() takes the mark of some encodings, not that of utf-16-le
+            line = line.removeprefix("\ufeff")
         self.number += 1
         if len(line) > LONGEST_LINE and len(line.rstrip("\r\n")) > LONGEST_LINE:
             raise _LineTooLong

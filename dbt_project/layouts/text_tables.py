@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .errors import LayoutError
-from .order_lines import MISSING, OrderLines, column_name
+from .order_lines import MISSING, OrderLines, code_of, column_name
 from .records import records
 
 ROWS = 50_000
@@ -187,7 +187,7 @@ def _chooser(
     def pick(fields: list[str | None]) -> tuple[str | None, ...]:
         row = list(fields)
         for place, lookup in joined:
-            code = _code(fields[place])
+            code = code_of(fields[place])
             found = lookup.values.get(code)
             if found is not None:
                 lookup.asked[True] = code
@@ -228,20 +228,13 @@ def _lookup(layout: OrderLines, folder: Path, pattern: str, on: tuple[str, str])
             continue
         if row.fault:
             raise LayoutError(f"{path}: line {row.line}: {row.fault}")
-        code = _code(row.fields[key])
+        code = code_of(row.fields[key])
         found = tuple(row.fields[place] for place in used)
         if values.setdefault(code, found) != found:
             raise LayoutError(
                 f"{path}: line {row.line}: {on[1]} {code} again, with other values. Keep one"
             )
     return Lookup(path, column_name(on[0]), [names[place] for place in used], values, {})
-
-
-def _code(text: str | None) -> str:
-    """A code as the warehouse reads it (macro `code`): a table of floats has 501.0 for 501."""
-    text = (text or "").strip()
-    whole = ".0" in text and re.fullmatch(r"([0-9]+)\.0+", text)
-    return whole[1] if whole else text
 
 
 def parquet_rows(path: Path, needed: Collection[str] = ()) -> Iterator[Row]:

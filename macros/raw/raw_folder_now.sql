@@ -1,7 +1,7 @@
 {% macro raw_folder_now() %}
     {%- set folder = env_var('RETAILSIM_RAW', 'raw_data') -%}
-    {%- for name in folder_now(folder).not_utf8 -%}
-        {%- do raw_error(folder.rstrip('/') ~ '/' ~ name ~ ': its name is not UTF-8. Rename it.') -%}
+    {%- for name in folder_now(folder).unsayable -%}
+        {%- do raw_error(folder.rstrip('/') ~ '/' ~ name ~ ': its name is not UTF-8, or holds a \\. Rename it.') -%}
     {%- endfor -%}
     {{- adapter.dispatch('raw_folder_now', 'retailsim')() -}}
 {% endmacro %}
@@ -78,12 +78,14 @@
 {% endmacro %}
 
 {% macro is_like_any(name, patterns) -%}
-    {#- Whether a file's name is one of a list in which * and ? stand for any characters. -#}
+    {#- Whether a file's name is one of a list in which * and ? stand for any characters. Names that begin with
+        . or _ are no data. -#}
     (
+        left({{ name }}, 1) not in ('.', '_') and (
         {%- for pattern in patterns -%}
-        {%- set expression = modules.re.escape(pattern | lower) | replace('\\*', '.*') | replace('\\?', '.') -%}
+        {%- set expression = modules.re.escape(pattern | lower) | replace('\\*', '(?s:.*)') | replace('\\?', '(?s:.)') -%}
         {{ matches('lower(' ~ name ~ ')', expression) }} or{{ ' ' }}
         {%- endfor -%}
-        false
+        false)
     )
 {%- endmacro %}

@@ -79,6 +79,19 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro joined_codes(names) -%}
+    {#- One code of several columns. A `/` within any but the last is marked, so that a/b and c are not a and
+        b/c. -#}
+    {%- for name in names -%}
+        {%- set part = code(line_column(name)) -%}
+        {%- if loop.last -%}
+    {{ part }}
+        {%- else -%}
+    replace(replace({{ part }}, '\', '\\'), '/', '\/') || '/' ||{{ ' ' }}
+        {%- endif -%}
+    {%- endfor -%}
+{%- endmacro %}
+
 {% macro line_stamp() -%}
     {#- Date and time of a line, local. -#}
     {%- set lines = order_lines_layout() -%}
@@ -153,7 +166,7 @@
         {%- for name, values in conditions.items() -%}
         coalesce(
             {%- for value in values -%}
-            {{ line_column(name) }} = {{ sql_string(value) }}{{ ' or ' if not loop.last }}
+            {{ code(line_column(name)) }} = {{ sql_string(value) }}{{ ' or ' if not loop.last }}
             {%- endfor -%}
             , false)
         {{- ' and ' if not loop.last }}

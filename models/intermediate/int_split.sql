@@ -6,9 +6,10 @@
     {% do exceptions.raise_compiler_error(
         'vars ' ~ names | join(', ') ~ ': set all three of them, or none'
     ) %}
-{% elif fixed[0] is not none and fixed != fixed | sort %}
+{% elif fixed[0] is not none and (fixed | reject('integer') | list or fixed != fixed | sort) %}
     {% do exceptions.raise_compiler_error(
-        'vars ' ~ names | join(', ') ~ ': ' ~ fixed | join(', ') ~ '. Expected ascending weeks'
+        'vars ' ~ names | join(', ') ~ ': ' ~ fixed | join(', ')
+        ~ '. Expected ascending weeks, as whole numbers'
     ) %}
 {% endif %}
 {% set shares = [0.68, 0.81, 1] %}

@@ -30,9 +30,7 @@ known as (
 typed as (
     select
         *,
-        {% for name in lines.basket %}
-            {{ code(line_column(name)) }} {{ "|| '/' ||" if not loop.last }}
-        {% endfor %} as basket_id,
+        {{ joined_codes(lines.basket) }} as basket_id,
         {% set card = code(line_column(lines.customer)) %}
         {% if lines.no_card %}
             case when {{ is_none_of(card, lines.no_card) }} then {{ card }} end as customer_code,

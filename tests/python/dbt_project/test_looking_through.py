@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 
 import pytest
 
@@ -69,6 +70,28 @@ def test_every_damage_of_an_archive_is_found(tmp_path):
         flipped = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
         for damaged in (flipped, whole[:place], whole + flipped):
             assert "damaged or cut short" in looked_through(path, damaged)["problem"]
+
+
+def test_archives_that_duckdb_would_not_name_are(tmp_path):
+    """Whole ones, as tapes, mail programs and some libraries write them."""
+    packed = gzip.compress(b"1.25,a\n", mtime=0)
+    path = tmp_path / "a.csv.gz"
+
+    def header(flag: int, field: bytes) -> bytes:
+        start = packed[:3] + bytes([flag]) + packed[4:10]
+        return start + (field or zlib.crc32(start).to_bytes(4, "little")[:2]) + packed[10:]
+
+    for content, told in [
+        (packed + bytes(512), "an archive with zeros behind its end, which is not read"),
+        (header(2, b""), "an archive with a check sum of its header, which is not read"),
+        (header(16, b"by me\0"), "an archive with a comment in its header, which is not read"),
+        (header(8, b"name\0"), ""),
+        (header(4, b"\x02\0xx"), ""),
+        (packed + gzip.compress(b""), ""),
+        (gzip.compress(b""), ""),
+    ]:
+        assert looked_through(path, content)["problem"].startswith(told)
+        assert told or not looked_through(path, content)["problem"]
 
 
 def test_first_line(tmp_path):

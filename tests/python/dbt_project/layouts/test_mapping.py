@@ -123,6 +123,8 @@ def test_numbers_without_anything_between_them_have_all_their_digits():
             "at most 8 different ones",
         ),
         ({"time_zone": "[a]"}, "time_zone: ['a']. Expected one such as Europe/Paris"),
+        ({"time_zone": "localtime"}, "time_zone: localtime. Expected one such as Europe/Paris"),
+        ({"time_zone": "Factory"}, "time_zone: Factory. Expected one such as Europe/Paris"),
         ({"thresholds": "{max_rejected_share: 5%}"}, "thresholds: {'max_rejected_share': '5%'}."),
         # Silent otherwise: the last value, a key less, a time of day in the wrong half, or a month
         # that is not read.

@@ -71,6 +71,12 @@ def test_encodings(tmp_path, encoding, written):
     assert found[1].fields == ["Crème", "Käse"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path, encoding):
+    found = read(tmp_path, "\ufeffa,b\n1,2\n".encode(encoding), encoding)
+    assert [record.fields for record in found] == [["a", "b"], ["1", "2"]]
+
+
 def test_a_gzipped_file_is_unpacked(tmp_path):
     found = read(tmp_path, gzip.compress(b"a,b\n1,2\n"), name="A.CSV.GZ")
     assert [record.fields for record in found] == [["a", "b"], ["1", "2"]]

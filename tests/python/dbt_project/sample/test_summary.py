@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import json
 import shutil
 
+import pyarrow.parquet
 import pytest
 
 from dbt_project import summary
@@ -131,6 +133,39 @@ def test_every_file_is_read_once_whatever_its_name(write_chain, tiny, tmp_path):
     third.unlink()
     (folder / ".transactions_4.csv").write_text("no receipts")
     assert summary.summarise(folder) == pytest.approx(summary.summarise(written.folder))
+
+
+def receipt(tmp_path, **changes):
+    """A folder with one row of a Parquet file, all text but for what is changed."""
+    row = (
+        dict.fromkeys((*summary.COLUMNS, "SEG_1", "SEG_2"), "1")
+        | {"SHOP_DATE": "20060413"}
+        | changes
+    )
+    (tmp_path / "time.csv").write_text("shop_week,date_from,date_to\n1,20060410,20060416\n")
+    table = pyarrow.table({name: pyarrow.array([value]) for name, value in row.items()})
+    pyarrow.parquet.write_table(table, tmp_path / "transactions.parquet")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"BASKET_ID": "12345678901234567890"}, {"BASKET_ID": "SIM1-1"}, {"CUST_CODE": 1},
+        {"SEG_1": 1}, {"SHOP_DATE": "2006-04-13"}, {"SHOP_DATE": datetime.date(2006, 4, 13)},
+        {"CUST_CODE": ""},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_values_are_read_as_a_build_reads_them(tmp_path, changes):
+    figures = summary.summarise(receipt(tmp_path, **changes))
+    assert figures["baskets"] == 1
+    assert figures["customers"] == (changes.get("CUST_CODE") != "")
+
+
+def test_receipts_of_other_weeks_are_said(tmp_path, capsys):
+    assert summary.main([str(receipt(tmp_path, SHOP_WEEK="2"))]) == 2
+    assert "transactions* hold no row of a week of time.csv" in capsys.readouterr().err
 
 
 def test_the_command_prints_a_table_and_writes_json(write_chain, tiny, tmp_path, capsys):

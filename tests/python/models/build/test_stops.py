@@ -62,6 +62,26 @@ def test_there_is_something_to_learn_from(dbt, tmp_path, lines, split, returncod
         assert text.startswith(start)
 
 
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        ("1, validation_last_week: 2", "set all three of them, or none"),
+        ("2, validation_last_week: 1, test_last_week: 3", "2, 1, 3. Expected ascending weeks"),
+        # Text sorts otherwise, and a half would be rounded.
+        ('"9", validation_last_week: "10", test_last_week: "11"', "9, 10, 11. Expected ascending"),
+        ('1, validation_last_week: "2", test_last_week: 3', "1, 2, 3. Expected ascending weeks"),
+        ("0.5, validation_last_week: 1, test_last_week: 2", "0.5, 1, 2. Expected ascending weeks"),
+    ],
+)
+def test_splits_that_cannot_be(dbt, tmp_path, split, told):
+    result = dbt(
+        "compile", "--select", "int_split", "--vars", f"{{train_last_week: {split}}}", raw=tmp_path
+    )
+    assert result.returncode != 0
+    said = " ".join(result.output.split())
+    assert f"vars train_last_week, validation_last_week, test_last_week: {told}" in said
+
+
 # What dbt passes on of an error of DuckDB, and what is printed.
 ERRORS = {
     "Runtime Error in model stg_transactions (models/x.sql)\n  IO Error: Unexpected end of GZIP stream: "

@@ -21,7 +21,7 @@ encoding: cp1252
 decimal: ","
 basket: [Shop, Slip]
 customer: Card
-no_card: [0, 99-99]
+no_card: [0.0, 99-99]
 product: Article
 store: Shop
 date: Day
@@ -33,7 +33,7 @@ paid: Gross - Off
 regular: Gross
 coupon: "- Coupon"
 categories: [Group, Dept]
-set_aside: {fuel: {Dept: FUEL}, deposit: {Article: "007", Unit: ST}}
+set_aside: {fuel: {Dept: FUEL}, deposit: {Article: ["007", 8.0], Unit: ST}}
 lookups: {articles.csv: Article = Id}
 """
 HEADER = "Shop;Slip;Day;At;Card;Article;Text;Number;Unit;Gross;Off;Coupon"
@@ -109,6 +109,11 @@ LINES: list[tuple[str | None, str]] = [
     (None, line(Slip="41")),
     ("basket of more than 2147483647 units or 21474836.47", line(Slip="44", Gross="20000000,00")),
     ("basket of more than 2147483647 units or 21474836.47", line(Slip="44", Gross="20000000,00")),
+    ("deposit", line(Slip="46", Article="8")),
+    ("deposit", line(Slip="47", Article="8.00")),
+    (None, line(Slip="48", Article="08.0")),
+    (None, line(Shop="S1/2", Slip="45")),
+    (None, line(Shop="S1", Slip="2/45", Card="K2")),
 ]  # fmt: skip
 ACCEPT = "thresholds: {max_rejected_share: 1, max_rejected_share_of_file_or_week: 1}\n"
 
@@ -121,7 +126,8 @@ def write_lines(folder: Path, layout: Path) -> None:
     more = "\n".join([HEADER.lower(), line(Slip="90"), line(Slip="91", Number="0"), again, ""])
     (folder / "sales_2.csv.gz").write_bytes(gzip.compress(more.encode("cp1252")))
     (folder / "articles.csv").write_text(ARTICLES, encoding="cp1252")
-    (folder / "manual.pdf").write_text("no receipts")
+    for name in ("manual.pdf", "_old.csv", "._sales_1.csv"):
+        (folder / name).write_text("no receipts")
     layout.write_text(LAYOUT + ACCEPT, encoding="utf-8")
 
 

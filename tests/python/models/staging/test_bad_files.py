@@ -153,6 +153,11 @@ def time_with_date_cut_short(folder):
     (folder / "time.csv").write_text(TIME.replace("20060430", "2006043"))
 
 
+def time_of_a_century(folder):
+    write_raw(folder, [line()])
+    (folder / "time.csv").write_text(TIME.replace("20060430", "21060430"))
+
+
 def time_with_a_field_more(folder):
     write_raw(folder, [line()])
     (folder / "time.csv").write_text(TIME + "200610,20060501,20060507,x\n")
@@ -197,6 +202,7 @@ def time_backwards(folder):
         (time_with_date_cut_short, ["time.csv", "200609,20060424,2006043"]),
         (time_with_a_field_more, ["time.csv", "200610,20060501,20060507,x"]),
         (time_backwards, ["time.csv", "200610,20060507,20060501"]),
+        (time_of_a_century, ["time.csv", "200609,20060424,21060430", "less than a month"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -272,6 +278,16 @@ def test_overlapping_weeks_stop_the_build(dbt, tmp_path):
     result = dbt("build", raw=tmp_path)
     assert result.returncode == 1
     assert "Failure in test weeks_do_not_overlap" in result.output
+
+
+def test_weeks_that_are_left_out_are_said(dbt, tmp_path):
+    raw = write_raw(tmp_path, [line()])
+    (raw / "time.csv").write_text(TIME.replace("200608,20060417,20060423\n", ""))
+    warehouse = dbt("run", "--select", "stg_weeks", raw=raw)
+    result = dbt("test", "--select", "weeks_follow_each_other", raw=raw, into=warehouse)
+    assert result.returncode == 0
+    said = " ".join(result.output.split())
+    assert "no week holds the days between 2006-04-16 and 2006-04-24. List weeks without" in said
 
 
 def test_a_header_alone_is_said(dbt, tmp_path):

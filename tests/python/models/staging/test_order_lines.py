@@ -56,6 +56,8 @@ def test_files_are_accounted_for(staged):
     assert staged.rows(
         "select source_file, rows_read, rows_rejected, rows_set_aside from files_read order by all"
     ) == [("sales_1.csv", len(LINES), rejected, aside), ("sales_2.csv.gz", 3, 1, 0)]
+    known = staged.rows("select source_file from build_files order by source_file")
+    assert known == [("articles.csv",), ("sales_1.csv",), ("sales_2.csv.gz",)]
 
 
 AGAIN = (
@@ -106,6 +108,11 @@ def test_values_are_read_as_the_layout_says(staged):
         ("S1/11", "K1", "A1", *day, -1, -200, -200, -10, True, *dairy),
         ("S1/12", "K1", "A1", *day, 2, -50, 100, None, False, *dairy),
     ]
+
+
+def test_ids_of_several_columns_stay_apart(staged):
+    read = staged.rows("select basket_id from stg_transactions where basket_id like '%2/45'")
+    assert read == [("S1\\/2/45",), ("S1/2/45",)]
 
 
 def test_the_line_is_kept_as_it_is(staged):

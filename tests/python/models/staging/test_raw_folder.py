@@ -21,6 +21,7 @@ NAMES = [
     "TRANSACTIONS_200609.CSV", "transactions*.csv", "transactions_?.csv", "transactions {x,y}.csv",
     "transactions_cust_code=X.csv", "transactions 'q' \"r\".csv", "transactions_50%.csv",
     "transactions_\u00e4\u65e5.csv", "transactions.2006.csv", "transactions;--.csv",
+    "transactions_\n.csv",
 ]  # fmt: skip
 PACKED = ["transactions_q?.csv.gz", "transactions_200610.CSV.GZ"]
 IGNORED = [
@@ -55,6 +56,9 @@ def test_every_file_is_read_once(everything):
     assert everything.rows("select source_file from stg_transactions order by rowid") == [
         (name,) for name in sorted(NAMES + PACKED + parquet)
     ]
+    # By these a later build knows which files are new.
+    known = everything.rows("select source_file from build_files where source_file != 'Time.CSV'")
+    assert sorted(known) == [(name,) for name in sorted(NAMES + PACKED + parquet)]
 
 
 def test_names_override_no_column(everything):
@@ -91,12 +95,14 @@ def test_the_setting(dbt, tmp_path, folder, told):
     assert told is None or told in " ".join(result.output.split())
 
 
-def test_a_name_that_is_not_utf8_is_shown(dbt, tmp_path, capsys):
-    """As archives of other systems leave them. DuckDB stops at any such file, and names none."""
+@pytest.mark.parametrize(("name", "shown"), [(b"M\xe4rz", "M\ufffdrz"), (b"2024\\M", "2024\\M")])
+def test_a_name_that_duckdb_cannot_say_is_shown(dbt, tmp_path, capsys, name, shown):
+    """As archives of other systems leave them. DuckDB stops at one file, naming none, and does not
+    see the other."""
     raw = write_raw(tmp_path, [line()])
-    (raw / os.fsdecode(b"M\xe4rz")).mkdir()
-    (raw / os.fsdecode(b"M\xe4rz.txt")).write_text("not a receipt")
-    told = f"{raw}/M\ufffdrz.txt: its name is not UTF-8. Rename it"
+    (raw / os.fsdecode(name)).mkdir()
+    (raw / os.fsdecode(name + b".txt")).write_text("not a receipt")
+    told = f"{raw}/{shown}.txt: its name is not UTF-8, or holds a \\. Rename it"
     result = dbt("run", "--select", "staging", raw=raw)
     assert result.returncode != 0
     assert told in result.output
