@@ -263,6 +263,14 @@ def test_a_run_copied_without_links_goes_on(cache, tmp_path):
         assert not (folder / "last").exists() and not trainer.resume()
 
 
+def test_a_run_copied_without_its_best_does_not_go_on(cache, tmp_path):
+    """It may have been better than all that follow."""
+    make(cache, tmp_path / "run", dropout=0).fit()
+    shutil.copytree(tmp_path / "run" / "last", tmp_path / "copied" / "last")
+    with pytest.raises(CheckpointError, match="best, the best of 3 epochs, is missing"):
+        make(cache, tmp_path / "copied", dropout=0).resume()
+
+
 class Killed(BaseException):
     """Nothing in the program catches it."""
 
