@@ -75,6 +75,11 @@ def _run(options: argparse.Namespace) -> None:
     key = os.environ.get(KEY)
     if key is not None and len(key) < SHORTEST_KEY:
         raise InputError(f"{KEY}: expected at least {SHORTEST_KEY} characters")
+    if key is not None and not (key.isascii() and key.isprintable() and key == key.strip()):
+        raise InputError(
+            f"{KEY}: expected letters, digits and signs of ASCII, without spaces or line ends "
+            "around them: no header could hold it"
+        )
     if key is None and not only_loopback:
         raise InputError(
             f"--host: {options.host} can be reached by others: set {KEY} in the environment, or "
@@ -86,12 +91,14 @@ def _run(options: argparse.Namespace) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     torch.set_num_threads(options.threads)
     sys.setswitchinterval(SWITCH_SECONDS)
-    states = options.states or options.cache.with_name(f"{options.cache.name}.states")
     # Until the loop handles it, a signal to read the checkpoint again must wait, and not kill.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     listening = _listen(options.host, options.port)
+    cache = TensorCache(options.cache)
+    whole_path = Path(os.path.abspath(options.cache))  # of `.`, which has no name
+    states = options.states or whole_path.with_name(f"{whole_path.name}.states")
     service = Service(
-        options.checkpoint, TensorCache(options.cache), states, options.until_week,
+        options.checkpoint, cache, states, options.until_week,
         Bounds(batch=options.batch, live=options.live), options.prices,
     )  # fmt: skip
     server = uvicorn.Server(
@@ -122,8 +129,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(CONNECTIONS)
-    except OSError as error:
-        raise InputError(f"--host, --port: {host}:{port}: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:  # the latter of names that no host can have
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"--host, --port: {host}:{port}: {reason}") from None
     listening.setblocking(False)
     return listening
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import fcntl
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -95,13 +98,32 @@ def page_maker(module: str) -> Callable[[Mapping[str, Any], str], str]:
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[None]:
-    """Make it before the work, which takes minutes; an error leaves none that is empty. Raises
-    InputError where it holds anything."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"--out: {path} is there already: name a new folder")
+    """Make it before the work, which takes minutes, and have it to oneself; an error leaves none
+    that is empty. Raises InputError where it holds anything, and where another process is about to
+    write there, one of which would replace what the other has found."""
+    there = InputError(f"--out: {path} is there already: name a new folder")
+    if path.exists() and not path.is_dir():
+        raise there
     path.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path, os.O_RDONLY)
     try:
-        yield
+        _lock(lock, path)
+        if any(path.iterdir()):  # now that nobody else writes
+            raise there
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # it holds something
+                path.rmdir()
     finally:
-        with suppress(OSError):  # it holds something
-            path.rmdir()
+        os.close(lock)
+
+
+def _lock(folder: int, path: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(f"--out: another process writes to {path}: name a new folder") from None
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise  # else a file system without locks

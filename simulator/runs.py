@@ -49,7 +49,7 @@ def ready_simulator(
     torch.set_num_threads(1)
     keep_few_kernels()
     keep_freed_memory()
-    model = ready(checkpoint, cache, choose("auto"))
+    model = ready(checkpoint, cache, choose("auto"), start + 1)
     return Simulator(model, cache, start, customers, instrument)
 
 

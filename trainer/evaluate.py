@@ -94,8 +94,9 @@ def measure(options: argparse.Namespace) -> EvaluationMetrics | SeedMetrics:
             raise InputError("--baselines none and --baselines-only leave nothing to measure")
         scorers = []
     check_outputs(
-        ("--json", options.json, rb'\A\{\s*"checkpoints?": '),
-        ("--predictions", options.predictions, rb"top20"),  # a column, in the file's footer
+        ("--json", options.json, rb'\A\{\s*"checkpoints?": .*"hardware": \{'),
+        # Columns, in the file's footer.
+        ("--predictions", options.predictions, rb"target.*top20.*scorer.*PAR1\Z"),
     )
     cache = TensorCache(options.cache)
     if options.oracle:

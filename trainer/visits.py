@@ -9,6 +9,7 @@ from pathlib import Path
 from trainer.cache.atomic import new_file
 from trainer.cache.json_files import write_json
 from trainer.cache.reader import TensorCache
+from trainer.cache.split import split_weeks
 from trainer.commands.command import run_command
 from trainer.commands.errors import InputError
 from trainer.commands.options import CommandParser, check_output, measured_split, seed
@@ -53,7 +54,10 @@ def _run(options: argparse.Namespace) -> None:
             f"CHECKPOINT: {COUNTS} is another row of the table: write the folder's whole path"
         )
     backend, cache = choose(options.backend), TensorCache(options.cache)
-    models = [ready(load_checkpoint(each), cache, backend) for each in options.checkpoints]
+    first_week, _ = split_weeks(cache, options.split)
+    models = [
+        ready(load_checkpoint(each), cache, backend, first_week) for each in options.checkpoints
+    ]
     evaluator = VisitEvaluator(cache, options.split, options.seed)
     scores = {COUNTS: evaluator.counts()}
     for name, model in zip(names, models, strict=True):

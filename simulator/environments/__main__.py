@@ -28,6 +28,8 @@ from .valuation import table, value
 
 WEEKS = {"pricing": 52, "coupons": 26}
 """Weeks of an episode of each environment, unless told otherwise."""
+MARK = rb'\A\{\s*"environment": "\w+",\s*"lives": \d+,\s*"opening": '
+"""Of the files that the command writes, so that it replaces no others."""
 
 
 def _parser() -> CommandParser:
@@ -76,7 +78,7 @@ def _parser() -> CommandParser:
 def _run(options: argparse.Namespace) -> None:
     if options.environment == "coupons" and options.category is not None:
         raise InputError("--category is of pricing: coupons are for all categories")
-    check_output("--json", options.json, rb'\A\{\s*"environment": "')
+    check_output("--json", options.json, MARK)
     opening = Opening(
         customers=options.customers, products=options.products, stores=options.stores,
         chain=options.chain, weeks=options.weeks or WEEKS[options.environment],

@@ -48,6 +48,8 @@ from .values import NOBODY, ORACLE, PLAN, compared, lives_of
 
 WORLD, POLICY = rb"retailsim\.learned_world", rb"retailsim\.policy"
 TRIAL = rb"retailsim\.coupon_trial"
+VALUES = rb'\A\{\s*"lives": \d+,\s*"weeks": \d+,\s*"start": '
+COMPARISON = rb'\A\{\s*"base": "[^"]*",\s*"policies": '
 """In the files that commands write, so that they replace no others."""
 START, WEEKS, LIVES = 104, 104, 8
 OPTIMISER = "optimiser"
@@ -240,7 +242,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _value(options: argparse.Namespace) -> None:
-    check_output("--json", options.json, rb'\A\{\s*"lives": ')
+    check_output("--json", options.json, VALUES)
     opening = _opening(options)
     policies = [Made.load(path) for path in options.policies]
     of_each = {decides(made.kind): made.name for made in policies}
@@ -281,7 +283,7 @@ def _value(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     check_outputs(
-        ("--json", options.json, rb'"spearman": '),
+        ("--json", options.json, COMPARISON),
         ("--page", options.page, rb"RetailSim: policies"),
     )
     chains, base = read_pairs(options.values)

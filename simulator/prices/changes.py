@@ -31,6 +31,8 @@ MIN_WEEKS = 12
 """Weeks that must be there to learn from."""
 BOOSTING_WEIGHT = 0.3
 """Of LightGBM in the blend with our model, chosen on weeks 23-44 of The Complete Journey."""
+MARK = rb'\A\{\s*"price changes": \{\s*"fitted_to": '
+"""Of the files that the command writes, so that it replaces no others."""
 OURS, BLENDED = "our model", "our model and LightGBM"
 BLIND, BLIND_TO_ALL = "our model, blind to prices", "our model, blind to features too"
 TREES, REGRESSION = "LightGBM, with features", "own elasticities, with features"
@@ -72,7 +74,7 @@ def _parser() -> CommandParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    check_output("--json", options.json, rb'"price changes": ')
+    check_output("--json", options.json, MARK)
     cache = TensorCache(options.cache)
     weeks = cache.rows("weeks")
     start = options.start or split_weeks(cache, "test")[0]

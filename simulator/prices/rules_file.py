@@ -81,10 +81,11 @@ def _share(path: Path, name: str, text: Any, low: float, high: float) -> float:
 
 
 def _whole(path: Path, name: str, text: Any, most: int) -> int:
-    value = _number(text)
-    if not 0 <= value <= most or value != int(value):
+    """Digits alone: 5.0 is no ending, and 100% no number of products."""
+    is_whole = isinstance(text, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", text)
+    if not is_whole or int(text) > most:
         raise InputError(f"{path}: {name}: expected a whole number from 0 to {most}, not {text!r}")
-    return int(value)
+    return int(text)
 
 
 def _listed(path: Path, name: str, value: Any) -> list:

@@ -99,6 +99,9 @@ def _run(options: argparse.Namespace, command: str) -> None:
     instrument = instrument_of(options, cache, start)
     with output_folder(options.out):
         checkpoints = [load_checkpoint(path) for path in options.checkpoints]
+        digests = [each.weights_digest for each in checkpoints]
+        if len(set(digests)) < len(digests):  # intervals would hold a disagreement of none
+            raise InputError("CHECKPOINT: the same weights twice: name each model once")
         simulators = [
             ready_simulator(each, cache, start, instrument=instrument) for each in checkpoints
         ]
@@ -109,7 +112,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
             "scenario_text": text,
             "seed": options.seed,
             "cache_digest": cache.digest,
-            "weights_digests": [each.weights_digest for each in checkpoints],
+            "weights_digests": digests,
         }
         values = content(found, cache, facts)
         with new_folder(options.out) as fresh:

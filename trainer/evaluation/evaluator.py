@@ -24,6 +24,7 @@ from trainer.batches.tasks import TASKS
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.customer_sample import sample_customers
 from trainer.cache.reader import TensorCache
+from trainer.cache.split import split_weeks
 from trainer.commands.errors import InputError
 from trainer.evaluation.bootstrap import CustomerBootstrap
 from trainer.evaluation.calibration_table import CalibrationTable
@@ -36,6 +37,7 @@ from trainer.evaluation.ranking import tie_breaker
 from trainer.evaluation.scorers import MODEL, ModelScorer
 from trainer.evaluation.store import MEASURED_BY, BaselineStore, Measured, StoredChoices, of_cache
 from trainer.evaluation.strata import EvaluatedTrips
+from trainer.evaluation.unseen import check_unseen
 from trainer.evaluation.worth import TripSums
 from trainer.model.checkpoint import Checkpoint, load_checkpoint, model_for
 from trainer.model.config import WorldModelConfig
@@ -310,13 +312,15 @@ def run_evaluation(
     `trainer.model.encoder.backends.choose`; stderr says which it is. options: as for `Evaluator`,
     where the store is the one beside the cache if left out.
 
-    Raises CheckpointError where the checkpoint is unusable or does not fit the cache, OSError where
-    the file cannot be written, and what `Evaluator` and `choose` raise.
+    Raises CheckpointError where the checkpoint is unusable or does not fit the cache, InputError
+    where it was trained on weeks of the split, OSError where the file cannot be written, and what
+    `Evaluator` and `choose` raise.
     """
     model = digest = None
     if checkpoint is not None:
         chosen, read = choose(backend), load_checkpoint(checkpoint)
-        model, digest = ready(read, cache, chosen), read.weights_digest
+        first_week, _ = split_weeks(cache, split)
+        model, digest = ready(read, cache, chosen, first_week), read.weights_digest
     options = {"store": BaselineStore.beside(cache)} | options
     evaluator = Evaluator(cache, split, **options)
     if checkpoint is not None and evaluator.progress:
@@ -325,12 +329,17 @@ def run_evaluation(
         return replace(evaluator.run(model, record), weights_digest=digest)
 
 
-def ready(checkpoint: Checkpoint, cache: TensorCache, backend: Backend) -> WorldModel:
+def ready(
+    checkpoint: Checkpoint, cache: TensorCache, backend: Backend, first_week: int | None = None
+) -> WorldModel:
     """A checkpoint's model for this cache, on a GPU where there is one.
 
-    Raises CheckpointError where it does not fit the cache.
+    first_week: of those that it is measured on. Raises CheckpointError where it does not fit the
+    cache, InputError where it was trained on such weeks.
     """
     model = model_for(checkpoint, cache)
+    if first_week is not None:
+        check_unseen(checkpoint, cache, first_week)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     model.encoder.use(backend)
     return model

@@ -19,6 +19,7 @@ import numpy as np
 from trainer.baselines.boosting import Boosting
 from trainer.baselines.tuning import Choice
 from trainer.cache.reader import TensorCache
+from trainer.cache.split import split_weeks
 from trainer.commands.errors import InputError
 from trainer.evaluation.bootstrap import Estimate
 from trainer.evaluation.calibration_table import CalibrationRow
@@ -122,12 +123,13 @@ def run_seeds(
     start = time.perf_counter()
     chosen, trainings = choose(backend), [Training.of(load_checkpoint(each)) for each in folders]
     check_alike(trainings)
+    first_week, _ = split_weeks(cache, split)
     evaluator = Evaluator(cache, split, **{"store": BaselineStore.beside(cache)} | options)
 
     def models() -> Iterator[WorldModel]:
         """One after the other: with many products each takes hundreds of megabytes."""
         for each in trainings:
-            model = ready(load_checkpoint(each.folder), cache, chosen)
+            model = ready(load_checkpoint(each.folder), cache, chosen, first_week)
             if evaluator.progress:
                 print(f"seed {each.seed}, {chosen.reason}", file=sys.stderr)
             yield model

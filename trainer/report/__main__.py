@@ -61,7 +61,7 @@ def write_report(options: argparse.Namespace, command: str) -> tuple[Path, Evalu
     if options.evaluation and options.customers is not None:
         raise InputError("--customers: not with --evaluation, whose customers have been measured")
     cache = TensorCache(options.cache)
-    run = Run.read(options.run, cache)
+    run = Run.read(options.run, cache, options.split)
     out = options.out or options.run / "report.html"
     check_output("--out", out, rb"<title>RetailSim: run ")
     simulated = read_simulation(options.simulation, run, cache) if options.simulation else None

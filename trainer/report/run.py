@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from trainer.cache.reader import TensorCache
+from trainer.cache.split import split_weeks
+from trainer.evaluation.unseen import check_unseen
 from trainer.model.checkpoint import load_checkpoint, model_for
 from trainer.model.world_model import WorldModel
 from trainer.training.folder import BEST, LAST
@@ -30,18 +32,21 @@ class Run:
     """One row per epoch; empty if the run has none."""
 
     @classmethod
-    def read(cls, folder: Path, cache: TensorCache) -> Run:
-        """Read the folder that `trainer.fit` wrote, with the model ready for this cache.
+    def read(cls, folder: Path, cache: TensorCache, split: str = "test") -> Run:
+        """Read the folder that `trainer.fit` wrote, with the model ready for this cache, on whose
+        split it is measured.
 
         The curves are those of `last`, which every epoch was written to, or of `best` where that
         is all there is. Raises CheckpointError if a checkpoint is missing, damaged or of another
-        vocabulary.
+        vocabulary, InputError if it was trained on weeks of the split.
         """
         checkpoint = load_checkpoint(folder / BEST)
+        model = model_for(checkpoint, cache)
+        check_unseen(checkpoint, cache, split_weeks(cache, split)[0])
         newest = load_checkpoint(folder / LAST) if (folder / LAST).exists() else checkpoint
         return cls(
             folder=folder,
-            model=model_for(checkpoint, cache).to("cuda" if torch.cuda.is_available() else "cpu"),
+            model=model.to("cuda" if torch.cuda.is_available() else "cpu"),
             progress=checkpoint.progress,
             trained_on=checkpoint.cache_digest,
             weights_digest=checkpoint.weights_digest,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ class RankError(ExpectedError):
     """Another process of the training has ended."""
 
 
+TORCHRUN = "torchrun sets these; start with it, or unset WORLD_SIZE for one process"
 WORKERS = 8
 """Most loader processes of a rank."""
 
@@ -70,25 +72,41 @@ class Ranks:
             dist.barrier()
 
 
+def _from_torchrun(name: str, lowest: int, most: int) -> int:
+    """A whole number of the environment, the lowest one where it is not set. Raises InputError."""
+    text = os.environ.get(name, str(lowest))
+    if not re.fullmatch("[0-9]{1,9}", text) or not lowest <= int(text) <= most:
+        raise InputError(
+            f"{name}: expected a whole number from {lowest} to {most}, not {text!r}: {TORCHRUN}"
+        )
+    return int(text)
+
+
 @contextmanager
 def join_ranks(device: str = "auto") -> Iterator[Ranks]:
     """Join the other processes that torchrun started; alone without it.
 
     device: `auto` (a GPU where there is one), `cpu` or `cuda`. Processes talk over NCCL on GPUs and
-    gloo elsewhere. Raises InputError for a device that is not there, RankError where the others are
-    not reached or another process ends while this one waits for it.
+    gloo elsewhere. Raises InputError for a device that is not there and for what torchrun would not
+    set, RankError where the others are not reached or another process ends while this one waits for
+    it.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise InputError(f"device: expected auto, cpu or cuda, not {device!r}")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device: this machine has no CUDA GPU that torch can use")
     kind = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-    count = int(os.environ.get("WORLD_SIZE", 1))
+    count = _from_torchrun("WORLD_SIZE", 1, 1 << 20)
     if kind == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(_from_torchrun("LOCAL_RANK", 0, torch.cuda.device_count() - 1))
     if count == 1:
         yield Ranks(0, 1, torch.device(kind))
         return
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        if name not in os.environ:
+            raise InputError(f"WORLD_SIZE is {count} and {name} is not set: {TORCHRUN}")
+    for name, most in (("RANK", count - 1), ("MASTER_PORT", 65535)):
+        _from_torchrun(name, 0, most)
     try:
         dist.init_process_group("nccl" if kind == "cuda" else "gloo")
     except dist.DistError as error:

@@ -128,7 +128,8 @@ class Trainer:
     def resume(self) -> bool:
         """Go on from `folder/last`; False where there is none.
 
-        Raises CheckpointError where it is damaged or of another cache or configuration.
+        Raises CheckpointError where it is damaged or of another cache or configuration, and where
+        the best so far is missing.
         """
         last = self.folder / LAST
         if self.ranks.is_first:
@@ -184,6 +185,11 @@ class Trainer:
             ) from None
         if self.ranks.is_first:  # they are the sums of all ranks
             self._sums = sums
+            if self.curves and not (self.folder / BEST).exists():
+                raise CheckpointError(
+                    f"{self.folder / BEST}, the best of {len(self.curves)} epochs, is missing, and "
+                    "none may be better: put it back beside last, or start anew with --fresh"
+                )
         return True
 
     def fit(self) -> list[dict[str, Any]]:

@@ -213,6 +213,24 @@ def test_a_name_that_stands_twice_is_refused(server):
     server.get("/v1/customers/twofold", 404)
 
 
+def test_a_query_of_an_unknown_name_or_of_one_twice_is_refused(server):
+    for path, name, message in (
+        ("/v1/products?limt=15", "limt", "'limt' is unknown in the query: known are prefix, after"),
+        ("/v1/products?limit=15&limit=30", "limit", "'limit' stands more than once in the query"),
+        (
+            "/v1/customers/CUST0002?trip=1",
+            "trip",
+            "'trip' is unknown in the query: known are trips",
+        ),
+        ("/v1/model?labels=1", "labels", "'labels' is unknown in the query: there are none here"),
+    ):
+        error = server.get(path, 422)["error"]
+        assert (error["code"], error["field"]) == ("invalid", name)
+        assert error["message"].startswith(message)
+    assert server.refused(f"{BASKETS}?products=5", 422, **plan()) == ("invalid", "products")
+    server.get("/ready?at=1")  # of a load balancer that wants no cached answer
+
+
 def test_more_than_a_batch_holds_is_refused(server):
     body = {"requests": [plan()] * (REQUESTS + 1)}
     assert server.refused("/v1/next-baskets", 422, **body) == ("invalid", "requests")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,6 +113,13 @@ def test_a_signal_reads_the_checkpoint_again_and_another_one_stops(files, tmp_pa
     [
         (["--host", "0.0.0.0"], {}, "set RETAILSIM_API_KEY"),
         (["--host", "0.0.0.0"], {"RETAILSIM_API_KEY": "short"}, "at least 16 characters"),
+        ([], {"RETAILSIM_API_KEY": "a key of some length\n"}, "without spaces or line ends"),
+        ([], {"RETAILSIM_API_KEY": "ein längerer Schlüssel"}, "signs of ASCII"),
+        (
+            ["--host", "no..host"],
+            {"RETAILSIM_API_KEY": "a key of some length"},
+            "--host, --port: no..host",
+        ),
         (["--until-week", "31"], {}, "--until-week: expected 1 to 30, not 31"),
         (
             ["--host", "256.0.0.1"],
@@ -132,6 +140,16 @@ def test_what_cannot_be_served_is_one_line(
     printed = capsys.readouterr()
     assert message in printed.err and printed.err.startswith("error: ")
     assert len(printed.err.splitlines()) == 1 and not printed.out
+
+
+def test_states_lie_beside_a_cache_that_is_the_current_folder(files, tmp_path, capsys, monkeypatch):
+    from serving.__main__ import main
+
+    monkeypatch.chdir(shutil.copytree(files / "cache", tmp_path / "here"))
+    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: sockets[0].close())
+    assert main([str(files / "model"), "--cache", ".", "--port", "0"]) == 0
+    assert f"states in {tmp_path / 'here.states'}" in capsys.readouterr().out
+    assert (tmp_path / "here.states" / "states.sqlite").exists()
 
 
 def test_a_folder_without_a_checkpoint_is_one_line(files, tmp_path, capsys):

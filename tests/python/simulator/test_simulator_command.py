@@ -9,9 +9,11 @@ import json
 import pytest
 from toy_start import START
 
-from simulator.command import last_fresh_week
+from simulator.command import last_fresh_week, output_folder
 from simulator.run import main
+from trainer.cache.atomic import new_folder
 from trainer.cache.json_files import is_intact, read_json
+from trainer.commands.errors import InputError
 from trainer.model.checkpoint import load_checkpoint, save_checkpoint
 from trainer.report.run import Run
 from trainer.report.simulated import FIGURES, read_simulation
@@ -134,6 +136,20 @@ def test_errors_are_one_line(chain, folder, monkeypatch, capsys, arguments, mess
     assert printed == "" and error.count("\n") == 1
     assert error.startswith("error: ") and message in error
     assert sorted(folder.rglob("*")) == before
+
+
+def test_one_process_at_a_time_writes_to_a_folder(tmp_path):
+    out = tmp_path / "out"
+    with output_folder(out):
+        with pytest.raises(InputError, match="another process writes to"), output_folder(out):
+            pass
+        assert out.is_dir()
+    assert not out.exists()  # nothing was written
+    with output_folder(out), new_folder(out) as fresh:
+        (fresh / "found").touch()
+    with pytest.raises(InputError, match="is there already"), output_folder(out):
+        pass
+    assert (out / "found").exists()
 
 
 def test_it_starts_after_the_last_week_that_is_no_copy(chain):

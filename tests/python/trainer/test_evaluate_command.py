@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -11,9 +12,13 @@ import pytest
 import torch
 from toy import toy_cache
 
+from trainer import visits
+from trainer.cache.json_files import read_json, write_json
 from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
 from trainer.evaluate import main
-from trainer.model.checkpoint import save_checkpoint
+from trainer.evaluation.unseen import check_unseen
+from trainer.model.checkpoint import load_checkpoint, save_checkpoint
 from trainer.model.world_model import create_world_model
 from trainer.training import SCHEDULES
 
@@ -84,6 +89,7 @@ def test_strata_hold_the_difference_to_the_best_baseline(folder, tmp_path, capsy
 def test_every_answer_in_a_file(folder, tmp_path, capsys):
     out = tmp_path / "all.parquet"
     common = ["--cache", str(folder / "cache"), "--tasks", "next_known", "--predictions", str(out)]
+    common += ["--json", str(tmp_path / "figures.json")]  # both are replaced by the second command
     assert main([str(folder / "best"), *common]) == 0
     assert "model" in pq.read_table(out)["scorer"].to_pylist()
     assert main(["--baselines-only", *common]) == 0
@@ -203,6 +209,28 @@ def test_several_seeds_that_cannot_be_compared(folder, seeds, monkeypatch, capsy
     printed, error = capsys.readouterr()
     assert printed == "" and error.count("\n") == 1
     assert error.startswith("error: ") and message in error
+
+
+def test_weeks_that_a_model_was_trained_on_with_another_split_are_refused(folder, tmp_path, capsys):
+    manifest = shutil.copytree(folder / "cache", tmp_path / "early") / "manifest.json"
+    facts = read_json(manifest)
+    facts["split"] = {"train": [1, 10], "validation": [11, 15], "test": [16, 30]}
+    write_json(manifest, facts)
+    arguments = [str(folder / "best"), "--cache", str(manifest.parent)]
+    for command in (main, visits.main):
+        assert command(arguments) == 2
+        printed, error = capsys.readouterr()
+        assert printed == "" and error.count("\n") == 1
+        assert "best was trained on weeks up to 2005-12-22, and is asked about those from" in error
+    checkpoint, early = load_checkpoint(folder / "best"), TensorCache(manifest.parent)
+    with pytest.raises(InputError, match="was trained on weeks up to"):
+        check_unseen(checkpoint, early, 20)
+    check_unseen(checkpoint, early, 21)
+    write_json(manifest, facts | {"reference_vocabulary": "", "split_from": "warehouse"})
+    with pytest.raises(InputError, match="was trained on weeks up to"):
+        check_unseen(checkpoint, TensorCache(manifest.parent), 20)
+    write_json(manifest, facts | {"reference_vocabulary": "digest", "split_from": "warehouse"})
+    check_unseen(checkpoint, TensorCache(manifest.parent), 20)  # another chain
 
 
 @pytest.mark.parametrize(

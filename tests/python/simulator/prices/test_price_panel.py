@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from toy import TRAIN_LAST, WEEKS, toy_columns, toy_manifest
 
-from simulator.prices.changes import main
+from simulator.prices.changes import MARK, main
 from simulator.prices.panel import MIN_TRIPS, carried, read_panel
 from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
+from trainer.commands.options import check_output
 
 PRODUCTS = 25
 
@@ -124,6 +125,7 @@ def test_the_command_prints_goals_beside_figures(cache, tmp_path, capsys):
     file = tmp_path / "changes.json"
     options = ["--cache", str(cache.folder), "--start", "20", "--json", str(file)]
     assert main(options) == 0
+    check_output("--json", file, MARK)
     out = capsys.readouterr().out
     assert "LightGBM, with features" in out and "not identified" in out
     content = json.loads(file.read_text())

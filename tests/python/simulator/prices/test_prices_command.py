@@ -254,6 +254,8 @@ def test_all_rules(rules_of, cache):
         ("most_changes: 1.5", "most_changes: expected a whole number from 0"),
         ("endings: 9", "endings: expected a list"),
         ("endings: [100]", "endings: expected a whole number from 0 to 99"),
+        ("endings: [5.0]", "endings: expected a whole number from 0 to 99"),
+        ("most_changes: 100%", "most_changes: expected a whole number from 0"),
         ("products: [PRD0]", "products: PRD0 is no product with enough sales"),
         ("categories: [C0]", "categories: the chain has no C0"),
         ("parity: [{product: PRD0}]", "parity, entry 1: expected product, times, of, within"),

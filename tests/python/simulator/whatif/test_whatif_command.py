@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import html
 import json
 import re
+import shutil
 
 import pytest
+import torch
 from made_up_runs import MadeUp
 from toy_start import START
 
@@ -42,6 +45,7 @@ def folder(chain, tmp_path_factory):
     cache, model = chain
     folder = tmp_path_factory.mktemp("whatif")
     save_checkpoint(folder / "best", model, cache, {})
+    shutil.copytree(folder / "best", folder / "copy")
     (folder / "plan.yml").write_text(PLAN)
     codes = [code.decode() for code in cache["products.code"].tolist()]
     rows = "".join(f"{code},40\n" for code in codes)
@@ -141,9 +145,12 @@ def test_one_process_finds_the_same_as_two(chain, folder, quick, tmp_path, capsy
 
 
 def test_several_models_have_runs_of_their_own(chain, folder, quick, tmp_path):
-    """Without costs; the same model twice, so that only the seeds differ."""
+    """Without costs; receipts are made up alike for both, so that only the seeds differ."""
     cache, model = chain
-    save_checkpoint(tmp_path / "other", model, cache, {})
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    save_checkpoint(tmp_path / "other", other, cache, {})
     arguments = given(cache, folder, "--out", tmp_path / "out", "--runs", "1")
     place = arguments.index("--costs")
     del arguments[place : place + 2]
@@ -173,6 +180,7 @@ def test_several_models_have_runs_of_their_own(chain, folder, quick, tmp_path):
         (["--start", "28"], "weeks: 26 holds none of the simulated weeks, 29-30"),
         (["--start", "31"], "start 31: expected a week from 20"),
         (["best"], "CHECKPOINT: the same folder twice"),
+        (["copy"], "CHECKPOINT: the same weights twice"),
     ],
 )
 def test_errors_are_one_line(chain, folder, monkeypatch, capsys, arguments, message):
@@ -183,7 +191,7 @@ def test_errors_are_one_line(chain, folder, monkeypatch, capsys, arguments, mess
     ):  # fmt: skip
         (folder / name).write_text(text)
     before = sorted(folder.rglob("*"))
-    first = arguments if arguments == ["best"] else []
+    first = arguments if arguments in (["best"], ["copy"]) else []
     more = [] if first else arguments
     out = [] if "--out" in more else ["--out", "new"]
     assert main([*first, *given(chain[0], folder), *out, *more]) == 2

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,27 @@ def test_an_output_replaces_the_command_s_own_files_only(tmp_path):
     for wrong in (tmp_path, tmp_path / "no" / "x", Path("/dev/null")):
         with pytest.raises(InputError, match="--json: "):
             check_output("--json", wrong, b"mark")
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "text"),
+    [
+        ("trainer.evaluate", "--baselines-only --json", '{"checkpoint": "step-9", "epochs": 3}'),
+        ("trainer.evaluate", "--baselines-only --predictions", "target,top20,scorer"),
+        ("simulator.environments.__main__", "pricing --json", '{"environment": "production"}'),
+        ("simulator.policy.__main__", "value a --raw b --json", '{"lives": 9, "level": 1}'),
+        ("simulator.policy.__main__", "compare a b --json", '{"pearson": 1, "spearman": 0.5}'),
+        ("simulator.prices.changes", "--json", '{"price changes": 2}'),
+    ],
+)
+def test_files_of_others_with_a_word_of_a_command_s_own_are_kept(
+    tmp_path, capsys, command, arguments, text
+):
+    path = tmp_path / "mine"
+    path.write_text(text)
+    assert import_module(command).main([*arguments.split(), str(path)]) == 2
+    assert "mine is there already, and this command did not write it" in capsys.readouterr().err
+    assert path.read_text() == text
 
 
 def test_two_options_write_to_two_files(tmp_path):

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from toy import TRAIN_LAST, toy_cache
 
 from trainer.cache.reader import TensorCache
+from trainer.commands.errors import InputError
 from trainer.model import checkpoint
 from trainer.model.checkpoint import CheckpointError, NotFiniteError, load_checkpoint
 from trainer.model.world_model import create_world_model
@@ -260,6 +261,14 @@ def test_a_run_copied_without_links_goes_on(cache, tmp_path):
         assert_same_run(tmp_path / "run", folder)
         trainer.start_over()
         assert not (folder / "last").exists() and not trainer.resume()
+
+
+def test_a_run_copied_without_its_best_does_not_go_on(cache, tmp_path):
+    """It may have been better than all that follow."""
+    make(cache, tmp_path / "run", dropout=0).fit()
+    shutil.copytree(tmp_path / "run" / "last", tmp_path / "copied" / "last")
+    with pytest.raises(CheckpointError, match="best, the best of 3 epochs, is missing"):
+        make(cache, tmp_path / "copied", dropout=0).resume()
 
 
 class Killed(BaseException):
@@ -568,3 +577,29 @@ def test_a_missing_gpu_is_said(monkeypatch):
         pass
     with join_ranks("auto") as ranks:
         assert ranks == Ranks(0, 1, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"WORLD_SIZE": ""}, "WORLD_SIZE: expected a whole number from 1 to .*, not ''"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE: expected a whole number from 1"),
+        ({"WORLD_SIZE": "two"}, "start with it, or unset WORLD_SIZE"),
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE is 2 and RANK is not set: torchrun sets these"),
+        (
+            {"WORLD_SIZE": "2", "RANK": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"},
+            "RANK: expected a whole number from 0 to 1, not '2'",
+        ),
+        (
+            {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "a"},
+            "MASTER_PORT: expected a whole number",
+        ),
+    ],
+)
+def test_settings_that_torchrun_would_not_make_are_named(monkeypatch, settings, message):
+    for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=message), join_ranks("cpu"):
+        pass
