@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from simulator.prices.demand_response import DemandResponse, fit_demand_response
 from simulator.prices.instrument import instrumented
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
+from trainer.commands.options import CommandParser, whole
 
 UNITS = 300
 """The elasticities of products that sold fewer are not judged."""
@@ -50,8 +52,16 @@ class PriceChain:
         )  # fmt: skip
 
 
+def chain_options(made: CommandParser) -> None:
+    """The options that `price_chain` reads."""
+    add = made.add_argument
+    add("raw", type=Path, metavar="RAW", help="folder of python -m dbt_project.sample")
+    add("--cache", type=Path, default=Path("cache"), help="of the same chain (default: cache)")
+    add("--start", type=whole(14), default=95, help="last week that is read (default: 95)")
+
+
 def price_chain(options: argparse.Namespace, weeks: int) -> PriceChain:
-    """Of the options raw, cache and start; weeks: how many are lived after the start.
+    """Of `chain_options`; weeks: how many are lived after the start.
 
     Raises InputError where the chain is too short or sells too little.
     """

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import parser, write_result
-from benchmarks.price_chain import UNITS, PriceChain, price_chain
+from benchmarks.price_chain import UNITS, PriceChain, chain_options, price_chain
 from benchmarks.price_scenarios import ndcg
 from dbt_project.sample import World
 from dbt_project.sample.actions import Actions
@@ -47,10 +47,8 @@ ABSENCE = 4
 
 def _parser() -> CommandParser:
     made = parser(__doc__)
+    chain_options(made)
     add = made.add_argument
-    add("raw", type=Path, metavar="RAW", help="folder of python -m dbt_project.sample")
-    add("--cache", type=Path, default=Path("cache"), help="of the same chain (default: cache)")
-    add("--start", type=whole(14), default=95, help="last week that is read (default: 95)")
     add("--weeks", type=whole(), default=8, help="without or with a product (default: 8)")
     add("--runs", type=whole(2), default=4, help="different futures (default: 4)")
     add("--draws", type=whole(), default=3, help="products of each need in turn (default: 3)")

@@ -32,7 +32,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.common import parser, write_result
-from benchmarks.price_chain import UNITS, price_chain
+from benchmarks.price_chain import UNITS, chain_options, price_chain
 from benchmarks.price_scenarios import (
     Truth,
     agreement,
@@ -57,10 +57,8 @@ OURS_INSTRUMENTED = "our model, instrumented"
 
 def _parser() -> CommandParser:
     made = parser(__doc__)
+    chain_options(made)
     add = made.add_argument
-    add("raw", type=Path, metavar="RAW", help="folder of python -m dbt_project.sample")
-    add("--cache", type=Path, default=Path("cache"), help="of the same chain (default: cache)")
-    add("--start", type=whole(14), default=95, help="last week that is read (default: 95)")
     add("--weeks", type=whole(), default=8, help="lived after it (default: 8)")
     add("--runs", type=whole(2), default=4, help="different futures (default: 4)")
     add(

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import parser, write_result
-from benchmarks.price_chain import UNITS, PriceChain, lived, price_chain
+from benchmarks.price_chain import UNITS, PriceChain, chain_options, lived, price_chain
 from benchmarks.price_scenarios import ndcg
 from dbt_project.sample.counterfactual import Effect, Held, at_prices, live_on
 from dbt_project.sample.response import week_elasticities
@@ -41,10 +41,8 @@ PROMISES = "promised", "promised_at_usual_prices"
 
 def _parser() -> CommandParser:
     made = parser(__doc__)
+    chain_options(made)
     add = made.add_argument
-    add("raw", type=Path, metavar="RAW", help="folder of python -m dbt_project.sample")
-    add("--cache", type=Path, default=Path("cache"), help="of the same chain (default: cache)")
-    add("--start", type=whole(), default=95, help="last week that is read (default: 95)")
     add("--weeks", type=whole(), default=22, help="lived after it (default: 22)")
     add("--runs", type=whole(), default=4, help="different futures (default: 4)")
     add(

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from simulator.item_figures import Assortment, Before
 from trainer.batches.batch import Questions
-from trainer.batches.loaders import EvaluationDataLoader, Hidden
+from trainer.batches.loaders import EvaluationDataLoader
 from trainer.batches.masking import MaskedItems
+from trainer.batches.timeline_loader import Hidden
 from trainer.batches.timelines import WorldModelDataset
 from trainer.cache.reader import TensorCache
 from trainer.cache.vocabulary import PAD

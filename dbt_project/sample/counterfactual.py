@@ -120,12 +120,6 @@ class Comparison:
             *(o.units[:, weeks, products].sum((1, 2)) for o in (self.before, self.after))
         )
 
-    def household_value(self, households: np.ndarray) -> Effect:
-        """Profit that some households bring."""
-        return Effect.of(
-            *(o.household_profit[:, households].sum(1) for o in (self.before, self.after))
-        )
-
 
 def counterfactual(
     world: World, plan: Plan, weeks: int, runs: int = 8, against: Plan | None = None

@@ -28,9 +28,6 @@ from .settings import Setting
 from .weekly import beliefs
 
 Settings = dict[str, Any]
-Arrays = dict[str, np.ndarray]
-Curve = list[tuple[int, float]]
-"""Weeks lived so far, and profit a week."""
 ARMS_AT_MOST = 200
 
 

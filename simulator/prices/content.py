@@ -57,8 +57,8 @@ def content(
         "own": _own(r, found),
         "buying_at_all": {"lasting": r.lasting, "passing": r.passing},
         "visits": {
-            "elasticity": _number(-response.visits.value),
-            "standard_error": _number(response.visits.error),
+            "elasticity": rounded(-response.visits.value),
+            "standard_error": rounded(response.visits.error),
         },
         "announced": _announced(r),
         "instead": {"share": response.instead.value, "words": response.instead.words()},
@@ -71,7 +71,7 @@ def _own(r: PriceResponse, found: Elasticities) -> dict[str, float | None]:
     own = found.value[(found.sold == found.priced) & r.moved[found.sold]]
     own = own[np.isfinite(own)]
     ends = {"low": 0.1, "median": 0.5, "high": 0.9}
-    return {name: _number(np.quantile(own, q) if len(own) else np.nan) for name, q in ends.items()}
+    return {name: rounded(np.quantile(own, q) if len(own) else np.nan) for name, q in ends.items()}
 
 
 def _announced(r: PriceResponse) -> dict[str, dict[str, float]]:
@@ -93,7 +93,7 @@ def add_instrument(content: dict[str, Any], cache: TensorCache, demand: Expected
     content["instrument"] = contrasts(found) | {"own_without": _own(found.without, without)}
     for i in np.flatnonzero(without.sold == without.priced).tolist():
         row = content["products"][without.sold[i]]
-        row[WITHOUT] = None if row["rests_on"] == NEVER_MOVED else _number(without.value[i])
+        row[WITHOUT] = None if row["rests_on"] == NEVER_MOVED else rounded(without.value[i])
 
 
 def contrasts(found: Instrument) -> dict[str, dict[str, Any]]:
@@ -103,7 +103,7 @@ def contrasts(found: Instrument) -> dict[str, dict[str, Any]]:
 
 def _contrast(found: Contrast) -> dict[str, Any]:
     values = {
-        name: _number(value) if isinstance(value, float) else value
+        name: rounded(value) if isinstance(value, float) else value
         for name, value in asdict(found).items()
     }
     return values | {"is_strong": found.is_strong, "is_used": found.is_used}
@@ -115,16 +115,16 @@ def add_plan(
     """Put a plan beside what `content` made; text: the file of rules."""
     content["plan"] = {
         "changed": int((plan.before != plan.after).sum()),
-        "profit_before": _number(plan.profit_before), "profit_after": _number(plan.profit_after),
-        "usual_gain": _number(plan.usual_gain),
-        "units_before": _number(plan.units_before.sum()),
-        "units_after": _number(plan.units_after.sum()),
+        "profit_before": rounded(plan.profit_before), "profit_after": rounded(plan.profit_after),
+        "usual_gain": rounded(plan.usual_gain),
+        "units_before": rounded(plan.units_before.sum()),
+        "units_after": rounded(plan.units_after.sum()),
         "rules": kept(rules, plan, cost), "rules_text": text,
     }  # fmt: skip
     for i, row in enumerate(content["products"]):
         row |= {
-            "unit_cost_pence": _number(cost[i]), "new_price_pence": int(plan.after[i]),
-            "new_units_a_week": _number(plan.units_after[i]), "gain_pence": _number(plan.gain[i]),
+            "unit_cost_pence": rounded(cost[i]), "new_price_pence": int(plan.after[i]),
+            "new_units_a_week": rounded(plan.units_after[i]), "gain_pence": rounded(plan.gain[i]),
         }  # fmt: skip
 
 
@@ -159,10 +159,10 @@ def _products(
     rows = [
         {
             "product": codes[i], "category": category[i], "department": department[i],
-            "need": int(r.need[i]), "share_of_need": _number(r.share[i]),
+            "need": int(r.need[i]), "share_of_need": rounded(r.share[i]),
             **dict.fromkeys(ENDS), "rests_on": of, "weeks_with_a_move": int(moves[i]),
-            "standard_deviation_of_log_price": _number(spread[i]),
-            "price_pence": int(prices[i]), "units_a_week": _number(units[i]), "rivals": [],
+            "standard_deviation_of_log_price": rounded(spread[i]),
+            "price_pence": int(prices[i]), "units_a_week": rounded(units[i]), "rivals": [],
         }
         for i, of in enumerate(verdict(r).tolist())
     ]  # fmt: skip
@@ -196,14 +196,14 @@ def _by_strength(found: Elasticities) -> list[int]:
 
 def _ends(found: Elasticities, i: int) -> dict[str, float | None]:
     values = (found.value, found.low, found.high)
-    return {name: _number(each[i]) for name, each in zip(ENDS, values, strict=True)}
+    return {name: rounded(each[i]) for name, each in zip(ENDS, values, strict=True)}
 
 
 def _texts(codes: np.ndarray) -> list[str]:
     return [code.decode() for code in codes.tolist()]
 
 
-def _number(value: float) -> float | None:
+def rounded(value: float) -> float | None:
     """Rounded to what a person or a spreadsheet can use; None for what is not known."""
     return round(float(value), 4) if np.isfinite(value) else None
 

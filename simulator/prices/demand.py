@@ -56,12 +56,6 @@ class Demand:
     """(P, 3) coefficients of `OWN` of each product."""
     error: np.ndarray
     """(P, 3) their standard errors, given the pooled coefficients and the covariances."""
-    chain: np.ndarray
-    """(3,) the chain's coefficients of `OWN`."""
-    category_spread: np.ndarray
-    """(3, 3) covariance of the categories' deviations from the chain."""
-    product_spread: np.ndarray
-    """(3, 3) covariance of the products' from their category."""
     hyper: np.ndarray
     """(3,) as `HYPER`."""
 
@@ -119,9 +113,8 @@ def fit(panel: Panel, last_week: int, with_prices: bool = True, progress: bool =
     theta, of_category, of_product, hyper = values
     own = theta[: len(OWN)] + of_category[problem.category] + of_product
     return Demand(
-        evidence, moving, theta[len(OWN) :].numpy(), own.numpy(), error.numpy(),
-        theta[: len(OWN)].numpy(), spreads[0].numpy(), spreads[1].numpy(), hyper.numpy(),
-    )  # fmt: skip
+        evidence, moving, theta[len(OWN) :].numpy(), own.numpy(), error.numpy(), hyper.numpy()
+    )
 
 
 class _Problem:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.prices.content import contrasts
+from simulator.prices.content import contrasts, rounded
 from simulator.prices.text_report import told
 from simulator.whatif.compare import Table, WhatIf
 from simulator.whatif.counting import ADDITIVE, DURING
@@ -42,10 +42,10 @@ def content(found: WhatIf, cache: TensorCache, facts: Mapping[str, Any]) -> dict
         "tables": tables,
         "products": _products(found),
         "by_model": [
-            {name: _json(each) for name, each in zip(found.measures, model, strict=True)}
+            {name: rounded(each) for name, each in zip(found.measures, model, strict=True)}
             for model in found.by_model.tolist()
         ],
-        "shares": {name: [_json(each) for each in ends] for name, ends in found.shares.items()},
+        "shares": {name: [rounded(each) for each in ends] for name, ends in found.shares.items()},
     }
 
 
@@ -183,7 +183,7 @@ def _figure(found: WhatIf, table: Table, row: int, measure: str) -> dict[str, An
         each.without[at], each.without[at] + each.change[at], each.change[at], each.error[at],
         each.low[at], each.high[at],
     )  # fmt: skip
-    numbers = map(_json, values)
+    numbers = map(rounded, values)
     return dict(zip(FIGURE, [*numbers, bool(each.stands_out[at])], strict=True))
 
 
@@ -195,8 +195,3 @@ def _sold(table: Table) -> np.ndarray:
 
 def _column(table: Table, measure: int) -> np.ndarray:
     return table.difference.without[:, measure]
-
-
-def _json(value: float) -> float | None:
-    """Rounded to what a person or a spreadsheet can use; None for what is not known."""
-    return round(float(value), 4) if np.isfinite(value) else None

@@ -7,8 +7,6 @@ D decoder tokens, R rows of logits, G targets, K query tokens and S slots of a d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -19,8 +17,6 @@ from trainer.features.purchase_history import PurchaseHistory
 from trainer.features.tensors import TensorRecord
 from trainer.features.trips import Items, Trips
 from trainer.features.visits import Visits
-
-Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -45,15 +41,6 @@ class Baskets(TensorRecord):
     place: Tensor
     """(queries,) int64 place of each query token among the slots of all buckets, one bucket after
     the other."""
-
-    def by_queries(self) -> list[tuple[Tensor, Tensor]]:
-        """Questions (n,) and queries (n, K), successive buckets of the same K joined: for what does
-        not depend on a basket's length."""
-        groups = groupby(self.buckets, key=lambda bucket: bucket.query.shape[1])
-        return [
-            (torch.cat([b.question for b in group]), torch.cat([b.query for b in group]))
-            for group in (list(buckets) for _, buckets in groups)
-        ]
 
     def flat(self, padded: list[Tensor]) -> Tensor:
         """One (n, K, width) per bucket to (queries, width), in the order of the queries."""

@@ -108,7 +108,7 @@ class TokenScores:
         return torch.cat([top.values for top in found]), torch.cat([top.indices for top in found])
 
     def focal(self, targets: Tensor, weights: Tensor, rows: Tensor, gamma: float) -> Tensor:
-        """The weighted sum of focal losses, 0-dimensional: see `trainer.training.losses.FocalLoss`.
+        """The weighted sum of focal losses, 0-dimensional: see `training.loss_parts.FocalLoss`.
 
         targets (G,) tokens, weights (G,), rows (G,) int64 of the logits that predict them. Under
         autocast the matrix products are in its dtype.

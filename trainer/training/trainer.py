@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -19,7 +17,7 @@ from tqdm import tqdm
 from trainer.batches.batch import TimelineBatch
 from trainer.batches.loaders import WorldModelDataLoader, draw_seed
 from trainer.batches.timelines import WorldModelDataset
-from trainer.cache.atomic import errors_naming, new_file, recover
+from trainer.cache.atomic import recover
 from trainer.cache.reader import TensorCache
 from trainer.features.settings import FeatureSettings
 from trainer.model.checkpoint import (
@@ -35,8 +33,10 @@ from trainer.model.world_model import WorldModel
 from trainer.training.allocator import return_freed_memory
 from trainer.training.averaging import AveragedWeights
 from trainer.training.config import Phase, TrainingConfig
-from trainer.training.folder import BEST, CURVES, EVENTS, LAST, TENSORBOARD, clear
+from trainer.training.curves import write_curves
+from trainer.training.folder import BEST, LAST, clear
 from trainer.training.losses import PARTS, WorldModelLoss
+from trainer.training.optimiser import adamw, load_state, state_of
 from trainer.training.precision import Precision
 from trainer.training.ranks import Ranks
 from trainer.training.shards import steps_of
@@ -86,12 +86,7 @@ class Trainer:
         self.precision = Precision.of(config.precision, self.ranks.device)
         self.model.purchases.use_bfloat16 = self.precision.large_products
         self.progress = progress and self.ranks.is_first
-        self.optimiser = torch.optim.AdamW(
-            _groups(self.model, config.weight_decay),
-            lr=config.learning_rate(0, 0),
-            betas=(0.9, 0.98),
-            fused=True,
-        )
+        self.optimiser = adamw(self.model, config.learning_rate(0, 0), config.weight_decay)
         self.averaged = AveragedWeights(self.model, config.averaging)
         self.datasets = {
             phase: WorldModelDataset(cache, "train", first_week=_first_week(cache, phase))
@@ -174,7 +169,7 @@ class Trainer:
         try:
             self.model.load_state_dict(checkpoint.weights)
             self.averaged.load(checkpoint.training)
-            self._load_optimiser(checkpoint.training)
+            load_state(self.optimiser, self.model, checkpoint.training)
             sums = checkpoint.training["sums"].to(self.ranks.device)
             self.epoch, self._start = progress["epoch"], progress["batch"]
             self.curves = progress["curves"]
@@ -256,7 +251,7 @@ class Trainer:
         self._sums = self._nothing()
         self.epoch, self._start = epoch + 1, 0
         if self.ranks.is_first:
-            self._log(row)
+            write_curves(self.folder, self.curves)
             if self._best() == len(self.curves) - 1:
                 self._checkpoint(BEST, epoch + 1, 0)
         self._save(epoch + 1, 0)
@@ -383,7 +378,8 @@ class Trainer:
 
         Called where something is saved, not at every step: reading a number waits for the device.
         """
-        state = {"the loss": sums} | self.model.state_dict() | self._optimiser_state()
+        state = {"the loss": sums} | self.model.state_dict()
+        state |= state_of(self.optimiser, self.model)
         if name := not_finite(state):
             raise NotFiniteError(
                 f"training diverged in epoch {epoch + 1}: {name} is not a finite number, and is "
@@ -399,63 +395,19 @@ class Trainer:
             "curves": self.curves,
             "shards": self.cache.shards,
         }
-        training = self._optimiser_state() | {"sums": self._sums} if name == LAST else None
+        training = None
+        if name == LAST:
+            training = state_of(self.optimiser, self.model) | {"sums": self._sums}
         with self.averaged.in_model() as of_last_step:
             if training is not None:
                 training |= of_last_step
             save_checkpoint(self.folder / name, self.model, self.cache, progress, training)
-
-    def _optimiser_state(self) -> dict[str, Tensor]:
-        names = {p: name for name, p in self.model.named_parameters()}
-        return {
-            f"optimiser.{names[parameter]}.{key}": torch.as_tensor(value)
-            for parameter, state in self.optimiser.state.items()
-            for key, value in state.items()
-        }
-
-    def _load_optimiser(self, tensors: dict[str, Tensor]) -> None:
-        parameters = dict(self.model.named_parameters())
-        for name, value in tensors.items():
-            if name.startswith("optimiser."):
-                parameter, _, key = name.removeprefix("optimiser.").rpartition(".")
-                held = parameters[parameter]
-                self.optimiser.state[held][key] = value.to(held.device)
-
-    def _log(self, row: dict[str, Any]) -> None:
-        with new_file(self.folder / CURVES) as fresh:
-            fresh.write_text("".join(json.dumps(line) + "\n" for line in self.curves), "utf-8")
-        _log_to_tensorboard(self.folder / TENSORBOARD, row)
 
 
 def _first_week(cache: TensorCache, phase: Phase) -> int:
     """The first training week with target trips of the phase."""
     first, last = cache.split["train"]
     return last + 1 - math.ceil(phase.recent * (last + 1 - first))
-
-
-COUNT_WEIGHT_RATE = 20.0
-"""Learning rate of the weights of counts, as a multiple of the others' rate. They have further to
-go: those of the likeness of trips start at up to 14, and until they have moved the network learns
-to make up for them."""
-
-
-def _groups(model: WorldModel, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameter groups of the optimiser.
-
-    Matrices decay; biases, norms and weights of counts do not. Nor do the auxiliary heads: while
-    their losses are switched off, decay would only shrink them.
-    """
-    counts, heads = set(model.count_weights()), set(model.auxiliary_heads())
-    matrices, others = [], []
-    for parameter in model.parameters():
-        if parameter not in counts:
-            decays = parameter.dim() >= 2 and parameter not in heads
-            (matrices if decays else others).append(parameter)
-    return [
-        {"params": matrices, "weight_decay": weight_decay, "factor": 1.0},
-        {"params": others, "weight_decay": 0.0, "factor": 1.0},
-        {"params": model.count_weights(), "weight_decay": 0.0, "factor": COUNT_WEIGHT_RATE},
-    ]
 
 
 def _touch(predictions: Predictions) -> Tensor:
@@ -466,22 +418,3 @@ def _touch(predictions: Predictions) -> Tensor:
     """
     parts = [predictions.embeddings, predictions.visits, *predictions.context.values()]
     return sum(part.sum() for part in parts) * 0
-
-
-def _log_to_tensorboard(folder: Path, row: dict[str, Any]) -> None:
-    """Write a row of the curves, where TensorBoard is installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return
-    # Its thread's errors are raised here as well; Python would print their stack trace besides.
-    hook, threading.excepthook = threading.excepthook, lambda _: None
-    try:
-        with errors_naming(folder):
-            writer = SummaryWriter(str(folder), filename_suffix=EVENTS)
-            for name, value in row.items():
-                if isinstance(value, (int, float)) and name != "epoch":
-                    writer.add_scalar(name, value, row["epoch"])
-            writer.close()
-    finally:
-        threading.excepthook = hook

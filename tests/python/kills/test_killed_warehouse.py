@@ -21,8 +21,6 @@ from trainer.cache.reader import TensorCache
 
 CHAIN = "--customers 30 --products 62 --stores 4 --workers 1"
 DBT = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors"]
-NO_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
-"""They read no receipts, and write nothing."""
 
 
 @dataclass(frozen=True)

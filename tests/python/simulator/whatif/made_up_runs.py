@@ -38,7 +38,7 @@ class MadeUp:
         trips = TRIPS * weeks
         week = self.start + 1 + np.arange(trips) // TRIPS
         store = draw.integers(-1, self.cache.rows("stores"), trips)
-        customer = draw.integers(-2, 60, trips)
+        customer = draw.integers(NEW, 60, trips)
         tokens = [np.sort(draw.choice(self.cache.products - 1, 5, False)) + 1 for _ in week]
         units = [draw.integers(1, 4, 5) for _ in week]
         pence = [draw.integers(50, 500, 5) * own for own in units]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from trainer.model.token_scores import TokenScores
-from trainer.training.losses import FocalLoss
+from trainer.training.loss_parts import FocalLoss
 
 ROWS, QUESTIONS, CHANNELS, TOKENS, GROUPS = 7, 5, 4, 11, 4
 

@@ -13,15 +13,9 @@ import torch.multiprocessing as mp
 from torch.nn import functional as F
 
 from trainer.model.outputs import Predictions
-from trainer.training.losses import (
-    ContrastiveLoss,
-    FocalLoss,
-    LossWeights,
-    Targets,
-    WorldModelLoss,
-    context_cross_entropy,
-    trip_weights,
-)
+from trainer.training.loss_parts import ContrastiveLoss, FocalLoss, context_cross_entropy
+from trainer.training.losses import LossWeights, Targets, WorldModelLoss
+from trainer.training.targets import trip_weights
 
 CODES = {"size": 4, "sensitivity": 5, "type": 5, "focus": 6}
 PART_WEIGHTS = {
