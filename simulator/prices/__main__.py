@@ -30,6 +30,7 @@ from simulator.prices.demand_response import fit_demand_response
 from simulator.prices.elasticities import elasticities
 from simulator.prices.expected import ExpectedDemand
 from simulator.prices.optimise import Rules, best_prices
+from simulator.prices.panel import read_panel
 from simulator.prices.rules_file import read_rules
 from simulator.prices.text_report import lines
 from trainer.cache.atomic import new_folder
@@ -78,15 +79,15 @@ def _run(options: argparse.Namespace, command: str) -> None:
     with output_folder(options.out):
         costs = read_costs(options.costs, cache) if options.costs else None
         instrument = instrument_of(options, cache, start)
+        rules, chosen, text = Rules(), None, None
+        if options.rules:  # before demand is measured, which takes minutes
+            rules, chosen = read_rules(options.rules, cache, read_panel(cache, start))
+            text = options.rules.read_text(encoding="utf-8")
         print("measuring how demand answers to prices", file=sys.stderr)
         response = fit_demand_response(cache, start, instrument)
         if response is None:
             raise InputError(f"{cache.folder}: no product sells often enough to tell")
-        panel = response.products.panel
-        rules, chosen, text = Rules(), np.ones(len(panel.token), bool), None
-        if options.rules:
-            rules, chosen = read_rules(options.rules, cache, panel)
-            text = options.rules.read_text(encoding="utf-8")
+        token = response.products.panel.token
         demand = ExpectedDemand(cache, response, start, options.weeks)
         found = elasticities(demand)
         values = content(cache, seen, demand, found, start)
@@ -94,9 +95,11 @@ def _run(options: argparse.Namespace, command: str) -> None:
             add_instrument(values, cache, demand)
         if costs is not None:
             print("looking for prices worth charging", file=sys.stderr)
-            cost = np.where(chosen, costs[panel.token - 1], np.nan)
+            cost = costs[token - 1]
+            if chosen is not None:
+                cost = np.where(chosen, cost, np.nan)
             with printing_to_stderr():  # HiGHS has lines that no option silences
-                weekly = None if instrument is None else instrument[panel.token - 1]
+                weekly = None if instrument is None else instrument[token - 1]
                 plan = best_prices(demand, cost, rules, weekly)
             add_plan(values, plan, cost, rules, text)
         with new_folder(options.out) as fresh:

@@ -207,6 +207,17 @@ def test_options_that_cannot_be(cache, tmp_path, capsys, options, told):
     assert not (tmp_path / "out").exists()
 
 
+def test_wrong_rules_are_told_before_demand_is_measured(cache, tmp_path, capsys):
+    (rules := tmp_path / "rules.yml").write_text("ladder: [9]")
+    (costs := tmp_path / "costs.csv").write_text(
+        f"product_code,unit_cost_pence\n{codes_of(cache)[0]},1\n"
+    )
+    options = ["--costs", str(costs), "--rules", str(rules), "--out", str(tmp_path / "out")]
+    assert main(["--cache", str(cache.folder), *options]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "unknown rule ladder" in told
+
+
 def test_a_chain_whose_prices_never_move_is_refused(cache, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("trainer.features.price_evidence.MOVE", 50.0)
     code = main(["--cache", str(cache.folder), "--out", str(tmp_path / "out")])
