@@ -80,14 +80,14 @@
 {%- endmacro %}
 
 {% macro joined_codes(names) -%}
-    {#- One code of several columns. A `/` within any but the last is marked, so that a/b and c are not a and
-        b/c. -#}
+    {#- One code of several columns. A `/` within any but the last is marked with a backslash, which is
+        chr(92) since Spark reads one before a quotation mark as escaping it: a/b and c are not a and b/c. -#}
     {%- for name in names -%}
         {%- set part = code(line_column(name)) -%}
         {%- if loop.last -%}
     {{ part }}
         {%- else -%}
-    replace(replace({{ part }}, '\', '\\'), '/', '\/') || '/' ||{{ ' ' }}
+    replace(replace({{ part }}, chr(92), chr(92) || chr(92)), '/', chr(92) || '/') || '/' ||{{ ' ' }}
         {%- endif -%}
     {%- endfor -%}
 {%- endmacro %}
