@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +15,7 @@ import numpy as np
 from simulator.costs import read_weekly_costs
 from simulator.runs import processes_option
 from simulator.simulation import check_start
+from trainer.cache.locks import take_lock
 from trainer.cache.reader import TensorCache
 from trainer.commands.errors import InputError
 from trainer.commands.options import LARGEST_SEED, CommandParser, seed, whole
@@ -107,7 +106,12 @@ def output_folder(path: Path) -> Iterator[None]:
     path.mkdir(parents=True, exist_ok=True)
     lock = os.open(path, os.O_RDONLY)
     try:
-        _lock(lock, path)
+        try:
+            take_lock(lock)
+        except BlockingIOError:
+            raise InputError(
+                f"--out: another process writes to {path}: name a new folder"
+            ) from None
         if any(path.iterdir()):  # now that nobody else writes
             raise there
         try:
@@ -117,13 +121,3 @@ def output_folder(path: Path) -> Iterator[None]:
                 path.rmdir()
     finally:
         os.close(lock)
-
-
-def _lock(folder: int, path: Path) -> None:
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"--out: another process writes to {path}: name a new folder") from None
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            raise  # else a file system without locks

@@ -11,8 +11,6 @@ version has no run.json; its checkpoints tell it.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import platform
@@ -23,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from trainer.cache.atomic import errors_naming
+from trainer.cache.locks import take_lock
 from trainer.cache.reader import MANIFEST
 from trainer.commands.errors import ExpectedError
 from trainer.model.checkpoint import DESCRIPTION, check_replaceable, remove_checkpoint
@@ -104,15 +103,13 @@ def _locked(folder: Path) -> IO[str]:
 
 def _lock(file: IO[str], folder: Path) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        has_locks = take_lock(file)
     except BlockingIOError:
         raise FolderError(
             f"another process ({_owner(file.read())}) trains in {folder}: wait until it has "
             "finished, or use another --out"
         ) from None
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            raise
+    if not has_locks:
         print(
             f"warning: {folder}: the file system has no locks, so see to it that no other process "
             "trains there",
