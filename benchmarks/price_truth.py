@@ -250,8 +250,8 @@ def _lines(found: dict) -> list[str]:
         ("cross: r", cross["r"], ">= .6"),
         ("cross: NDCG@5 of rivals", cross["ndcg_at_5_of_rivals"], ">= .8"),
     ]  # fmt: skip
-    plan = {plan["plan"]: plan for plan in found["plans"]}
-    model, best, dearer = (plan[name] for name in (MODEL, TRUE_PARAMETERS, DEARER))
+    plans = {plan["plan"]: plan for plan in found["plans"]}
+    model, best, dearer = (plans[name] for name in (MODEL, TRUE_PARAMETERS, DEARER))
     goals += [
         ("plan: of what the true parameters earn", model["profit"] / best["profit"], ">= .6"),
         *(
@@ -268,7 +268,7 @@ def _lines(found: dict) -> list[str]:
         "",
         f"{'plan':<32}{'changed':>8}{'promised':>10}{'usually':>9}{'profit':>9}{'error':>8}{'units':>8}",
     ]
-    for plan in found["plans"]:
+    for plan in plans.values():
         promised, usually = (
             "" if plan[name] is None else f"{plan[name]:+.1%}" for name in PROMISES
         )

@@ -79,9 +79,11 @@ def _run(options: argparse.Namespace, command: str) -> None:
     with output_folder(options.out):
         costs = read_costs(options.costs, cache) if options.costs else None
         instrument = instrument_of(options, cache, start)
-        rules, chosen, text = Rules(), None, None
+        rules, text = Rules(), None
         if options.rules:  # before demand is measured, which takes minutes
-            rules, chosen = read_rules(options.rules, cache, read_panel(cache, start))
+            panel = read_panel(cache, start)
+            rules, chosen = read_rules(options.rules, cache, panel)
+            costs[panel.token[~chosen] - 1] = np.nan  # their prices stay
             text = options.rules.read_text(encoding="utf-8")
         print("measuring how demand answers to prices", file=sys.stderr)
         response = fit_demand_response(cache, start, instrument)
@@ -96,8 +98,6 @@ def _run(options: argparse.Namespace, command: str) -> None:
         if costs is not None:
             print("looking for prices worth charging", file=sys.stderr)
             cost = costs[token - 1]
-            if chosen is not None:
-                cost = np.where(chosen, cost, np.nan)
             with printing_to_stderr():  # HiGHS has lines that no option silences
                 weekly = None if instrument is None else instrument[token - 1]
                 plan = best_prices(demand, cost, rules, weekly)
