@@ -24,8 +24,18 @@
 {%- endmacro %}
 
 {% macro spark__raw_lines(files) %}
-    {#- Spark may cut a file into blocks that it reads side by side. Within a block the ids rise with the
-        lines. -#}
+    {#- Spark may cut a file into blocks that it reads side by side, each with ids that rise by one from line to line.
+        So a line's number is its id less the first of its block, and the lines of the blocks before. To count
+        these the files are read twice, which costs less than to bring the lines of a file together.
+        Were the ids others the second time, the build would stop. -#}
+    {%- set lines -%}
+        select
+            _metadata.file_name as filename,
+            _metadata.file_block_start as block,
+            monotonically_increasing_id() as id,
+            value as line
+        from text.{{ spark_paths(files) }}
+    {%- endset %}
     (
         select
             filename,
@@ -33,17 +43,25 @@
             source_line
         from (
             select
-                filename,
-                line,
-                row_number() over (partition by filename order by block, id) as source_line
-            from (
+                lines.filename,
+                lines.line,
+                case
+                    when lines.id >= blocks.first_id and lines.id < blocks.first_id + blocks.line_count
+                        then blocks.earlier_lines + lines.id - blocks.first_id + 1
+                    else raise_error(concat(lines.filename, ': its lines are not the same when it is read again'))
+                end as source_line
+            from ({{ lines }}) as lines
+            inner join (
                 select
-                    _metadata.file_name as filename,
-                    _metadata.file_block_start as block,
-                    monotonically_increasing_id() as id,
-                    value as line
-                from text.{{ spark_paths(files) }}
-            )
+                    filename,
+                    block,
+                    min(id) as first_id,
+                    count(*) as line_count,
+                    sum(count(*)) over (partition by filename order by block) - count(*) as earlier_lines
+                from ({{ lines }}) as counted
+                group by filename, block
+            ) as blocks
+                on lines.filename = blocks.filename and lines.block = blocks.block
         )
         where source_line > 1
     )
