@@ -61,7 +61,13 @@ select
         when customers.customer_key is not null
             then
                 coalesce(earlier.trips, 0)
-                + row_number() over (partition by customers.customer_key order by baskets.trip_key)
+                + row_number() over (
+                    partition by
+                        customers.customer_key,
+                        -- Each anonymous trip is apart, so that no step has to sort all of them.
+                        case when customers.customer_key is null then baskets.trip_key end
+                    order by baskets.trip_key
+                )
     end::integer as trip_number,
     baskets.week,
     baskets.shop_date,
