@@ -22,6 +22,8 @@ from trainer.commands.errors import ExpectedError
 from trainer.commands.options import CommandParser
 
 TOLERANCE = 1e-9
+CHUNK = 100_000
+"""Rows of a table that are held at a time."""
 INNER = ("stg_", "int_", "build_")
 """How the names of tables begin that are no marts or cache models."""
 
@@ -77,28 +79,35 @@ def _compare(
     if not columns or not others:
         found = f"only in the {'first' if columns else 'second'} warehouse"
         return Comparison(table, 0, found, 0)
-    if list(columns) != list(others):
+    if columns.keys() != others.keys():
         found = f"columns {', '.join(columns)} and {', '.join(others)}"
         return Comparison(table, 0, found, 0)
     # What is exact comes first, so that crumbs do not change the order.
     exact = [name for name, kind in columns.items() if not kind.startswith(("DOUBLE", "FLOAT"))]
     order = ", ".join([*exact, *(name for name in columns if name not in exact)])
-    query = f"select * from {table} order by {order}"
-    rows, counterparts = one.execute(query).fetchall(), other.execute(query).fetchall()
-    if len(rows) != len(counterparts):
-        found = f"{len(rows):,} and {len(counterparts):,} rows"
-        return Comparison(table, len(rows), found, 0)
+    query = f"select {', '.join(columns)} from {table} order by {order}"
+    rows, counterparts = (
+        connection.execute(f"select count(*) from {table}").fetchall()[0][0]
+        for connection in (one, other)
+    )
+    if rows != counterparts:
+        return Comparison(table, rows, f"{rows:,} and {counterparts:,} rows", 0)
+    one.execute(query)
+    other.execute(query)
     largest, problem = 0.0, None
-    for row, counterpart in zip(rows, counterparts, strict=True):
-        for name, difference in _differences(columns, row, counterpart):
-            largest = max(largest, difference)
-            if difference > TOLERANCE and problem is None:
-                values = zip(columns, row, counterpart, strict=True)
-                a, b = next((a, b) for column, a, b in values if column == name)
-                key = dict(zip(columns, row, strict=True))
-                shown = ", ".join(f"{column}={key[column]}" for column in exact[:3])
-                problem = f"{name} is {a} and {b} where {shown}"
-    return Comparison(table, len(rows), problem, largest)
+    while chunk := one.fetchmany(CHUNK):
+        for row, counterpart in zip(chunk, other.fetchmany(CHUNK), strict=True):
+            if row == counterpart:
+                continue
+            for name, difference in _differences(columns, row, counterpart):
+                largest = max(largest, difference)
+                if difference > TOLERANCE and problem is None:
+                    values = zip(columns, row, counterpart, strict=True)
+                    a, b = next((a, b) for column, a, b in values if column == name)
+                    key = dict(zip(columns, row, strict=True))
+                    shown = ", ".join(f"{column}={key[column]}" for column in exact[:3])
+                    problem = f"{name} is {a} and {b} where {shown}"
+    return Comparison(table, rows, problem, largest)
 
 
 def _differences(
