@@ -83,11 +83,19 @@ def connect(database: Path) -> duckdb.DuckDBPyConnection:
 def _views_of_spark(warehouse: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     for table in sorted((warehouse / SPARK_SCHEMA).glob("*")):
-        if any(table.glob("*.parquet")):
-            files = f"{glob.escape(str(table))}/*.parquet".replace("'", "''")
+        # The tables of weeks have a folder for each, which names it and in which the column is not.
+        column = next(table.glob("*=*"), table).name.rpartition("=")[0]
+        files = "*=*/*.parquet" if column else "*.parquet"
+        if any(table.glob(files)):
+            files = f"{glob.escape(str(table))}/{files}".replace("'", "''")
             name = table.name.replace('"', '""')
+            kind = "integer" if column == "shop_week" else "smallint"
+            partitions = f", hive_types={{{column}: {kind}}}" if column else ""
             try:
-                connection.execute(f"create view \"{name}\" as from read_parquet('{files}')")
+                connection.execute(
+                    f'create view "{name}" as from read_parquet('
+                    f"'{files}', hive_partitioning={bool(column)}{partitions})"
+                )
             except duckdb.Error as error:
                 reason = str(error).splitlines()[0]
                 raise WarehouseError(f"{table} cannot be read: {reason}") from None

@@ -68,6 +68,38 @@
     ]) -%}
 {% endmacro %}
 
+{% macro replace_partitions(table, column, first, query) %}
+    {#- Statements for Spark: the rows of a query in place of those with `first` and more in the column by which the
+        table is partitioned. -#}
+    {%- set old, statements = [], [] -%}
+    {%- for (partition,) in run_query('show partitions ' ~ table).rows -%}
+        {%- if partition.rpartition('=')[2] | int >= first -%}{%- do old.append('partition (' ~ partition ~ ')') -%}{%- endif -%}
+    {%- endfor -%}
+    {%- if old -%}{%- do statements.append('alter table ' ~ table ~ ' drop ' ~ old | join(', ')) -%}{%- endif -%}
+    {%- do return(statements + ['insert into ' ~ table ~ ' by name ' ~ of_few_files(query, column)]) -%}
+{% endmacro %}
+
+{% macro of_few_files(query, column) %}
+    {#- SQL for Spark: a query whose rows are stored by a column, each value's in as few files as is good. -#}
+    {%- do return('select /*+ rebalance(' ~ column ~ ') */ * from (\n' ~ query ~ '\n) as rows_to_store') -%}
+{% endmacro %}
+
+{% macro spark__create_table_as(temporary, relation, compiled_code, language='sql') %}
+    {#- In place of dbt-spark's, which knows no hint of how the rows of a partitioned table are to be shared out. -#}
+    {%- if temporary -%}
+        {{ create_temporary_view(relation, compiled_code) }}
+    {%- else -%}
+        {%- set query, column = compiled_code, partition_column() -%}
+        {%- if config.get('contract').enforced -%}
+            {{ get_assert_columns_equivalent(query) }}
+            {%- set query = get_select_subquery(query) -%}
+        {%- endif -%}
+        create table {{ relation }} using parquet
+        {{ 'partitioned by (' ~ column ~ ')' if column }}
+        as {{ of_few_files(query, column) if column else query }}
+    {%- endif -%}
+{% endmacro %}
+
 {% macro text_type() %}
     {#- As the engine itself says it of a column. -#}
     {%- do return('string' if target.type == 'spark' else 'varchar') -%}

@@ -2,7 +2,8 @@
   How models are stored that need not be made anew as a whole (weekly.sql). In a full build all of them are
   tables.
 
-  - `weekly`: keeps the rows of earlier weeks. meta.by names the column that tells, unless it is `week`.
+  - `weekly`: keeps the rows of earlier weeks. meta.by names the column that tells, unless it is `week`. On Spark
+    the table has a folder for each of its values, unless meta.few_rows says that rewriting it is quicker.
   - `by_file`: its query reads the new files, whose rows are added.
   - `of_training`: depends on training weeks alone, and stays as it is when these do.
 #}
@@ -25,10 +26,21 @@
     {%- set first = first_changed(by) -%}
     {%- if first is none -%}{%- do return(none) -%}{%- endif -%}
     {%- set query = 'select * from (\n' ~ sql ~ '\n) as made where ' ~ by ~ ' >= ' ~ first -%}
-    {%- if target.type == 'spark' -%}
+    {%- if partition_column() -%}
+        {%- do return(replace_partitions(this, by, first, query)) -%}
+    {%- elif target.type == 'spark' -%}
         {%- do return(replace_rows(this, by ~ ' < ' ~ first, query)) -%}
     {%- endif -%}
     {%- do return(['delete from ' ~ this ~ ' where ' ~ by ~ ' >= ' ~ first, 'insert into ' ~ this ~ ' ' ~ query]) -%}
+{% endmacro %}
+
+{% macro partition_column() %}
+    {#- By which Spark cuts the table of a model into folders; none where it does not. -#}
+    {%- set meta = config.get('meta', {}) -%}
+    {%- if target.type != 'spark' or config.get('materialized') != 'weekly' or meta.get('few_rows') -%}
+        {%- do return(none) -%}
+    {%- endif -%}
+    {%- do return(meta.get('by', 'week')) -%}
 {% endmacro %}
 
 {% macro rows_of_new_files() %}
@@ -39,11 +51,23 @@
     {%- do return([] if first_changed('week') else none) -%}
 {% endmacro %}
 
+{% macro never_without_files() %}
+    {#- A file without rows for a table in folders that has none, from which its columns can be known. -#}
+    {%- set column = partition_column() -%}
+    {%- if column and not run_query('show partitions ' ~ this).rows -%}
+        {%- do run_query('insert into ' ~ this ~ ' partition (' ~ column ~ ' = 0)'
+            ~ ' select * except (' ~ column ~ ') from ' ~ this ~ ' where false') -%}
+    {%- endif -%}
+{% endmacro %}
+
 {% macro kept_or_made(statements) %}
     {#- Runs statements on the table that is there or, where there are none, makes it as dbt does. -#}
     {%- set has_transactions = target.type != 'spark' -%}
     {%- if statements is none -%}
-        {%- do return(dbt.materialization_table_duckdb() if has_transactions else dbt.materialization_table_spark()) -%}
+        {%- if has_transactions -%}{%- do return(dbt.materialization_table_duckdb()) -%}{%- endif -%}
+        {%- set made = dbt.materialization_table_spark() -%}
+        {{ never_without_files() }}
+        {%- do return(made) -%}
     {%- endif -%}
     {{ run_hooks(pre_hooks) }}
     {%- for sql in statements -%}
@@ -51,6 +75,7 @@
     {%- else -%}
         {%- call noop_statement('main', 'KEPT') -%}{%- endcall -%}
     {%- endfor -%}
+    {{ never_without_files() }}
     {{ run_hooks(post_hooks) }}
     {%- if has_transactions %}{% do adapter.commit() %}{% endif -%}
     {%- do return({'relations': [this]}) -%}

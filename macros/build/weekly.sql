@@ -106,39 +106,29 @@
 {% macro first_changed(column) %}
     {#-
       In a weekly build the least value of a column from which rows are made anew; none in a full build.
-      Columns: shop_week, trip_key, and any other that counts weeks. 0, which is all, where a line is of the
+      Columns: shop_week, and any other that counts weeks. 0, which is all, where a line is of the
       training weeks: on these rows of any week may depend.
     -#}
     {%- if not new_files() -%}{%- do return(none) -%}{%- endif -%}
-    {%- set shop_week, week, trip_key = asked_once(first_changes()).rows[0] -%}
+    {%- set shop_week, week = asked_once(first_changes()).rows[0] -%}
     {%- if week <= var('train_last_week') -%}{%- do return(0) -%}{%- endif -%}
-    {%- do return({'shop_week': shop_week, 'trip_key': trip_key}.get(column, week)) -%}
+    {%- do return(shop_week if column == 'shop_week' else week) -%}
 {% endmacro %}
 
 {% macro first_changes() -%}
-    {#- SQL: the least shop_week, week and trip_key of new lines, or beyond all that there are. -#}
+    {#- SQL: the least shop_week and week of new lines, or beyond all that there are. -#}
     with added as (
         select coalesce(min(first_shop_week), 2147483647) as shop_week
         from {{ build_table('build_added') }}
         where run = '{{ invocation_id }}'
-    ),
-
-    changed as (
-        select
-            added.shop_week,
-            coalesce(min(case when weeks.shop_week >= added.shop_week then weeks.week end), max(weeks.week) + 1) as week
-        from added
-        cross join {{ build_table('stg_weeks') }} as weeks
-        group by added.shop_week
     )
 
     select
-        changed.shop_week,
-        changed.week,
-        coalesce(max(trips.trip_key), 0) + 1
-    from changed
-    left join {{ build_table('int_baskets') }} as trips on trips.week < changed.week
-    group by changed.shop_week, changed.week
+        added.shop_week,
+        coalesce(min(case when weeks.shop_week >= added.shop_week then weeks.week end), max(weeks.week) + 1) as week
+    from added
+    cross join {{ build_table('stg_weeks') }} as weeks
+    group by added.shop_week
 {%- endmacro %}
 
 {% macro changed_since(column) -%}

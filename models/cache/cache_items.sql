@@ -1,4 +1,4 @@
-{{ config(materialized='weekly', meta={'by': 'trip_key'}) }}
+{{ config(materialized='weekly') }}
 
 -- Every sold item has a price of its product, store and week. The price before it is of an earlier
 -- week, so that no price of a later one is read. Prices are in single precision, as they are
@@ -33,6 +33,7 @@ select
     items.trip_key,
     trips.customer_key,
     trips.trip_number,
+    trips.week,
     items.product_key,
     items.quantity,
     coalesce(prices.actual_price_pence, -1)::float as pence,

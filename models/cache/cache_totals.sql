@@ -1,4 +1,4 @@
-{{ config(materialized='weekly') }}
+{{ config(materialized='weekly', meta={'few_rows': true}) }}
 
 -- Totals of trips beside sums over their items: the export compares the two, and both with the
 -- cache.

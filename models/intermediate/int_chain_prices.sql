@@ -1,4 +1,4 @@
-{{ config(materialized='weekly') }}
+{{ config(materialized='weekly', meta={'few_rows': true}) }}
 
 -- What the chain charged for a product in a week: the median and the lowest of its prices, each as
 -- if its store were as dear as the chain. Nothing that is sold by weight.

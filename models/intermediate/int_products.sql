@@ -1,4 +1,4 @@
-{{ config(materialized='weekly', meta={'by': 'first_week'}) }}
+{{ config(materialized='weekly', meta={'by': 'first_week', 'few_rows': true}) }}
 
 -- The hierarchy is that of the product's first sale: for earlier weeks, a later change would be
 -- the future. Grouping by the hierarchy first leaves a few rows per product to choose from.

@@ -1,4 +1,4 @@
-{{ config(materialized='weekly') }}
+{{ config(materialized='weekly', meta={'few_rows': true}) }}
 
 -- What the chain charges for a product when it is not reduced, per week sold: the highest weekly
 -- price so far, where a price fades with every week in which the product is sold, until a lower one

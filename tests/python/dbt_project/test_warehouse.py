@@ -8,7 +8,13 @@ import duckdb
 import pytest
 
 from dbt_project import tour
-from dbt_project.warehouse import WarehouseError, check_build, open_warehouse
+from dbt_project.warehouse import (
+    SPARK_SCHEMA,
+    WarehouseError,
+    check_build,
+    connect,
+    open_warehouse,
+)
 
 # A diamond with a tail: what each model reads.
 READS = {
@@ -187,3 +193,32 @@ def test_it_is_closed_again(tmp_path):
     with open_warehouse(path) as connection:
         assert connection.execute("select count(*) from build_record").fetchone() == (8,)
     duckdb.connect(str(path)).close()
+
+
+def test_the_column_in_the_names_of_folders_is_a_column(tmp_path):
+    """Tables as Spark stores them: one of weeks, one without rows, one that is a single file."""
+    warehouse = tmp_path / "it's here"
+    tables = warehouse / SPARK_SCHEMA
+    for folder, rows in [
+        ("trips/week=2", "(7, 1.5)"), ("trips/week=10", "(8, 2.5), (9, 0)"),
+        ("baskets/shop_week=200607", "(5, 1)"), ("nothing/as_of_week=0", "(1, 1) where false"),
+        ("stores", "(3, 4)"),
+    ]:  # fmt: skip
+        (tables / folder).mkdir(parents=True)
+        values, _, condition = rows.partition(" where ")
+        target = str(tables / folder / "part.parquet").replace("'", "''")
+        duckdb.sql(
+            f"copy (select * from (values {values}) as t (key, figure) where {condition or 'true'})"
+            f" to '{target}'"
+        )
+    with connect(warehouse) as connection:
+        trips = connection.execute("select week, key from trips order by week, key").fetchall()
+        assert trips == [(2, 7), (10, 8), (10, 9)]
+        for table, column, kind in [
+            ("trips", "week", "SMALLINT"), ("baskets", "shop_week", "INTEGER"),
+            ("nothing", "as_of_week", "SMALLINT"),
+        ]:  # fmt: skip
+            described = dict(row[:2] for row in connection.execute(f"describe {table}").fetchall())
+            assert described[column] == kind and len(described) == 3
+        assert connection.execute("select count(*) from nothing").fetchone() == (0,)
+        assert connection.execute("from stores").fetchall() == [(3, 4)]
