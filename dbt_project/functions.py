@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from .layouts import LayoutError, load_layout
 from .layouts.order_lines import OrderLines
-from .layouts.text_tables import write_text_tables
+from .layouts.text_tables import checked_files, write_text_tables
 from .layouts.totals import totals
 from .text_files import first_line, folder, text_file
 
@@ -71,13 +71,13 @@ FUNCTIONS: dict[str, Callable[[str], str]] = {
 def order_line_functions(
     new_folder: Callable[[], Path],
 ) -> dict[str, Callable[[str, str, str], str]]:
-    """Functions of a layout's name, a folder with files of order lines and a JSON list with the
-    names of those that are wanted (none: all), by their own names in SQL; JSON with the one key
-    `problem` where layout or files cannot be used.
+    """Functions of a layout's name, a folder with files of order lines and a JSON list of names, by
+    their own names in SQL. They give JSON, with the one key `problem` where layout or files cannot
+    be used.
 
-    `text_tables` gives the paths of the text tables of the folder's files (`write_text_tables`),
-    which it writes into an empty folder that it asks for, and `order_line_totals` counts the files
-    again.
+    `order_line_files` gives the names of the folder's files; `text_tables` writes the text tables
+    of those named (`write_text_tables`) into a folder that it asks for; `order_line_totals` counts
+    them again. The last two may be called for some files at a time, wherever the folders are.
     """
 
     def called(
@@ -92,6 +92,12 @@ def order_line_functions(
             return json.dumps({"problem": str(error)})
 
     return {
+        "order_line_files": lambda name, folder, names: called(
+            name,
+            folder,
+            names,
+            lambda mapping, path, _: [file.name for file in checked_files(mapping, path)],
+        ),
         "text_tables": lambda name, folder, names: called(
             name,
             folder,

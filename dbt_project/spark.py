@@ -84,17 +84,17 @@ def start(settings: dict[str, str]) -> None:
         reason = str(error).strip().splitlines()[0]
         raise DbtRuntimeError(f"Spark does not start: {reason}") from None
     text_tables = Path(settings["spark.sql.warehouse.dir"]) / "order_lines"
+    shutil.rmtree(text_tables, ignore_errors=True)
     atexit.register(shutil.rmtree, text_tables, ignore_errors=True)
-    functions = FUNCTIONS | order_line_functions(partial(_emptied, text_tables))
+    functions = FUNCTIONS | order_line_functions(partial(_made, text_tables))
     for name, function in functions.items():
         spark.udf.register(name, function, "string")
     spark.udf.register("substitution_clusters", substitution_clusters, "array<array<int>>")
 
 
-def _emptied(folder: Path) -> Path:
-    """The folder, with nothing in it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def _made(folder: Path) -> Path:
+    """The folder, which is there."""
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -74,11 +74,8 @@ def line_files(layout: OrderLines, folder: Path) -> list[Path]:
     return [path for path in files_of(folder, layout.files) if path not in others]
 
 
-def rows_of_files(
-    layout: OrderLines, folder: Path, names: Collection[str] = ()
-) -> Iterator[tuple[Path, Iterator[Row]]]:
-    """Each file of lines, or each of those named, with its rows, whose fields are those of
-    `layout.columns`.
+def checked_files(layout: OrderLines, folder: Path) -> list[Path]:
+    """`line_files` of a folder that holds what `files` promises.
 
     Raises LayoutError.
     """
@@ -108,17 +105,24 @@ def rows_of_files(
                 f"{path}: the same data as {stems[stem]} by its name. Keep one of the two"
             )
         stems[stem] = path.name
-    lookups = [_lookup(layout, folder, pattern, on) for pattern, on in layout.lookups.items()]
-    for path in paths:
-        if not names or path.name in names:
+    return paths
+
+
+def read_lookups(layout: OrderLines, folder: Path) -> list[Lookup]:
+    """The layout's lookups. Raises LayoutError."""
+    return [_lookup(layout, folder, pattern, on) for pattern, on in layout.lookups.items()]
+
+
+def rows_of_files(
+    layout: OrderLines, folder: Path, names: Collection[str], lookups: list[Lookup]
+) -> Iterator[tuple[Path, Iterator[Row]]]:
+    """Each file of lines that is named, with its rows, whose fields are those of `layout.columns`.
+
+    Raises LayoutError.
+    """
+    for path in line_files(layout, folder):
+        if path.name in names:
             yield path, _chosen_rows(layout, path, lookups)
-    for lookup in lookups:
-        if lookup.asked.keys() == {False} and not names:
-            raise LayoutError(
-                f"{lookup.path}: knows no {lookup.key} of any line, not even "
-                f"{lookup.asked[False]}. Write codes alike, such as with their leading zeros, or "
-                "change `lookups`"
-            )
 
 
 def _chosen_rows(layout: OrderLines, path: Path, lookups: list[Lookup]) -> Iterator[Row]:
@@ -130,12 +134,14 @@ def _chosen_rows(layout: OrderLines, path: Path, lookups: list[Lookup]) -> Itera
 
 def write_text_tables(
     layout: OrderLines, folder: Path, names: Collection[str], into: Path
-) -> list[str]:
-    """Write one Parquet file for each file of lines (of those named, where some are), in order of
-    names; returns their paths.
+) -> dict[str, Any]:
+    """Write one Parquet file for each file of lines that is named.
 
     Its columns are c0, c1 and so on, those of `layout.columns`, then `source_file`, `source_line`,
     `line_fault` and `raw_text`, of one row for every record: nothing is left out.
+
+    Returns `paths`, those of the Parquet files in order of names, and `lookups`, what was asked of
+    each: its `path` and `key`, a code that it `knows` and one that it does not (`lacks`), or null.
 
     Raises LayoutError.
     """
@@ -146,9 +152,11 @@ def write_text_tables(
         + [("line_fault", pa.string()), ("raw_text", pa.string())]
     )
     nothing = (None,) * width
+    numbers = {path: number for number, path in enumerate(line_files(layout, folder))}
+    lookups = read_lookups(layout, folder)
     written = []
-    for path, rows in rows_of_files(layout, folder, names):
-        written.append(str(into / f"{len(written)}.parquet"))
+    for path, rows in rows_of_files(layout, folder, names, lookups):
+        written.append(str(into / f"{numbers[path]}.parquet"))
         with pq.ParquetWriter(written[-1], schema, compression="zstd") as writer:
             while chunk := [
                 (*(row.fields or nothing), path.name, row.line, row.fault, row.text)
@@ -159,7 +167,16 @@ def write_text_tables(
                     pa.array(column, of.type) for column, of in zip(columns, schema, strict=True)
                 ]
                 writer.write_table(pa.table(arrays, schema))
-    return written
+    asked = [
+        {
+            "path": str(lookup.path),
+            "key": lookup.key,
+            "knows": lookup.asked.get(True),
+            "lacks": lookup.asked.get(False),
+        }
+        for lookup in lookups
+    ]
+    return {"paths": written, "lookups": asked}
 
 
 def read_rows(layout: OrderLines, path: Path) -> Iterator[Row]:

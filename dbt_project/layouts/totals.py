@@ -9,15 +9,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from .order_lines import MISSING, OrderLines, column_name
-from .text_tables import rows_of_files
+from .text_tables import read_lookups, rows_of_files
 
 LARGEST = 2**31 - 1
 """Hundredths of the largest amount that is staged."""
 
 
 def totals(layout: OrderLines, folder: Path, names: Collection[str]) -> list[dict[str, str | int]]:
-    """For each file of lines (of those named, where some are) its `name`, `rows` and `pence`, the
-    hundredths paid on them; what cannot be read counts nothing. Raises LayoutError.
+    """For each file of lines that is named its `name`, `rows` and `pence`, the hundredths paid on
+    them; what cannot be read counts nothing. Raises LayoutError.
     """
     paid = list(dict.fromkeys(column_name(name) for term in layout.paid for name in term.columns))
     places = [layout.columns.index(name) for name in paid]
@@ -27,7 +27,7 @@ def totals(layout: OrderLines, folder: Path, names: Collection[str]) -> list[dic
         return _pence(layout, dict(zip(paid, texts, strict=True)))
 
     found = []
-    for path, rows in rows_of_files(layout, folder, names):
+    for path, rows in rows_of_files(layout, folder, names, read_lookups(layout, folder)):
         count = total = 0
         for row in rows:
             count += 1

@@ -28,19 +28,24 @@
             null::string as raw_text
         where false
     {%- else -%}
-        {%- set files = [] -%}
-        {%- for path in of_order_lines('text_tables') -%}{%- do files.append({'path': path}) -%}{%- endfor -%}
+        {%- set read, files = of_order_lines('text_tables'), [] -%}
+        {%- if not new_files() -%}{%- do check_lookups(read | map(attribute='lookups') | list) -%}{%- endif -%}
+        {%- for paths in read | map(attribute='paths') -%}
+            {%- for path in paths -%}{%- do files.append({'path': path}) -%}{%- endfor -%}
+        {%- endfor -%}
         select * from {{ text_table_rows(files) }}
     {%- endif -%}
 {%- endmacro %}
 
 {% macro raw_totals_of_order_lines() %}
-    {%- set files = of_order_lines('order_line_totals') if execute and target.name != 'lint' else [] -%}
+    {%- set groups = of_order_lines('order_line_totals') if execute and target.name != 'lint' else [] -%}
     select source_file, rows_in_file, pence_in_file
     from (
         values
+        {%- for files in groups %}
         {%- for file in files %}
         ({{ sql_string(file.name) }}, {{ file.rows }}, {{ file.pence }}),
+        {%- endfor %}
         {%- endfor %}
         (null, null, null)
     ) as files (source_file, rows_in_file, pence_in_file)
@@ -61,13 +66,63 @@
 {%- endmacro %}
 
 {% macro of_order_lines(function) %}
-    {#- What a function of dbt_project/functions.py says of the raw folder's files; in a weekly build, of the new ones. -#}
-    {%- set found = fromjson(run_query(
-        'select ' ~ function ~ '(' ~ sql_string(layout_name()) ~ ', '
-        ~ sql_string(env_var('RETAILSIM_RAW', 'raw_data')) ~ ', ' ~ sql_string(tojson(new_files())) ~ ')'
-    ).rows[0][0]) -%}
-    {%- if found is mapping -%}{%- do raw_error(found.problem ~ '.') -%}{%- endif -%}
+    {#- What a function of dbt_project/functions.py says of the raw folder's files, group by group; in a weekly
+        build, of the new ones. -#}
+    {%- set names = new_files() or said_of_order_lines('order_line_files', [[]])[0] -%}
+    {%- do return(said_of_order_lines(function, groups_of_files(names))) -%}
+{% endmacro %}
+
+{% macro said_of_order_lines(function, groups) %}
+    {%- set lists, found = [], [] -%}
+    {%- for names in groups -%}{%- do lists.append(sql_string(tojson(names))) -%}{%- endfor -%}
+    {%- set query -%}
+        select {{ function }}({{ sql_string(layout_name()) }}, {{ sql_string(env_var('RETAILSIM_RAW', 'raw_data')) }}, names)
+        from {{ each_in_a_task(rows_of_list(new_list(lists)), groups | length) }} as file_groups
+    {%- endset -%}
+    {%- for json in run_query(query).columns[0].values() -%}{%- do found.append(fromjson(json)) -%}{%- endfor -%}
+    {%- for said in found if said is mapping and said.problem -%}{%- do raw_error(said.problem ~ '.') -%}{%- endfor -%}
     {%- do return(found) -%}
+{% endmacro %}
+
+{% macro groups_of_files(names) %}
+    {{- return(adapter.dispatch('groups_of_files', 'retailsim')(names)) -}}
+{% endmacro %}
+
+{% macro default__groups_of_files(names) %}
+    {%- do return([names]) -%}
+{% endmacro %}
+
+{% macro spark__groups_of_files(names) %}
+    {#- As many as Spark cuts a table into, at most. -#}
+    {%- set parts = [names | length, env_var('RETAILSIM_SPARK_PARTITIONS', '4') | int] | min -%}
+    {%- set groups = [] -%}
+    {%- for part in range(parts) -%}{%- do groups.append(names[part::parts]) -%}{%- endfor -%}
+    {%- do return(groups) -%}
+{% endmacro %}
+
+{% macro each_in_a_task(rows, number) %}
+    {{- adapter.dispatch('each_in_a_task', 'retailsim')(rows, number) -}}
+{% endmacro %}
+
+{% macro default__each_in_a_task(rows, number) -%}
+    (select {{ rows }} as names)
+{%- endmacro %}
+
+{% macro spark__each_in_a_task(rows, number) -%}
+    (select /*+ repartition({{ number }}) */ {{ rows }} as names)
+{%- endmacro %}
+
+{% macro check_lookups(groups) %}
+    {#- Stops where a lookup knew no code of any line. groups: of each group of files, the lookups in their order. -#}
+    {%- for lookup in groups[0] -%}
+        {%- set place = loop.index0 -%}
+        {%- set asked = groups | map(attribute=place) | list -%}
+        {%- set lacks = asked | map(attribute='lacks') | select | list -%}
+        {%- if lacks and not asked | map(attribute='knows') | select | list -%}
+            {%- do raw_error(lookup.path ~ ': knows no ' ~ lookup.key ~ ' of any line, not even ' ~ lacks[-1]
+                ~ '. Write codes alike, such as with their leading zeros, or change `lookups`.') -%}
+        {%- endif -%}
+    {%- endfor -%}
 {% endmacro %}
 
 {% macro line_column(name) -%}

@@ -9,7 +9,12 @@ import pyarrow.parquet
 import pytest
 
 from dbt_project.layouts import LayoutError, load_layout
-from dbt_project.layouts.text_tables import rows_of_files
+from dbt_project.layouts.text_tables import (
+    checked_files,
+    read_lookups,
+    rows_of_files,
+    write_text_tables,
+)
 
 KEYS = "currency: EUR\nbasket: b\nproduct: p\ndate: d\npaid: x\n"
 LINES = "b,p,d,x\n1,501,2024-01-02,1.00\n"
@@ -26,7 +31,9 @@ def read(raw, files: str, more: str = "") -> list[tuple[str, list]]:
     path = raw.parent / "my.yml"
     path.write_text(f"{KEYS}files: {files}\n{more}")
     layout = load_layout(str(path)).order_lines
-    return [(path.name, [row.fields for row in rows]) for path, rows in rows_of_files(layout, raw)]
+    names = [file.name for file in checked_files(layout, raw)]
+    found = rows_of_files(layout, raw, names, read_lookups(layout, raw))
+    return [(path.name, [row.fields for row in rows]) for path, rows in found]
 
 
 def test_brackets_of_a_name_are_no_pattern(raw):
@@ -104,14 +111,21 @@ def test_amounts_of_single_precision_are_exact_or_no_numbers(raw):
     ]  # fmt: skip
 
 
-def test_a_lookup_that_knows_no_code_stops(raw):
+def test_what_a_lookup_knows_is_told(raw):
     """A spreadsheet takes leading zeros away: all categories would be empty."""
-    more = "categories: [dept]\nlookups: {products.csv: p}\n"
-    (raw / "lines.csv").write_text(LINES.replace("501", "00501"))
-    (raw / "more.csv").write_text(LINES.replace("501", "NULL"))
+    path = raw.parent / "my.yml"
+    path.write_text(
+        f"{KEYS}files: [a.csv, b.csv]\ncategories: [dept]\nlookups: {{products.csv: p}}\n"
+    )
+    layout = load_layout(str(path)).order_lines
+    (raw / "a.csv").write_text(LINES.replace("501", "00501"))
+    (raw / "b.csv").write_text(LINES.replace("501", "NULL") + "2,501,2024-01-02,1.00\n")
     (raw / "products.csv").write_text("p,dept\n501,Fuel\n")
-    with pytest.raises(LayoutError, match=r"products.csv: knows no p of any line, not even 00501"):
-        read(raw, "[lines.csv, more.csv]", more)
-    assert len(read(raw, "more.csv", more)) == 1
-    (raw / "more.csv").write_text(LINES)
-    assert len(read(raw, "[lines.csv, more.csv]", more)) == 2
+    for names, numbers, knows, lacks in [
+        (["a.csv"], [0], None, "00501"), (["b.csv"], [1], "501", None),
+        (["a.csv", "b.csv"], [0, 1], "501", "00501"),
+    ]:  # fmt: skip
+        found = write_text_tables(layout, raw, names, raw.parent)
+        assert found["paths"] == [str(raw.parent / f"{number}.parquet") for number in numbers]
+        (lookup,) = found["lookups"]
+        assert (lookup["knows"], lookup["lacks"]) == (knows, lacks)

@@ -183,6 +183,7 @@ WRONG = [
     ({"encoding": "utf-8"}, "articles.csv: line 5: not utf-8"),
     ({"lookups": "{articles.csv: Article}"}, "articles.csv: column article missing. Found: id"),
     ({"lookups": "{prices.csv: Article}"}, "lookups: 0 files prices.csv in the folder"),
+    ({"lookups": "{articles.csv: Day = id}"}, "articles.csv: knows no day of any line, not even"),
 ]
 
 
