@@ -116,19 +116,30 @@
 {% endmacro %}
 
 {% macro first_changes() -%}
-    {#- SQL: the least shop_week and week of new lines, or beyond all that there are. -#}
+    {#- SQL: the least shop_week and week of which rows change. Those of new lines, or beyond all that there are; and
+        the week after the last so far, which has rows of its own, though weeks without trips may follow. -#}
     with added as (
         select coalesce(min(first_shop_week), 2147483647) as shop_week
         from {{ build_table('build_added') }}
         where run = '{{ invocation_id }}'
+    ),
+
+    built as (
+        select max(week) + 1 as week
+        from {{ build_table('int_checked_baskets') }}
+        where reject_reason is null
     )
 
     select
         added.shop_week,
-        coalesce(min(case when weeks.shop_week >= added.shop_week then weeks.week end), max(weeks.week) + 1) as week
+        least(
+            built.week,
+            coalesce(min(case when weeks.shop_week >= added.shop_week then weeks.week end), max(weeks.week) + 1)
+        ) as week
     from added
+    cross join built
     cross join {{ build_table('stg_weeks') }} as weeks
-    group by added.shop_week
+    group by added.shop_week, built.week
 {%- endmacro %}
 
 {% macro changed_since(column) -%}

@@ -85,6 +85,16 @@ def test_week_after_week_is_what_a_full_build_makes(dbt, raw, going_on):
     assert differences(warehouse.path, full.path) == []
 
 
+def test_a_week_without_receipts_may_lie_between(dbt, raw, going_on):
+    """What was known before it, as the week after the last, is not known of it any more."""
+    warehouse, folder = going_on
+    shutil.copy2(receipts(raw)[-1], folder)
+    result = dbt("run", *SPLIT, raw=folder, into=warehouse)
+    assert result.returncode == 0 and "Weekly build: adds" in result.output
+    full = dbt("run", *SPLIT, raw=folder)
+    assert differences(warehouse.path, full.path) == []
+
+
 @pytest.mark.parametrize("weeks", [slice(-3, None), slice(2, 5)], ids=["later", "of training"])
 def test_late_and_spoiled_lines_come_to_the_same(dbt, raw, going_on, weeks):
     """A file with lines of four weeks: baskets that are in two files, used ids, contradictions,
