@@ -4,6 +4,7 @@
 
   - `weekly`: keeps the rows of earlier weeks. meta.by names the column that tells, unless it is `week`. On Spark
     the table has a folder for each of its values, unless meta.few_rows says that rewriting it is quicker.
+    meta.of_lines: rows are lines, and of those that new files hold none was there, whatever their week.
   - `by_file`: its query reads the new files, whose rows are added.
   - `of_training`: depends on training weeks alone, and stays as it is when these do.
 #}
@@ -22,16 +23,18 @@
 
 {% macro rows_of_changed_weeks() %}
     {#- Statements, or none for a full build. -#}
-    {%- set by = config.get('meta', {}).get('by', 'week') -%}
+    {%- set meta = config.get('meta', {}) -%}
+    {%- set by = meta.get('by', 'week') -%}
     {%- set first = first_changed(by) -%}
     {%- if first is none -%}{%- do return(none) -%}{%- endif -%}
-    {%- set query = 'select * from (\n' ~ sql ~ '\n) as made where ' ~ by ~ ' >= ' ~ first -%}
+    {%- set changed = changed_lines() if meta.get('of_lines') else by ~ ' >= ' ~ first -%}
+    {%- set query = 'select * from (\n' ~ sql ~ '\n) as made where ' ~ changed -%}
     {%- if partition_column() -%}
         {%- do return(replace_partitions(this, by, first, query)) -%}
     {%- elif target.type == 'spark' -%}
-        {%- do return(replace_rows(this, by ~ ' < ' ~ first, query)) -%}
+        {%- do return(replace_rows(this, 'not (' ~ changed ~ ')', query)) -%}
     {%- endif -%}
-    {%- do return(['delete from ' ~ this ~ ' where ' ~ by ~ ' >= ' ~ first, 'insert into ' ~ this ~ ' ' ~ query]) -%}
+    {%- do return(['delete from ' ~ this ~ ' where ' ~ changed, 'insert into ' ~ this ~ ' ' ~ query]) -%}
 {% endmacro %}
 
 {% macro partition_column() %}

@@ -3,7 +3,7 @@
 -- The baskets with the keys of trips.
 select
     -- Chronological, so that the key of a trip does not depend on anything that happens later.
-    days.earlier_trips + baskets.number_in_day as trip_key,
+    trip_days.earlier_trips + baskets.number_in_day as trip_key,
     baskets.basket_id,
     baskets.customer_code,
     baskets.customer_price_sensitivity,
@@ -22,4 +22,5 @@ select
     baskets.is_simulated,
     baskets.reject_reason
 from {{ ref('int_checked_baskets') }} as baskets
-left join {{ ref('int_trip_days') }} as days on baskets.shop_date = days.shop_date
+left join {{ ref('int_trip_days') }} as trip_days
+    on baskets.shop_date = trip_days.shop_date

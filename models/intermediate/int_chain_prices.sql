@@ -6,9 +6,9 @@ with shelf_prices as (
     select
         shelf_prices.product_key,
         shelf_prices.week,
-        shelf_prices.actual_price_pence / levels.price_level as price_pence
+        shelf_prices.actual_price_pence / coalesce(levels.price_level, 1e0) as price_pence
     from {{ ref('int_shelf_prices') }} as shelf_prices
-    inner join {{ ref('int_store_price_levels') }} as levels
+    left join {{ ref('int_store_price_levels') }} as levels
         on shelf_prices.store_key = levels.store_key
     where
         not shelf_prices.is_random_weight

@@ -35,29 +35,13 @@ customers as (
     from {{ ref('int_customers') }}
 ),
 
-items as (
-    select * from {{ ref('int_items') }}
-),
-
-purchases as (
-    select
-        trips.customer_key,
-        items.week,
-        -- A product is a repeat on every trip but the first with it.
-        row_number() over (
-            partition by trips.customer_key, items.product_key
-            order by items.trip_key
-        ) > 1 as is_repeat
-    from items
-    inner join trips on items.trip_key = trips.trip_key
-),
-
-repeats as (
+-- A product is a repeat on every trip but the first with it, of which there is one in its week.
+first_purchases as (
     select
         customer_key,
         week,
-        count(*) filter (where is_repeat)::integer as repeat_items
-    from purchases
+        count(*) as items
+    from {{ ref('int_first_purchases') }}
     group by customer_key, week
 ),
 
@@ -108,7 +92,7 @@ select
     coalesce(activity.trips, 0) as trips,
     coalesce(activity.items, 0) as items,
     coalesce(activity.units, 0) as units,
-    coalesce(repeats.repeat_items, 0) as repeat_items,
+    (coalesce(activity.items, 0) - coalesce(first_purchases.items, 0))::integer as repeat_items,
     coalesce(activity.spend_pence, 0) as spend_pence,
     activity.first_date,
     activity.last_date,
@@ -123,4 +107,5 @@ select
     coalesce(activity.size_hundredths_squared, 0) as size_hundredths_squared
 from frames
 left join activity on frames.customer_key = activity.customer_key and frames.week = activity.week
-left join repeats on frames.customer_key = repeats.customer_key and frames.week = repeats.week
+left join first_purchases
+    on frames.customer_key = first_purchases.customer_key and frames.week = first_purchases.week

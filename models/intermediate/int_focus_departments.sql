@@ -1,3 +1,5 @@
+{{ config(materialized='of_training') }}
+
 -- What departments count as in the focus of a basket, where the source has no kinds of trip. What
 -- the layout says, and as nothing where it leaves a department out; or, if it says nothing, as
 -- themselves: the departments with most spend in the training weeks, all others as Mixed.

@@ -6,6 +6,7 @@
 -- sub-commodity where it was not sold then).
 with items as (
     select * from {{ ref('int_items') }}
+    where {{ changed_since('week') }}
 ),
 
 trips as (
@@ -13,6 +14,7 @@ trips as (
         trip_key,
         store_key
     from {{ ref('int_trips') }}
+    where {{ changed_since('week') }}
 ),
 
 products as (
@@ -38,25 +40,10 @@ sales as (
     from items
     inner join trips on items.trip_key = trips.trip_key
     inner join products on items.product_key = products.product_key
-    where products.is_random_weight or {{ changed_since('items.week') }}
 ),
 
 portions as (
-    select
-        product_key,
-        median(unit_price_pence) as price_pence
-    from sales
-    where is_random_weight and week <= {{ train_last_week() }}
-    group by product_key
-),
-
-portions_of_sub_commodity as (
-    select
-        category_1,
-        median(unit_price_pence) as price_pence
-    from sales
-    where is_random_weight and week <= {{ train_last_week() }}
-    group by category_1
+    select * from {{ ref('int_portion_prices') }}
 ),
 
 weekly as (
@@ -108,7 +95,7 @@ select
     weekly.week,
     case
         when weekly.is_random_weight
-            then coalesce(portions.price_pence, portions_of_sub_commodity.price_pence)
+            then coalesce(portions.price_pence, sub_commodities.price_pence)
         else coalesce(medians.price_pence, weekly.lowest_price_pence)
     end as actual_price_pence,
     stated.price_pence as stated_price_pence,
@@ -127,5 +114,5 @@ left join stated
         and weekly.store_key = stated.store_key
         and weekly.week = stated.week
 left join portions on weekly.product_key = portions.product_key
-left join portions_of_sub_commodity
-    on weekly.category_1 = portions_of_sub_commodity.category_1
+left join portions as sub_commodities
+    on weekly.category_1 = sub_commodities.category_1 and sub_commodities.product_key is null

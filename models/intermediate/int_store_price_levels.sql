@@ -1,6 +1,9 @@
+{{ config(materialized='of_training') }}
+
 -- How dear a store is: its prices against the chain's of the same product and week, from training
 -- weeks. Only prices on which stores differ are compared: the others say that there is no
--- difference, and are most of what is to be sorted.
+-- difference, and are most of what is to be sorted. A store that is missing here is as dear as the
+-- chain.
 with prices as (
     select
         product_key,
@@ -32,19 +35,11 @@ compared as (
     from prices
     inner join differing
         on prices.product_key = differing.product_key and prices.week = differing.week
-),
-
-levels as (
-    select
-        store_key,
-        median(relative_price) as price_level
-    from compared
-    group by store_key
-    having count(*) >= {{ var('price_level_min_prices') }}
 )
 
 select
-    stores.store_key,
-    coalesce(levels.price_level, 1e0) as price_level
-from {{ ref('int_stores') }} as stores
-left join levels on stores.store_key = levels.store_key
+    store_key,
+    median(relative_price) as price_level
+from compared
+group by store_key
+having count(*) >= {{ var('price_level_min_prices') }}

@@ -36,6 +36,7 @@ items as (
 
 kinds as (
     select * from {{ ref('int_trip_kinds') }}
+    where {{ changed_since('week') }}
 ),
 
 totals as (

@@ -51,12 +51,12 @@ compared as (
             running.actual_price_pence,
             coalesce(
                 running.stated_price_pence,
-                {{ rounded('regular.regular_price_pence * levels.price_level', 4) }},
+                {{ rounded('regular.regular_price_pence * coalesce(levels.price_level, 1e0)', 4) }},
                 0
             )
         ) as regular_price_pence
     from running
-    inner join {{ ref('int_store_price_levels') }} as levels
+    left join {{ ref('int_store_price_levels') }} as levels
         on running.store_key = levels.store_key
     left join {{ ref('int_regular_prices') }} as regular
         on

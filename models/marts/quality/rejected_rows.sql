@@ -1,12 +1,16 @@
+{{ config(materialized='weekly', meta={'by': 'shop_week', 'of_lines': true, 'few_rows': true}) }}
+
 -- Every line read that is neither in trip_items nor set aside, with its place in the files and the
 -- reason.
 -- A line has one reason: its own first, then its basket's, then that it repeats an earlier line.
 with lines as (
     select * from {{ ref('int_lines') }}
+    where {{ changed_lines() }}
 ),
 
 baskets as (
     select * from {{ ref('int_baskets') }}
+    where {{ changed_since('shop_week') }}
 ),
 
 -- Few, and quickly joined to all lines.
@@ -25,7 +29,10 @@ repeated as (
     inner join {{ ref('int_products') }} as products on items.product_key = products.product_key
     inner join baskets on items.trip_key = baskets.trip_key
     -- Elsewhere they are added up.
-    where items.line_count > 1 and {{ 'true' if layout().repeated_lines == 'reject' else 'false' }}
+    where
+        items.line_count > 1
+        and {{ changed_since('items.week') }}
+        and {{ 'true' if layout().repeated_lines == 'reject' else 'false' }}
 ),
 
 -- Where staging does not number them, lines are stored in file order, so a line's number is its
@@ -35,7 +42,8 @@ files as (
     select
         source_file,
         min(line_id) - case when lower(source_file) like '%.parquet' then 1 else 2 end as offset_id
-    from lines
+    from {{ ref('int_lines') }}
+    where source_line is null
     group by source_file
 ),
 
@@ -86,6 +94,6 @@ select
     ) as row_content
 from reasons
 inner join lines on reasons.line_id = lines.line_id
-inner join files on lines.source_file = files.source_file
+left join files on lines.source_file = files.source_file
 where reasons.reject_reason is not null
 order by lines.source_file, source_line
