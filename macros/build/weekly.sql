@@ -86,13 +86,14 @@
 {% endmacro %}
 
 {% macro enter_first_weeks() %}
-    {#- Post-hook of staged lines: the first week of each new file. -#}
+    {#- Post-hook of staged lines: the first week of each new file. Also of lines that are no sales: where the
+        calendar is that of the dates, weeks are numbered from the first of them. -#}
     {%- set files = new_files() -%}
     {%- if files -%}
     insert into {{ build_table('build_added') }}
     select '{{ invocation_id }}', source_file, min(shop_week)
     from {{ this }}
-    where {{ is_one_of_files(files) }} and reject_reason is null and set_aside_reason is null
+    where {{ is_one_of_files(files) }}
     group by source_file
     {%- endif -%}
 {% endmacro %}

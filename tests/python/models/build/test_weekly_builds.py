@@ -246,8 +246,17 @@ def order_lines(dbt, tmp_path_factory):
             lambda raw: write_day(raw, 25, range(60, 80), Text="", Card=""),
             lambda raw: write_day(raw, 29, range(80, 90), Text="", Day="1.4.2024"),
         ],
+        # Weeks count from the first date of all lines.
+        [
+            lambda raw: write_day(
+                raw, 25, range(60, 80), line(Article="F1", Day="29.2.2024"), Text=""
+            ),
+            lambda raw: write_day(
+                raw, 26, range(80, 90), line(Gross="?", Day="22.2.2024"), Text=""
+            ),
+        ],
     ],
-    ids=["customers", "anonymous"],
+    ids=["customers", "anonymous", "no sale"],
 )
 def test_files_of_order_lines_are_added_too(dbt, order_lines, tmp_path, additions):
     built, raw, layout = order_lines
