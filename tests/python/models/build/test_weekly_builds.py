@@ -255,8 +255,10 @@ def order_lines(dbt, tmp_path_factory):
                 raw, 26, range(80, 90), line(Gross="?", Day="22.2.2024"), Text=""
             ),
         ],
+        # A store's format is what its first trip says.
+        [lambda raw: write_day(raw, 25, range(60, 80), Text="large")],
     ],
-    ids=["customers", "anonymous", "no sale"],
+    ids=["customers", "anonymous", "no sale", "store"],
 )
 def test_files_of_order_lines_are_added_too(dbt, order_lines, tmp_path, additions):
     built, raw, layout = order_lines
