@@ -39,8 +39,13 @@
     {% set last = names_of_receipts(past) | sort(case_sensitive=true) | last %}
     {% set early = [] %}
     {% for name in added if name < last or not now[name][2] %}{% do early.append(name) %}{% endfor %}
+    {#- A file that comes while a build begins may be read, though its list of files is without it. #}
+    {% set read = run_query('select source_file from ' ~ build_table('files_read')).columns[0].values() %}
+    {% set again = added | select('in', read) | list %}
     {% if changed %}
         {% set reason = changed | sort | first ~ ' was changed or removed' %}
+    {% elif again %}
+        {% set reason = again[0] ~ ' was read already' %}
     {% elif early %}
         {% set reason = early[0] ~ (' comes before ' ~ last ~ ' by its name' if now[early[0]][2] else ' is new') %}
     {% elif layout_name() == 'complete_journey' %}

@@ -212,6 +212,17 @@ def write_day(folder: Path, day: int, slips: range, *more: str, **fields: str) -
     """Baskets of a day in March 2024, and more lines; fields stand in all of the day's."""
     fields = {"Day": f"{day}.03.2024"} | fields
     lines = [
+def test_a_file_that_was_read_but_not_listed_is_not_added(dbt, going_on):
+    """As one that comes while a build begins: its lines would be there twice."""
+    warehouse, folder = going_on
+    name = receipts(folder)[-1].name
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("delete from build_files where source_file = ?", [name])
+    result = dbt("run", *SPLIT, raw=folder, into=warehouse)
+    assert f"Full build, since {name} was read already" in result.output
+    assert warehouse.value("select count(*) from rejected_rows") == 0
+
+
         line(**({"Slip": f"{slip}", "Card": f"K{slip % 7}", "Article": f"A{slip % 5}"} | fields))
         for slip in slips
     ]
