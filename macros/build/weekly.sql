@@ -113,11 +113,13 @@
     {#-
       In a weekly build the least value of a column from which rows are made anew; none in a full build.
       Columns: shop_week, and any other that counts weeks. 0, which is all, where a line is of the
-      training weeks: on these rows of any week may depend.
+      training weeks: on these rows of any week may depend. (A mistyped shop_week may be below.)
     -#}
     {%- if not new_files() -%}{%- do return(none) -%}{%- endif -%}
     {%- set shop_week, week = asked_once(first_changes()).rows[0] -%}
-    {%- if week <= var('train_last_week') -%}{%- do return(0) -%}{%- endif -%}
+    {%- if week <= var('train_last_week') -%}
+        {%- do return([shop_week, 0] | min if column == 'shop_week' else 0) -%}
+    {%- endif -%}
     {%- do return(shop_week if column == 'shop_week' else week) -%}
 {% endmacro %}
 
