@@ -125,7 +125,8 @@
 
 {% macro first_changes() -%}
     {#- SQL: the least shop_week and week of which rows change. Those of new lines, or beyond all that there are; and
-        the week after the last so far, which has rows of its own, though weeks without trips may follow. -#}
+        the week after the last so far, which has rows of its own, though weeks without trips may follow. All
+        where there are no weeks yet. -#}
     with added as (
         select coalesce(min(first_shop_week), 2147483647) as shop_week
         from {{ build_table('build_added') }}
@@ -140,13 +141,13 @@
 
     select
         added.shop_week,
-        least(
+        coalesce(least(
             built.week,
             coalesce(min(case when weeks.shop_week >= added.shop_week then weeks.week end), max(weeks.week) + 1)
-        ) as week
+        ), 0) as week
     from added
     cross join built
-    cross join {{ build_table('stg_weeks') }} as weeks
+    left join {{ build_table('stg_weeks') }} as weeks on true
     group by added.shop_week, built.week
 {%- endmacro %}
 

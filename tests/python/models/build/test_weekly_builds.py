@@ -212,10 +212,6 @@ def test_without_one_of_its_tables_a_full_build_makes_all(dbt, raw, going_on):
 DAYS = ("--vars", "{train_last_week: 1, validation_last_week: 2, test_last_week: 9}")
 
 
-def write_day(folder: Path, day: int, slips: range, *more: str, **fields: str) -> None:
-    """Baskets of a day in March 2024, and more lines; fields stand in all of the day's."""
-    fields = {"Day": f"{day}.03.2024"} | fields
-    lines = [
 def test_a_file_that_was_read_but_not_listed_is_not_added(dbt, going_on):
     """As one that comes while a build begins: its lines would be there twice."""
     warehouse, folder = going_on
@@ -227,6 +223,10 @@ def test_a_file_that_was_read_but_not_listed_is_not_added(dbt, going_on):
     assert warehouse.value("select count(*) from rejected_rows") == 0
 
 
+def write_day(folder: Path, day: int, slips: range, *more: str, **fields: str) -> None:
+    """Baskets of a day in March 2024, and more lines; fields stand in all of the day's."""
+    fields = {"Day": f"{day}.03.2024"} | fields
+    lines = [
         line(**({"Slip": f"{slip}", "Card": f"K{slip % 7}", "Article": f"A{slip % 5}"} | fields))
         for slip in slips
     ]
@@ -288,3 +288,20 @@ def test_files_of_order_lines_are_added_too(dbt, order_lines, tmp_path, addition
         full = dbt("run", *DAYS, raw=folder, layout=layout)
         assert differences(weekly.path, full.path) == []
     assert full.value("select count(*) from trips") >= 80
+
+
+def test_weeks_may_come_after_a_build_without_any(dbt, order_lines, tmp_path):
+    """No date of it could be read."""
+    *_, raw, layout = order_lines
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    shutil.copy2(raw / "articles.csv", folder)
+    write_day(folder, 4, range(9), Day="?")
+    begun = dbt("run", *DAYS, raw=folder, layout=layout)
+    assert begun.returncode == 0, begun.output
+    for day, date in ((11, "?"), (18, "18.3.2024")):
+        write_day(folder, day, range(9), Day=date)
+        weekly = dbt("run", *DAYS, raw=folder, layout=layout, into=begun)
+        assert weekly.returncode == 0 and "Weekly build: adds" in weekly.output, weekly.output
+    full = dbt("run", *DAYS, raw=folder, layout=layout)
+    assert differences(weekly.path, full.path) == []
