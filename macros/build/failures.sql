@@ -31,7 +31,7 @@
 
 {% macro error_advice(message) %}
     {# The file or setting, the cause and the remedy of an error of DuckDB, where they are known;
-       else the error without its heading and its trace of macros. #}
+       else the error without dbt's heading and its trace of macros. #}
     {% set search = modules.re.search %}
     {% set file = search("[^'\"\\n=]*\\.(csv|gz|parquet)\\b", message, modules.re.IGNORECASE) %}
     {% set file = file[0].split(': ')[-1].strip() if file else 'a raw file' %}
@@ -50,7 +50,9 @@
             ~ ' the order of insertion as it is, whatever DuckDB advises: line numbers rely on it)') %}
     {% endif %}
     {% set lines = [] %}
-    {% for line in message.split('\n')[1:] if line.strip() and not line.strip().startswith('>') %}
+    {#- Spark's errors come without dbt's heading. -#}
+    {% for line in modules.re.sub('^\\w+ Error( in .*)?\\n', '', message).split('\n')
+        if line.strip() and not line.strip().startswith('>') %}
         {% do lines.append(line.strip()) %}
     {% endfor %}
     {#- The last line of a stack trace says it all. #}

@@ -39,8 +39,13 @@
     {% set last = names_of_receipts(past) | sort(case_sensitive=true) | last %}
     {% set early = [] %}
     {% for name in added if name < last or not now[name][2] %}{% do early.append(name) %}{% endfor %}
+    {#- A file that comes while a build begins may be read, though its list of files is without it. #}
+    {% set read = run_query('select source_file from ' ~ build_table('files_read')).columns[0].values() %}
+    {% set again = added | select('in', read) | list %}
     {% if changed %}
         {% set reason = changed | sort | first ~ ' was changed or removed' %}
+    {% elif again %}
+        {% set reason = again[0] ~ ' was read already' %}
     {% elif early %}
         {% set reason = early[0] ~ (' comes before ' ~ last ~ ' by its name' if now[early[0]][2] else ' is new') %}
     {% elif layout_name() == 'complete_journey' %}
@@ -86,13 +91,14 @@
 {% endmacro %}
 
 {% macro enter_first_weeks() %}
-    {#- Post-hook of staged lines: the first week of each new file. -#}
+    {#- Post-hook of staged lines: the first week of each new file. Also of lines that are no sales: where the
+        calendar is that of the dates, weeks are numbered from the first of them. -#}
     {%- set files = new_files() -%}
     {%- if files -%}
     insert into {{ build_table('build_added') }}
     select '{{ invocation_id }}', source_file, min(shop_week)
     from {{ this }}
-    where {{ is_one_of_files(files) }} and reject_reason is null and set_aside_reason is null
+    where {{ is_one_of_files(files) }}
     group by source_file
     {%- endif -%}
 {% endmacro %}
@@ -107,17 +113,20 @@
     {#-
       In a weekly build the least value of a column from which rows are made anew; none in a full build.
       Columns: shop_week, and any other that counts weeks. 0, which is all, where a line is of the
-      training weeks: on these rows of any week may depend.
+      training weeks: on these rows of any week may depend. (A mistyped shop_week may be below.)
     -#}
     {%- if not new_files() -%}{%- do return(none) -%}{%- endif -%}
     {%- set shop_week, week = asked_once(first_changes()).rows[0] -%}
-    {%- if week <= var('train_last_week') -%}{%- do return(0) -%}{%- endif -%}
+    {%- if week <= var('train_last_week') -%}
+        {%- do return([shop_week, 0] | min if column == 'shop_week' else 0) -%}
+    {%- endif -%}
     {%- do return(shop_week if column == 'shop_week' else week) -%}
 {% endmacro %}
 
 {% macro first_changes() -%}
     {#- SQL: the least shop_week and week of which rows change. Those of new lines, or beyond all that there are; and
-        the week after the last so far, which has rows of its own, though weeks without trips may follow. -#}
+        the week after the last so far, which has rows of its own, though weeks without trips may follow. All
+        where there are no weeks yet. -#}
     with added as (
         select coalesce(min(first_shop_week), 2147483647) as shop_week
         from {{ build_table('build_added') }}
@@ -132,13 +141,13 @@
 
     select
         added.shop_week,
-        least(
+        coalesce(least(
             built.week,
             coalesce(min(case when weeks.shop_week >= added.shop_week then weeks.week end), max(weeks.week) + 1)
-        ) as week
+        ), 0) as week
     from added
     cross join built
-    cross join {{ build_table('stg_weeks') }} as weeks
+    left join {{ build_table('stg_weeks') }} as weeks on true
     group by added.shop_week, built.week
 {%- endmacro %}
 

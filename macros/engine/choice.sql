@@ -11,9 +11,3 @@
 {% macro spark__first_by(value, position) %}
     min_by({{ value }}, {{ position }})
 {%- endmacro %}
-
-{% macro first_known_by(value, position) %}
-    {#- Aggregate: the value of the row with the lowest position of those that have one. Spark's min_by
-        skips rows without a position, not those without a value. -#}
-    min_by({{ value }}, case when {{ value }} is not null then {{ position }} end)
-{%- endmacro %}

@@ -30,7 +30,7 @@
         modified_at
     from (
         select
-            _metadata.file_name as source_file,
+            {{ file_name('_metadata.file_name') }} as source_file,
             length as bytes,
             modificationTime::timestamp_ntz as modified_at
         from binaryFile.{{ spark_paths(files) }}
@@ -50,12 +50,12 @@
 {% endmacro %}
 
 {% macro default__file_name(path) %}
-    {#- The name of a file that was read. Spark says that alone. -#}
+    {#- The name of a file that was read. Spark says that alone, but as URLs have it: %20 for a blank. -#}
     parse_filename({{ path }}, false, 'forward_slash')
 {%- endmacro %}
 
 {% macro spark__file_name(path) %}
-    {{ path }}
+    url_decode(replace({{ path }}, '+', '%2B'))
 {%- endmacro %}
 
 {% macro is_raw_file(name) -%}

@@ -68,9 +68,10 @@ activity as (
     group by customer_key, week
 ),
 
+-- The data are all trips: the last weeks may have anonymous ones alone.
 next_week as (
     select max(week) + 1 as week
-    from activity
+    from {{ ref('int_trips') }}
 ),
 
 frames as (

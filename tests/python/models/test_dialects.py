@@ -55,10 +55,13 @@ class Session:
             self._rows = [(field.name, TYPES[str(field.type)]) for field in schema]
         elif function is None or function[1] not in functions:
             self._rows = []
-        elif "explode" in sql:
+        elif "explode" not in sql:
+            self._rows = [(functions[function[1]](*texts),)]
+        elif function[1] in FUNCTIONS:
             self._rows = [(path, functions[function[1]](path)) for path in texts]
         else:
-            self._rows = [(functions[function[1]](*texts),)]
+            layout, folder, *groups = texts
+            self._rows = [(functions[function[1]](layout, folder, names),) for names in groups]
 
     def fetchall(self):
         return self._rows

@@ -42,7 +42,8 @@ def java():
 
 def spoil(raw: Path) -> None:
     """Write the files of a chain in other ways, and spoil lines of one."""
-    packed, windows, spoiled, typed, *_ = sorted(raw.glob("transactions_*.csv"))
+    packed, windows, spoiled, typed, *_, last = sorted(raw.glob("transactions_*.csv"))
+    last.rename(last.with_name(f"{last.stem} 100%20+#.csv"))
     packed.with_suffix(".csv.gz").write_bytes(gzip.compress(packed.read_bytes()))
     packed.unlink()
     windows.write_bytes(windows.read_bytes().replace(b"\n", b"\r\n"))
@@ -120,6 +121,8 @@ def builds(raw, tmp_path_factory) -> dict[str, Build]:
         (folder / name).mkdir()
         layout = folder / f"{name}.yml"
         make(folder / name, layout)
+        for path in (folder / name).glob("sales_*"):
+            path.rename(path.with_name(path.name.replace("_", " 100%20+#")))
         found[name] = Build(folder / name, str(layout), (*LINES, *marts))
     (folder / "journey").mkdir()
     write_journey(folder / "journey")

@@ -82,7 +82,7 @@ def test_splits_that_cannot_be(dbt, tmp_path, split, told):
     assert f"vars train_last_week, validation_last_week, test_last_week: {told}" in said
 
 
-# What dbt passes on of an error of DuckDB, and what is printed.
+# What dbt passes on of an error of DuckDB or Spark, and what is printed.
 ERRORS = {
     "Runtime Error in model stg_transactions (models/x.sql)\n  IO Error: Unexpected end of GZIP stream: "
     "/my raw/transactions_1.csv.gz": "/my raw/transactions_1.csv.gz: damaged or cut short. Copy or",
@@ -100,10 +100,13 @@ ERRORS = {
     "Runtime Error in model clusters (models/x.py)\n  Python model failed:\n  Traceback (most recent call "
     "last):\n    File y\n  KeyError: 'z'": "KeyError: 'z'",
     "Runtime Error in model prices (models/x.sql)\n  Conversion Error: no such number": "Conversion Err",
+    "[CAST_OVERFLOW] The value 2147483648L cannot be cast. SQLSTATE: 22003\n== SQL (line 7, position 5) ==\n"
+    "sum(units)": "[CAST_OVERFLOW] The value 2147483648L cannot be cast. SQLSTATE: 22003 == SQL",
+    "[PATH_NOT_FOUND] Path does not exist.": "[PATH_NOT_FOUND] Path does not exist.",
 }  # fmt: skip
 
 
-def test_errors_of_duckdb_say_what_to_do(dbt, tmp_path):
+def test_errors_of_engines_say_what_to_do(dbt, tmp_path):
     selects = " union all ".join(
         f"select {number} as number, $${{{{ error_advice({json.dumps(error)}) }}}}$$ as advice"
         for number, error in enumerate(ERRORS)

@@ -95,8 +95,12 @@ def test_a_week_without_receipts_may_lie_between(dbt, raw, going_on):
     assert differences(warehouse.path, full.path) == []
 
 
-@pytest.mark.parametrize("weeks", [slice(-3, None), slice(2, 5)], ids=["later", "of training"])
-def test_late_and_spoiled_lines_come_to_the_same(dbt, raw, going_on, weeks):
+@pytest.mark.parametrize(
+    ("weeks", "unknown"),
+    [(slice(-3, None), "209901"), (slice(2, 5), "-5")],
+    ids=["later", "of training"],
+)
+def test_late_and_spoiled_lines_come_to_the_same(dbt, raw, going_on, weeks, unknown):
     """A file with lines of four weeks: baskets that are in two files, used ids, contradictions,
     repeated products, an unknown week, new products and customers, what is rejected.
     """
@@ -114,7 +118,7 @@ def test_late_and_spoiled_lines_come_to_the_same(dbt, raw, going_on, weeks):
         {"prod_code": "PRD0999999", "prod_code_40": "D00000"},
         {"store_code": "STORE00001", "prod_code": "PRD0900001"},  # contradicts its basket, mostly
         {"basket_id": "777", "cust_code": "CUST0000999999", "seg_1": "CT"},
-        {"shop_week": "209901"},
+        {"shop_week": unknown},
         {"quantity": "none"},
     ]
     for row in late:
@@ -205,29 +209,99 @@ def test_without_one_of_its_tables_a_full_build_makes_all(dbt, raw, going_on):
     assert warehouse.value("select min(week) from cache_trips") == 1
 
 
-def write_day(folder: Path, day: int, slips: range) -> None:
+DAYS = ("--vars", "{train_last_week: 1, validation_last_week: 2, test_last_week: 9}")
+
+
+def test_a_file_that_was_read_but_not_listed_is_not_added(dbt, going_on):
+    """As one that comes while a build begins: its lines would be there twice."""
+    warehouse, folder = going_on
+    name = receipts(folder)[-1].name
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("delete from build_files where source_file = ?", [name])
+    result = dbt("run", *SPLIT, raw=folder, into=warehouse)
+    assert f"Full build, since {name} was read already" in result.output
+    assert warehouse.value("select count(*) from rejected_rows") == 0
+
+
+def write_day(folder: Path, day: int, slips: range, *more: str, **fields: str) -> None:
+    """Baskets of a day in March 2024, and more lines; fields stand in all of the day's."""
+    fields = {"Day": f"{day}.03.2024"} | fields
     lines = [
-        line(Slip=str(slip), Day=f"{day}.03.2024", Card=f"K{slip % 7}", Article=f"A{slip % 5}")
+        line(**({"Slip": f"{slip}", "Card": f"K{slip % 7}", "Article": f"A{slip % 5}"} | fields))
         for slip in slips
     ]
-    text = "\n".join([HEADER, *lines]) + "\n"
+    text = "\n".join([HEADER, *lines, *more]) + "\n"
     (folder / f"day{day:02}.csv").write_text(text, encoding="cp1252")
 
 
-def test_files_of_order_lines_are_added_too(dbt, tmp_path):
-    folder, layout = tmp_path / "raw", tmp_path / "shop.yml"
-    folder.mkdir()
-    layout.write_text(LAYOUT.replace('"*.csv*"', '"day*"'), encoding="utf-8")
-    (folder / "articles.csv").write_text(ARTICLES.replace(",", ";"), encoding="cp1252")
-    split = ("--vars", "{train_last_week: 1, validation_last_week: 2, test_last_week: 9}")
+@pytest.fixture(scope="module")
+def order_lines(dbt, tmp_path_factory):
+    """The warehouse of files of order lines, their folder and layout, in which formats of stores
+    stand where texts did.
+    """
+    folder = tmp_path_factory.mktemp("order_lines")
+    raw, layout = folder / "raw", folder / "shop.yml"
+    raw.mkdir()
+    text = LAYOUT.replace('"*.csv*"', '"day*"') + "store_format: Text\n"
+    layout.write_text(text, encoding="utf-8")
+    (raw / "articles.csv").write_text(ARTICLES.replace(",", ";"), encoding="cp1252")
     for day, slips in ((4, range(20)), (11, range(20, 40)), (18, range(40, 60))):
-        write_day(folder, day, slips)
-    first = dbt("run", *split, raw=folder, layout=layout)
-    assert first.returncode == 0, first.output
-    write_day(folder, 25, range(60, 80))
-    weekly = dbt("run", *split, raw=folder, layout=layout, into=first)
-    assert weekly.returncode == 0, weekly.output
-    assert "Weekly build: adds day25.csv" in weekly.output
-    full = dbt("run", *split, raw=folder, layout=layout)
+        write_day(raw, day, slips, Text="")
+    built = dbt("run", *DAYS, raw=raw, layout=layout)
+    assert built.returncode == 0, built.output
+    return built, raw, layout
+
+
+@pytest.mark.parametrize(
+    "additions",
+    [
+        [lambda raw: write_day(raw, 25, range(60, 80), Text="")],
+        # Its baskets are in the data, though of no customer.
+        [
+            lambda raw: write_day(raw, 25, range(60, 80), Text="", Card=""),
+            lambda raw: write_day(raw, 29, range(80, 90), Text="", Day="1.4.2024"),
+        ],
+        # Weeks count from the first date of all lines.
+        [
+            lambda raw: write_day(
+                raw, 25, range(60, 80), line(Article="F1", Day="29.2.2024"), Text=""
+            ),
+            lambda raw: write_day(
+                raw, 26, range(80, 90), line(Gross="?", Day="22.2.2024"), Text=""
+            ),
+        ],
+        # A store's format is what its first trip says.
+        [lambda raw: write_day(raw, 25, range(60, 80), Text="large")],
+    ],
+    ids=["customers", "anonymous", "no sale", "store"],
+)
+def test_files_of_order_lines_are_added_too(dbt, order_lines, tmp_path, additions):
+    built, raw, layout = order_lines
+    warehouse, folder = type(built)(tmp_path / "warehouse.duckdb"), tmp_path / "raw"
+    shutil.copy(built.path, warehouse.path)
+    shutil.copytree(raw, folder)
+    for add in additions:
+        add(folder)
+        weekly = dbt("run", *DAYS, raw=folder, layout=layout, into=warehouse)
+        assert weekly.returncode == 0, weekly.output
+        assert "Weekly build: adds day2" in weekly.output
+        full = dbt("run", *DAYS, raw=folder, layout=layout)
+        assert differences(weekly.path, full.path) == []
+    assert full.value("select count(*) from trips") >= 80
+
+
+def test_weeks_may_come_after_a_build_without_any(dbt, order_lines, tmp_path):
+    """No date of it could be read."""
+    *_, raw, layout = order_lines
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    shutil.copy2(raw / "articles.csv", folder)
+    write_day(folder, 4, range(9), Day="?")
+    begun = dbt("run", *DAYS, raw=folder, layout=layout)
+    assert begun.returncode == 0, begun.output
+    for day, date in ((11, "?"), (18, "18.3.2024")):
+        write_day(folder, day, range(9), Day=date)
+        weekly = dbt("run", *DAYS, raw=folder, layout=layout, into=begun)
+        assert weekly.returncode == 0 and "Weekly build: adds" in weekly.output, weekly.output
+    full = dbt("run", *DAYS, raw=folder, layout=layout)
     assert differences(weekly.path, full.path) == []
-    assert full.value("select count(*) from trips") == 80
