@@ -14,6 +14,7 @@ import shutil
 import subprocess
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbt.adapters.factory import get_adapter_by_type
 from dbt.config.runtime import load_profile
@@ -24,7 +25,12 @@ from dbt_common.exceptions import DbtRuntimeError
 
 from .functions import FUNCTIONS, order_line_functions
 from .substitution_clusters import substitution_clusters
+from .warehouse import SPARK_SCHEMA
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SCHEMA = SPARK_SCHEMA.removesuffix(".db")
 JAVA = 17
 """The oldest version that Spark 4 runs on."""
 _MEMORY = re.compile(r"[1-9]\d*[mgt]", re.IGNORECASE)
@@ -83,6 +89,7 @@ def start(settings: dict[str, str]) -> None:
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
         raise DbtRuntimeError(f"Spark does not start: {reason}") from None
+    _mend(spark, Path(settings["spark.sql.warehouse.dir"]))
     text_tables = Path(settings["spark.sql.warehouse.dir"]) / "order_lines"
     shutil.rmtree(text_tables, ignore_errors=True)
     atexit.register(shutil.rmtree, text_tables, ignore_errors=True)
@@ -90,6 +97,24 @@ def start(settings: dict[str, str]) -> None:
     for name, function in functions.items():
         spark.udf.register(name, function, "string")
     spark.udf.register("substitution_clusters", substitution_clusters, "array<array<int>>")
+
+
+def _mend(spark: SparkSession, warehouse: Path) -> None:
+    """Put right what a build that was killed has left: a table under the name that it has while it
+    is made anew, and folders of tables that were not finished, in whose place Spark makes none.
+    """
+    there = spark.catalog.databaseExists(SCHEMA)
+    found = spark.sql(f"show tables in {SCHEMA}").collect() if there else []
+    tables = {row.tableName for row in found}
+    for name in sorted(tables):
+        table = name.removesuffix("_kept")
+        if table not in tables:
+            spark.sql(f"alter table {SCHEMA}.{name} rename to {SCHEMA}.{table}")
+            tables.add(table)
+    for folder in (warehouse / SPARK_SCHEMA).glob("*/"):
+        # A folder that was put there from elsewhere, with its files whole, is not deleted.
+        if folder.name not in tables and (folder / "_temporary").exists():
+            shutil.rmtree(folder)
 
 
 def _made(folder: Path) -> Path:

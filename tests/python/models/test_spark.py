@@ -162,6 +162,10 @@ def on_spark(java, shared, builds, dbt_environment) -> dict[str, Path]:
     """
 
     def make(folder: Path) -> None:
+        # As a build leaves it that is killed while it writes a table.
+        unfinished = folder / "warehouse" / "retailsim.db" / "stg_weeks" / "_temporary"
+        unfinished.mkdir(parents=True)
+        (unfinished / "part.parquet").write_text("cut short")
         lines = [
             {
                 "arguments": [build.command, "--target", "spark", *build.arguments],
