@@ -4,7 +4,7 @@
 
   - `weekly`: keeps the rows of earlier weeks. meta.by names the column that tells, unless it is `week`. On Spark
     the table has a folder for each of its values, unless meta.few_rows says that rewriting it is quicker.
-    meta.of_lines: rows are lines, and of those that new files hold none was there, whatever their week.
+    meta.of_lines: rows are lines, some of which have none; these are made anew.
   - `by_file`: its query reads the new files, whose rows are added.
   - `of_training`: depends on training weeks alone, and stays as it is when these do.
 #}
@@ -27,7 +27,8 @@
     {%- set by = meta.get('by', 'week') -%}
     {%- set first = first_changed(by) -%}
     {%- if first is none -%}{%- do return(none) -%}{%- endif -%}
-    {%- set changed = changed_lines() if meta.get('of_lines') else by ~ ' >= ' ~ first -%}
+    {%- set changed = by ~ ' >= ' ~ first -%}
+    {%- if meta.get('of_lines') -%}{%- set changed = '(' ~ changed ~ ' or ' ~ by ~ ' is null)' -%}{%- endif -%}
     {%- set query = 'select * from (\n' ~ sql ~ '\n) as made where ' ~ changed -%}
     {%- if partition_column() -%}
         {%- do return(replace_partitions(this, by, first, query)) -%}

@@ -158,13 +158,6 @@
     {{ 'true' if first is none else column ~ ' >= ' ~ first }}
 {%- endmacro %}
 
-{% macro changed_lines() -%}
-    {#- SQL: whether what became of a line may be new: of a changed week or none that can be read, or of a new file. -#}
-    {%- set first = first_changed('shop_week') -%}
-    {{ 'true' if first is none else
-        '(shop_week >= ' ~ first ~ ' or shop_week is null or ' ~ is_one_of_files(new_files()) ~ ')' }}
-{%- endmacro %}
-
 {% macro kept_rows(columns, by) -%}
     {#- FROM clause: the rows of the model itself that a weekly build keeps; of a full build none.
         columns: their types by their names. -#}

@@ -5,7 +5,7 @@
 -- A line has one reason: its own first, then its basket's, then that it repeats an earlier line.
 with lines as (
     select * from {{ ref('int_lines') }}
-    where {{ changed_lines() }}
+    where {{ changed_since('shop_week') }} or shop_week is null
 ),
 
 baskets as (
