@@ -42,7 +42,7 @@
             nullif(line, '') as line,
             source_line
         from (
-            select
+            select /*+ broadcast(blocks) */
                 lines.filename,
                 lines.line,
                 case
