@@ -91,8 +91,8 @@
 {% endmacro %}
 
 {% macro enter_first_weeks() %}
-    {#- Post-hook of staged lines: the first week of each new file. Also of lines that are no sales: where the
-        calendar is that of the dates, weeks are numbered from the first of them. -#}
+    {#- Post-hook of staged lines: the first week of each new file. Lines that are no sales count too: where there is
+        no calendar but the dates, weeks are numbered from the first date of any line. -#}
     {%- set files = new_files() -%}
     {%- if files -%}
     insert into {{ build_table('build_added') }}
@@ -111,9 +111,9 @@
 
 {% macro first_changed(column) %}
     {#-
-      In a weekly build the least value of a column from which rows are made anew; none in a full build.
-      Columns: shop_week, and any other that counts weeks. 0, which is all, where a line is of the
-      training weeks: on these rows of any week may depend. (A mistyped shop_week may be below.)
+      In a weekly build the value of a column from which on rows are made anew; none in a full build.
+      Columns: shop_week, and any other that counts weeks. 0, which is all, where a new line is of the
+      training weeks, since rows of any week may depend on these. (Less where a mistyped shop_week is negative.)
     -#}
     {%- if not new_files() -%}{%- do return(none) -%}{%- endif -%}
     {%- set shop_week, week = asked_once(first_changes()).rows[0] -%}
@@ -124,9 +124,9 @@
 {% endmacro %}
 
 {% macro first_changes() -%}
-    {#- SQL: the least shop_week and week of which rows change. Those of new lines, or beyond all that there are; and
-        the week after the last so far, which has rows of its own, though weeks without trips may follow. All
-        where there are no weeks yet. -#}
+    {#- SQL: the first shop_week and the first week whose rows change: those of the new lines, or beyond all weeks if
+        these have none. The week after the last trip so far may be earlier: its rows, of customers as of then,
+        were made without knowing whether trips follow. 0, which is all, where there are no weeks yet. -#}
     with added as (
         select coalesce(min(first_shop_week), 2147483647) as shop_week
         from {{ build_table('build_added') }}
