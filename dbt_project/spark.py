@@ -100,8 +100,8 @@ def start(settings: dict[str, str]) -> None:
 
 
 def _mend(spark: SparkSession, warehouse: Path) -> None:
-    """Put right what a build that was killed has left: a table under the name that it has while it
-    is made anew, and folders of tables that were not finished, in whose place Spark makes none.
+    """Put right what a build that was killed has left: a table that still has the name under which
+    it was made anew, and folders of unfinished tables, over which Spark would not write.
     """
     there = spark.catalog.databaseExists(SCHEMA)
     found = spark.sql(f"show tables in {SCHEMA}").collect() if there else []
@@ -118,7 +118,7 @@ def _mend(spark: SparkSession, warehouse: Path) -> None:
 
 
 def _made(folder: Path) -> Path:
-    """The folder, which is there."""
+    """The folder, made where it was not there."""
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

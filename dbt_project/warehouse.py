@@ -83,7 +83,7 @@ def connect(database: Path) -> duckdb.DuckDBPyConnection:
 def _views_of_spark(warehouse: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     for table in sorted((warehouse / SPARK_SCHEMA).glob("*")):
-        # The tables of weeks have a folder for each, which names it and in which the column is not.
+        # A table of weeks has a folder per week, such as week=12; its files lack that column.
         column = next(table.glob("*=*"), table).name.rpartition("=")[0]
         files = "*=*/*.parquet" if column else "*.parquet"
         if any(table.glob(files)):

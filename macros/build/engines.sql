@@ -1,4 +1,7 @@
-{# What the build record needs of an engine: DuckDB has transactions and deletes rows, Spark neither. #}
+{#
+  What builds need of an engine to store and replace rows: DuckDB has transactions and deletes rows, Spark does
+  neither.
+#}
 
 {% macro together(statements) %}
     {#- SQL of a hook of a run: the statements, all or none where the engine has transactions. -#}
@@ -80,12 +83,12 @@
 {% endmacro %}
 
 {% macro of_few_files(query, column) %}
-    {#- SQL for Spark: a query whose rows are stored by a column, each value's in as few files as is good. -#}
+    {#- SQL for Spark: a query whose rows are stored by a column, those of each value in few files. -#}
     {%- do return('select /*+ rebalance(' ~ column ~ ') */ * from (\n' ~ query ~ '\n) as rows_to_store') -%}
 {% endmacro %}
 
 {% macro spark__create_table_as(temporary, relation, compiled_code, language='sql') %}
-    {#- In place of dbt-spark's, which knows no hint of how the rows of a partitioned table are to be shared out. -#}
+    {#- Overrides dbt-spark's macro, which cannot say how the rows of a partitioned table are shared out to files. -#}
     {%- if temporary -%}
         {{ create_temporary_view(relation, compiled_code) }}
     {%- else -%}

@@ -56,7 +56,8 @@
 {% endmacro %}
 
 {% macro never_without_files() %}
-    {#- A file without rows for a table in folders that has none, from which its columns can be known. -#}
+    {#- Writes a file without rows for a table in folders that has no file: without Spark, its columns are known from its
+        files alone. -#}
     {%- set column = partition_column() -%}
     {%- if column and not run_query('show partitions ' ~ this).rows -%}
         {%- do run_query('insert into ' ~ this ~ ' partition (' ~ column ~ ' = 0)'
