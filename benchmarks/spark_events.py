@@ -1,4 +1,4 @@
-"""What a build on Spark did, model by model, from the log of events that Spark writes."""
+"""What a build on Spark did, table by table, from the log of events that Spark writes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _STORED = re.compile(
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Variables of the environment with which a build logs its events into the folder, which is
-    made."""
+    """Variables of the environment with which a build logs its events into the folder, which this
+    makes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "spark.eventLog.enabled": "true",
@@ -31,11 +32,12 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def figures(folder: Path) -> dict[str, Any]:
-    """`all` and each table's figures of all events in a folder, those of most shuffled bytes first.
+    """Figures of all tasks that a folder's events tell of, by table, and of `all` together; tables
+    with most shuffled bytes first.
 
-    Figures: `task_s`, seconds that tasks ran, all together; `longest_task_s`; `tasks`; and in GB
-    `read` and `written` (Parquet and raw files), `shuffled` (bytes brought from one task to
-    another) and `spilled` (written to disk for want of memory).
+    Figures: `tasks`, their number; `task_s`, their seconds, added up; `longest_task_s`; `read_gb`
+    and `written_gb` (Parquet and raw files), `shuffled_gb` (brought from one task to another) and
+    `spilled_gb` (written to disk for want of memory).
     """
     tables: dict[int, str] = {}
     stages: dict[int, int] = {}

@@ -77,7 +77,8 @@ def order_line_functions(
 
     `order_line_files` gives the names of the folder's files; `text_tables` writes the text tables
     of those named (`write_text_tables`) into a folder that it asks for; `order_line_totals` counts
-    them again. The last two may be called for some files at a time, wherever the folders are.
+    them again. The last two may be called for some of the files at a time, and on any machine that
+    sees both folders.
     """
 
     def called(
