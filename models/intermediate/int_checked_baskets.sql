@@ -153,7 +153,7 @@ told_apart as (
 )
 
 select
-    -- By day, so that no step has to sort the trips of all.
+    -- Within its day, so that no step has to sort all trips.
     case
         when reject_reason is null
             then row_number() over (

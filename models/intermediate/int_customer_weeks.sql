@@ -22,7 +22,7 @@ trips as (
             sensitivities.kind = 'sensitivity'
             and trips.trip_price_sensitivity = sensitivities.label
     left join labels as sizes on sizes.kind = 'size' and trips.basket_size = sizes.label
-    -- Of customers who have not come since there is the week after the data alone.
+    -- A weekly build makes only the row of the week after the data for customers who did not come.
     where trips.customer_key in (
         select later.customer_key
         from {{ ref('int_trips') }} as later
@@ -35,7 +35,8 @@ customers as (
     from {{ ref('int_customers') }}
 ),
 
--- A product is a repeat on every trip but the first with it, of which there is one in its week.
+-- An item is a repeat unless it is of the customer's first trip with the product: of a week's items
+-- as many are not as there are products first bought in it.
 first_purchases as (
     select
         customer_key,
