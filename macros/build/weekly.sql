@@ -125,8 +125,8 @@
 
 {% macro first_changes() -%}
     {#- SQL: the first shop_week and the first week whose rows change: those of the new lines, or beyond all weeks if
-        these have none. The week after the last trip so far may be earlier: its rows, of customers as of then,
-        were made without knowing whether trips follow. 0, which is all, where there are no weeks yet. -#}
+        these have none. The week after the last trip so far may be earlier: it has rows of its own, of all customers,
+        which do not stay once a later week has trips. 0, which is all, where there are no weeks yet. -#}
     with added as (
         select coalesce(min(first_shop_week), 2147483647) as shop_week
         from {{ build_table('build_added') }}
