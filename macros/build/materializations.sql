@@ -60,7 +60,10 @@
         files alone. -#}
     {%- set column = partition_column() -%}
     {%- if column and not run_query('show partitions ' ~ this).rows -%}
-        {%- do run_query('insert into ' ~ this ~ ' partition (' ~ column ~ ' = 0)'
+        {%- set folder = [env_var('RETAILSIM_SPARK_WAREHOUSE', 'spark_warehouse'), target.schema ~ '.db', this.identifier,
+            column ~ '=0'] | join('/') -%}
+        {#- As into a folder of its own: an insert of no rows writes nothing. -#}
+        {%- do run_query('insert overwrite directory ' ~ sql_string(folder) ~ ' using parquet'
             ~ ' select * except (' ~ column ~ ') from ' ~ this ~ ' where false') -%}
     {%- endif -%}
 {% endmacro %}

@@ -212,9 +212,12 @@ def test_other_layouts_are_read_the_same(builds, on_duckdb, on_spark, name):
             lines = "select * from stg_transactions order by source_file, source_line"
             staged.append(warehouse.execute(lines).fetchall())
     assert staged[0] == staged[1] and len(staged[0]) > 3
-    found = {table.table: table for table in compare(on_duckdb[name], on_spark[name])}
+    # On Spark the tables of the builds before are there too.
+    wanted = {mart[1:] for mart in builds[name].arguments if mart[0] == "+"}
+    compared = compare(on_duckdb[name], on_spark[name])
+    found = {table.table: table for table in compared if table.table in wanted}
     assert [(table.table, table.problem) for table in found.values() if table.problem] == []
-    assert found.keys() == {mart[1:] for mart in builds[name].arguments if mart[0] == "+"}
+    assert found.keys() == wanted
 
 
 def test_the_cache_is_the_same_to_the_byte(on_duckdb, on_spark, tmp_path):
