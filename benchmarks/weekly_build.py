@@ -83,7 +83,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         },
         "hardware": {"processor": processor(), "cores": os.cpu_count()},
         "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("duckdb", "dbt-core")},
+        | {
+            name: version(name)
+            for name in ("dbt-core", "pyspark" if options.target == "spark" else "duckdb")
+        },
     }
 
 
