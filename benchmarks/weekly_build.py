@@ -39,13 +39,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     def build(folder: Path, name: str) -> tuple[dict[str, Any], str]:
         command, environment = dbt(folder / "raw", folder)
-        on_spark = options.target == "spark"
-        if on_spark:
-            environment |= spark_events.environment(folder / name)
+        if options.target != "spark":
+            return measure([*command, *arguments], environment)
+        environment |= spark_events.environment(folder / name)
         figures, printed = measure([*command, *arguments], environment)
-        return figures | (
-            {"spark": spark_events.figures(folder / name)} if on_spark else {}
-        ), printed
+        return figures | {"spark": spark_events.figures(folder / name)}, printed
 
     rounds: list[dict[str, dict[str, Any]]] = []
     with tqdm(total=2 * options.rounds, desc="builds", unit="build") as progress:
