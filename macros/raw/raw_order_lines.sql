@@ -68,8 +68,9 @@
 {% macro of_order_lines(function) %}
     {#- What a function of dbt_project/functions.py says of the raw folder's files, group by group; in a weekly
         build, of the new ones. -#}
-    {%- set names = new_files() or said_of_order_lines('order_line_files', [[]])[0] -%}
-    {%- do return(said_of_order_lines(function, groups_of_files(names))) -%}
+    {#- Asked also where new files are known: it looks whether the folder's files go together. -#}
+    {%- set names = said_of_order_lines('order_line_files', [[]])[0] -%}
+    {%- do return(said_of_order_lines(function, groups_of_files(new_files() or names))) -%}
 {% endmacro %}
 
 {% macro said_of_order_lines(function, groups) %}

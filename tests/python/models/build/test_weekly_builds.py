@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import random
 import shutil
@@ -288,6 +289,19 @@ def test_files_of_order_lines_are_added_too(dbt, order_lines, tmp_path, addition
         full = dbt("run", *DAYS, raw=folder, layout=layout)
         assert differences(weekly.path, full.path) == []
     assert full.value("select count(*) from trips") >= 80
+
+
+def test_a_file_that_is_there_already_is_not_added(dbt, order_lines, tmp_path):
+    """The last day packed, beside itself: its lines would count twice."""
+    built, raw, layout = order_lines
+    warehouse, folder = type(built)(tmp_path / "warehouse.duckdb"), tmp_path / "raw"
+    shutil.copy(built.path, warehouse.path)
+    shutil.copytree(raw, folder)
+    (folder / "day18.csv.gz").write_bytes(gzip.compress((folder / "day18.csv").read_bytes()))
+    weekly = dbt("run", *DAYS, raw=folder, layout=layout, into=warehouse)
+    assert "Weekly build: adds day18.csv.gz" in weekly.output
+    assert weekly.returncode == 1
+    assert "day18.csv.gz: the same data as day18.csv" in " ".join(weekly.output.split())
 
 
 def test_weeks_may_come_after_a_build_without_any(dbt, order_lines, tmp_path):
