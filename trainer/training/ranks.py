@@ -11,6 +11,11 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
+# Its functions take the process group of the moment they are defined as a default: imported while
+# there is one, by whatever needs it first, they would keep that group's threads past its end, and
+# a thread that lives as long as the interpreter can abort the process.
+import torch.distributed.nn
+
 from trainer.commands.errors import ExpectedError, InputError
 
 

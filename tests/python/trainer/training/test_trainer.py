@@ -507,6 +507,8 @@ def _rank(rank: int, port: int, cache: str, folder: str) -> None:
     with join_ranks("cpu") as ranks:
         make(TensorCache(cache), Path(folder), ONE_EPOCH_EACH, ranks=ranks, dropout=0).fit()
     assert not dist.is_initialized()
+    threads = {path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")}
+    assert not any("gloo" in name for name in threads), threads
 
 
 ONE_EPOCH_EACH = replace(CONFIG, tokens=1000, phases=three_phases(1e-3, (1, 1, 1)))
