@@ -41,6 +41,20 @@
     explode({{ list }})
 {%- endmacro %}
 
+{% macro each_in_a_task(rows, name, number) %}
+    {{- return(adapter.dispatch('each_in_a_task', 'retailsim')(rows, name, number)) -}}
+{% endmacro %}
+
+{% macro default__each_in_a_task(rows, name, number) -%}
+    {#- A FROM clause: rows by their name, which a function of Python is called with one by one. On Spark in
+        several tasks, of as many rows as there are. -#}
+    (select {{ rows }} as {{ name }})
+{%- endmacro %}
+
+{% macro spark__each_in_a_task(rows, name, number) -%}
+    (select /*+ repartition({{ [number, env_var('RETAILSIM_SPARK_PARTITIONS', '4') | int] | min }}) */ {{ rows }} as {{ name }})
+{%- endmacro %}
+
 {% macro length_of_list(list) %}
     {{- adapter.dispatch('length_of_list', 'retailsim')(list) -}}
 {% endmacro %}

@@ -100,11 +100,12 @@
 
 {% macro of_each_file(function, files) %}
     {# What a function of dbt_project/text_files.py says of each file, by path. #}
+    {% if not files %}{% do return({}) %}{% endif %}
     {% set paths = [] %}
     {% for file in files %}{% do paths.append(sql_string(file.path)) %}{% endfor %}
     {% set query %}
         select path, {{ function }}(path)
-        from (select {{ rows_of_list(new_list(paths)) }} as path) as files
+        from {{ each_in_a_task(rows_of_list(new_list(paths)), 'path', paths | length) }} as files
     {% endset %}
     {% set found = {} %}
     {% for path, json in run_query(query).rows %}{% do found.update({path: fromjson(json)}) %}{% endfor %}

@@ -78,7 +78,7 @@
     {%- for names in groups -%}{%- do lists.append(sql_string(tojson(names))) -%}{%- endfor -%}
     {%- set query -%}
         select {{ function }}({{ sql_string(layout_name()) }}, {{ sql_string(env_var('RETAILSIM_RAW', 'raw_data')) }}, names)
-        from {{ each_in_a_task(rows_of_list(new_list(lists)), groups | length) }} as file_groups
+        from {{ each_in_a_task(rows_of_list(new_list(lists)), 'names', groups | length) }} as file_groups
     {%- endset -%}
     {%- for json in run_query(query).columns[0].values() -%}{%- do found.append(fromjson(json)) -%}{%- endfor -%}
     {%- for said in found if said is mapping and said.problem -%}{%- do raw_error(said.problem ~ '.') -%}{%- endfor -%}
@@ -100,18 +100,6 @@
     {%- for part in range(parts) -%}{%- do groups.append(names[part::parts]) -%}{%- endfor -%}
     {%- do return(groups) -%}
 {% endmacro %}
-
-{% macro each_in_a_task(rows, number) %}
-    {{- adapter.dispatch('each_in_a_task', 'retailsim')(rows, number) -}}
-{% endmacro %}
-
-{% macro default__each_in_a_task(rows, number) -%}
-    (select {{ rows }} as names)
-{%- endmacro %}
-
-{% macro spark__each_in_a_task(rows, number) -%}
-    (select /*+ repartition({{ number }}) */ {{ rows }} as names)
-{%- endmacro %}
 
 {% macro check_lookups(groups) %}
     {#- Stops where a lookup knew no code of any line. groups: of each group of files, the lookups in their order. -#}
