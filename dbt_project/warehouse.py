@@ -50,6 +50,7 @@ def open_warehouse(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     connection = connect(database)
     try:
+        connection.execute("set enable_progress_bar = false")  # it would be among what is printed
         check_build(connection, database)
         yield connection
     except duckdb.Error as error:

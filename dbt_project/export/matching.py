@@ -6,6 +6,7 @@ lacks is mapped to a fallback and counted.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from trainer.features.stores import typical_figures
 
 from .statics import StaticTables, encode, text
 from .tables import STORE_FIGURES
-from .warehouse import Columns, Tables
+from .warehouse import Columns, Tables, Timelines
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,39 @@ class Match:
     """(stores of the warehouse,) whether it was appended."""
     stores: Columns
     """The table `stores`: the vocabulary's, then the unknown ones."""
+
+
+class Unmapped:
+    """Counts how much of timelines a vocabulary does not know, part by part."""
+
+    def __init__(self, found: Match) -> None:
+        self._found = found
+        self._is_sold = np.zeros(len(found.token), dtype=bool)
+        self._counts: Counter[str] = Counter()
+
+    def add(self, part: Timelines) -> None:
+        """Count the next customers'."""
+        product = part.items["product_key"] - 1
+        unknown = self._found.is_unknown_product[product]
+        at_unknown_store = self._found.is_unknown_store[part.trips["store_key"] - 1]
+        self._is_sold[product] = True
+        self._counts += Counter(
+            items=int(unknown.sum()),
+            items_of_unknown_departments=int(self._found.is_unknown_department[product].sum()),
+            trips=len(np.unique(part.items["trip_key"][unknown])),
+            trips_at_stores=int(at_unknown_store.sum()),
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Products, items, trips and stores that the vocabulary lacks."""
+        return {
+            "products": int((self._is_sold & self._found.is_unknown_product).sum()),
+            "items": self._counts["items"],
+            "items_of_unknown_departments": self._counts["items_of_unknown_departments"],
+            "trips": self._counts["trips"],
+            "stores": int(self._found.is_unknown_store.sum()),
+            "trips_at_stores": self._counts["trips_at_stores"],
+        }
 
 
 def match(statics: StaticTables, tables: Tables) -> Match:
@@ -110,7 +144,7 @@ def _stores(statics: StaticTables, tables: Tables) -> tuple[np.ndarray, np.ndarr
     codes = text(tables.stores["store_code"])
     rows = np.array([row_of.get(code, -1) for code in codes.tolist()])
     visited = np.zeros(len(rows), dtype=bool)
-    visited[tables.trips["store_key"] - 1] = True
+    visited[tables.trip_stores - 1] = True
     unknown = (rows < 0) & visited
     rows[unknown] = len(row_of) + np.arange(unknown.sum())
     if not unknown.any():

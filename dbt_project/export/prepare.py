@@ -13,11 +13,12 @@ from trainer.cache.reader import TensorCache
 from trainer.cache.writer import write_cache
 
 from .calendar import EPOCH, calendar_days, day_columns, full_code, public_holidays
-from .matching import Match, match, unknown_labels
+from .matching import Match, Unmapped, match, unknown_labels
+from .spool import Spool
 from .statics import Reference, StaticTables, read_reference, static_tables_of
-from .timelines import timeline_columns
-from .totals import check_columns, check_tables, totals_by_split
-from .warehouse import Columns, Tables, read_tables
+from .timelines import TimelineColumns, customer_columns, shelf_columns
+from .totals import check_columns, check_tables, check_timelines, totals_by_split
+from .warehouse import Columns, Tables, open_tables
 
 
 def prepare_tensor_cache(
@@ -44,23 +45,24 @@ def prepare_tensor_cache(
     Raises WarehouseError where the warehouse or `like` cannot be used, CacheError where `like` is
     damaged or `out` is no cache.
     """
-    database = default_database() if database is None else Path(database)
+    database, out = default_database() if database is None else Path(database), Path(out)
     reference = None if like is None else read_reference(Path(like))
-    tables = read_tables(database, progress)
-    check_tables(tables)
-    if country is None:
-        known = str(tables.settings["country"][0])
-        country = known if reference is None else reference.statics.country
-    columns, manifest = _cache_of(tables, country, reference)
-    write_cache(Path(out), columns, manifest)
+    with Spool(out.parent) as spool:
+        with open_tables(database, progress) as tables:
+            check_tables(tables)
+            if country is None:
+                known = str(tables.settings["country"][0])
+                country = known if reference is None else reference.statics.country
+            columns, manifest = _cache_of(tables, country, reference, spool)
+        write_cache(out, columns, manifest)
     return TensorCache(out, verify=False)
 
 
 def _cache_of(
-    tables: Tables, country: str, reference: Reference | None
+    tables: Tables, country: str, reference: Reference | None, spool: Spool
 ) -> tuple[Columns, dict[str, Any]]:
-    """Columns and manifest of the cache."""
-    days, day_weeks = calendar_days(tables.weeks, int(tables.customer_weeks["week"].max()))
+    """Columns and manifest of the cache; those of timelines lie in the spool."""
+    days, day_weeks = calendar_days(tables.weeks, tables.last_week)
     dates = [EPOCH + timedelta(days=int(day)) for day in days[[0, -1]]]
     by_date = public_holidays(country, *dates)
     known_days = set(days[day_weeks <= tables.weeks["week"][-1]].tolist())
@@ -71,10 +73,13 @@ def _cache_of(
     statics = from_warehouse if reference is None else reference.statics
     split, split_from = _split(from_warehouse, reference)
     found = match(statics, tables)
+    unmapped = _read_timelines(tables, found, TimelineColumns(tables, statics, found, days), spool)
     columns = {
         **statics.columns,
         **found.stores,
-        **timeline_columns(tables, statics, found, days),
+        **customer_columns(tables, statics),
+        **spool.columns(),
+        **shelf_columns(tables, found),
         **day_columns(days, day_weeks, by_date, statics.labels["holiday"]),
         "weeks.shop_week": tables.weeks["shop_week"],
         "weeks.is_replayed": tables.weeks["is_replayed"],
@@ -92,9 +97,24 @@ def _cache_of(
             "country": full_code(country),
         },
         "reference_vocabulary": None if reference is None else reference.vocabulary_digest,
-        "unmapped": _unmapped(tables, found, labels),
+        "unmapped": {
+            **unmapped,
+            "labels": sum(len(values) for values in labels.values()),
+        },
         "unmapped_labels": labels,
     }
+
+
+def _read_timelines(
+    tables: Tables, found: Match, timelines: TimelineColumns, spool: Spool
+) -> dict[str, int]:
+    """Put the columns of all timelines into the spool; how much of them is not known."""
+    unmapped = Unmapped(found)
+    for part in tables.timelines:
+        check_timelines(tables, part)
+        unmapped.add(part)
+        spool.append(timelines.of(part))
+    return unmapped.counts()
 
 
 def _split(
@@ -116,19 +136,3 @@ def _split(
         first, _ = split.get("later", (len(known.shop_weeks) + 1, 0))
         split["later"] = [first, len(from_warehouse.shop_weeks)]
     return split, "reference"
-
-
-def _unmapped(tables: Tables, found: Match, labels: dict[str, list[str]]) -> dict[str, int]:
-    """How much of the timelines the vocabulary does not know."""
-    product = tables.items["product_key"] - 1
-    unknown = found.is_unknown_product[product]
-    at_unknown_store = found.is_unknown_store[tables.trips["store_key"] - 1]
-    return {
-        "products": len(np.unique(product[unknown])),
-        "items": int(unknown.sum()),
-        "items_of_unknown_departments": int(found.is_unknown_department[product].sum()),
-        "trips": len(np.unique(tables.items["trip_key"][unknown])),
-        "stores": int(found.is_unknown_store.sum()),
-        "trips_at_stores": int(at_unknown_store.sum()),
-        "labels": sum(len(values) for values in labels.values()),
-    }

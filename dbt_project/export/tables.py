@@ -103,6 +103,8 @@ TABLES = {
     ),
 }  # fmt: skip
 """By name of the model without `cache_`."""
+TIMELINES = ("customer_weeks", "trips", "items")
+"""Those that grow with the number of customers' trips."""
 
 
 def model(name: str) -> str:
@@ -110,9 +112,12 @@ def model(name: str) -> str:
     return f"cache_{name}"
 
 
-def query(name: str) -> str:
-    """SQL that reads one of `TABLES`."""
+def query(name: str, condition: str = "true") -> str:
+    """SQL that reads the rows of one of `TABLES` that fulfil a condition."""
     table = TABLES[name]
     # Text whichever type the warehouse has.
     columns = [f"{c}::varchar as {c}" if c == "basket_id" else c for c in table.columns]
-    return f"select {', '.join(columns)} from {model(name)} order by {', '.join(table.order)}"
+    return (
+        f"select {', '.join(columns)} from {model(name)} where {condition} "
+        f"order by {', '.join(table.order)}"
+    )

@@ -8,158 +8,190 @@ import numpy as np
 
 from .matching import Match
 from .statics import StaticTables, encode, text
-from .tables import CUSTOMER_FIGURES
-from .warehouse import Columns, ExportError, Tables
+from .tables import CUSTOMER_FIGURES, TIMELINES
+from .warehouse import Columns, ExportError, Tables, Timelines
 
 
-def timeline_columns(
-    tables: Tables, statics: StaticTables, found: Match, days: np.ndarray
-) -> Columns:
-    """Columns of customers, trips, items, shelf_prices, customer_weeks, anonymous_prices and
-    promotions.
-
-    days: dates of the table `days`, in order. Raises ExportError where a trip has no as-of row or
-    no day.
-    """
-    items, has_novel = _items(tables, statics, found)
-    customers, trips = tables.customers, tables.trips
-    first_trips = np.searchsorted(trips["customer_key"], customers["customer_key"])
+def customer_columns(tables: Tables, statics: StaticTables) -> Columns:
+    """Columns of customers, but for where their trips are."""
+    customers = tables.customers
     return {
         "customers.code": text(customers["customer_code"]),
         **{
             f"customers.{name}": encode(customers[name], statics.labels[name])
             for name in ("price_sensitivity", "lifestage")
         },
-        "customers.trip_offsets": np.append(first_trips, len(trips["trip_key"])),
-        "trips.basket_id": text(trips["basket_id"]),
-        **{
-            f"trips.{name}": trips[name]
-            for name in (
-                "week", "hour", "days_since_previous", "spend_pence", "is_cold_start", "is_replay",
-            )
-        },
-        **{
-            f"trips.{name}": np.append(0, encode(labels, statics.labels[name]))[trips[name]]
-            for name, labels in tables.kinds.items()
-        },
-        "trips.customer_week": _as_of_rows(tables),
-        "trips.day": _row_of(tables, days, trips["day"], "date in weeks"),
-        "trips.store": found.store[trips["store_key"] - 1],
-        "trips.has_novel_product": has_novel,
-        "trips.item_offsets": np.append(0, np.cumsum(trips["item_count"], dtype=np.int64)),
-        **items,
-        **_customer_weeks(tables, statics, found),
-        **_of_shelves("anonymous_prices", tables.anonymous_prices, ("week", "pence"), found),
-        **_of_shelves("promotions", tables.promotions, ("week", "display", "mailer"), found),
-    }  # fmt: skip
-
-
-def _items(tables: Tables, statics: StaticTables, found: Match) -> tuple[Columns, np.ndarray]:
-    """Columns of items and shelf_prices; and per trip, whether a product of it is novel."""
-    items, counts = tables.items, tables.trips["item_count"]
-    token = found.token[items["product_key"] - 1]
-    trip = np.repeat(np.arange(len(counts)), counts)
-    # Items come in the order of products, which fallback tokens may break; ties keep their order.
-    order = np.argsort(trip * (token.max() + 1) + token, kind="stable")
-    token = token[order]
-
-    products = len(statics.columns["products.code"])
-    novel = np.ones(int(max(token.max(), products)) + 1, dtype=bool)
-    novel[1 : products + 1] = statics.columns["products.is_novel"]
-    starts = np.cumsum(counts, dtype=np.int64) - counts
-    price_row, prices = _distinct(
-        {name: items[name][order] for name in ("pence", "previous_pence", "base_pence")}
-    )
-    columns = {
-        "items.token": token,
-        "items.quantity": items["quantity"][order],
-        "items.price": price_row,
-        **{f"shelf_prices.{name}": values for name, values in prices.items()},
     }
-    return columns, np.logical_or.reduceat(novel[token], starts)
 
 
-def _distinct(columns: Columns) -> tuple[np.ndarray, Columns]:
-    """Row of each combination of values among the distinct ones, and those in order.
+class TimelineColumns:
+    """Makes the columns of trips, items and customer_weeks, and customers' offsets, part by part.
+
+    days: dates of the table `days`, in order.
+    """
+
+    def __init__(
+        self, tables: Tables, statics: StaticTables, found: Match, days: np.ndarray
+    ) -> None:
+        self._tables, self._statics, self._found, self._days = tables, statics, found, days
+        self._prices = PriceRows(tables.item_prices)
+        self._rows = dict.fromkeys(TIMELINES, 0)
+        """Rows of the parts before."""
+        novel = statics.columns["products.is_novel"]
+        last_token = max(int(found.token.max(initial=0)), len(novel))
+        self._is_novel = np.ones(last_token + 1, dtype=bool)
+        self._is_novel[1 : len(novel) + 1] = novel
+
+    def of(self, part: Timelines) -> Columns:
+        """Columns of the next customers. Raises ExportError where a trip has no as-of row or no
+        day.
+        """
+        labels, trips = self._statics.labels, part.trips
+        items, has_novel = self._items(part)
+        last_trips = np.searchsorted(
+            trips["customer_key"], part.customers["customer_key"], side="right"
+        )
+        columns = {
+            "customers.trip_offsets": self._offsets("trips", last_trips),
+            "trips.basket_id": text(trips["basket_id"]).astype(
+                f"S{max(self._tables.longest_basket_id, 1)}"
+            ),
+            **{
+                f"trips.{name}": trips[name]
+                for name in (
+                    "week", "hour", "days_since_previous", "spend_pence", "is_cold_start",
+                    "is_replay",
+                )
+            },
+            **{
+                f"trips.{name}": np.append(0, encode(kinds, labels[name]))[trips[name]]
+                for name, kinds in self._tables.kinds.items()
+            },
+            "trips.customer_week": self._rows["customer_weeks"] + self._as_of_rows(part),
+            "trips.day": self._row_of(self._days, trips["day"], "date in weeks"),
+            "trips.store": self._found.store[trips["store_key"] - 1],
+            "trips.has_novel_product": has_novel,
+            "trips.item_offsets": self._offsets(
+                "items", np.cumsum(trips["item_count"], dtype=np.int64)
+            ),
+            **items,
+            **self._customer_weeks(part.customer_weeks),
+        }  # fmt: skip
+        self._rows["trips"] += len(trips["trip_key"])
+        self._rows["items"] += len(part.items["trip_key"])
+        self._rows["customer_weeks"] += len(part.customer_weeks["week"])
+        return columns
+
+    def _offsets(self, table: str, ends: np.ndarray) -> np.ndarray:
+        """Offsets into a table where the part's rows end; the first part's begin with 0."""
+        before = self._rows[table]
+        return before + ends if before else np.append(0, ends)
+
+    def _items(self, part: Timelines) -> tuple[Columns, np.ndarray]:
+        """Columns of items; and per trip, whether a product of it is novel."""
+        items, counts = part.items, part.trips["item_count"]
+        token = self._found.token[items["product_key"] - 1]
+        trip = np.repeat(np.arange(len(counts)), counts)
+        # Items come in the order of products, which fallback tokens may break; ties keep theirs.
+        order = np.argsort(trip * (token.max() + 1) + token, kind="stable")
+        token = token[order]
+        starts = np.cumsum(counts, dtype=np.int64) - counts
+        columns = {
+            "items.token": token,
+            "items.quantity": items["quantity"][order],
+            "items.price": self._prices.row(items)[order],
+        }
+        return columns, np.logical_or.reduceat(self._is_novel[token], starts)
+
+    def _as_of_rows(self, part: Timelines) -> np.ndarray:
+        """Row of each trip in the part's customer_weeks."""
+        weeks = max(self._tables.last_week, int(part.trips["week"].max())) + 1
+        keys, wanted = (
+            table["customer_key"].astype(np.int64) * weeks + table["week"]
+            for table in (part.customer_weeks, part.trips)
+        )
+        return self._row_of(keys, wanted, "customer and week in customer_history")
+
+    def _row_of(self, keys: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
+        """Rows of `wanted` in the sorted `keys`."""
+        rows = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        missing = keys[rows] != wanted
+        if missing.any():
+            raise ExportError(
+                f"{self._tables.database}: {missing.sum():,} trips lack their {what}. Did dbt "
+                "build finish?"
+            )
+        return rows
+
+    def _customer_weeks(self, rows: Columns) -> Columns:
+        tables, labels = self._tables, self._statics.labels
+        by_department = dict(
+            zip(tables.departments, np.array(rows["department_shares"].tolist()).T, strict=True)
+        )
+        nothing = np.zeros(len(rows["week"]))
+        shares = [by_department.get(code, nothing) for code in labels["department"]]
+        store_rows = np.append(-1, self._found.store)  # key 0: no trips yet
+        return {
+            "customer_weeks.customer": rows["customer_key"] - 1,
+            **{f"customer_weeks.{name}": rows[name] for name in ("week", *CUSTOMER_FIGURES)},
+            "customer_weeks.department_shares": np.stack(shares, axis=1),
+            **{
+                f"customer_weeks.{kind}_shares": self._kind_shares(rows, kind)
+                for kind in ("type", "focus")
+            },
+            "customer_weeks.primary_store": store_rows[rows["primary_store_key"]] + 1,
+        }
+
+    def _kind_shares(self, rows: Columns, kind: str) -> np.ndarray:
+        """Shares of trips by label of a vocabulary, unclassified last, (rows, labels + 1).
+
+        Trips with labels that it does not have count as unclassified.
+        """
+        labels = self._statics.labels[kind]
+        shares = np.array(rows[f"{kind}_shares"].tolist())
+        codes = encode(self._tables.kinds[kind], labels)
+        found = np.zeros((len(shares), len(labels) + 1))
+        for column, code in enumerate([*codes, 0]):
+            found[:, code - 1] += shares[:, column]
+        return found
+
+
+class PriceRows:
+    """Finds combinations of prices among the distinct ones, which are the rows of shelf_prices.
 
     Raises ExportError where there could be more combinations than an int64 numbers.
     """
-    key, levels = np.zeros(1, dtype=np.int64), {}
-    for name, values in columns.items():
-        levels[name], codes = _ranked(values)
-        key = key * len(levels[name]) + codes
-    if math.prod(map(len, levels.values())) > np.iinfo(key.dtype).max:
-        counts = ", ".join(f"{len(values):,} of {name}" for name, values in levels.items())
-        raise ExportError(
-            f"cache_items has too many different prices to number their combinations: {counts} "
-            "multiply to more than 2^63"
-        )
-    distinct, row = _ranked(key)
-    values = {}
-    for name in reversed(columns):
-        distinct, codes = np.divmod(distinct, len(levels[name]))
-        values[name] = levels[name][codes]
-    return row, values
+
+    def __init__(self, distinct: Columns) -> None:
+        """distinct: each combination once, in the order of its columns."""
+        self._levels = {name: np.unique(values) for name, values in distinct.items()}
+        if math.prod(map(len, self._levels.values())) > np.iinfo(np.int64).max:
+            counts = ", ".join(f"{len(found):,} of {name}" for name, found in self._levels.items())
+            raise ExportError(
+                f"cache_items has too many different prices to number their combinations: {counts} "
+                "multiply to more than 2^63"
+            )
+        self._keys = self._key(distinct)
+
+    def row(self, prices: Columns) -> np.ndarray:
+        """Row of each of these combinations."""
+        return np.searchsorted(self._keys, self._key(prices))
+
+    def _key(self, prices: Columns) -> np.ndarray:
+        key = np.zeros(1, dtype=np.int64)
+        for name, levels in self._levels.items():
+            key = key * len(levels) + np.searchsorted(levels, prices[name])
+        return key
 
 
-def _ranked(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What `np.unique` with its inverse gives, but faster where few are distinct."""
-    distinct = np.unique(values)
-    return distinct, np.searchsorted(distinct, values)
-
-
-def _as_of_rows(tables: Tables) -> np.ndarray:
-    """Row of customer_weeks of each trip."""
-    weeks = int(max(tables.customer_weeks["week"].max(), tables.trips["week"].max())) + 1
-    keys, wanted = (
-        table["customer_key"].astype(np.int64) * weeks + table["week"]
-        for table in (tables.customer_weeks, tables.trips)
-    )
-    return _row_of(tables, keys, wanted, "customer and week in customer_history")
-
-
-def _row_of(tables: Tables, keys: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
-    """Rows of `wanted` in the sorted `keys`."""
-    rows = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    missing = keys[rows] != wanted
-    if missing.any():
-        raise ExportError(
-            f"{tables.database}: {missing.sum():,} trips lack their {what}. Did dbt build finish?"
-        )
-    return rows
-
-
-def _customer_weeks(tables: Tables, statics: StaticTables, found: Match) -> Columns:
-    rows = tables.customer_weeks
-    by_department = dict(
-        zip(tables.departments, np.array(rows["department_shares"].tolist()).T, strict=True)
-    )
-    nothing = np.zeros(len(rows["week"]))
-    shares = [by_department.get(code, nothing) for code in statics.labels["department"]]
-    store_rows = np.append(-1, found.store)  # key 0: no trips yet
+def shelf_columns(tables: Tables, found: Match) -> Columns:
+    """Columns of shelf_prices, anonymous_prices and promotions."""
+    shelves = ("week", "pence"), ("week", "display", "mailer")
     return {
-        "customer_weeks.customer": rows["customer_key"] - 1,
-        **{f"customer_weeks.{name}": rows[name] for name in ("week", *CUSTOMER_FIGURES)},
-        "customer_weeks.department_shares": np.stack(shares, axis=1),
-        **{
-            f"customer_weeks.{kind}_shares": _kind_shares(tables, statics, kind)
-            for kind in ("type", "focus")
-        },
-        "customer_weeks.primary_store": store_rows[rows["primary_store_key"]] + 1,
+        **{f"shelf_prices.{name}": values for name, values in tables.item_prices.items()},
+        **_of_shelves("anonymous_prices", tables.anonymous_prices, shelves[0], found),
+        **_of_shelves("promotions", tables.promotions, shelves[1], found),
     }
-
-
-def _kind_shares(tables: Tables, statics: StaticTables, kind: str) -> np.ndarray:
-    """Shares of trips by label of a vocabulary, unclassified last, (rows, labels + 1).
-
-    Trips with labels that it does not have count as unclassified.
-    """
-    shares = np.array(tables.customer_weeks[f"{kind}_shares"].tolist())
-    codes = encode(tables.kinds[kind], statics.labels[kind])
-    found = np.zeros((len(shares), len(statics.labels[kind]) + 1))
-    for column, code in enumerate([*codes, 0]):
-        found[:, code - 1] += shares[:, column]
-    return found
 
 
 def _of_shelves(table: str, rows: Columns, names: tuple[str, ...], found: Match) -> Columns:

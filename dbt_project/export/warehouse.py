@@ -1,8 +1,10 @@
-"""Reading the cache models: one open, read-only, closed again before anything is written."""
+"""Reading the cache models of a warehouse, which is opened read-only."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +15,26 @@ from tqdm import tqdm
 from dbt_project.warehouse import WarehouseError, open_warehouse
 from trainer.cache.schema import CONTEXT, LEVELS, MAX_TEXT
 
-from .tables import TABLES, model, query
+from .tables import TABLES, TIMELINES, model, query
 
 Columns = dict[str, np.ndarray]
 """Columns of a query by name, all of one length."""
+ITEMS_AT_ONCE = 1_000_000
+"""Customers are read together until they have so many items, or more where there would be more than
+`MOST_PARTS` parts: every part looks through all rows of the tables."""
+MOST_PARTS = 64
+ITEMS_OF_CUSTOMERS = """
+    select customer_key, sum(item_count) as items from cache_trips
+    group by customer_key order by customer_key
+"""
+ITEM_PRICES = """
+    select distinct pence, previous_pence, base_pence from cache_items
+    where pence is not null and previous_pence is not null and base_pence is not null
+    order by pence, previous_pence, base_pence
+"""
+TRIP_STORES = "select distinct store_key from cache_trips where store_key is not null"
+LONGEST_BASKET_ID = "select coalesce(max(strlen(basket_id::varchar)), 0) from cache_trips"
+LAST_WEEK = "select coalesce(max(week), 0) from cache_customer_weeks"
 
 
 class ExportError(WarehouseError):
@@ -24,8 +42,20 @@ class ExportError(WarehouseError):
 
 
 @dataclass(frozen=True)
+class Timelines:
+    """All rows of some customers, whose keys follow each other."""
+
+    customers: Columns
+    customer_weeks: Columns
+    trips: Columns
+    items: Columns
+
+
+@dataclass(frozen=True)
 class Tables:
-    """Everything the cache is made of, in memory. What the columns are: models/cache."""
+    """Everything the cache is made of, in memory but for the timelines. What the columns are:
+    models/cache.
+    """
 
     database: Path
     weeks: Columns
@@ -37,11 +67,18 @@ class Tables:
     graph: Columns
     stores: Columns
     customers: Columns
-    customer_weeks: Columns
-    trips: Columns
-    items: Columns
     anonymous_prices: Columns
     promotions: Columns
+    item_prices: Columns
+    """The prices that items have: each combination once."""
+    trip_stores: np.ndarray
+    """Keys of the stores that trips go to, each once."""
+    longest_basket_id: int
+    """Bytes."""
+    last_week: int
+    """The last that customers are described as of."""
+    timelines: Iterator[Timelines]
+    """Those of all customers, part by part, in the order of their keys."""
 
     @property
     def departments(self) -> list[str]:
@@ -55,27 +92,70 @@ class Tables:
         return {name: label[kind == name].tolist() for name in CONTEXT}
 
 
-def read_tables(database: Path, progress: bool = False) -> Tables:
-    """Read all cache models.
+@contextmanager
+def open_tables(database: Path, progress: bool = False) -> Iterator[Tables]:
+    """Read the cache models; the warehouse is open until all timelines are read.
 
     Raises WarehouseError where it is not what a finished build left, or lacks something.
     """
     with open_warehouse(database) as connection:
         _check_columns(connection, database)
         _check_trips(connection, database)
-        tables: dict[str, Columns] = {}
-        bar = tqdm(
-            TABLES,
+        parts = _parts(connection)
+        whole = [name for name in TABLES if name not in TIMELINES]
+        with tqdm(
+            total=len(whole) + len(parts),
             desc="reading",
-            unit="table",
+            unit="part",
             file=sys.stderr,
             disable=not progress,
             delay=3,
             leave=False,
-        )
-        for name in bar:
-            tables[name] = _fetch(connection, query(name), f"{database}: {model(name)}")
-    return Tables(database, **tables)
+        ) as bar:
+            tables: dict[str, Columns] = {}
+            for name in whole:
+                tables[name] = _fetch(connection, query(name), f"{database}: {model(name)}")
+                bar.update()
+            yield Tables(
+                database,
+                **tables,
+                item_prices=_fetch(connection, ITEM_PRICES, f"{database}: {model('items')}"),
+                trip_stores=connection.execute(TRIP_STORES).fetchnumpy()["store_key"],
+                longest_basket_id=connection.execute(LONGEST_BASKET_ID).fetchone()[0],
+                last_week=connection.execute(LAST_WEEK).fetchone()[0],
+                timelines=_timelines(connection, database, tables["customers"], parts, bar),
+            )
+
+
+def _parts(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
+    """First and last key of the customers that are read together: all keys, whoever has trips."""
+    found = connection.execute(ITEMS_OF_CUSTOMERS).fetchnumpy()
+    items = found["items"].astype(np.int64)
+    part = (items.cumsum() - items) // max(ITEMS_AT_ONCE, -(-items.sum() // MOST_PARTS))
+    starts = found["customer_key"][1:][part[1:] != part[:-1]].tolist()
+    limits = np.iinfo(np.int32)
+    firsts, lasts = [limits.min, *starts], [*(start - 1 for start in starts), limits.max]
+    return list(zip(firsts, lasts, strict=True))
+
+
+def _timelines(
+    connection: duckdb.DuckDBPyConnection,
+    database: Path,
+    customers: Columns,
+    parts: list[tuple[int, int]],
+    bar: tqdm,
+) -> Iterator[Timelines]:
+    rows = dict.fromkeys(TIMELINES, 0)
+    for first, last in parts:
+        keys = customers["customer_key"]
+        own = (keys >= first) & (keys <= last)
+        tables = {"customers": {name: values[own] for name, values in customers.items()}}
+        for name in TIMELINES:
+            sql = query(name, f"customer_key between {first} and {last}")
+            tables[name] = _fetch(connection, sql, f"{database}: {model(name)}", rows[name])
+            rows[name] += len(next(iter(tables[name].values())))
+        bar.update()
+        yield Timelines(**tables)
 
 
 def _check_columns(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
@@ -126,22 +206,25 @@ def _check_trips(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
         )
 
 
-def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, name: str) -> Columns:
+def _fetch(
+    connection: duckdb.DuckDBPyConnection, sql: str, name: str, first_row: int = 0
+) -> Columns:
+    """Columns of a query that holds no null. name, first_row: of what it reads, for messages."""
     columns = connection.execute(sql).fetchnumpy()
     for column, values in columns.items():
         nulls = np.ma.getmaskarray(values)
         if nulls.any():
             raise ExportError(
                 f"{name} has {nulls.sum():,} rows without {column}, the first is row "
-                f"{nulls.argmax()}: run dbt build, which tests for that"
+                f"{first_row + nulls.argmax()}: run dbt build, which tests for that"
             )
-        _check_text(values, name, column)
+        _check_text(values, name, column, first_row)
     return {column: np.ma.getdata(values) for column, values in columns.items()}
 
 
-def _check_text(values: np.ndarray, name: str, column: str) -> None:
+def _check_text(values: np.ndarray, name: str, column: str, first_row: int) -> None:
     """Raise ExportError for a text that the cache would not give back as it is."""
-    for row, value in enumerate(values.tolist() if values.dtype == object else ()):
+    for row, value in enumerate(values.tolist() if values.dtype == object else (), first_row):
         if isinstance(value, str) and (len(value) > MAX_TEXT or "\0" in value):
             found = "a NUL character" if "\0" in value else f"{len(value):,} characters"
             raise ExportError(

@@ -24,6 +24,8 @@ from trainer.cache.schema import (
 
 REQUIRED = ("labels", "split", "totals", "settings")
 """What every manifest says beside the columns."""
+BLOCK = 1 << 20
+"""Rows that are checked, and written, at once."""
 
 
 def write_cache(
@@ -53,12 +55,11 @@ def write_cache(
     with new_folder(folder) as fresh:
         described, digests = {}, {}
         for column in COLUMNS:
-            values = _as_stored(column, columns[column.name])
-            path = fresh / f"{column.name}.npy"
-            np.save(path, values, allow_pickle=False)
+            path, values = fresh / f"{column.name}.npy", np.asarray(columns[column.name])
+            dtype = _store(path, column, values)
             digests[column.name] = file_digest(path)
             described[column.name] = {
-                "dtype": values.dtype.str,
+                "dtype": dtype.str,
                 "shape": list(values.shape),
                 "unit": column.unit,
                 "description": column.description,
@@ -80,13 +81,17 @@ def smallest_unsigned(values: np.ndarray) -> np.ndarray:
 
     Raises ValueError for a negative number or a dtype with fractions.
     """
+    return values.astype(_smallest_dtype(values))
+
+
+def _smallest_dtype(values: np.ndarray) -> np.dtype:
     if not values.size:
-        return values.astype(np.uint8)
+        return np.dtype(np.uint8)
     if values.dtype.kind not in "iub":
         raise ValueError(f"expected whole numbers, found {values.dtype}")
     if values.min() < 0:
         raise ValueError(f"expected numbers from 0, found {values.min()}")
-    return values.astype(np.min_scalar_type(int(values.max())))
+    return np.min_scalar_type(int(values.max()))
 
 
 def check_replaceable(folder: Path) -> None:
@@ -127,28 +132,40 @@ def written_files(folder: Path) -> set[str]:
         return set()
 
 
-def _as_stored(column: Column, values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values)
+def _store(path: Path, column: Column, values: np.ndarray) -> np.dtype:
+    """Write a column in its dtype, which is returned; blocks of it alone are copied."""
     if values.ndim != (1 if column.width is None else 2):
         raise ValueError(f"{column.name}: unexpected shape {values.shape}")
     if column.dtype == TEXT:
-        return np.ascontiguousarray(values.astype(np.bytes_))
+        values = values.astype(np.bytes_, copy=False)
+        dtype = values.dtype
+    else:
+        for first in range(0, len(values), BLOCK):
+            _check_numbers(column, values[first : first + BLOCK], first)
+        dtype = _smallest_dtype(values) if column.dtype == SMALLEST else np.dtype(column.dtype)
+    header = {"descr": dtype.str, "fortran_order": False, "shape": values.shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for first in range(0, len(values), BLOCK):
+            file.write(values[first : first + BLOCK].astype(dtype).tobytes())
+    return dtype
+
+
+def _check_numbers(column: Column, values: np.ndarray, first_row: int) -> None:
+    """Raise an error where the column cannot hold one of these values."""
     is_fraction = values.dtype.kind == "f"
-    if column.dtype == SMALLEST and is_fraction and values.size:
+    if column.dtype == SMALLEST and is_fraction:
         raise ValueError(f"{column.name}: expected whole numbers, found {values.dtype}")
     lowest, highest = column.limits
     misfit = ~((values >= lowest) & (values <= highest))  # NaN is one
     if is_fraction and not column.dtype.startswith("float"):
         misfit |= values != np.rint(values)
     if misfit.any():
-        row = int(np.argwhere(misfit)[0][0])
+        row = first_row + int(np.argwhere(misfit)[0][0])
         raise CacheError(
             f"{column.name} row {row}: {values[misfit][0]} does not fit, the cache holds "
             f"{lowest:,.10g} to {highest:,.10g}: correct what it comes from, or leave it out"
         )
-    smallest = column.dtype == SMALLEST
-    stored = smallest_unsigned(values) if smallest else values.astype(column.dtype)
-    return np.ascontiguousarray(stored)
 
 
 def _combined(digests: Mapping[str, str]) -> str:

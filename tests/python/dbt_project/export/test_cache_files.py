@@ -46,8 +46,8 @@ def test_a_crash_while_writing_leaves_the_old_cache(
         saved.append(arguments)
         return real(*arguments, **options)
 
-    real = np.save
-    monkeypatch.setattr(writer.np, "save", save)
+    real = writer._store
+    monkeypatch.setattr(writer, "_store", save)
     for out in (copied, copied.parent / "new"):
         saved.clear()
         with pytest.raises(OSError, match="No space left"):
@@ -267,7 +267,15 @@ class TestReading:
     def test_columns_no_writer_may_write(self, tiny_cache, tmp_path, monkeypatch, name, values):
         """As above; the writer refuses these, and another may not."""
         columns, manifest = parts(tiny_cache)
-        monkeypatch.setattr(writer, "_as_stored", lambda column, values: values)
+        real = writer._store
+
+        def store(path, column, written):
+            if column.name != name:
+                return real(path, column, written)
+            np.save(path, values)
+            return values.dtype
+
+        monkeypatch.setattr(writer, "_store", store)
         write_cache(tmp_path / "cache", columns | {name: values}, manifest)
         self.refused(tmp_path / "cache", f"{name}.npy")
 

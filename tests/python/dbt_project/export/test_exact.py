@@ -10,9 +10,9 @@ import pytest
 import tiny
 
 from dbt_project.export import ExportError, prepare_tensor_cache
-from dbt_project.export.timelines import _distinct
+from dbt_project.export.timelines import PriceRows
 from dbt_project.export.totals import check_tables
-from dbt_project.export.warehouse import read_tables
+from dbt_project.export.warehouse import open_tables
 from trainer.cache.reader import CacheError, TensorCache
 from trainer.cache.schema import MAX_PRICE, MAX_TEXT
 from trainer.cache.writer import write_cache
@@ -181,7 +181,7 @@ def test_more_labels_than_codes(tiny_cache, tmp_path):
 def test_prices_too_many_to_number():
     """60,000 prices of four kinds: 1.3e19 combinations."""
     with pytest.raises(ExportError, match="60,000 of a, 60,000 of b, .* more than 2"):
-        _distinct({name: np.arange(60_000) for name in "abcd"})
+        PriceRows({name: np.arange(60_000) for name in "abcd"})
 
 
 def test_totals_that_differ_by_a_penny(changed):
@@ -193,5 +193,8 @@ def test_totals_that_differ_by_a_penny(changed):
     )
     with duckdb.connect(str(database)) as connection:
         connection.execute(f"update weeks set spend_pence = {large} where week = 2")
-    with pytest.raises(ExportError, match="weeks and trips differ in spend_pence"):
-        check_tables(read_tables(database))
+    with (
+        open_tables(database) as tables,
+        pytest.raises(ExportError, match="weeks and trips differ in spend_pence"),
+    ):
+        check_tables(tables)
