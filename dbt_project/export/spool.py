@@ -30,19 +30,29 @@ class Spool:
         self._open.close()
 
     def append(self, columns: Columns) -> None:
-        """Add rows to columns. Raises ValueError where a column changes its dtype or width."""
+        """Add rows to columns.
+
+        Raises ValueError where a column changes its dtype or width, OSError, which names the
+        folder.
+        """
         for name, values in columns.items():
-            if name not in self._files:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
-                self._files[name] = self._open.enter_context(file)
-                self._columns[name] = values[:0].copy()
-            kind = self._columns[name]
+            kind = self._columns.setdefault(name, values[:0].copy())
             if (values.dtype, values.shape[1:]) != (kind.dtype, kind.shape[1:]):
                 raise ValueError(
                     f"{name}: {values.dtype} {values.shape[1:]} after {kind.dtype} {kind.shape[1:]}"
                 )
-            np.ascontiguousarray(values).tofile(self._files[name])
+            try:
+                self._write(name, np.ascontiguousarray(values))
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self._folder)) from None
+
+    def _write(self, name: str, values: np.ndarray) -> None:
+        if name not in self._files:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
+            self._files[name] = self._open.enter_context(file)
+        self._files[name].write(values.data)
+        self._files[name].flush()
 
     def columns(self) -> Columns:
         """All columns so far, mapped from their files."""

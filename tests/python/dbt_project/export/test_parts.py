@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import tempfile
+
 import duckdb
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ import tiny
 
 from dbt_project.export import ExportError, prepare_tensor_cache
 from dbt_project.export import warehouse as reading
+from dbt_project.export.__main__ import main
 from dbt_project.export.spool import Spool
 from trainer.cache import writer
 
@@ -51,6 +56,11 @@ def test_what_is_unknown_is_counted_over_all_parts(tiny_cache, export, request):
     ("change", "line"),
     [
         ("cache_trips set basket_id = null where customer_key = 3", "the first is row 6"),
+        ("cache_items set customer_key = null where customer_key = 1", "in the items of a trip"),
+        (
+            "cache_customer_weeks set customer_key = null where customer_key = 3",
+            "without customer_k",
+        ),
         ("cache_items set quantity = -1 where customer_key = 3", "items.quantity row 9: -1 does"),
         ("cache_items set trip_key = 1 where customer_key = 3", "differ in the items of a trip"),
         ("cache_customers set customer_key = 9 where customer_key = 3", "differ in the customers"),
@@ -68,6 +78,17 @@ def test_errors_of_later_parts(write_tiny, tmp_path, change, line):
     with pytest.raises((ExportError, writer.CacheError), match=line):
         prepare_tensor_cache(path, tmp_path / "cache")
     assert [file.name for file in tmp_path.iterdir()] == ["warehouse.duckdb"]
+
+
+def test_a_disk_that_is_full_is_named(write_tiny, tmp_path, monkeypatch, capsys):
+    class Full(io.BytesIO):
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = write_tiny(tmp_path / "warehouse.duckdb", tiny.tables())
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: Full())
+    assert main(["--database", str(path), "--out", str(tmp_path / "out" / "cache")]) == 2
+    assert f"{tmp_path / 'out'}: No space left on device" in capsys.readouterr().err
 
 
 def test_a_column_that_changes_its_dtype(tmp_path):
