@@ -57,6 +57,10 @@ def open_warehouse(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         raise WarehouseError(
             f"{database} cannot be read: {str(error).splitlines()[0]}. Did dbt build finish?"
         ) from None
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":  # so DuckDB says that Ctrl-C was pressed
+            raise
+        raise KeyboardInterrupt from None
     finally:
         connection.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import tempfile
@@ -101,3 +102,16 @@ def test_a_column_that_changes_its_dtype(tmp_path):
         assert found["a"].tolist() == [0, 0, 1]
         assert found["b"].tolist() == [[1, 1, 1]]
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_while_reading_is_no_fault(write_tiny, tmp_path, monkeypatch, capsys):
+    """DuckDB raises a RuntimeError where Ctrl-C ends its query."""
+
+    def interrupted(*_):
+        raise RuntimeError("Query interrupted")
+
+    path = write_tiny(tmp_path / "warehouse.duckdb", tiny.tables())
+    monkeypatch.setattr(reading, "_parts", interrupted)
+    with contextlib.suppress(KeyboardInterrupt):
+        main(["--database", str(path), "--out", str(tmp_path / "cache")])
+    assert "stopped" in capsys.readouterr().err
