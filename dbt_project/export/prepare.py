@@ -47,7 +47,7 @@ def prepare_tensor_cache(
     """
     database, out = default_database() if database is None else Path(database), Path(out)
     reference = None if like is None else read_reference(Path(like))
-    with Spool(out.parent) as spool:
+    with Spool(out.resolve().parent) as spool:
         with open_tables(database, progress) as tables:
             check_tables(tables)
             if country is None:

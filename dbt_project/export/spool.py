@@ -49,10 +49,12 @@ class Spool:
     def _write(self, name: str, values: np.ndarray) -> None:
         if name not in self._files:
             self._folder.mkdir(parents=True, exist_ok=True)
-            file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
+            # Without a buffer, whose rest would fail again when the file is closed.
+            file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
             self._files[name] = self._open.enter_context(file)
-        self._files[name].write(values.data)
-        self._files[name].flush()
+        left = memoryview(values.tobytes())
+        while left:
+            left = left[self._files[name].write(left) :]
 
     def columns(self) -> Columns:
         """All columns so far, mapped from their files."""

@@ -87,7 +87,7 @@ def test_a_disk_that_is_full_is_named(write_tiny, tmp_path, monkeypatch, capsys)
             raise OSError(errno.ENOSPC, "No space left on device")
 
     path = write_tiny(tmp_path / "warehouse.duckdb", tiny.tables())
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: Full())
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Full())
     assert main(["--database", str(path), "--out", str(tmp_path / "out" / "cache")]) == 2
     assert f"{tmp_path / 'out'}: No space left on device" in capsys.readouterr().err
 
