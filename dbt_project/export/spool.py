@@ -42,7 +42,7 @@ class Spool:
                     f"{name}: {values.dtype} {values.shape[1:]} after {kind.dtype} {kind.shape[1:]}"
                 )
             try:
-                self._write(name, np.ascontiguousarray(values))
+                self._write(name, values)
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(self._folder)) from None
 

@@ -145,9 +145,8 @@ def _timelines(
     parts: list[tuple[int, int]],
     bar: tqdm,
 ) -> Iterator[Timelines]:
-    rows = dict.fromkeys(TIMELINES, 0)
+    rows, keys = dict.fromkeys(TIMELINES, 0), customers["customer_key"]
     for first, last in parts:
-        keys = customers["customer_key"]
         own = (keys >= first) & (keys <= last)
         tables = {"customers": {name: values[own] for name, values in customers.items()}}
         for name in TIMELINES:
